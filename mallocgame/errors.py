@@ -1,0 +1,27 @@
+"""Errors that end in one clear line for the user, and the exit codes that they map to."""
+
+from __future__ import annotations
+
+
+class MallocgameError(Exception):
+    """Base: the message says what is wrong and what to do, in one line."""
+
+    exit_code = 1
+
+
+class BadInputError(MallocgameError):
+    """The input cannot be used: damaged, of another version, for another program, out of range."""
+
+    exit_code = 2
+
+
+class NoAnswerError(MallocgameError):
+    """No answer within the limits of time, memory or compiles."""
+
+    exit_code = 3
+
+
+class CompilerRefusedError(MallocgameError):
+    """The compiler refused the program or the options."""
+
+    exit_code = 4
