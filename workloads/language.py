@@ -1,0 +1,130 @@
+"""Language models: GPT-2 small's body (Radford et al. 2019) in three forms, and an LSTM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from workloads import Built
+from workloads.training import cross_entropy, momentum_step
+
+WIDTH = 768
+HEADS = 12
+VOCABULARY = 50257
+
+
+def _normalise(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
+    """Layer norm over the last axis, computed in f32."""
+    y = x.astype(jnp.float32)
+    y = (y - y.mean(-1, keepdims=True)) * jax.lax.rsqrt(y.var(-1, keepdims=True) + 1e-5)
+    return (y * scale + shift).astype(x.dtype)
+
+
+def _layer(x: jax.Array, weights: dict[str, jax.Array]) -> jax.Array:
+    """One pre-norm transformer layer with causal attention, bf16[batch, tokens, WIDTH] -> the same."""
+    batch, tokens, width = x.shape
+    h = _normalise(x, weights["scale1"], weights["shift1"])
+    qkv = (h @ weights["qkv"]).reshape(batch, tokens, 3, HEADS, width // HEADS)
+    query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key).astype(jnp.float32) * (width // HEADS) ** -0.5
+    scores = jnp.where(jnp.tril(jnp.ones((tokens, tokens), bool)), scores, -1e9)
+    attention = jax.nn.softmax(scores, -1).astype(x.dtype)
+    x = x + jnp.einsum("bhqk,bkhd->bqhd", attention, value).reshape(x.shape) @ weights["out"]
+    h = _normalise(x, weights["scale2"], weights["shift2"])
+    return x + jax.nn.gelu(h @ weights["up"] + weights["up_bias"]) @ weights["down"] + weights["down_bias"]
+
+
+def _layer_weights(stack: tuple[int, ...] = (), dtype: Any = jnp.bfloat16) -> dict[str, jax.ShapeDtypeStruct]:
+    """Abstract weights of one layer, or of a stack of layers with leading axes ``stack``."""
+    shapes = {
+        "qkv": (WIDTH, 3 * WIDTH),
+        "out": (WIDTH, WIDTH),
+        "up": (WIDTH, 4 * WIDTH),
+        "down": (4 * WIDTH, WIDTH),
+        "up_bias": (4 * WIDTH,),
+        "down_bias": (WIDTH,),
+        "scale1": (WIDTH,),
+        "shift1": (WIDTH,),
+        "scale2": (WIDTH,),
+        "shift2": (WIDTH,),
+    }
+    return {name: jax.ShapeDtypeStruct(stack + shape, dtype) for name, shape in shapes.items()}
+
+
+def gpt2() -> Built:
+    """Inference of 12 unrolled layers on embedded tokens, 8 x 512."""
+
+    def infer(x: jax.Array, layers: list[dict[str, jax.Array]]) -> jax.Array:
+        for weights in layers:
+            x = _layer(x, weights)
+        return x
+
+    return infer, (jax.ShapeDtypeStruct((8, 512, WIDTH), jnp.bfloat16), [_layer_weights() for _ in range(12)])
+
+
+def gpt2_scan() -> Built:
+    """The same inference as a scan over stacked weights."""
+
+    def infer(x: jax.Array, layers: dict[str, jax.Array]) -> jax.Array:
+        return jax.lax.scan(lambda x, weights: (_layer(x, weights), None), x, layers)[0]
+
+    return infer, (jax.ShapeDtypeStruct((8, 512, WIDTH), jnp.bfloat16), _layer_weights((12,)))
+
+
+def gpt2_train() -> Built:
+    """One training step of 4 layers with embedding and tied output, 8 x 256 tokens: f32 weights, bf16 compute."""
+    layers, tokens = 4, 256
+    weights = {
+        "embedding": jax.ShapeDtypeStruct((VOCABULARY, WIDTH), jnp.float32),
+        "positions": jax.ShapeDtypeStruct((tokens, WIDTH), jnp.float32),
+        "layers": [_layer_weights(dtype=jnp.float32) for _ in range(layers)],
+    }
+
+    def loss(weights: Any, inputs: jax.Array, labels: jax.Array) -> jax.Array:
+        weights = jax.tree.map(lambda w: w.astype(jnp.bfloat16), weights)
+        x = weights["embedding"][inputs] + weights["positions"]
+        for layer in weights["layers"]:
+            x = _layer(x, layer)
+        return cross_entropy(x @ weights["embedding"].T, labels)
+
+    def train(weights: Any, velocity: Any, inputs: jax.Array, labels: jax.Array) -> Any:
+        value, gradients = jax.value_and_grad(loss)(weights, inputs, labels)
+        return *momentum_step(weights, velocity, gradients), value
+
+    ids = jax.ShapeDtypeStruct((8, tokens), jnp.int32)
+    return train, (weights, weights, ids, ids)
+
+
+def lstm() -> Built:
+    """Logits of a 2-layer LSTM language model: batch 64, 64 tokens, width 1024, vocabulary 10000, bf16."""
+    batch, tokens, width, vocabulary = 64, 64, 1024, 10000
+
+    def cell(carry: tuple[jax.Array, jax.Array], x: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+        hidden, memory = carry
+        gates = jnp.concatenate([x, hidden], -1) @ weights
+        take, forget, give, new = jnp.split(gates, 4, -1)
+        memory = jax.nn.sigmoid(forget) * memory + jax.nn.sigmoid(take) * jnp.tanh(new)
+        return jax.nn.sigmoid(give) * jnp.tanh(memory), memory
+
+    def infer(embedding: jax.Array, cells: list[jax.Array], output: jax.Array, inputs: jax.Array) -> jax.Array:
+        def step(carry: Any, ids: jax.Array) -> Any:
+            x = embedding[ids]
+            states = []
+            for state, weights in zip(carry, cells, strict=True):
+                state = cell(state, x, weights)
+                states.append(state)
+                x = state[0]
+            return states, x
+
+        zero = jnp.zeros((batch, width), jnp.bfloat16)
+        hidden = jax.lax.scan(step, [(zero, zero) for _ in cells], inputs)[1]
+        return hidden @ output
+
+    return infer, (
+        jax.ShapeDtypeStruct((vocabulary, width), jnp.bfloat16),
+        [jax.ShapeDtypeStruct((2 * width, 4 * width), jnp.bfloat16) for _ in range(2)],
+        jax.ShapeDtypeStruct((width, vocabulary), jnp.bfloat16),
+        jax.ShapeDtypeStruct((tokens, batch), jnp.int32),
+    )

@@ -1,0 +1,128 @@
+"""Convolutional networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from workloads import Built
+from workloads.training import cross_entropy, momentum_step
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 convolutions with a residual (He et al. 2015, with the stride on the 3x3)."""
+
+    features: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, height, width, channels] -> [batch, height/stride, width/stride, 4*features]."""
+
+        def conv_norm(y: jax.Array, features: int, kernel: int, stride: int = 1) -> jax.Array:
+            y = nn.Conv(features, (kernel, kernel), (stride, stride), use_bias=False, dtype=jnp.bfloat16)(y)
+            return nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=jnp.bfloat16)(y)
+
+        y = nn.relu(conv_norm(x, self.features, 1))
+        y = nn.relu(conv_norm(y, self.features, 3, self.stride))
+        y = conv_norm(y, 4 * self.features, 1)
+        if x.shape != y.shape:
+            x = conv_norm(x, 4 * self.features, 1, self.stride)
+        return nn.relu(x + y)
+
+
+class ResNet50(nn.Module):
+    """ResNet-50 with 1000 classes."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """[batch, 224, 224, 3] -> logits f32[batch, 1000]."""
+        x = nn.Conv(64, (7, 7), (2, 2), padding=3, use_bias=False, dtype=jnp.bfloat16)(x)
+        x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=jnp.bfloat16)(x))
+        x = nn.max_pool(x, (3, 3), (2, 2), "SAME")
+        for stage, blocks in enumerate((3, 4, 6, 3)):
+            for block in range(blocks):
+                x = Bottleneck(64 * 2**stage, 2 if stage and block == 0 else 1)(x, train)
+        logits: jax.Array = nn.Dense(1000, dtype=jnp.bfloat16)(x.mean((1, 2))).astype(jnp.float32)
+        return logits
+
+
+class UNet(nn.Module):
+    """U-Net (Ronneberger et al. 2015) with same padding: four halvings, transposed convolutions back, 2 classes."""
+
+    features: tuple[int, ...] = (64, 128, 256, 512, 1024)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[batch, height, width, 3] -> logits [batch, height, width, 2]."""
+
+        def twice(y: jax.Array, features: int) -> jax.Array:
+            for _ in range(2):
+                y = nn.relu(nn.Conv(features, (3, 3), dtype=jnp.bfloat16, param_dtype=jnp.bfloat16)(y))
+            return y
+
+        skips = []
+        for features in self.features[:-1]:
+            x = twice(x, features)
+            skips.append(x)
+            x = nn.max_pool(x, (2, 2), (2, 2))
+        x = twice(x, self.features[-1])
+        for features, skip in zip(self.features[-2::-1], skips[::-1], strict=True):
+            x = nn.ConvTranspose(features, (2, 2), (2, 2), dtype=jnp.bfloat16, param_dtype=jnp.bfloat16)(x)
+            x = twice(jnp.concatenate([skip, x], -1), features)
+        logits: jax.Array = nn.Conv(2, (1, 1), dtype=jnp.bfloat16, param_dtype=jnp.bfloat16)(x)
+        return logits
+
+
+def _variables(model: nn.Module, *args: Any) -> Any:
+    """Abstract variables of a flax model."""
+    return jax.eval_shape(lambda: model.init(jax.random.key(0), *args))
+
+
+def resnet50() -> Built:
+    """Inference, batch 32, weights in bf16."""
+    model = ResNet50()
+    images = jax.ShapeDtypeStruct((32, 224, 224, 3), jnp.bfloat16)
+    variables = _variables(model, jnp.zeros((1, 224, 224, 3), jnp.bfloat16), False)
+    variables = jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, jnp.bfloat16), variables)
+
+    def infer(variables: Any, images: jax.Array) -> Any:
+        return model.apply(variables, images, False)
+
+    return infer, (variables, images)
+
+
+def resnet50_train() -> Built:
+    """One training step, batch 32: f32 weights and momentum, bf16 compute, batch statistics updated."""
+    model = ResNet50()
+    images = jax.ShapeDtypeStruct((32, 224, 224, 3), jnp.bfloat16)
+    labels = jax.ShapeDtypeStruct((32,), jnp.int32)
+    variables = _variables(model, jnp.zeros((1, 224, 224, 3), jnp.bfloat16), False)
+    weights, statistics = variables["params"], variables["batch_stats"]
+
+    def train(weights: Any, velocity: Any, statistics: Any, images: jax.Array, labels: jax.Array) -> Any:
+        def loss(weights: Any) -> Any:
+            logits, updated = model.apply(
+                {"params": weights, "batch_stats": statistics}, images, True, mutable=["batch_stats"]
+            )
+            return cross_entropy(logits, labels), updated["batch_stats"]
+
+        (value, updated), gradients = jax.value_and_grad(loss, has_aux=True)(weights)
+        return *momentum_step(weights, velocity, gradients), updated, value
+
+    return train, (weights, weights, statistics, images, labels)
+
+
+def unet() -> Built:
+    """Inference, batch 8 of 256x256, weights in bf16."""
+    model = UNet()
+    images = jax.ShapeDtypeStruct((8, 256, 256, 3), jnp.bfloat16)
+    variables = _variables(model, jnp.zeros((1, 32, 32, 3), jnp.bfloat16))
+
+    def infer(variables: Any, images: jax.Array) -> Any:
+        return model.apply(variables, images)
+
+    return infer, (variables, images)
