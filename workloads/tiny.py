@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 
@@ -13,11 +15,12 @@ def tiny() -> Built:
 
     def infer(x: jax.Array, kernels: list[jax.Array], classifier: jax.Array) -> jax.Array:
         for kernel in kernels:
-            x = jax.nn.relu(jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", None, None, ("NHWC", "HWIO", "NHWC")))
+            layout = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, ("NHWC", "HWIO", "NHWC"))
+            x = jax.nn.relu(jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout))
         return x.mean((1, 2)) @ classifier
 
     widths = (32, 64, 128, 128, 256)
-    kernels = [jax.ShapeDtypeStruct((3, 3, a, b), jnp.bfloat16) for a, b in zip(widths, widths[1:], strict=False)]
+    kernels = [jax.ShapeDtypeStruct((3, 3, a, b), jnp.bfloat16) for a, b in pairwise(widths)]
     images = jax.ShapeDtypeStruct((8, 64, 64, widths[0]), jnp.bfloat16)
     return infer, (images, kernels, jax.ShapeDtypeStruct((widths[-1], 1000), jnp.bfloat16))
 
