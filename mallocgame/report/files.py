@@ -1,0 +1,55 @@
+"""Writing results so that a reader sees the old file or the whole new one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from mallocgame.errors import BadInputError
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before the work whether its result can be written.
+
+    Raises:
+        BadInputError: the folder is missing or not writable, or the path is a folder.
+    """
+    target = Path(path)
+    folder = target.parent
+    if target.is_dir():
+        raise BadInputError(f"{target}: cannot be written: it is a folder")
+    if not folder.is_dir():
+        raise BadInputError(f"{target}: cannot be written: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise BadInputError(f"{target}: cannot be written: no permission in {folder}")
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write ``data`` to a temporary file beside ``path``, then rename it.
+
+    Raises:
+        BadInputError: it cannot be written.
+    """
+    target = Path(path)
+    check_writable(target)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise BadInputError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def _umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
