@@ -1,0 +1,6 @@
+"""``python -m mallocgame``."""
+
+from mallocgame.cli import main
+
+if __name__ == "__main__":
+    main()

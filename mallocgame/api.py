@@ -1,0 +1,200 @@
+"""The commands as functions of the same names. JAX is imported only in the compiler's child process.
+
+from mallocgame import api
+
+api.capture("my_package.models:unet", target="v5p", out="unet.mgz")
+solved = api.solve("unet.mgz", out="plan.json")
+print(api.export("plan.json", "python"))
+print(api.verify("plan.json", "unet.mgz").best)
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Literal, get_args
+
+from mallocgame.errors import BadInputError, MallocgameError
+from mallocgame.report.files import check_writable
+
+if TYPE_CHECKING:
+    from mallocgame.compiler import Capture, Verification
+    from mallocgame.inspection import Inspection
+    from mallocgame.plan_file import NamedPlan
+    from mallocgame.loading import Loaded
+    from mallocgame.solvers import Solution
+
+PathLike = str | os.PathLike[str]
+ExportFormat = Literal["compiler-options", "libtpu-init-args", "python"]
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A validated plan and how it was found.
+
+    Attributes:
+        loaded: what was solved.
+        solution: the plan, the solver's name and status, seconds under M of the plan and of everything in HBM.
+        named: what a plan file holds.
+        seconds: wall time, reading the program included.
+    """
+
+    loaded: Loaded
+    solution: Solution
+    named: NamedPlan
+    seconds: float
+
+    @property
+    def saved_share(self) -> float:
+        """Share of the all-in-HBM time under M that the plan saves."""
+        whole = self.solution.seconds_all_hbm
+        return 1 - self.solution.seconds_under_m / whole if whole else 0.0
+
+
+def capture(reference: str, *, target: str, out: PathLike, workload: bool = False) -> Capture:
+    """Compile a function for a target and keep what is needed in one file.
+
+    Args:
+        reference: ``MODULE:FUNCTION``, or with ``workload`` the name of one of ``workloads.names()``. The function
+            takes nothing and returns (function, abstract arguments).
+        target: e.g. ``"v5p"``.
+        out: the capture file to write.
+
+    Raises:
+        BadInputError: unknown target, workload or function, or ``out`` cannot be written.
+        CompilerRefusedError: the program does not compile.
+        NoAnswerError: not within the limits of time and memory.
+    """
+    from mallocgame.compiler import capture as compile_and_keep
+    from mallocgame.problem.targets import get_target
+
+    get_target(target)
+    check_writable(out)
+    return compile_and_keep(_reference(reference, workload), None, target, out)
+
+
+def solve(
+    file: PathLike,
+    *,
+    target: str | None = None,
+    solver: str = "local",
+    time_limit: float = 30.0,
+    seed: int = 0,
+    out: PathLike | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Solved:
+    """Find a plan for a capture, a dump folder or an HLO text, check it, and write it to ``out`` if given.
+
+    Args:
+        file: an HLO text needs ``target``; its costs are then analytic.
+        solver: one of ``mallocgame.solvers.SOLVERS``.
+        time_limit: seconds for the solver.
+        seed: the same seed, file and options give the same moves.
+        progress: called with one line now and then.
+
+    Raises:
+        BadInputError: the file cannot be used, or target or solver are unknown.
+        NoAnswerError: the solver found nothing.
+        xla_dump_parser.ParseError: the text is damaged.
+    """
+    from mallocgame import solvers
+    from mallocgame.plan_file import name_plan, save_plan
+    from mallocgame.loading import load
+    from mallocgame.validate import validate
+
+    if solver not in solvers.SOLVERS:
+        raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(solvers.SOLVERS)}")
+    if not (math.isfinite(time_limit) and time_limit > 0):
+        raise BadInputError(f"the time limit has to be a positive number of seconds, not {time_limit}")
+    if out is not None:
+        check_writable(out)
+    start = monotonic()
+    loaded = load(file, target)
+    solution = solvers.solve(
+        loaded.problem, solver=solver, time_limit=time_limit, seed=seed, final=loaded.final, progress=progress
+    )
+    violations = validate(loaded.problem, solution.plan)
+    if violations:
+        raise MallocgameError(f"solver {solver} gave an invalid plan ({violations[0].message}); please report this")
+    capture = loaded.capture
+    named = name_plan(
+        loaded.problem,
+        solution.plan,
+        solver=solver,
+        seed=seed,
+        options={"time_limit": time_limit, "costs": loaded.problem.costs},
+        versions=capture.versions if capture else None,
+        scoped_vmem_kib=capture.scoped_vmem_kib if capture else None,
+    )
+    if out is not None:
+        save_plan(named, out)
+    return Solved(loaded, solution, named, monotonic() - start)
+
+
+def export(plan: PathLike | NamedPlan, format: ExportFormat = "compiler-options") -> str:
+    """A plan as text for the compiler: JSON of compiler options, one LIBTPU_INIT_ARGS line, or Python.
+
+    Raises:
+        BadInputError: the plan file is damaged, or the format is unknown.
+    """
+    import json
+
+    from mallocgame import export as exporter
+    from mallocgame.plan_file import load_plan
+
+    if format not in get_args(ExportFormat):
+        raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(ExportFormat))}")
+    named = load_plan(plan) if isinstance(plan, str | os.PathLike) else plan
+    if format == "python":
+        return exporter.to_python(named)
+    if format == "libtpu-init-args":
+        return exporter.to_libtpu_init_args(named)
+    return json.dumps(exporter.compiler_options(named), indent=1)
+
+
+def verify(
+    plan: PathLike | NamedPlan, capture: PathLike | Capture, *, progress: Callable[[str], None] | None = None
+) -> Verification:
+    """Recompile with the plan's flags, read the placements back, and replay E and M for XLA's default and the plan.
+
+    Raises:
+        BadInputError: a damaged plan or capture, or a plan for another program.
+        CompilerRefusedError: the compiler refused the plan, relaxed ones included.
+    """
+    from mallocgame import compiler
+    from mallocgame.plan_file import load_plan
+
+    named = load_plan(plan) if isinstance(plan, str | os.PathLike) else plan
+    kept = compiler.load_capture(capture) if isinstance(capture, str | os.PathLike) else capture
+    return compiler.verify(named, kept, progress=progress)
+
+
+def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
+    """Tensors, sizes, peak, headroom and the ten costliest instructions of a capture, dump folder or HLO text.
+
+    Raises:
+        BadInputError: the file cannot be used.
+        xla_dump_parser.ParseError: the text is damaged.
+    """
+    from mallocgame.inspection import inspect_problem
+    from mallocgame.loading import load
+
+    return inspect_problem(load(file, target).problem)
+
+
+def _reference(reference: str, workload: bool) -> str:
+    """MODULE:FUNCTION of what to capture."""
+    if not workload:
+        module, colon, function = reference.partition(":")
+        if not (module and colon and function):
+            raise BadInputError(f"{reference!r} is not MODULE:FUNCTION; for a workload use --workload NAME")
+        return reference
+    import workloads
+
+    try:
+        return workloads.find(reference).reference
+    except KeyError as error:
+        raise BadInputError(error.args[0]) from None

@@ -1,0 +1,182 @@
+"""The command line: each command calls the function of the same name in ``mallocgame.api``.
+
+stdout has the result, and with --json one JSON document; progress and errors go to stderr. Exit codes: 0 done, 1 a bug
+of ours, 2 bad input, 3 no answer within the limits, 4 the compiler refused, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+
+import mallocgame
+from mallocgame.api import ExportFormat
+from mallocgame.errors import BadInputError, MallocgameError
+
+TRACEBACK = "MALLOCGAME_TRACEBACK"
+"""Environment variable: a bug of ours shows where it happened, for a report."""
+BUG, BAD_INPUT, NO_ANSWER, INTERRUPTED = 1, 2, 3, 130
+
+app = App(
+    name="mallocgame",
+    help="Plan which tensor of an XLA program lives in a TPU's fast memory, and prove it with the real compiler.",
+    version=mallocgame.__version__,
+    help_format="plaintext",
+)
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
+Target = Annotated[str | None, Parameter(help="v4 lite, v4, v5e, v5p, v6e or tpu7x.")]
+
+
+@app.command
+def capture(
+    reference: Annotated[str | None, Parameter(name="MODULE:FUNCTION")] = None,
+    /,
+    *,
+    target: Annotated[str, Parameter(help="v4 lite, v4, v5e, v5p, v6e or tpu7x.")],
+    out: Path,
+    workload: Annotated[str | None, Parameter(help="A name of the registry instead of MODULE:FUNCTION.")] = None,
+    json: Json = False,
+) -> None:
+    """Compile a JAX function for a target and keep what the other commands need in one file.
+
+    MODULE:FUNCTION takes no arguments and returns (function, abstract arguments), see `workloads`.
+    """
+    from mallocgame import api
+    from mallocgame.report import documents
+
+    if (reference is None) == (workload is None):
+        raise BadInputError("give either MODULE:FUNCTION or --workload NAME")
+    _progress(f"compiling {reference or workload} for {target}")
+    kept = api.capture(reference or workload or "", target=target, out=out, workload=workload is not None)
+    documents.show(documents.of_capture(kept, out), json)
+
+
+@app.command
+def solve(
+    file: Annotated[Path, Parameter(help="A capture, a dump folder, or an HLO text (plain or .gz).")],
+    /,
+    *,
+    target: Target = None,
+    solver: str = "local",
+    time_limit: Annotated[float, Parameter(help="Seconds for the solver.")] = 30.0,
+    seed: int = 0,
+    out: Annotated[Path | None, Parameter(help="Where to write the plan.")] = None,
+    json: Json = False,
+) -> None:
+    """Find a plan and check it. A text or a folder without a log gets analytic costs, and nothing is confirmed."""
+    from mallocgame import api
+    from mallocgame.report import documents
+
+    solved = api.solve(
+        file, target=target, solver=solver, time_limit=time_limit, seed=seed, out=out, progress=_progress
+    )
+    documents.show(documents.of_solved(solved, out), json)
+
+
+@app.command
+def export(
+    plan: Path, /, *, format: Annotated[ExportFormat, Parameter(help="What to print.")], json: Json = False
+) -> None:
+    """Print a plan as flags of the compiler."""
+    from mallocgame import api
+    from mallocgame.report import documents
+
+    text = api.export(plan, format)
+    if json:
+        documents.show({"command": "export", "format": format, "text": text}, True)
+    else:
+        print(text)
+
+
+@app.command
+def verify(plan: Path, capture: Path, /, *, json: Json = False) -> None:
+    """Recompile with the plan, read every placement back, and compare with XLA's default and with MSA off."""
+    from mallocgame import api
+    from mallocgame.report import documents
+
+    verification = api.verify(plan, capture, progress=_progress)
+    documents.show(documents.of_verification(verification), json)
+
+
+@app.command
+def inspect(file: Path, /, *, target: Target = None, json: Json = False) -> None:
+    """Tensors, sizes, peak, headroom and the ten costliest instructions."""
+    from mallocgame import api
+    from mallocgame.report import documents
+
+    documents.show(documents.of_inspection(api.inspect(file, target=target)), json)
+
+
+@app.command
+def demo(
+    *,
+    workload: str = "resnet50",
+    targets: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ("v4 lite", "v5p"),
+    time_limit: Annotated[float, Parameter(help="Seconds for the solver, each target.")] = 30.0,
+    out: Annotated[Path, Parameter(help="Folder for captures, plans and pictures.")] = Path("demo"),
+    json: Json = False,
+) -> None:
+    """The whole way for one real model and two targets: capture, solve, verify, table, memory maps."""
+    from mallocgame import demo as whole
+    from mallocgame.report import documents
+
+    documents.show(whole.run(workload, targets, time_limit, out, _progress), json)
+
+
+def main(tokens: Sequence[str] | None = None) -> NoReturn:
+    """Run a command; every error is one line on stderr and an exit code."""
+    arguments = list(sys.argv[1:] if tokens is None else tokens)
+    try:
+        command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+        command(*bound.args, **bound.kwargs)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        _fail(_one_line(error) + " (see mallocgame --help)", BAD_INPUT)
+    except MallocgameError as error:
+        _fail(_one_line(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError:
+        _fail("out of memory", NO_ANSWER)
+    except Exception as error:
+        if _is_parse_error(error):
+            _fail(_one_line(error), BAD_INPUT)
+        if os.environ.get(TRACEBACK):
+            raise
+        _fail(
+            f"unexpected {type(error).__name__}: {_one_line(error)}; this is a bug: please report it with the command, "
+            f"its input, and what {TRACEBACK}=1 shows",
+            BUG,
+        )
+    sys.exit(0)
+
+
+def _is_parse_error(error: Exception) -> bool:
+    from xla_dump_parser import ParseError
+
+    return isinstance(error, ParseError)
+
+
+def _one_line(error: Exception) -> str:
+    """The message of an error, in one line of bounded length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 600 else text[:600] + "..."
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    printable = "".join(letter if letter.isprintable() else "?" for letter in message)
+    print(f"mallocgame: error: {printable}", file=sys.stderr, flush=True)
+    sys.exit(code)

@@ -1,0 +1,108 @@
+"""Results of the commands as JSON documents, and the same documents as text for people.
+
+Every document has ``command``; durations are seconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mallocgame.report.text import lines_of
+
+if TYPE_CHECKING:
+    from mallocgame.api import Solved
+    from mallocgame.compiler import Capture, Verification
+    from mallocgame.inspection import Inspection
+    from mallocgame.plan import Plan
+    from mallocgame.problem.schema import Problem
+
+Document = dict[str, Any]
+
+
+def show(document: Mapping[str, Any], as_json: bool) -> None:
+    """Print a document on stdout."""
+    if as_json:
+        print(json.dumps(document, indent=1, allow_nan=False))
+        return
+    for line in lines_of(document):
+        print(line)
+
+
+def of_solved(solved: Solved, out: Path | None) -> Document:
+    """The answer of ``solve``. ``confirmed`` is False: only ``verify`` confirms."""
+    problem, solution = solved.loaded.problem, solved.solution
+    return {
+        "command": "solve",
+        "file": solved.loaded.source,
+        "module": problem.module,
+        "target": problem.target.name,
+        "fingerprint": problem.fingerprint,
+        "costs": problem.costs,
+        "confirmed": False,
+        "solver": solution.solver,
+        "status": solution.status,
+        "validated": True,
+        "seed": solved.named.seed,
+        "seconds": round(solved.seconds, 3),
+        "m_all_hbm": solution.seconds_all_hbm,
+        "m_plan": solution.seconds_under_m,
+        "m_saved_share": solved.saved_share,
+        **of_plan(problem, solution.plan),
+        "notes": list(problem.notes),
+        "out": None if out is None else str(out),
+    }
+
+
+def of_plan(problem: Problem, plan: Plan) -> Document:
+    """Counts of a plan, and its peak in fast memory."""
+    return {
+        "tensors": len(problem.tensors),
+        "uses": sum(len(tensor.uses) for tensor in problem.tensors),
+        "fast_definitions": len(plan.fast_definitions),
+        "fast_uses": len(plan.fast_uses),
+        "copies": len(plan.copies),
+        "peak_fast": max((stay.offset + problem.tensors[stay.tensor].size for stay in plan.stays), default=0),
+        "fast_bytes": problem.target.fast_bytes,
+    }
+
+
+def of_inspection(inspection: Inspection) -> Document:
+    """The answer of ``inspect``."""
+    problem = inspection.problem
+    return {
+        "command": "inspect",
+        "module": problem.module,
+        "target": problem.target.name,
+        "fingerprint": problem.fingerprint,
+        "costs": problem.costs,
+        "instructions": len(problem.instructions),
+        "computations": len(problem.computations),
+        "loops": inspection.loops,
+        "tensors": len(problem.tensors),
+        "movable_tensors": inspection.movable,
+        "alias_groups": sum(len(group.tensors) > 1 for group in problem.groups),
+        "tensor_bytes": inspection.tensor_bytes,
+        "largest_bytes": inspection.largest_bytes,
+        "peak_bytes": inspection.peak_bytes,
+        "peak_at": problem.instructions[inspection.peak_time].name if problem.instructions else None,
+        "fast_bytes": problem.target.fast_bytes,
+        "m_all_hbm": inspection.all_hbm_seconds,
+        "m_bound": inspection.bound_seconds,
+        "headroom_share": inspection.headroom,
+        "costliest": [
+            {
+                "name": row.name,
+                "opcode": row.opcode,
+                "time": row.time,
+                "runs": row.runs,
+                "m_all_hbm": row.seconds,
+                "m_bound": row.bound,
+                "total_bytes": row.total_bytes,
+            }
+            for row in inspection.costliest
+        ],
+        "notes": list(problem.notes),
+    }

@@ -1,0 +1,85 @@
+"""Documents of the commands as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mallocgame.report.table import plain_table
+
+Value = Mapping[str, Any]
+
+
+def lines_of(document: Value) -> list[str]:
+    """The lines for people of one document."""
+    return [*_WRITERS[document["command"]](document), *(f"note: {note}" for note in document.get("notes", ()))]
+
+
+def duration(seconds: float) -> str:
+    """``"12.3 us"``: three to four digits in the unit that suits."""
+    for limit, factor, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
+        if abs(seconds) < limit:
+            return f"{seconds * factor:.4g} {unit}"
+    return f"{seconds:.4g} s"
+
+
+def size(count: float) -> str:
+    """``"1.5 MiB"``."""
+    for limit, unit in ((2**10, "B"), (2**20, "KiB"), (2**30, "MiB")):
+        if abs(count) < limit:
+            return f"{count / (limit // 2**10):.4g} {unit}" if unit != "B" else f"{count:.0f} B"
+    return f"{count / 2**30:.4g} GiB"
+
+
+def percent(share: float) -> str:
+    """``"12.3 %"``."""
+    return f"{100 * share:.1f} %"
+
+
+def _solved(document: Value) -> list[str]:
+    costs = "the compiler's log" if document["costs"] == "log" else "analytic, from the HLO alone"
+    lines = [
+        f"{document['module']} for {document['target']}: {document['tensors']} tensors, {document['uses']} uses",
+        f"costs        {costs}",
+        f"solver       {document['solver']}, seed {document['seed']}, {document['seconds']:.1f} s, {document['status']}",
+        f"plan         {document['fast_definitions']} definitions and {document['fast_uses']} uses in fast memory, "
+        f"{document['copies']} copies, validated",
+        f"fast memory  peak {size(document['peak_fast'])} of {size(document['fast_bytes'])}",
+        f"M            {duration(document['m_plan'])}; everything in HBM {duration(document['m_all_hbm'])}; "
+        f"saved {percent(document['m_saved_share'])}",
+        "not confirmed by the compiler: `mallocgame verify` recompiles and reads it back",
+    ]
+    return [*lines, f"written      {document['out']}"] if document["out"] else lines
+
+
+def _inspected(document: Value) -> list[str]:
+    lines = [
+        f"{document['module']} for {document['target']} (costs: {document['costs']})",
+        f"schedule     {document['instructions']} instructions in {document['computations']} computations, "
+        f"{document['loops']} loops",
+        f"tensors      {document['tensors']}, {size(document['tensor_bytes'])} in all, the largest "
+        f"{size(document['largest_bytes'])}; {document['movable_tensors']} may be in fast memory; "
+        f"{document['alias_groups']} alias groups of more than one",
+        f"peak         {size(document['peak_bytes'])} live at {document['peak_at']}; "
+        f"fast memory {size(document['fast_bytes'])}",
+        f"M            everything in HBM {duration(document['m_all_hbm'])}, relaxed bound "
+        f"{duration(document['m_bound'])}: headroom {percent(document['headroom_share'])}",
+        "",
+    ]
+    header = ("costliest instructions", "opcode", "runs", "M in HBM", "M bound", "bytes", "time")
+    rows = [
+        (
+            row["name"],
+            row["opcode"],
+            str(row["runs"]),
+            duration(row["m_all_hbm"]),
+            duration(row["m_bound"]),
+            size(row["total_bytes"]),
+            str(row["time"]),
+        )
+        for row in document["costliest"]
+    ]
+    return [*lines, *plain_table("", header, rows)]
+
+
+_WRITERS: dict[str, Callable[[Value], list[str]]] = {"solve": _solved, "inspect": _inspected}
