@@ -1,0 +1,168 @@
+"""A plan together with the names that export needs, so that it can be read without its problem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mallocgame.errors import BadInputError
+from mallocgame.plan import Plan
+from mallocgame.problem.schema import Problem, ShapeIndex
+
+Option = str | int | float | bool | None
+"""What a recorded option may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedUse:
+    """A use by its names.
+
+    Attributes:
+        instruction: name of the reading instruction.
+        operands: (operand number, tuple index) of each operand that is the tensor.
+        fast: whether it reads fast memory.
+        copy_after: time after whose instruction the prefetch planned for this use starts; None without one.
+        copy_after_instruction: name of that instruction; None without a prefetch.
+    """
+
+    instruction: str
+    operands: tuple[tuple[int, ShapeIndex], ...]
+    fast: bool
+    copy_after: int | None = None
+    copy_after_instruction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTensor:
+    """A tensor by its names.
+
+    Attributes:
+        id: its id in the problem and its position in ``NamedPlan.tensors``.
+        instruction: name of the defining instruction.
+        index: tuple index of the defining position.
+        size: padded bytes.
+        group: number of its alias group.
+        fast_definition: whether it is written to fast memory.
+        uses: as in the problem, same order.
+    """
+
+    id: int
+    instruction: str
+    index: ShapeIndex
+    size: int
+    group: int
+    fast_definition: bool
+    uses: tuple[NamedUse, ...]
+
+
+@dataclass(frozen=True)
+class NamedPlan:
+    """A plan and what export needs to know of its problem.
+
+    Attributes:
+        fingerprint: of the problem.
+        module: name of the HLO module.
+        target: name of the target, e.g. ``"v5e"``.
+        solver: name of the solver that made it.
+        seed: of that solver.
+        options: other recorded options of that solver.
+        versions: versions of what made the capture, e.g. ``{"libtpu": "0.0.52"}``.
+        scoped_vmem_kib: the memory split that the plan is for; None for the compiler's default.
+        plan: the plan itself, in the problem's ids and times.
+        tensors: every tensor of the problem.
+    """
+
+    fingerprint: str
+    module: str
+    target: str
+    solver: str
+    seed: int
+    plan: Plan
+    tensors: tuple[NamedTensor, ...]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    scoped_vmem_kib: int | None = None
+
+
+def name_plan(
+    problem: Problem,
+    plan: Plan,
+    *,
+    solver: str,
+    seed: int = 0,
+    options: Mapping[str, Option] | None = None,
+    versions: Mapping[str, str] | None = None,
+    scoped_vmem_kib: int | None = None,
+) -> NamedPlan:
+    """Add the names of ``problem`` to ``plan``.
+
+    A use gets ``copy_after`` from the prefetch of its tensor that is waited for just before it.
+
+    Raises:
+        BadInputError: the plan is for another problem.
+    """
+    if plan.fingerprint != problem.fingerprint:
+        raise BadInputError(_other_program(plan.fingerprint, problem))
+    starts = {(copy.tensor, copy.before): copy.after for copy in plan.copies if copy.kind == "prefetch"}
+    tensors = []
+    for tensor in problem.tensors:
+        uses = []
+        for number, use in enumerate(tensor.uses):
+            after = starts.get((tensor.id, use.time))
+            uses.append(
+                NamedUse(
+                    instruction=problem.instructions[use.time].name,
+                    operands=use.operands,
+                    fast=(tensor.id, number) in plan.fast_uses,
+                    copy_after=after,
+                    copy_after_instruction=None if after is None else problem.instructions[after].name,
+                )
+            )
+        tensors.append(
+            NamedTensor(
+                id=tensor.id,
+                instruction=tensor.instruction,
+                index=tensor.index,
+                size=tensor.size,
+                group=tensor.group,
+                fast_definition=tensor.id in plan.fast_definitions,
+                uses=tuple(uses),
+            )
+        )
+    return NamedPlan(
+        fingerprint=problem.fingerprint,
+        module=problem.module,
+        target=problem.target.name,
+        solver=solver,
+        seed=seed,
+        options=dict(options or {}),
+        versions=dict(versions or {}),
+        scoped_vmem_kib=scoped_vmem_kib,
+        plan=plan,
+        tensors=tuple(tensors),
+    )
+
+
+def check_plan(named: NamedPlan, problem: Problem) -> None:
+    """Refuse a plan that is not for ``problem``.
+
+    Raises:
+        BadInputError: another fingerprint, target, or other tensors.
+    """
+    if named.fingerprint != problem.fingerprint:
+        raise BadInputError(_other_program(named.fingerprint, problem))
+    if named.target != problem.target.name:
+        raise BadInputError(f"the plan is for target {named.target!r}, not for {problem.target.name!r}")
+    expected = name_plan(problem, named.plan, solver=named.solver).tensors
+    if len(named.tensors) != len(expected):
+        raise BadInputError(f"the plan lists {len(named.tensors)} tensors, the program has {len(expected)}")
+    for ours, theirs in zip(named.tensors, expected, strict=True):
+        if ours != theirs:
+            raise BadInputError(f"tensor {ours.id} of the plan ({ours.instruction}) does not agree with the program's")
+
+
+def _other_program(fingerprint: str, problem: Problem) -> str:
+    return (
+        f"the plan is for another program or schedule (fingerprint {fingerprint[:16]}, "
+        f"{problem.module} has {problem.fingerprint[:16]})"
+    )
