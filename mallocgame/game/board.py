@@ -1,0 +1,147 @@
+"""What a plan under construction occupies and costs; the game and the plan-building solvers share it."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from mallocgame.game.occupancy import Occupancy
+from mallocgame.game.program import Program
+from mallocgame.game.timeline import Timeline
+from mallocgame.plan import Copy, Plan, Stay
+
+ENOUGH = 1 - 1e-9
+"""A supply that reaches this share of the demand counts as enough, so that rounding never moves a start."""
+
+
+class Board:
+    """Fast memory over time, the flags of definitions and uses, and the timeline.
+
+    Attributes:
+        fast_definitions: tensor ids written to fast memory.
+        fast_uses: (tensor, use index) read from fast memory.
+        stays: per tensor that has any, its stays in order of time.
+    """
+
+    def __init__(self, program: Program) -> None:
+        target = program.problem.target
+        self.program = program
+        self.occupancy = Occupancy(target.fast_bytes, target.alignment)
+        self.timeline = Timeline(program)
+        self.fast_definitions: set[int] = set()
+        self.fast_uses: set[tuple[int, int]] = set()
+        self.stays: dict[int, tuple[Stay, ...]] = {}
+
+    def copy(self) -> Self:
+        """An independent copy."""
+        new = object.__new__(type(self))
+        new.program = self.program
+        new.occupancy, new.timeline = self.occupancy.copy(), self.timeline.copy()
+        new.fast_definitions, new.fast_uses = self.fast_definitions.copy(), self.fast_uses.copy()
+        new.stays = self.stays.copy()
+        return new
+
+    def reserve(self, stay: Stay) -> None:
+        """Take the bytes of a stay."""
+        tensor = self.program.problem.tensors[stay.tensor]
+        self.occupancy.add(stay, tensor.size, tensor.group)
+        self.stays[stay.tensor] = tuple(sorted((*self.stays.get(stay.tensor, ()), stay)))
+
+    def release(self, stay: Stay) -> None:
+        """Give the bytes of a stay back."""
+        self.occupancy.remove(stay)
+        self.stays[stay.tensor] = tuple(other for other in self.stays[stay.tensor] if other != stay)
+
+    def set_definition(self, tensor: int, fast: bool) -> None:
+        """Have a definition write fast memory (HBM); it must not do so yet."""
+        value = self.program.problem.tensors[tensor]
+        (self.fast_definitions.add if fast else self.fast_definitions.remove)(tensor)
+        self.timeline.write_fast(value.time, value.defined_bytes if fast else -value.defined_bytes)
+
+    def set_use(self, tensor: int, number: int, fast: bool) -> None:
+        """Have a use read fast memory (HBM); it must not do so yet."""
+        use = self.program.problem.tensors[tensor].uses[number]
+        (self.fast_uses.add if fast else self.fast_uses.remove)((tensor, number))
+        self.timeline.read_fast(use.time, use.accessed_bytes if fast else -use.accessed_bytes)
+
+    def set_copy(self, tensor: int, after: int, before: int, present: bool) -> None:
+        """Queue a prefetch of a tensor, or take it out of the queue."""
+        demand = self.program.problem.tensors[tensor].size / self.program.problem.target.hbm_bandwidth
+        change = self.timeline.add_copy if present else self.timeline.remove_copy
+        change((after, tensor, before, demand))
+
+    def useful_start(self, tensor: int, before: int, earliest: int) -> int | None:
+        """The latest start from which idle HBM time suffices for a prefetch, whether or not there is space.
+
+        Walks back from the instruction at ``before`` and adds up the idle time that the queue leaves. Where the sum
+        up to ``earliest`` does not suffice, the latest start that misses none of it.
+
+        Args:
+            tensor: what to copy.
+            before: time of the use.
+            earliest: the copy may start after the instruction at this time, or later.
+
+        Returns:
+            Time of the instruction after which the copy starts, or None where there is none from ``earliest`` on.
+        """
+        program, timeline = self.program, self.timeline
+        times = program.times[program.computation[before]]
+        last = program.position[before] - 1
+        first = program.earliest_position(before, earliest)
+        if last < first:
+            return None
+        problem = program.problem
+        demand = problem.tensors[tensor].size / problem.target.hbm_bandwidth * ENOUGH
+        idle, drained = timeline.idle, timeline.drained
+        supply, best = 0.0, last
+        for index in range(last, first, -1):
+            time = times[index]
+            left = idle[time] - drained[time]
+            if left > 0.0:
+                supply += left
+                best = index - 1
+                if supply >= demand:
+                    break
+        return times[best]
+
+    def place_copy(self, tensor: int, before: int, earliest: int) -> tuple[int, int] | None:
+        """Start and offset of a prefetch: ``useful_start``, or the nearest later start for which a gap exists.
+
+        A later start needs its bytes for a shorter time, so where one start has a gap all later ones have too.
+
+        Returns:
+            (after, offset), or None where even the latest start has no gap.
+        """
+        after = self.useful_start(tensor, before, earliest)
+        if after is None:
+            return None
+        times = self.program.times[self.program.computation[before]]
+        low, high = self.program.position[after], self.program.position[before] - 1
+        value = self.program.problem.tensors[tensor]
+        offset = self.occupancy.best_fit([(after + 1, before)], value.size, value.group)
+        if offset is None and low < high:
+            low, offset = self._later(times, low, high, before, value.size, value.group)
+        return None if offset is None else (times[low], offset)
+
+    def _later(
+        self, times: list[int], low: int, high: int, before: int, size: int, group: int
+    ) -> tuple[int, int | None]:
+        """The first index in (low, high] whose start has a gap, and its offset; (high, None) where none has."""
+        low += 1
+        while low < high:
+            middle = (low + high) // 2
+            if self.occupancy.best_fit([(times[middle] + 1, before)], size, group) is None:
+                low = middle + 1
+            else:
+                high = middle
+        return low, self.occupancy.best_fit([(times[low] + 1, before)], size, group)
+
+    def plan(self) -> Plan:
+        """The plan so far; what is undecided is in HBM."""
+        copies = [Copy(tensor, "prefetch", after, before) for after, tensor, before, _ in self.timeline.copies()]
+        return Plan(
+            fingerprint=self.program.problem.fingerprint,
+            fast_definitions=frozenset(self.fast_definitions),
+            fast_uses=frozenset(self.fast_uses),
+            stays=tuple(sorted(stay for stays in self.stays.values() for stay in stays)),
+            copies=tuple(copies),
+        )

@@ -1,0 +1,318 @@
+"""The rules of the memory mapping game, exactly. A player, alone, answers one site after the other.
+
+Words: time, tensor, use, group, stay, copy as in ``mallocgame.problem.schema`` and ``mallocgame.plan``. ``times(c)``
+are the times of the instructions of computation c itself, callees' excluded; ``previous(t)`` is the one before t.
+
+Sites
+    For each time in order: the uses there (``Problem.uses_at``), then the definitions (``Problem.definitions_at``). A
+    site that could only ever be answered with DROP is left out. Left in are therefore
+    * all sites of *pinnable* groups: no tensor is ``fixed`` or has an ``hbm_definition``, the largest one fits;
+    * *copyable* uses: of a single-tensor group, not ``fixed``, ``copy_after`` is set and allows a start before the
+      use in ``times`` of the use's computation, the tensor fits.
+    ``step`` answers exactly one site, so an episode has as many moves as the problem has sites.
+
+Moves
+    At the first definition of a pinnable group: NO_COPY pins the group (all of its definitions and uses in fast memory,
+    no copies), DROP leaves it in HBM.
+      The offset is best fit for the group's size over the ``live`` intervals of all of its tensors; if none fits now,
+      NO_COPY is illegal (this look ahead makes drop-backups rare). Only the first tensor's ``live`` is reserved now.
+    At later definitions of the group: pinned: NO_COPY only, and the tensor's ``live`` is reserved at the group's
+      offset. Not pinned: DROP only.
+    At a use of a pinned group: NO_COPY only.
+    At a use that is neither pinned nor copyable: DROP only.
+    At a copyable use at time t of a group that is not pinned:
+      DROP     reads HBM. Always legal.
+      NO_COPY  legal if the tensor's previous use in program order was answered COPY or NO_COPY, and its bytes at the
+               same offset are free from the end of its stay + 1 to t; the stay is extended to t.
+      COPY     a prefetch with a new stay. Let e be the larger of ``copy_after`` and the end of the tensor's last stay.
+               Legal if previous(t) >= e and a gap exists for the shortest stay, [previous(t) + 1, t].
+      COPY and NO_COPY are illegal if they would break the keep rule below.
+    Best fit: the smallest gap that is free during the whole interval and large enough, then the lowest; gaps start at
+    multiples of the alignment. Stays of tensors of one group do not conflict with one another.
+
+Where a prefetch starts
+    Supply of an instruction is the idle HBM time that the queue of its computation leaves at present. Walk back over
+    ``times`` from previous(t); the start after time s has the supply of all times between s and t, both excluded. Take
+    the latest s >= e with supply >= demand = size / HBM bandwidth (less a billionth, for rounding); if there is none,
+    the latest s that has all the supply there is. If [s + 1, t] has no gap, take the next later start that has one.
+    The offset is best fit over [s + 1, t].
+
+Keep rule
+    The compiler option that keeps one use in HBM also keeps the outputs of the using instruction in HBM. So where a
+    copied tensor has both fast and HBM uses, the instructions of its HBM uses define nothing in fast memory. Hence
+    * the first COPY of a tensor is illegal if another of its uses is at an instruction that defines a tensor of a
+      pinned group (also if that use is still to come);
+    * pinning is illegal if an instruction that defines a tensor of the group uses a copied tensor from HBM or
+      is still to be asked about it.
+
+Drop-backup
+    Where a later definition of a pinned group no longer finds its bytes free, the group is barred from being pinned and
+    the walk goes back to the group's first site; the recorded moves are replayed up to and including the present
+    site, where a recorded move that is no longer legal becomes DROP (or the only legal one), and is recorded so. If
+    that bars another group, the same again. Groups are barred for good, so this ends, and every episode ends with a
+    valid plan.
+
+Time (model M)
+    An instruction with r and w bytes read from and written to fast memory takes
+    max(compute_seconds, r / fast_read + w / fast_write + h), h = (total_bytes - r - w) / hbm_bandwidth, and leaves
+    max(0, that - h) of HBM time idle; a ``free`` one takes 0 and leaves 0. An instruction that calls computations takes
+    in addition the sum over its callees of trips x their total, where of branches only the slowest counts (the first
+    such); it leaves idle likewise trips x what each callee has left over.
+    Each run of a computation has one queue of copies, empty at first, first in first out by (after, tensor). At each of
+    its times, in order: (1) if copies are due there, all of the queue up to the last of them is copied at full HBM
+    bandwidth while the computation waits: a stall; (2) the instruction runs and the queue takes as much of its idle
+    time as it can use; (3) the copies that start after it join the queue. What the queue did not use of the idle time
+    is the computation's left over. The total of a computation is all of its instructions' times and stalls.
+
+Reward
+    The change in the entry's total, undecided being HBM: seconds saved by a move, less stalls caused. The sum of all
+    rewards of an episode is the total with everything in HBM less the total of the plan.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Self
+
+from mallocgame.game.board import Board
+from mallocgame.game.program import Program, Site
+from mallocgame.plan import Plan, Stay
+from mallocgame.problem.schema import Problem
+
+
+class Move(Enum):
+    """An answer to a site. The values are the numbers that recorded games use."""
+
+    DROP = 0
+    COPY = 1
+    NO_COPY = 2
+
+
+class IllegalMoveError(ValueError):
+    """A move that the rules do not allow here: a programming error of the player."""
+
+
+class State:
+    """A position in one episode. To be treated as immutable: ``Game.step`` copies.
+
+    Attributes:
+        board: stays, flags and times so far.
+        moves: the recorded answers, one a site.
+        pins: offset of each pinned group.
+        copied: per tensor with prefetches, the index of its last use that reads fast memory.
+        barred: groups that a drop-backup took back.
+        checkpoints: per pinned group with definitions still to come, the state at its first site.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.moves: list[Move] = []
+        self.pins: dict[int, int] = {}
+        self.copied: dict[int, int] = {}
+        self.barred: frozenset[int] = frozenset()
+        self.checkpoints: dict[int, State] = {}
+        self.legal: frozenset[Move] | None = None
+
+    def copy(self) -> Self:
+        """An independent copy."""
+        new = object.__new__(type(self))
+        new.board = self.board.copy()
+        new.moves = self.moves.copy()
+        new.pins = self.pins.copy()
+        new.copied = self.copied.copy()
+        new.barred = self.barred
+        new.checkpoints = self.checkpoints.copy()
+        new.legal = self.legal
+        return new
+
+
+class Game:
+    """The game on one problem; see the module's docstring for the rules.
+
+    Attributes:
+        problem: to be solved.
+        program: its tables; ``program.sites`` are the questions in order.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.program = Program(problem)
+
+    def start(self) -> State:
+        """The state before the first site: everything in HBM."""
+        return State(Board(self.program))
+
+    def done(self, state: State) -> bool:
+        """Whether every site is answered."""
+        return len(state.moves) == len(self.program.sites)
+
+    def site(self, state: State) -> Site:
+        """The site that the next move answers."""
+        return self.program.sites[len(state.moves)]
+
+    def total(self, state: State) -> float:
+        """Seconds of the program under model M, undecided being HBM."""
+        return state.board.timeline.total
+
+    def plan(self, state: State) -> Plan:
+        """The plan so far; what is undecided is in HBM."""
+        return state.board.plan()
+
+    def legal(self, state: State) -> frozenset[Move]:
+        """The legal moves; never empty before the end, empty when done."""
+        if state.legal is None:
+            state.legal = frozenset() if self.done(state) else self._legal(state)
+        return state.legal
+
+    def step(self, state: State, move: Move) -> tuple[State, float]:
+        """Answer the next site.
+
+        Returns:
+            The new state, and the reward in seconds.
+
+        Raises:
+            IllegalMoveError: the move is not legal in this state.
+        """
+        if move not in self.legal(state):
+            raise IllegalMoveError(
+                f"{move.name} is not legal at {self.site(state) if not self.done(state) else 'the end'}"
+            )
+        new = self._answer(state.copy(), move)
+        return new, self.total(state) - self.total(new)
+
+    def _answer(self, state: State, move: Move) -> State:
+        """Apply a legal move in place; in the case of a drop-backup return another state."""
+        barring = self._apply(state, move)
+        if barring is None:
+            return state
+        recorded = [*state.moves, move]
+        while barring is not None:
+            checkpoint = state.checkpoints[barring]
+            barred = state.barred | {barring}
+            state = checkpoint.copy()
+            state.barred = barred
+            state.legal = None
+            barring = None
+            while len(state.moves) < len(recorded) and barring is None:
+                number = len(state.moves)
+                recorded[number] = self._nearest(self.legal(state), recorded[number])
+                barring = self._apply(state, recorded[number])
+        return state
+
+    @staticmethod
+    def _nearest(legal: frozenset[Move], recorded: Move) -> Move:
+        if recorded in legal:
+            return recorded
+        return Move.DROP if Move.DROP in legal else next(iter(legal))
+
+    def _legal(self, state: State) -> frozenset[Move]:
+        site = self.site(state)
+        group = self.problem.tensors[site.tensor].group
+        if group in state.pins:
+            return frozenset({Move.NO_COPY})
+        if site.use >= 0:
+            return self._legal_at_use(state, site)
+        first = self.program.first_site[group] == len(state.moves)
+        if first and group not in state.barred and self._pin_offset(state, group) is not None:
+            return frozenset({Move.DROP, Move.NO_COPY})
+        return frozenset({Move.DROP})
+
+    def _legal_at_use(self, state: State, site: Site) -> frozenset[Move]:
+        value = self.problem.tensors[site.tensor]
+        use = value.uses[site.use]
+        legal = {Move.DROP}
+        if not self.program.copyable(site.tensor, use) or self._copy_breaks_keep_rule(state, site):
+            return frozenset(legal)
+        occupancy = state.board.occupancy
+        if state.copied.get(site.tensor) == site.use - 1 and site.use > 0:
+            stay = state.board.stays[site.tensor][-1]
+            if occupancy.is_free((stay.end + 1, site.time), stay.offset, stay.offset + value.size, value.group):
+                legal.add(Move.NO_COPY)
+        previous = self.program.times[self.program.computation[site.time]][self.program.position[site.time] - 1]
+        shortest = [(previous + 1, site.time)]
+        if (
+            previous >= self._earliest(state, site)
+            and occupancy.best_fit(shortest, value.size, value.group) is not None
+        ):
+            legal.add(Move.COPY)
+        return frozenset(legal)
+
+    def _earliest(self, state: State, site: Site) -> int:
+        """Time after whose instruction a prefetch for this copyable use may start at the earliest."""
+        after = self.problem.tensors[site.tensor].uses[site.use].copy_after
+        assert after is not None
+        stays = state.board.stays.get(site.tensor)
+        return max(after, stays[-1].end) if stays else after
+
+    def _pin_offset(self, state: State, group: int) -> int | None:
+        """Where the group would be pinned; None where it may not be."""
+        members = [self.problem.tensors[id] for id in self.problem.groups[group].tensors]
+        for member in members:
+            for tensor, number in self.program.uses_at[member.time]:
+                if tensor in state.copied and (tensor, number) not in state.board.fast_uses:
+                    return None
+        size = max(member.size for member in members)
+        return state.board.occupancy.best_fit([member.live for member in members], size, group)
+
+    def _copy_breaks_keep_rule(self, state: State, site: Site) -> bool:
+        if site.tensor in state.copied:
+            return False
+        for number, use in enumerate(self.problem.tensors[site.tensor].uses):
+            if number != site.use and self._defines_pinned(state, use.time):
+                return True
+        return False
+
+    def _defines_pinned(self, state: State, time: int) -> bool:
+        return any(self.problem.tensors[id].group in state.pins for id in self.program.definitions_at[time])
+
+    def _apply(self, state: State, move: Move) -> int | None:
+        """Apply a legal move in place.
+
+        Returns:
+            None, or the pinned group whose reservation does not fit; the state is spoilt then, but for its
+            checkpoints and moves.
+        """
+        site = self.site(state)
+        group = self.problem.tensors[site.tensor].group
+        if site.use < 0 and move is Move.NO_COPY:
+            if not self._define(state, site, group):
+                return group
+        elif move is not Move.DROP:
+            self._read(state, site, group, move)
+        if site.use < 0 and self.program.last_definition_site[group] == len(state.moves):
+            state.checkpoints.pop(group, None)
+        state.moves.append(move)
+        state.legal = None
+        state.board.timeline.refresh()
+        return None
+
+    def _define(self, state: State, site: Site, group: int) -> bool:
+        value, board = self.problem.tensors[site.tensor], state.board
+        if group not in state.pins:
+            offset = self._pin_offset(state, group)
+            assert offset is not None
+            if self.program.last_definition_site[group] > len(state.moves):
+                state.checkpoints[group] = state.copy()
+            state.pins[group] = offset
+        offset = state.pins[group]
+        if not board.occupancy.is_free(value.live, offset, offset + value.size, group):
+            return False
+        board.reserve(Stay(site.tensor, *value.live, offset))
+        board.set_definition(site.tensor, True)
+        return True
+
+    def _read(self, state: State, site: Site, group: int, move: Move) -> None:
+        board = state.board
+        if group not in state.pins:
+            if move is Move.NO_COPY:
+                stay = board.stays[site.tensor][-1]
+                board.release(stay)
+                board.reserve(Stay(site.tensor, stay.start, site.time, stay.offset))
+            else:
+                placed = board.place_copy(site.tensor, site.time, self._earliest(state, site))
+                assert placed is not None
+                after, offset = placed
+                board.reserve(Stay(site.tensor, after + 1, site.time, offset))
+                board.set_copy(site.tensor, after, site.time, True)
+            state.copied[site.tensor] = site.use
+        board.set_use(site.tensor, site.use, True)

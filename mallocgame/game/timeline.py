@@ -1,0 +1,206 @@
+"""Model M of a growing plan: instruction times, the queue of prefetches, and the stalls they cause.
+
+The semantics are written down in ``rules`` (section "Time"). A change marks the part of its computation that it may
+touch; ``refresh`` simulates only that part again, then the callers of a computation whose total or idle time changed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from math import fsum
+from typing import Self
+
+from mallocgame.game.program import Program
+
+QueuedCopy = tuple[int, int, int, float]
+"""(after, tensor, before, demand in seconds); sorting these gives the order of the queue."""
+
+
+class Timeline:
+    """Times of every instruction and computation under model M, all in seconds.
+
+    Attributes:
+        elapsed: per time, how long the instruction runs (a caller: its callees).
+        idle: per time, HBM time that the instruction leaves idle.
+        drained: per time, how much of ``idle`` the queue of its own computation takes.
+        stall: per time, the wait for copies just before the instruction.
+        backlog: per time, seconds still queued when the instruction has ended and the copies after it have started.
+        totals: per computation, the sum of ``elapsed`` and ``stall`` over one run.
+    """
+
+    def __init__(self, program: Program) -> None:
+        count = len(program.position)
+        self.program = program
+        self._read = [0.0] * count
+        self._write = [0.0] * count
+        self.elapsed = [0.0] * count
+        self.idle = [0.0] * count
+        self.drained = [0.0] * count
+        self.stall = [0.0] * count
+        self.backlog = [0.0] * count
+        self.totals = [0.0] * len(program.times)
+        self._left = [0.0] * len(program.times)
+        self._queues: list[list[QueuedCopy]] = [[] for _ in program.times]
+        self._due: dict[int, list[QueuedCopy]] = {}
+        self._dirty: dict[int, tuple[int, int]] = {}
+        for computation in sorted(range(len(program.times)), key=lambda number: -program.depth[number]):
+            for time in program.times[computation]:
+                self.elapsed[time], self.idle[time] = self._step(time)
+            self._sum(computation)
+
+    def copy(self) -> Self:
+        """An independent copy; nothing may be waiting for ``refresh``."""
+        new = object.__new__(type(self))
+        new.program = self.program
+        new._read, new._write = self._read.copy(), self._write.copy()
+        new.elapsed, new.idle = self.elapsed.copy(), self.idle.copy()
+        new.drained, new.stall, new.backlog = self.drained.copy(), self.stall.copy(), self.backlog.copy()
+        new.totals, new._left = self.totals.copy(), self._left.copy()
+        new._queues = [queue.copy() for queue in self._queues]
+        new._due = {time: due.copy() for time, due in self._due.items()}
+        new._dirty = {}
+        return new
+
+    @property
+    def total(self) -> float:
+        """Seconds that the entry computation takes, up to the rounding of many small changes."""
+        return self.totals[self.program.entry]
+
+    def exact_total(self) -> float:
+        """``total``, summed afresh."""
+        self._sum(self.program.entry)
+        return self.totals[self.program.entry]
+
+    def copies(self) -> list[QueuedCopy]:
+        """All copies in the plan's order."""
+        return sorted(copy for queue in self._queues for copy in queue)
+
+    def read_fast(self, time: int, bytes_: float) -> None:
+        """The instruction at ``time`` reads ``bytes_`` more (less, if negative) from fast memory."""
+        self._read[time] += bytes_
+        self._mark(time, time)
+
+    def write_fast(self, time: int, bytes_: float) -> None:
+        """The instruction at ``time`` writes ``bytes_`` more (less, if negative) to fast memory."""
+        self._write[time] += bytes_
+        self._mark(time, time)
+
+    def add_copy(self, copy: QueuedCopy) -> None:
+        """Queue a prefetch."""
+        after, _, before, _ = copy
+        insort(self._queues[self.program.computation[before]], copy)
+        self._due.setdefault(before, []).append(copy)
+        self._mark(after, before)
+
+    def remove_copy(self, copy: QueuedCopy) -> None:
+        """Take a prefetch out."""
+        after, _, before, _ = copy
+        self._queues[self.program.computation[before]].remove(copy)
+        self._due[before].remove(copy)
+        self._mark(after, before)
+
+    def left_idle(self, time: int) -> float:
+        """HBM time that neither the instruction nor the queue of its own computation takes."""
+        return self.idle[time] - self.drained[time]
+
+    def refresh(self) -> None:
+        """Simulate what changes have marked."""
+        program = self.program
+        while self._dirty:
+            computation = max(self._dirty, key=lambda number: program.depth[number])
+            first, last = self._dirty.pop(computation)
+            before = self.totals[computation], self._left[computation]
+            self._simulate(computation, first, last)
+            caller = program.caller[computation]
+            if caller is None or before == (self.totals[computation], self._left[computation]):
+                continue
+            self._mark(caller, caller)
+
+    def _mark(self, first_time: int, last_time: int) -> None:
+        computation = self.program.computation[last_time]
+        first, last = self.program.position[first_time], self.program.position[last_time]
+        if computation in self._dirty:
+            old_first, old_last = self._dirty[computation]
+            first, last = min(first, old_first), max(last, old_last)
+        self._dirty[computation] = first, last
+
+    def _simulate(self, computation: int, first: int, last: int) -> None:
+        """Run the instructions from index ``first`` on, past ``last``, until the queue is as it was before."""
+        times, queue = self.program.times[computation], self._queues[computation]
+        backlog = self.backlog[times[first - 1]] if first else 0.0
+        started = bisect_left(queue, (times[first],))
+        next_start = queue[started][0] if started < len(queue) else -1
+        for index in range(first, len(times)):
+            time = times[index]
+            if index <= last:
+                self._set_step(time, computation)
+            stall = 0.0
+            due = self._due.get(time)
+            if due:
+                left = self._behind(queue, due, started)
+                if left < backlog:
+                    stall, backlog = backlog - left, left
+            idle = self.idle[time]
+            drained = idle if idle < backlog else backlog
+            backlog -= drained
+            while time == next_start:
+                backlog += queue[started][3]
+                started += 1
+                next_start = queue[started][0] if started < len(queue) else -1
+            if stall != self.stall[time]:
+                self.totals[computation] += stall - self.stall[time]
+                self.stall[time] = stall
+            if drained != self.drained[time]:
+                self._left[computation] -= drained - self.drained[time]
+                self.drained[time] = drained
+            unchanged = backlog == self.backlog[time]
+            self.backlog[time] = backlog
+            if unchanged and index >= last:
+                break
+        if self.program.problem.computations[computation].kind == "branch":
+            self._sum(computation)
+
+    @staticmethod
+    def _behind(queue: list[QueuedCopy], due: list[QueuedCopy], started: int) -> float:
+        """Seconds queued behind the last of the copies that are due."""
+        last = bisect_left(queue, max(due))
+        return sum(copy[3] for copy in queue[last + 1 : started])
+
+    def _set_step(self, time: int, computation: int) -> None:
+        elapsed, idle = self._step(time)
+        if elapsed != self.elapsed[time]:
+            self.totals[computation] += elapsed - self.elapsed[time]
+            self.elapsed[time] = elapsed
+        if idle != self.idle[time]:
+            self._left[computation] += idle - self.idle[time]
+            self.idle[time] = idle
+
+    def _step(self, time: int) -> tuple[float, float]:
+        """Elapsed and idle time of one step: its own, and its callees' if it is a caller."""
+        instruction = self.program.problem.instructions[time]
+        elapsed = idle = 0.0
+        if not instruction.free:
+            target = self.program.problem.target
+            read, write = self._read[time], self._write[time]
+            hbm = (instruction.total_bytes - read - write) / target.hbm_bandwidth
+            memory = read / target.fast_read_bandwidth + write / target.fast_write_bandwidth + hbm
+            elapsed = max(instruction.compute_seconds, memory)
+            idle = max(0.0, elapsed - hbm)
+        children = self.program.children[time]
+        return self._with_children(elapsed, idle, children) if children else (elapsed, idle)
+
+    def _with_children(self, elapsed: float, idle: float, children: tuple[int, ...]) -> tuple[float, float]:
+        slowest: tuple[float, float] | None = None
+        for number in children:
+            child = self.program.problem.computations[number]
+            total, left = child.trips * self.totals[number], child.trips * max(0.0, self._left[number])
+            if child.kind != "branch":
+                elapsed, idle = elapsed + total, idle + left
+            elif slowest is None or total > slowest[0]:
+                slowest = total, left
+        return (elapsed, idle) if slowest is None else (elapsed + slowest[0], idle + slowest[1])
+
+    def _sum(self, computation: int) -> None:
+        times = self.program.times[computation]
+        self.totals[computation] = fsum([self.elapsed[t] for t in times] + [self.stall[t] for t in times])
+        self._left[computation] = fsum([self.idle[t] for t in times] + [-self.drained[t] for t in times])
