@@ -23,8 +23,8 @@ from mallocgame.report.files import check_writable
 if TYPE_CHECKING:
     from mallocgame.compiler import Capture, Verification
     from mallocgame.inspection import Inspection
-    from mallocgame.plan_file import NamedPlan
     from mallocgame.loading import Loaded
+    from mallocgame.plan_file import NamedPlan
     from mallocgame.solvers import Solution
 
 PathLike = str | os.PathLike[str]
@@ -101,8 +101,8 @@ def solve(
         xla_dump_parser.ParseError: the text is damaged.
     """
     from mallocgame import solvers
-    from mallocgame.plan_file import name_plan, save_plan
     from mallocgame.loading import load
+    from mallocgame.plan_file import name_plan, save_plan
     from mallocgame.validate import validate
 
     if solver not in solvers.SOLVERS:

@@ -14,7 +14,6 @@ from mallocgame.report.text import lines_of
 
 if TYPE_CHECKING:
     from mallocgame.api import Solved
-    from mallocgame.compiler import Capture, Verification
     from mallocgame.inspection import Inspection
     from mallocgame.plan import Plan
     from mallocgame.problem.schema import Problem

@@ -41,7 +41,7 @@ def _solved(document: Value) -> list[str]:
     lines = [
         f"{document['module']} for {document['target']}: {document['tensors']} tensors, {document['uses']} uses",
         f"costs        {costs}",
-        f"solver       {document['solver']}, seed {document['seed']}, {document['seconds']:.1f} s, {document['status']}",
+        f"solver       {document['solver']}; {document['status']}; seed {document['seed']}; {document['seconds']:.1f} s",
         f"plan         {document['fast_definitions']} definitions and {document['fast_uses']} uses in fast memory, "
         f"{document['copies']} copies, validated",
         f"fast memory  peak {size(document['peak_fast'])} of {size(document['fast_bytes'])}",
