@@ -28,12 +28,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ArrayShape:
-    """``bf16[8,128]{...}``. ``dynamic[i]`` tells whether dimension i was written ``<=n``; empty where none is."""
+    """``bf16[8,128]{...}``. ``dynamic[i]`` tells whether dimension i was written ``<=n``; empty where none is.
+
+    ``buffer`` tells whether it was written ``b(bf16[8,128])``, XLA's buffer type.
+    """
 
     dtype: str
     dims: tuple[int, ...]
     layout: Layout | None = None
     dynamic: tuple[bool, ...] = ()
+    buffer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

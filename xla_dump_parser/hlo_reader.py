@@ -1,0 +1,278 @@
+"""Reads HLO text as XLA writes it into the records of ``hlo``.
+
+Reading a module only finds where its computations are; a computation's instructions are read when they are asked for,
+and an instruction's shape and attributes when those are. An error in a part is raised when that part is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from types import MappingProxyType
+
+from xla_dump_parser.attributes import called_names, read_attributes
+from xla_dump_parser.brackets import BracketError
+from xla_dump_parser.errors import ParseError, quote
+from xla_dump_parser.hlo import HloModule, Shape
+from xla_dump_parser.instruction_text import read_lines
+from xla_dump_parser.shapes import ShapeError, read_shape
+from xla_dump_parser.text import locate, read_text
+
+_GAP = re.compile(r"(?:\s|//[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
+_MODULE = re.compile(r"HloModule[ \t]++([\w.\-]++)", re.ASCII)
+_COMPUTATION = re.compile(r"(ENTRY[ \t]++)?%?([A-Za-z_][\w.\-]*+)[ \t]*+(?=[({])", re.ASCII)
+_TABLE = re.compile(
+    r"(?:FileNames|FunctionNames|FileLocations|StackFrames)[ \t]*+\n(?:\d++ [^\n]*+(?:\n|\Z))*+", re.ASCII
+)
+_AFTER_BODY = re.compile(r"\}(?:[ \t]*+,[ \t]*+execution_thread=\"[^\"\n]*+\")?[ \t]*+(?=\n|//|\Z)")
+
+
+class TextModule:
+    """An HloModule read from a text. See ``hlo.HloModule`` for the attributes.
+
+    Attributes:
+        text: the whole text.
+        tables: the texts of the FileNames, FunctionNames, FileLocations and StackFrames tables, in the order written.
+    """
+
+    __slots__ = ("__dict__", "_header_span", "computations", "entry", "name", "shapes", "source", "tables", "text")
+
+    def __init__(self, text: str, source: str) -> None:
+        self.text = text
+        self.source = source
+        self.shapes: dict[str, Shape] = {}
+        start = _skip(text, 0)
+        match = _MODULE.match(text, start)
+        if match is None:
+            raise self.error(start, "expected 'HloModule NAME' at the start; is this an HLO text?")
+        self.name: str = match[1]
+        header_end = _line_end(text, match.end())
+        self._header_span = (match.end(), header_end)
+        self.tables, found = self._find_computations(header_end)
+        self.computations: Mapping[str, TextComputation] = MappingProxyType(found)
+        entries = [computation for computation in found.values() if computation.is_entry]
+        if len(entries) != 1:
+            raise self.error(
+                start, f"{len(entries) or 'no'} ENTRY computations, expected 1; is the text cut off or mixed?"
+            )
+        self.entry = entries[0]
+
+    @cached_property
+    def header(self) -> Mapping[str, str]:
+        """Attributes after the module's name, raw text by name. Raises ParseError."""
+        try:
+            return MappingProxyType(read_attributes(self.text, *self._header_span))
+        except BracketError as error:
+            raise self.error(error.position, f"module header: {error.message}") from None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the header says that the order of instructions is the schedule. Raises ParseError."""
+        return self.header.get("is_scheduled") == "true"
+
+    def error(self, position: int, message: str) -> ParseError:
+        """The error for what is at a position of the text."""
+        return ParseError(self.source, *locate(self.text, position), message)
+
+    def _find_computations(self, position: int) -> tuple[tuple[str, ...], dict[str, TextComputation]]:
+        text = self.text
+        tables: list[str] = []
+        found: dict[str, TextComputation] = {}
+        line, counted = 1, 0
+        while True:
+            position = _skip(text, position)
+            if position == len(text):
+                return tuple(tables), found
+            match = _COMPUTATION.match(text, position)
+            body = _line_end(text, position)
+            if match is None or not text.endswith("{", position, _trimmed(text, position, body)):
+                table = _TABLE.match(text, position)
+                if table is None:
+                    raise self.error(position, f"expected a computation, found {quote(text[position : position + 50])}")
+                tables.append(table[0])
+                position = table.end()
+                continue
+            end = text.find("\n}", body)
+            closing = None if end < 0 else _AFTER_BODY.match(text, end + 1)
+            while end >= 0 and closing is None:  # a multi-line literal may hold a } at the start of a line
+                end = text.find("\n}", end + 1)
+                closing = None if end < 0 else _AFTER_BODY.match(text, end + 1)
+            if closing is None:
+                raise self.error(position, f"computation {quote(match[2])} has no closing brace; is the text cut off?")
+            line += text.count("\n", counted, position)
+            counted = position
+            name = match[2]
+            if name in found:
+                raise self.error(position, f"computation {quote(name)} appears twice; are two modules mixed?")
+            found[name] = TextComputation(self, name, match[1] is not None, len(found), line, position, body, end)
+            position = closing.end()
+
+
+class TextComputation:
+    """A Computation of a TextModule. See ``hlo.Computation`` for the attributes.
+
+    Attributes:
+        module: that it is in.
+        number: its place among the module's computations.
+        line: 1-based line of its header.
+    """
+
+    __slots__ = ("__dict__", "_body", "_end", "_start", "is_entry", "line", "module", "name", "number")
+
+    def __init__(
+        self, module: TextModule, name: str, is_entry: bool, number: int, line: int, start: int, body: int, end: int
+    ) -> None:
+        self.module = module
+        self.name = name
+        self.is_entry = is_entry
+        self.number = number
+        self.line = line
+        self._start = start
+        self._body = body
+        self._end = end
+
+    @cached_property
+    def instructions(self) -> tuple[TextInstruction, ...]:
+        """In the order written. Raises ParseError."""
+        text = self.module.text
+        try:
+            read = tuple([TextInstruction(self, *line) for line in read_lines(text, self._body, self._end, self.line)])
+        except BracketError as error:
+            raise self.module.error(error.position, error.message) from None
+        if not read:
+            raise self.module.error(self._start, f"computation {quote(self.name)} has no instructions")
+        return read
+
+    @cached_property
+    def root(self) -> TextInstruction:
+        """The ROOT instruction, else the last. Raises ParseError."""
+        roots = [instruction for instruction in self.instructions if instruction.is_root]
+        if len(roots) > 1:
+            raise ParseError(self.module.source, roots[1].line, 0, f"computation {quote(self.name)} has two ROOTs")
+        return roots[0] if roots else self.instructions[-1]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, TextInstruction]:
+        """Instructions by name. Raises ParseError."""
+        return MappingProxyType({instruction.name: instruction for instruction in self.instructions})
+
+    @cached_property
+    def users(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the instructions that read each instruction, each once, in order. Raises ParseError."""
+        found: dict[str, list[str]] = {instruction.name: [] for instruction in self.instructions}
+        for instruction in self.instructions:
+            for operand in dict.fromkeys(instruction.operands):
+                found[operand].append(instruction.name)
+        return MappingProxyType({name: tuple(names) for name, names in found.items()})
+
+
+class TextInstruction:
+    """An Instruction of a TextComputation. See ``hlo.Instruction`` for the attributes."""
+
+    __slots__ = (
+        "_attributes", "_span", "computation", "is_root", "line", "literal", "name", "opcode", "operands", "shape_text",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        computation: TextComputation,
+        name: str,
+        opcode: str,
+        shape_text: str,
+        operands: tuple[str, ...],
+        literal: str | None,
+        is_root: bool,
+        line: int,
+        span: tuple[int, int],
+    ) -> None:
+        self.computation = computation
+        self.name = name
+        self.opcode = opcode
+        self.shape_text = shape_text
+        self.operands = operands
+        self.literal = literal
+        self.is_root = is_root
+        self.line = line
+        self._span = span
+        self._attributes: Mapping[str, str] | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Of the result. Raises ParseError."""
+        shapes = self.computation.module.shapes
+        shape = shapes.get(self.shape_text)
+        if shape is None:
+            try:
+                shape = shapes[self.shape_text] = read_shape(self.shape_text)
+            except ShapeError as error:
+                at = self.computation.module.text.rfind(self.shape_text, 0, self._span[0])
+                raise self.computation.module.error(at + error.position, error.message) from None
+        return shape
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """Attributes after the operands, raw text by name, in the order written. Raises ParseError."""
+        if self._attributes is None:
+            module = self.computation.module
+            try:
+                self._attributes = MappingProxyType(read_attributes(module.text, *self._span))
+            except BracketError as error:
+                raise module.error(error.position, error.message) from None
+        return self._attributes
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """Names of the called computations, which stand earlier in the text. Raises ParseError."""
+        names = called_names(self.attributes)
+        own = self.computation
+        for name in names:
+            callee = own.module.computations.get(name)
+            if callee is None:
+                problem = "which the module does not have; is the text cut off?"
+            elif callee.number >= own.number:
+                problem = "which does not stand before its caller"
+            else:
+                continue
+            raise ParseError(
+                own.module.source, self.line, 0, f"{quote(self.name)} calls computation {quote(name)}, {problem}"
+            )
+        return names
+
+    def __repr__(self) -> str:
+        return f"<{self.name} = {self.shape_text} {self.opcode}({', '.join(self.operands)}), line {self.line}>"
+
+
+def parse_hlo(text: str, source: str = "<string>") -> HloModule:
+    """The module that an HLO text says.
+
+    Args:
+        text: of a scheduled or unscheduled module of any target.
+        source: file name for error messages.
+
+    Raises:
+        ParseError: the text is not HLO. Errors inside a computation are raised when it is read.
+    """
+    return TextModule(text.replace("\r\n", "\n") if "\r" in text else text, source)
+
+
+def read_hlo(path: str | os.PathLike[str]) -> HloModule:
+    """The module in a file, plain or gzip. Raises ParseError."""
+    return parse_hlo(read_text(path), os.fspath(path))
+
+
+def _skip(text: str, position: int) -> int:
+    match = _GAP.match(text, position)
+    return position if match is None else match.end()
+
+
+def _line_end(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return len(text) if end < 0 else end
+
+
+def _trimmed(text: str, start: int, end: int) -> int:
+    while end > start and text[end - 1] in " \t":
+        end -= 1
+    return end

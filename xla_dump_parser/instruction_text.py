@@ -1,0 +1,143 @@
+"""One instruction a line, ``ROOT %name = shape opcode(operands), attributes``: the inner loop of the reader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from xla_dump_parser.brackets import BracketError, find_top_level, split_top_level
+from xla_dump_parser.errors import quote
+
+Line = tuple[str, str, str, tuple[str, ...], str | None, bool, int, tuple[int, int]]
+"""name, opcode, text of the shape, operands, literal, is_root, line number, (start, end) of the attributes' text."""
+
+_FLAT = r"[^()\n\"]*+"
+_PAREN = rf"\({_FLAT}(?:\({_FLAT}\){_FLAT})*+\)"
+_LINE = re.compile(
+    r"[ \t]*+(ROOT )?(%?[A-Za-z_][\w.\-]*+) = "  # name
+    r"((?:[^ \n]*, )*+[^ \n]++) "  # shape: a blank inside it comes after a comma
+    r"([a-z][a-z0-9\-]*+)"  # opcode
+    rf"\(({_FLAT}(?:{_PAREN}{_FLAT})*+)\)(?=[,\n]|\Z)",  # operands, with at most two levels of brackets in them
+    re.ASCII,
+)
+_GAP = re.compile(r"(?:\s|//[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
+_INLINE_GAP = r"(?:\s|/\*.*?\*/)*+"
+_START = re.compile(rf"(ROOT\s++)?(%?[A-Za-z_][\w.\-]*+){_INLINE_GAP}={_INLINE_GAP}", re.ASCII | re.DOTALL)
+_OPCODE = re.compile(rf"{_INLINE_GAP}([a-z][a-z0-9\-]*+){_INLINE_GAP}\(", re.ASCII | re.DOTALL)
+_ARRAY = re.compile(r"[a-z]\w*\[[^\[\]\n]*\]", re.ASCII)
+_OPERAND = re.compile(r"%?([A-Za-z_][\w.\-]*)\Z", re.ASCII)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_LITERALS = frozenset({"constant", "parameter"})
+
+
+def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
+    """The instructions in ``text[position:end]``, which starts at the end of line number ``line``.
+
+    Raises:
+        BracketError: not an instruction, a name used twice, or an operand that is not defined above it.
+    """
+    names: dict[str, str] = {}  # a name as written -> the name without %
+    texts: dict[str, str] = {}  # one string object for each distinct shape and opcode
+    match_line, find, count = _LINE.match, text.find, text.count
+    position += 1
+    line += 1
+    while position < end:
+        match = match_line(text, position, end)
+        if match is None:
+            start = _skip(text, position, end)
+            line += count("\n", position, start)
+            if start == end:
+                return
+            root, written, shape, opcode, inside, attributes = _read_slowly(text, start, end)
+            stop = find_top_level(text, attributes, end, "\n")
+        else:
+            root, written, shape, opcode, inside = match.groups()
+            start = position
+            attributes = match.end()
+            stop = find("\n", attributes, end)
+            if stop < 0:
+                stop = end
+            elif text[stop + 1 : stop + 2] not in " }":
+                stop = find_top_level(text, attributes, end, "\n")
+        literal = None
+        operands: tuple[str, ...] = ()
+        if opcode in _LITERALS:
+            literal = inside
+        elif inside:
+            try:
+                operands = tuple([names[operand] for operand in inside.split(", ")])
+            except KeyError:
+                operands = _read_operands(inside, names, start)
+        if written in names:
+            raise BracketError(start, f"instruction {quote(written)} appears twice")
+        name = names[written] = written[1:] if written[0] == "%" else written
+        yield (
+            name,
+            texts.setdefault(opcode, opcode),
+            texts.setdefault(shape, shape),
+            operands,
+            literal,
+            root is not None,
+            line,
+            (attributes, stop),
+        )
+        line += 1
+        if match is None:
+            line += count("\n", start, stop)
+        position = stop + 1
+
+
+def _read_slowly(text: str, start: int, end: int) -> tuple[str | None, str, str, str, str, int]:
+    """root, written name, shape, opcode, text between the brackets, position after them; of any instruction."""
+    match = _START.match(text, start, end)
+    if match is None:
+        raise BracketError(start, f"expected '%name = shape opcode(operands)', found {quote(text[start : start + 50])}")
+    shape_end = _shape_end(text, match.end(), end)
+    opcode = _OPCODE.match(text, shape_end, end)
+    if opcode is None:
+        raise BracketError(
+            shape_end, f"expected ' opcode(' after the shape, found {quote(text[shape_end : shape_end + 50])}"
+        )
+    close = find_top_level(text, opcode.end(), end, ")")
+    if close == end:
+        raise BracketError(opcode.end() - 1, "no ')' for this bracket; is the text cut off?")
+    return match[1], match[2], text[match.end() : shape_end], opcode[1], text[opcode.end() : close], close + 1
+
+
+def _shape_end(text: str, start: int, end: int) -> int:
+    if text.startswith(("(", "b("), start):
+        return min(find_top_level(text, text.index("(", start) + 1, end, ")") + 1, end)
+    match = _ARRAY.match(text, start, end)
+    if match is None:
+        raise BracketError(
+            start, f"expected a shape such as f32[8,128]{{1,0}}, found {quote(text[start : start + 50])}"
+        )
+    if text.startswith("{", match.end(), end):
+        return min(find_top_level(text, match.end() + 1, end, "}") + 1, end)
+    return match.end()
+
+
+def _read_operands(inside: str, names: dict[str, str], start: int) -> tuple[str, ...]:
+    """Operand names from any of XLA's forms: with comments, with their shapes before them, with or without ``%``."""
+    found: list[str] = []
+    try:
+        pieces = split_top_level(inside, 0, len(inside))
+    except BracketError as error:
+        raise BracketError(start, f"operands: {error.message}") from None
+    for first, last in pieces:
+        words = _COMMENT.sub(" ", inside[first:last]).split()
+        match = _OPERAND.match(words[-1]) if words else None
+        if match is None:
+            if not words and len(pieces) == 1:
+                return ()
+            raise BracketError(start, f"{quote(inside[first:last])} is not an operand")
+        name = names.get("%" + match[1]) or names.get(match[1])
+        if name is None:
+            raise BracketError(start, f"operand {quote(match[1])} is not defined above this instruction")
+        found.append(name)
+    return tuple(found)
+
+
+def _skip(text: str, position: int, end: int) -> int:
+    match = _GAP.match(text, position, end)
+    return position if match is None else match.end()
