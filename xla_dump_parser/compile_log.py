@@ -1,0 +1,446 @@
+"""What memory space assignment (MSA) says in a compile log.
+
+The log is libtpu's stderr with ``TPU_VMODULE="op_cost=1,algorithm=3,simulator=3,memory_space_assignment=3,..."``. Lines
+are told apart by their words, not by file and line number, which change with every version. Anything else in the text
+is skipped, so a truncated or interleaved log gives fewer records and never a wrong one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from xla_dump_parser.errors import ParseError
+from xla_dump_parser.msa_tables import (
+    AllocationInfo,
+    BufferInfo,
+    OperandSite,
+    ShapeIndex,
+    parse_allocinfo,
+    parse_bufferinfo,
+    parse_shape_index,
+    parse_site,
+)
+
+MAX_LINE = 1 << 20
+"""Characters; longer lines are skipped. The longest that carry records are use lists, far below."""
+
+_PREFIX = re.compile(r"[IWEF]\d{4} [\d:.]+ +\d+ ")
+_LOCATION = re.compile(r"[\w.\-/]+\.(?:cc|h):\d+\] ?")
+_NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
+_VALUE = r"<(\d+) ([^\s{>]+)(\{[\d,]*\})?( \(phi\))?>"
+_COST = re.compile(
+    r"Cost for <type=([a-z-]+),computation=([^,<>]+),instruction=([^,<>]+),operand_num=(-|\d{1,9}),"
+    rf"shape_index=(-|\{{[\d,]*\}})> is {_NUMBER}"
+)
+_RESOURCE = re.compile(rf"Initial resource\[(\d{{1,12}})\] = {_NUMBER} \((\S+)\)")
+_OPTION = re.compile(r"([a-z_]+): (.*)")
+_SEQUENCE = re.compile(r" *(\d{1,12}): (\S+) (\S+)")
+_FINDING = re.compile(
+    r"Finding allocation for .* use = (\S+, operand \d+(?: \{[\d,]*\})?)\. Size = (\d{1,18}), def pos = "
+)
+_PICKER = re.compile(
+    rf"Trying prefetch picker = Async copy elapsed \(s\) = {_NUMBER}, inst elapsed reduction \(s\) = {_NUMBER},"
+)
+_REQUIRED = re.compile(
+    rf"Adding required assignment for value : {_VALUE} required assignment: RequiredMemoryAssignment\("
+    r"memory_space=(\w+), time=(\d{1,12}), offset=[^,]*, message=(.*)\)"
+)
+_SKIP = re.compile(rf"Skip {_VALUE} because (.*?)\.?")
+_PROCESSING = re.compile(rf"Processing buffer: {_VALUE}")
+_JOINT = re.compile(rf"Joint-processed values for {_VALUE}:.*")
+_JOINT_MEMBER = re.compile(rf" +\d+/\d+\) {_VALUE}")
+_POSITION = re.compile(r"  (\S+)(?: (\{[\d,]*\}))?")
+_FROM = " from instruction:"
+_BUFFER_HEADER = "buffer_id,buffer_name,"
+_ALLOCATION_HEADER = "buffer_id,size,offset,"
+_TABLE_ROW = re.compile(r"-?\d+,.*")
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCost:
+    """Costs of one instruction; bytes and seconds as printed, with 6 significant digits.
+
+    Attributes:
+        compute_seconds: time at peak rate without memory; None where not printed, as for the three below.
+        total_bytes: bytes accessed, operands and outputs together.
+        operand_bytes: bytes accessed by (operand number, shape index).
+        output_bytes: bytes accessed by shape index of the result.
+    """
+
+    compute_seconds: float | None = None
+    total_bytes: float | None = None
+    operand_bytes: Mapping[tuple[int, ShapeIndex], float] = field(default_factory=dict)
+    output_bytes: Mapping[ShapeIndex, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InitialResource:
+    """Elapsed seconds of the instruction at ``time`` with everything in HBM; 0 for what only calls."""
+
+    time: int
+    seconds: float
+    instruction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A prefetch that MSA considered.
+
+    Attributes:
+        use: the operand that it is for.
+        size: bytes to copy.
+        copy_seconds: of the asynchronous copy, size / HBM bandwidth.
+        seconds: what the use's instruction would save with that one operand in fast memory.
+    """
+
+    use: OperandSite
+    size: int
+    copy_seconds: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedValue:
+    """MSA's name of an HLO value: ``<79 while.2{1} (phi)>``."""
+
+    id: int
+    instruction: str
+    index: ShapeIndex
+    phi: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedBuffer:
+    """A "Processing buffer" block: the value with the positions that hold it and the uses that read it."""
+
+    value: LoggedValue
+    positions: tuple[tuple[str, ShapeIndex], ...]
+    uses: tuple[OperandSite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredAssignment:
+    """A value that MSA requires in one memory (``"def"`` or ``"alt"``) at a time, with its reason."""
+
+    value: LoggedValue
+    space: str
+    time: int
+    message: str
+
+
+@dataclass(frozen=True)
+class CompileLog:
+    """The records of one compile log; each collection is empty where the log says nothing.
+
+    Attributes:
+        costs: by (computation, instruction).
+        resources: in order of time.
+        reductions: in the order printed.
+        options: MSA's options by name (``max_size_in_bytes``, ``alignment_in_bytes``, ...), as text.
+        sequence: (computation, instruction) at each time of the schedule before MSA.
+        values: the processed values, each once.
+        joint: groups of values that MSA allocates together, by the value they were listed for.
+        required: in the order printed.
+        skips: (value, reason) of values that MSA left where they were.
+        buffers: rows of the bufferinfo table.
+        allocations: rows of the allocinfo table.
+    """
+
+    costs: Mapping[tuple[str, str], LoggedCost]
+    resources: tuple[InitialResource, ...]
+    reductions: tuple[Reduction, ...]
+    options: Mapping[str, str]
+    sequence: tuple[tuple[str, str], ...]
+    values: tuple[LoggedBuffer, ...]
+    joint: Mapping[LoggedValue, tuple[LoggedValue, ...]]
+    required: tuple[RequiredAssignment, ...]
+    skips: tuple[tuple[LoggedValue, str], ...]
+    buffers: tuple[BufferInfo, ...]
+    allocations: tuple[AllocationInfo, ...]
+
+
+def parse_compile_log(text: str, source: str = "<log>") -> CompileLog:
+    """The records of a compile log, whole or reduced by ``reduce_compile_log``.
+
+    Raises:
+        ParseError: two schedules in one log (two modules were compiled), or a damaged table.
+    """
+    reader = _Reader(source)
+    for number, message in _messages(text):
+        reader.read(number, message)
+    return reader.finish()
+
+
+def reduce_compile_log(text: str) -> str:
+    """Only the lines that ``parse_compile_log`` reads, each repeated cost once; parses to the same records."""
+    reader = _Reader("<log>")
+    kept: list[str] = []
+    seen: set[str] = set()
+    for number, message in _messages(text):
+        if not reader.read(number, message):
+            continue
+        if message.startswith("Cost for <"):
+            if message in seen:
+                continue
+            seen.add(message)
+        kept.append(_FROM if message.startswith(_FROM) else message)
+    return "".join(line + "\n" for line in kept)
+
+
+def _messages(text: str) -> Iterator[tuple[int, str]]:
+    start = number = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        number += 1
+        if end - start <= MAX_LINE:
+            yield number, _message(text[start:end].rstrip("\r"))
+        start = end + 1
+
+
+def _message(line: str) -> str:
+    prefix = _PREFIX.match(line)
+    if not prefix:
+        return line
+    location = _LOCATION.match(line, prefix.end())
+    return line[location.end() :] if location else line
+
+
+class _Reader:
+    """State while going through the lines; ``read`` tells whether a line was of use."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.costs: dict[tuple[str, str], dict[str, dict[tuple[int, ShapeIndex], float]]] = {}
+        self.resources: list[InitialResource] = []
+        self.reductions: list[Reduction] = []
+        self.options: dict[str, str] = {}
+        self.sequence: list[tuple[str, str]] = []
+        self.values: dict[LoggedValue, LoggedBuffer] = {}
+        self.joint: dict[LoggedValue, list[LoggedValue]] = {}
+        self.required: list[RequiredAssignment] = []
+        self.skips: dict[LoggedValue, str] = {}
+        self.buffer_rows: list[str] = []
+        self.allocation_rows: list[str] = []
+        self.finding: tuple[OperandSite, int] | None = None
+        self.block: Callable[[str], bool] = self._no_block
+        self.value: LoggedValue | None = None
+        self.positions: list[tuple[str, ShapeIndex]] = []
+        self.uses: list[OperandSite] = []
+        self.joint_members: list[LoggedValue] = []
+        self.starts: tuple[tuple[str, Callable[[int, str], bool]], ...] = (
+            ("Cost for <", self._cost),
+            ("Initial resource[", self._resource),
+            ("Finding allocation for ", self._find),
+            ("Trying prefetch picker = ", self._picker),
+            ("Adding required assignment for value : ", self._require),
+            ("Skip <", self._skip),
+            ("Processing buffer: <", self._processing),
+            ("Joint-processed values for <", self._joint),
+            ("Flattened instruction sequence:", self._flattened),
+            ("memory_space_assignment_options::Options:", self._options),
+            (_BUFFER_HEADER, self._buffer_table),
+            (_ALLOCATION_HEADER, self._allocation_table),
+        )
+
+    def read(self, number: int, message: str) -> bool:
+        for start, handle in self.starts:
+            if message.startswith(start):
+                self.block = self._no_block
+                return handle(number, message)
+        if self.block(message):
+            return True
+        self.block = self._no_block
+        return False
+
+    def finish(self) -> CompileLog:
+        costs = {
+            key: LoggedCost(
+                compute_seconds=next(iter(kinds.get("compute-seconds", {}).values()), None),
+                total_bytes=next(iter(kinds.get("total-bytes-accessed", {}).values()), None),
+                operand_bytes=kinds.get("operand-bytes-accessed", {}),
+                output_bytes={index: value for (_, index), value in kinds.get("output-bytes-accessed", {}).items()},
+            )
+            for key, kinds in self.costs.items()
+        }
+        buffers, allocations = "\n".join(self.buffer_rows), "\n".join(self.allocation_rows)
+        return CompileLog(
+            costs=costs,
+            resources=tuple(self.resources),
+            reductions=tuple(self.reductions),
+            options=self.options,
+            sequence=tuple(self.sequence),
+            values=tuple(self.values.values()),
+            joint={value: tuple(members) for value, members in self.joint.items()},
+            required=tuple(self.required),
+            skips=tuple(self.skips.items()),
+            buffers=parse_bufferinfo(buffers, self.source) if buffers else (),
+            allocations=parse_allocinfo(allocations, self.source) if allocations else (),
+        )
+
+    def _no_block(self, message: str) -> bool:
+        return False
+
+    def _cost(self, number: int, message: str) -> bool:
+        found = _COST.fullmatch(message)
+        if not found:
+            return False
+        kind, computation, instruction, operand, index, value = found.groups()
+        amount = _amount(value)
+        if amount is None:
+            return False
+        place = (0 if operand == "-" else int(operand), parse_shape_index(None if index == "-" else index))
+        self.costs.setdefault((computation, instruction), {}).setdefault(kind, {})[place] = amount
+        return True
+
+    def _resource(self, number: int, message: str) -> bool:
+        found = _RESOURCE.fullmatch(message)
+        amount = _amount(found[2]) if found else None
+        if not found or amount is None:
+            return False
+        time = int(found[1])
+        if time == 0 and self.resources:
+            raise ParseError(self.source, number, 1, "a second schedule starts: the log is of more than one compile")
+        if time != len(self.resources):
+            raise ParseError(self.source, number, 1, f"resource of time {time} where {len(self.resources)} is next")
+        self.resources.append(InitialResource(time, amount, found[3]))
+        return True
+
+    def _find(self, number: int, message: str) -> bool:
+        found = _FINDING.match(message)
+        site = parse_site(found[1]) if found else None
+        self.finding = (site, int(found[2])) if found and site else None
+        return self.finding is not None
+
+    def _picker(self, number: int, message: str) -> bool:
+        found = _PICKER.match(message)
+        if not found or self.finding is None:
+            return False
+        copy, reduction = _amount(found[1]), _amount(found[2])
+        if copy is None or reduction is None:
+            return False
+        self.reductions.append(Reduction(*self.finding, copy, reduction))
+        self.finding = None
+        return True
+
+    def _require(self, number: int, message: str) -> bool:
+        found = _REQUIRED.fullmatch(message)
+        if not found:
+            return False
+        self.required.append(RequiredAssignment(_value(found), found[5], int(found[6]), found[7]))
+        return True
+
+    def _skip(self, number: int, message: str) -> bool:
+        found = _SKIP.fullmatch(message)
+        if found:
+            self.skips[_value(found)] = found[5]
+        return found is not None
+
+    def _processing(self, number: int, message: str) -> bool:
+        found = _PROCESSING.fullmatch(message)
+        if not found or _value(found) in self.values:
+            return False
+        self.value, self.positions, self.uses = _value(found), [], []
+        self.block = self._value_head
+        return True
+
+    def _value_head(self, message: str) -> bool:
+        if message != " positions:":
+            return False
+        self.block = self._value_position
+        return True
+
+    def _value_position(self, message: str) -> bool:
+        if message == " uses:":
+            self.block = self._value_use
+            return True
+        found = _POSITION.fullmatch(message)
+        if not found:
+            return False
+        self.positions.append((found[1], parse_shape_index(found[2])))
+        return True
+
+    def _value_use(self, message: str) -> bool:
+        if message.startswith(_FROM):
+            if self.value is not None:
+                self.values[self.value] = LoggedBuffer(self.value, tuple(self.positions), tuple(self.uses))
+            self.block = self._no_block
+            return True
+        if message.strip() == "(none)":
+            return True
+        site = parse_site(message) if message.startswith("  ") else None
+        if site is None:
+            return False
+        self.uses.append(site)
+        return True
+
+    def _joint(self, number: int, message: str) -> bool:
+        found = _JOINT.fullmatch(message)
+        if not found:
+            return False
+        self.joint_members = self.joint.setdefault(_value(found), [])
+        self.joint_members.clear()
+        self.block = self._joint_member
+        return True
+
+    def _joint_member(self, message: str) -> bool:
+        found = _JOINT_MEMBER.fullmatch(message)
+        if found:
+            self.joint_members.append(_value(found))
+        return found is not None
+
+    def _flattened(self, number: int, message: str) -> bool:
+        if self.sequence:
+            raise ParseError(self.source, number, 1, "a second schedule starts: the log is of more than one compile")
+        self.block = self._sequence_line
+        return True
+
+    def _sequence_line(self, message: str) -> bool:
+        found = _SEQUENCE.fullmatch(message)
+        if not found or int(found[1]) != len(self.sequence):
+            return False
+        self.sequence.append((found[2], found[3]))
+        return True
+
+    def _options(self, number: int, message: str) -> bool:
+        self.block = self._option
+        return True
+
+    def _option(self, message: str) -> bool:
+        found = _OPTION.fullmatch(message)
+        if found:
+            self.options.setdefault(found[1], found[2])
+        return found is not None or not message.strip() or message.startswith("go/debugstr")
+
+    def _buffer_table(self, number: int, message: str) -> bool:
+        return self._table(self.buffer_rows, message)
+
+    def _allocation_table(self, number: int, message: str) -> bool:
+        return self._table(self.allocation_rows, message)
+
+    def _table(self, rows: list[str], message: str) -> bool:
+        rows[:] = [message]
+
+        def row(line: str) -> bool:
+            if not _TABLE_ROW.fullmatch(line):
+                return False
+            rows.append(line)
+            return True
+
+        self.block = row
+        return True
+
+
+def _value(found: re.Match[str]) -> LoggedValue:
+    return LoggedValue(int(found[1]) if len(found[1]) < 19 else -1, found[2], parse_shape_index(found[3]), bool(found[4]))
+
+
+def _amount(text: str) -> float | None:
+    """A finite number; None for anything else, so that the line is skipped."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < 1e300 else None
