@@ -38,10 +38,11 @@ def percent(share: float) -> str:
 
 def _solved(document: Value) -> list[str]:
     costs = "the compiler's log" if document["costs"] == "log" else "analytic, from the HLO alone"
+    how = (document["solver"], document["status"], f"seed {document['seed']}", f"{document['seconds']:.1f} s")
     lines = [
         f"{document['module']} for {document['target']}: {document['tensors']} tensors, {document['uses']} uses",
         f"costs        {costs}",
-        f"solver       {document['solver']}; {document['status']}; seed {document['seed']}; {document['seconds']:.1f} s",
+        f"solver       {', '.join(how)}",
         f"plan         {document['fast_definitions']} definitions and {document['fast_uses']} uses in fast memory, "
         f"{document['copies']} copies, validated",
         f"fast memory  peak {size(document['peak_fast'])} of {size(document['fast_bytes'])}",

@@ -1,0 +1,106 @@
+"""Tables, units, files and the rectangles of the memory map."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mallocgame.errors import BadInputError
+from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.problem.schema import Computation, Instruction, Problem, Target, Tensor
+from mallocgame.report.files import write_atomically
+from mallocgame.report.memory_map import Panel, draw_memory_map, rectangles
+from mallocgame.report.table import plain_table, print_table
+from mallocgame.report.text import duration, percent, size
+
+MIB = 2**20
+
+
+def _problem() -> Problem:
+    target = Target("v5e", 1, 16 * MIB, 4096, 1e11, 1e12, 1e12, 1e-9, 2**34)
+    names = ["a", "b$c", "c"]
+    tensors = tuple(Tensor(i, n, (), (i + 1) * MIB, i, (i, 9), 0.0, (), i) for i, n in enumerate(names))
+    computations = (Computation("main", 0, 9, "entry", None, 1), Computation("body", 2, 5, "body", 6, 3))
+    instructions = tuple(Instruction(f"i{t}", "add", 0, 0.0, 0.0, False) for t in range(10))
+    return Problem("f", "m", target, computations, instructions, tensors, (), "log")
+
+
+PLAN = Plan(
+    "f",
+    stays=(Stay(0, 0, 4, 0), Stay(1, 3, 8, 4 * MIB), Stay(2, 6, 6, 0)),
+    copies=(Copy(1, "prefetch", 2, 6), Copy(2, "prefetch", 5, 6)),
+)
+
+
+def test_a_prefetched_stay_is_split_where_its_copy_lands() -> None:
+    drawn = [(box.name, box.kind, box.start, box.end, box.offset, box.size) for box in rectangles(_problem(), PLAN)]
+    assert drawn == [
+        ("a", "written there by its instruction", 0, 4, 0, MIB),
+        ("b$c", "prefetch in flight", 3, 5, 4 * MIB, 2 * MIB),
+        ("b$c", "prefetched from HBM", 6, 8, 4 * MIB, 2 * MIB),
+        ("c", "prefetched from HBM", 6, 6, 0, 3 * MIB),
+    ]
+
+
+@pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_the_picture_is_written(tmp_path: Path, suffix: str, magic: bytes) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / f"map.{suffix}"
+    draw_memory_map(_problem(), [Panel("XLA default", PLAN), Panel("nothing", Plan("f"))], out)
+    assert out.read_bytes().startswith(magic)
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_an_unknown_picture_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"map\.bmp: .*\.png, \.svg or \.pdf"):
+        draw_memory_map(_problem(), [Panel("", PLAN)], tmp_path / "map.bmp")
+
+
+def test_plain_table_aligns() -> None:
+    lines = plain_table("title", ("name", "E", "verdict"), [("a", "12", "x"), ("long", "3", "")])
+    assert lines == ["title", "name   E  verdict", "----  --  -------", "a     12  x", "long   3"]
+
+
+def test_a_table_is_plain_unless_on_a_terminal() -> None:
+    plain, terminal = io.StringIO(), io.StringIO()
+    print_table("t", ("a", "b"), [("1", "[bold]2[/bold]")], Console(file=plain))
+    print_table("t", ("a", "b"), [("1", "[bold]2[/bold]")], Console(file=terminal, force_terminal=True, width=60))
+    assert plain.getvalue() == "t\na  b\n-  --------------\n1  [bold]2[/bold]\n"
+    assert "\x1b[" in terminal.getvalue()
+    assert "[bold]2[/bold]" in terminal.getvalue()
+
+
+def test_units() -> None:
+    assert [duration(value) for value in (0.0, 1.5e-7, 2.5e-5, 4.325e-3, 2.0)] == [
+        "0 us",
+        "0.15 us",
+        "25 us",
+        "4.325 ms",
+        "2 s",
+    ]
+    assert [size(value) for value in (0, 1023, 1536, 3 * MIB, 16 * 2**30)] == [
+        "0 B",
+        "1023 B",
+        "1.5 KiB",
+        "3 MiB",
+        "16 GiB",
+    ]
+    assert percent(0.1234) == "12.3 %"
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_atomically(out, b"one")
+    write_atomically(out, b"two")
+    assert out.read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["out"]
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert out.stat().st_mode & 0o777 == 0o666 & ~mask
+    for bad in (tmp_path, tmp_path / "missing" / "out", out / "out"):
+        with pytest.raises(BadInputError, match="cannot be written"):
+            write_atomically(bad, b"three")
