@@ -1,0 +1,249 @@
+"""Runs one compile in a child process with limits on time and memory, and brings its texts back.
+
+The compiler may abort the process, hang or take tens of GiB, and a repeat within one process is answered from a cache
+without a log. So every compile gets a fresh process in its own session, which is killed whole at a limit, at an error
+and on Ctrl-C. The parent never imports JAX.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mallocgame.compiler.failures import raise_failure
+from mallocgame.errors import CompilerRefusedError, NoAnswerError
+
+COST_VMODULE = (
+    "op_cost=1,algorithm=3,simulator=3,memory_space_assignment=3,memory_space_assignment_util=3,prefetch_interval_picker=4"
+)
+"""What libtpu has to log for a capture: costs, options, MSA's tables and its reasons."""
+
+QUIET_VMODULE = "memory_space_assignment=1"
+"""What it logs where only the result counts."""
+
+BEFORE_MSA_PASS = "plumb-vmem-info"
+"""The pass after which the dump holds the schedule as memory space assignment gets it."""
+
+POLL_SECONDS = 0.05
+MAX_DUMP_BYTES = 8 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one compile: ``seconds`` of wall time, ``memory`` bytes resident in the child and what it starts."""
+
+    seconds: float = 900.0
+    memory: int = 16 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One compile. Exactly one of ``lowered``, ``function`` and ``workload`` is set.
+
+    Attributes:
+        topology: name for ``jax.experimental.topologies``, e.g. ``"v5e:1x1"``.
+        lowered: StableHLO text of a lowered module.
+        function: ``MODULE:FUNCTION``; called without arguments it returns (function, abstract arguments).
+        workload: name of a workload in the ``workloads`` package, with the same contract.
+        options: compiler options, as text.
+        vmodule: what libtpu logs.
+        
+    """
+
+    topology: str
+    lowered: str | None = None
+    function: str | None = None
+    workload: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    vmodule: str = COST_VMODULE
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a compile left behind.
+
+    Attributes:
+        lowered: StableHLO text of what was compiled.
+        before_msa: scheduled HLO just before memory space assignment; empty where the compiler ran none.
+        final: HLO after code generation, with memory spaces and estimated cycles.
+        buffer_assignment: the buffer-assignment text.
+        memory_usage: the memory-usage-report text.
+        log: what the compiler wrote to stderr.
+        versions: of python, jax, jaxlib and libtpu.
+        seconds: wall time of lowering and compiling.
+        peak_memory: most resident bytes seen while polling.
+    """
+
+    lowered: str
+    before_msa: str
+    final: str
+    buffer_assignment: str
+    memory_usage: str
+    log: str
+    versions: Mapping[str, str]
+    seconds: float
+    peak_memory: int
+
+
+def compile_in_child(request: Request, limits: Limits | None = None) -> Compiled:
+    """Compile as ``request`` says; the child and its files are gone afterwards, whatever happens.
+
+    Raises:
+        BadInputError: the function or workload cannot be loaded or lowered.
+        CompilerRefusedError: libtpu or JAX is missing, or the compiler refuses or dies (with its own words);
+            its subclass OverrideRefusedError where a tensor override was refused.
+        NoAnswerError: a limit was reached.
+    """
+    for package in ("jax", "libtpu"):
+        if importlib.util.find_spec(package) is None:
+            raise CompilerRefusedError(f"{package} is not installed; install the tpu extra: pip install 'mallocgame[tpu]'")
+    limits = limits or Limits()
+    with tempfile.TemporaryDirectory(prefix="mallocgame-", ignore_cleanup_errors=True) as folder:
+        work = Path(folder)
+        (work / "dump").mkdir()
+        (work / "request.json").write_text(json.dumps(_request_json(request)), encoding="utf-8")
+        returncode, peak = _run(work, request, limits)
+        result = _read_result(work)
+        if returncode != 0 or "error" in result:
+            raise_failure(returncode, result, _read(work / "log"))
+        return _collect(work, result, peak)
+
+
+def _request_json(request: Request) -> dict[str, Any]:
+    return {
+        "topology": request.topology,
+        "lowered": request.lowered,
+        "function": request.function,
+        "workload": request.workload,
+        "options": dict(request.options),
+        "pass": BEFORE_MSA_PASS,
+        "path": [os.getcwd(), *(entry for entry in sys.path if entry)],
+    }
+
+
+def _run(work: Path, request: Request, limits: Limits) -> tuple[int, int]:
+    """Exit status of the child (negative: minus a signal number) and its peak resident bytes."""
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "TPU_SKIP_MDS_QUERY": "1",
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+        "TPU_MIN_LOG_LEVEL": "0",
+        "TPU_STDERR_LOG_LEVEL": "0",
+        "TPU_VMODULE": request.vmodule,
+        "PYTHONFAULTHANDLER": "",
+    }
+    environment.pop("LIBTPU_INIT_ARGS", None)
+    environment.pop("XLA_FLAGS", None)
+    command = [sys.executable, "-m", "mallocgame.compiler.child_main", str(work)]
+    environment["PYTHONPATH"] = os.pathsep.join([_package_root(), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with open(work / "log", "wb") as log, _child(command, environment, log, work) as process:
+        return _wait(process, limits)
+
+
+def _package_root() -> str:
+    return str(Path(__file__).resolve().parent.parent.parent)
+
+
+@contextmanager
+def _child(
+    command: list[str], environment: Mapping[str, str], log: Any, work: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child in its own session; its whole process group is dead when the block is left."""
+    process = subprocess.Popen(
+        command,
+        env=dict(environment),
+        cwd=work,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()
+    process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], limits: Limits) -> tuple[int, int]:
+    started = time.monotonic()
+    peak = 0
+    while True:
+        try:
+            return process.wait(timeout=POLL_SECONDS), peak
+        except subprocess.TimeoutExpired:
+            pass
+        if time.monotonic() - started > limits.seconds:
+            raise NoAnswerError(f"the compile took longer than {limits.seconds:g} s; raise the time limit")
+        resident = _resident_bytes(process.pid)
+        peak = max(peak, resident)
+        if resident > limits.memory:
+            raise NoAnswerError(
+                f"the compile took more than {limits.memory / 2**30:.3g} GiB of memory; raise the memory limit"
+            )
+
+
+def _resident_bytes(pid: int) -> int:
+    """Resident bytes of the child, from /proc; 0 where the system has none."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _read_result(work: Path) -> dict[str, Any]:
+    try:
+        result = json.loads((work / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return result if isinstance(result, dict) else {}
+
+
+def _collect(work: Path, result: Mapping[str, Any], peak: int) -> Compiled:
+    final = _dump_text(work, "*.after_codegen.txt")
+    if not final:
+        raise CompilerRefusedError("the compiler wrote no after_codegen dump; this libtpu is not supported")
+    return Compiled(
+        lowered=_read(work / "lowered.mlir"),
+        before_msa=_dump_text(work, f"*.after_{BEFORE_MSA_PASS}*.txt"),
+        final=final,
+        buffer_assignment=_dump_text(work, "*-buffer-assignment.txt"),
+        memory_usage=_dump_text(work, "*-memory-usage-report.txt"),
+        log=_read(work / "log"),
+        versions=dict(result["versions"]),
+        seconds=float(result["seconds"]),
+        peak_memory=peak,
+    )
+
+
+def _dump_text(work: Path, pattern: str) -> str:
+    """The largest file of the dump that matches: helper modules, where there are any, are tiny."""
+    found = sorted((work / "dump").glob(pattern), key=lambda path: (-path.stat().st_size, path.name))
+    return _read(found[0]) if found else ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

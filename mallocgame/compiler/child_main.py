@@ -1,0 +1,157 @@
+"""The child's side of a compile: ``python -m mallocgame.compiler.child_main WORK``.
+
+Reads ``WORK/request.json``; writes ``WORK/lowered.mlir``, ``WORK/dump/`` and, as its last act, ``WORK/result.json``
+with the versions and times or ``{"error": kind, "message": one line}``. Its stderr is the compiler's log.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import platform
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_MAX_FILE_BYTES = 8 * 2**30
+_PR_SET_PDEATHSIG = 1
+
+
+class _Failure(Exception):
+    """Ends the child with this kind of error and message."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def main(work: Path) -> int:
+    _limit_self()
+    request = json.loads((work / "request.json").read_text(encoding="utf-8"))
+    sys.path[:] = list(dict.fromkeys([*request["path"], *sys.path]))
+    started = time.monotonic()
+    try:
+        lowered = _lower(request)
+        (work / "lowered.mlir").write_text(lowered, encoding="utf-8")
+        _compile(lowered, request, work / "dump")
+    except _Failure as failure:
+        return _finish(work, {"error": failure.kind, "message": str(failure)}, 1)
+    return _finish(work, {"versions": _versions(), "seconds": time.monotonic() - started}, 0)
+
+
+def _limit_self() -> None:
+    """No core files, no endless log, and death with the parent."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _finish(work: Path, result: Mapping[str, Any], status: int) -> int:
+    temporary = work / "result.json.tmp"
+    temporary.write_text(json.dumps(result), encoding="utf-8")
+    os.replace(temporary, work / "result.json")
+    return status
+
+
+def _lower(request: Mapping[str, Any]) -> str:
+    """StableHLO text of the module to compile."""
+    if request["lowered"] is not None:
+        return str(request["lowered"])
+    name = request["function"] or f"workload {request['workload']}"
+    try:
+        function, arguments = _load(request)
+        return lower(function, arguments)
+    except _Failure:
+        raise
+    except Exception as error:
+        raise _Failure("input", f"{name}: {_describe(error)}") from None
+
+
+def lower(function: Any, arguments: Any) -> str:
+    """StableHLO text of ``function`` at abstract ``arguments`` for a TPU; needs JAX, not libtpu."""
+    import jax
+
+    jitted = function if hasattr(function, "trace") else jax.jit(function)
+    return str(jitted.trace(*arguments).lower(lowering_platforms=("tpu",)).as_text(debug_info=True))
+
+
+def _load(request: Mapping[str, Any]) -> tuple[Any, Any]:
+    if request["workload"] is not None:
+        pair = importlib.import_module("workloads").get(request["workload"])
+    else:
+        module, _, attribute = request["function"].partition(":")
+        if not module or not attribute:
+            raise _Failure("input", f"{request['function']!r} is not MODULE:FUNCTION")
+        loaded: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            loaded = getattr(loaded, part)
+        pair = loaded()
+    if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[0]) and isinstance(pair[1], tuple | list)):
+        raise _Failure("input", "the function must return (function, tuple of abstract arguments)")
+    return pair
+
+
+def _describe(error: BaseException) -> str:
+    """Type, message and place of an error in the user's code, in one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [frame for frame in frames if frame.filename != __file__ and "importlib" not in frame.filename]
+    place = f" ({os.path.basename(outside[-1].filename)}:{outside[-1].lineno})" if outside else ""
+    text = " ".join(str(error).split())[:400]
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+def _compile(lowered: str, request: Mapping[str, Any], dump: Path) -> None:
+    try:
+        import jax
+        from jax.experimental import topologies
+    except ImportError as error:
+        raise _Failure("jax", f"JAX cannot be imported ({error}); install the tpu extra") from None
+    try:
+        device = topologies.get_topology_desc(platform="tpu", topology_name=request["topology"]).devices[0]
+    except Exception as error:
+        raise _Failure("jax", f"no TPU compiler for topology {request['topology']}: {_describe(error)}") from None
+    options = {**request["options"], "xla_dump_to": str(dump), "xla_dump_hlo_pass_re": request["pass"]}
+    try:
+        _compile_text(lowered, device, options)
+    except (AttributeError, TypeError, ImportError) as error:
+        raise _Failure("jax", f"jax {jax.__version__} is not supported: {_describe(error)}") from None
+    except Exception as error:
+        raise _Failure("compiler", str(error)) from None
+
+
+def _compile_text(lowered: str, device: Any, options: Mapping[str, str]) -> None:
+    """Compile StableHLO text for one described device, as ``Lowered.compile`` does; JAX has no public call for it."""
+    import numpy as np
+    from jax._src.lib import _jax
+    from jax._src.lib import xla_client as xc
+    from jax.interpreters import mlir
+
+    with mlir.make_ir_context():
+        module = mlir.ir.Module.parse(lowered)
+    compile_options = xc.CompileOptions()
+    compile_options.num_replicas = 1
+    compile_options.num_partitions = 1
+    compile_options.device_assignment = xc.DeviceAssignment.create(np.array([[0]]))
+    compile_options.env_option_overrides = sorted(options.items())
+    build = compile_options.executable_build_options
+    build.use_spmd_partitioning = True
+    build.use_shardy_partitioner = True
+    device.client.compile(module, _jax.DeviceList((device,)), compile_options)
+
+
+def _versions() -> dict[str, str]:
+    from importlib import metadata
+
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in ("jax", "jaxlib", "libtpu")}}
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
