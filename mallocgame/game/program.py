@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mallocgame.problem.schema import Problem, Use
+from mallocgame.problem.schema import Problem
+
+NOT_PRODUCED = frozenset({"parameter", "constant"})
+"""Opcodes whose results are in HBM before the program runs."""
 
 
 class Site(NamedTuple):
@@ -65,14 +68,21 @@ class Program:
             if site.use < 0:
                 self.last_definition_site[group] = number
 
-    def copyable(self, tensor: int, use: Use) -> bool:
-        """Whether a prefetch could ever serve this use: single-tensor group, not fixed, a start allowed, it fits."""
+    def copyable(self, tensor: int, number: int) -> bool:
+        """Whether a prefetch could ever serve this use of a tensor.
+
+        It takes a single-tensor group that is not fixed and fits, an allowed start, and, if an instruction produces the
+        tensor (it is no parameter or constant), an earlier use: a produced tensor whose first use is not kept in HBM is
+        produced in fast memory (measured, libtpu 0.0.52; docs/expressibility.md).
+        """
         value = self.problem.tensors[tensor]
+        use = value.uses[number]
         return (
             self.single[value.group]
             and value.fixed is None
             and use.copy_after is not None
             and value.size <= self.problem.target.fast_bytes
+            and (number > 0 or self.problem.instructions[value.time].opcode in NOT_PRODUCED)
             and self.earliest_position(use.time, use.copy_after) < self.position[use.time]
         )
 
@@ -116,7 +126,7 @@ class Program:
         for time in range(len(self.problem.instructions)):
             for tensor, number in self.uses_at[time]:
                 value = self.problem.tensors[tensor]
-                if self.pinnable[value.group] or self.copyable(tensor, value.uses[number]):
+                if self.pinnable[value.group] or self.copyable(tensor, number):
                     found.append(Site(time, tensor, number))
             definitions = (id for id in self.definitions_at[time] if self.pinnable[self.problem.tensors[id].group])
             found.extend(Site(time, id, -1) for id in definitions)

@@ -8,7 +8,8 @@ Sites
     site that could only ever be answered with DROP is left out. Left in are therefore
     * all sites of *pinnable* groups: no tensor is ``fixed`` or has an ``hbm_definition``, the largest one fits;
     * *copyable* uses: of a single-tensor group, not ``fixed``, ``copy_after`` is set and allows a start before the
-      use in ``times`` of the use's computation, the tensor fits.
+      use in ``times`` of the use's computation, the tensor fits, and it is a parameter or constant or the use is not
+      its first (a produced tensor that is to be copied later needs a first use that is kept in HBM).
     ``step`` answers exactly one site, so an episode has as many moves as the problem has sites.
 
 Moves
@@ -25,7 +26,8 @@ Moves
       NO_COPY  legal if the tensor's previous use in program order was answered COPY or NO_COPY, and its bytes at the
                same offset are free from the end of its stay + 1 to t; the stay is extended to t.
       COPY     a prefetch with a new stay. Let e be the larger of ``copy_after`` and the end of the tensor's last stay.
-               Legal if previous(t) >= e and a gap exists for the shortest stay, [previous(t) + 1, t].
+               Legal if there is no previous use or it was answered DROP (the compiler puts no second copy between two
+               fast uses), previous(t) >= e, and a gap exists for the shortest stay, [previous(t) + 1, t].
       COPY and NO_COPY are illegal if they would break the keep rule below.
     Best fit: the smallest gap that is free during the whole interval and large enough, then the lowest; gaps start at
     multiples of the alignment. Stays of tensors of one group do not conflict with one another.
@@ -218,24 +220,19 @@ class Game:
         return frozenset({Move.DROP})
 
     def _legal_at_use(self, state: State, site: Site) -> frozenset[Move]:
-        value = self.problem.tensors[site.tensor]
-        use = value.uses[site.use]
-        legal = {Move.DROP}
-        if not self.program.copyable(site.tensor, use) or self._copy_breaks_keep_rule(state, site):
-            return frozenset(legal)
-        occupancy = state.board.occupancy
-        if state.copied.get(site.tensor) == site.use - 1 and site.use > 0:
+        value, occupancy = self.problem.tensors[site.tensor], state.board.occupancy
+        if not self.program.copyable(site.tensor, site.use) or self._copy_breaks_keep_rule(state, site):
+            return frozenset({Move.DROP})
+        if site.use > 0 and state.copied.get(site.tensor) == site.use - 1:
             stay = state.board.stays[site.tensor][-1]
-            if occupancy.is_free((stay.end + 1, site.time), stay.offset, stay.offset + value.size, value.group):
-                legal.add(Move.NO_COPY)
+            interval = (stay.end + 1, site.time)
+            fits = occupancy.is_free(interval, stay.offset, stay.offset + value.size, value.group)
+            return frozenset({Move.DROP, Move.NO_COPY}) if fits else frozenset({Move.DROP})
         previous = self.program.times[self.program.computation[site.time]][self.program.position[site.time] - 1]
-        shortest = [(previous + 1, site.time)]
-        if (
-            previous >= self._earliest(state, site)
-            and occupancy.best_fit(shortest, value.size, value.group) is not None
-        ):
-            legal.add(Move.COPY)
-        return frozenset(legal)
+        fits = occupancy.best_fit([(previous + 1, site.time)], value.size, value.group) is not None
+        if fits and previous >= self._earliest(state, site):
+            return frozenset({Move.DROP, Move.COPY})
+        return frozenset({Move.DROP})
 
     def _earliest(self, state: State, site: Site) -> int:
         """Time after whose instruction a prefetch for this copyable use may start at the earliest."""

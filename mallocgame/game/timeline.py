@@ -6,7 +6,7 @@ touch; ``refresh`` simulates only that part again, then the callers of a computa
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from math import fsum
 from typing import Self
 
@@ -40,8 +40,8 @@ class Timeline:
         self.backlog = [0.0] * count
         self.totals = [0.0] * len(program.times)
         self._left = [0.0] * len(program.times)
-        self._queues: list[list[QueuedCopy]] = [[] for _ in program.times]
-        self._due: dict[int, list[QueuedCopy]] = {}
+        self._queues: list[tuple[QueuedCopy, ...]] = [() for _ in program.times]
+        self._due: dict[int, tuple[QueuedCopy, ...]] = {}
         self._dirty: dict[int, tuple[int, int]] = {}
         for computation in sorted(range(len(program.times)), key=lambda number: -program.depth[number]):
             for time in program.times[computation]:
@@ -56,8 +56,7 @@ class Timeline:
         new.elapsed, new.idle = self.elapsed.copy(), self.idle.copy()
         new.drained, new.stall, new.backlog = self.drained.copy(), self.stall.copy(), self.backlog.copy()
         new.totals, new._left = self.totals.copy(), self._left.copy()
-        new._queues = [queue.copy() for queue in self._queues]
-        new._due = {time: due.copy() for time, due in self._due.items()}
+        new._queues, new._due = self._queues.copy(), self._due.copy()
         new._dirty = {}
         return new
 
@@ -87,21 +86,21 @@ class Timeline:
 
     def add_copy(self, copy: QueuedCopy) -> None:
         """Queue a prefetch."""
-        after, _, before, _ = copy
-        insort(self._queues[self.program.computation[before]], copy)
-        self._due.setdefault(before, []).append(copy)
-        self._mark(after, before)
+        computation = self.program.computation[copy[2]]
+        queue = self._queues[computation]
+        at = bisect_left(queue, copy)
+        self._queues[computation] = (*queue[:at], copy, *queue[at:])
+        self._due[copy[2]] = (*self._due.get(copy[2], ()), copy)
+        self._mark(copy[0], copy[2])
 
     def remove_copy(self, copy: QueuedCopy) -> None:
         """Take a prefetch out."""
-        after, _, before, _ = copy
-        self._queues[self.program.computation[before]].remove(copy)
-        self._due[before].remove(copy)
-        self._mark(after, before)
-
-    def left_idle(self, time: int) -> float:
-        """HBM time that neither the instruction nor the queue of its own computation takes."""
-        return self.idle[time] - self.drained[time]
+        computation = self.program.computation[copy[2]]
+        queue = self._queues[computation]
+        at = bisect_left(queue, copy)
+        self._queues[computation] = (*queue[:at], *queue[at + 1 :])
+        self._due[copy[2]] = tuple(other for other in self._due[copy[2]] if other != copy)
+        self._mark(copy[0], copy[2])
 
     def refresh(self) -> None:
         """Simulate what changes have marked."""
@@ -161,7 +160,7 @@ class Timeline:
             self._sum(computation)
 
     @staticmethod
-    def _behind(queue: list[QueuedCopy], due: list[QueuedCopy], started: int) -> float:
+    def _behind(queue: tuple[QueuedCopy, ...], due: tuple[QueuedCopy, ...], started: int) -> float:
         """Seconds queued behind the last of the copies that are due."""
         last = bisect_left(queue, max(due))
         return sum(copy[3] for copy in queue[last + 1 : started])
