@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class Instruction(Protocol):
             branch_computations=, true_computation=, ...).
         attributes: top-level attributes after the operands, raw text by name, in the order written
             (``"kind": "kLoop"``, ``"metadata": "{op_name=...}"``, ``"backend_config": "{...}"``).
+        backend_config: the backend_config attribute's JSON, read; empty where there is none or it is not JSON.
         literal: what is between the parentheses of a constant or parameter, as text; else None.
         is_root: written with ``ROOT``.
         line: 1-based line in the text.
@@ -80,6 +81,8 @@ class Instruction(Protocol):
     def called(self) -> tuple[str, ...]: ...
     @property
     def attributes(self) -> Mapping[str, str]: ...
+    @property
+    def backend_config(self) -> Mapping[str, Any]: ...
     @property
     def literal(self) -> str | None: ...
     @property
@@ -123,6 +126,7 @@ class HloModule(Protocol):
         header: header attributes, raw text by name (``"input_output_alias"``, ``"entry_computation_layout"``, ...).
         computations: by name, in the order written.
         entry: the entry computation.
+        tables: texts of the FileNames, FunctionNames, FileLocations and StackFrames tables, as written.
         source: file name, or ``"<string>"``; for error messages.
     """
 
@@ -136,5 +140,7 @@ class HloModule(Protocol):
     def computations(self) -> Mapping[str, Computation]: ...
     @property
     def entry(self) -> Computation: ...
+    @property
+    def tables(self) -> tuple[str, ...]: ...
     @property
     def source(self) -> str: ...

@@ -6,11 +6,13 @@ and an instruction's shape and attributes when those are. An error in a part is 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 from xla_dump_parser.attributes import called_names, read_attributes
 from xla_dump_parser.brackets import BracketError
@@ -133,6 +135,14 @@ class TextComputation:
         self._body = body
         self._end = end
 
+    def error(self, line: int, near: str, offset: int, message: str) -> ParseError:
+        """The error for the place ``offset`` characters after the first ``near`` on a line of this computation."""
+        position = self._start
+        for _ in range(line - self.line):
+            position = self.module.text.find("\n", position) + 1
+        found = self.module.text.find(near, position)
+        return self.module.error(position if found < 0 else found + offset, message)
+
     @cached_property
     def instructions(self) -> tuple[TextInstruction, ...]:
         """In the order written. Raises ParseError."""
@@ -150,7 +160,7 @@ class TextComputation:
         """The ROOT instruction, else the last. Raises ParseError."""
         roots = [instruction for instruction in self.instructions if instruction.is_root]
         if len(roots) > 1:
-            raise ParseError(self.module.source, roots[1].line, 0, f"computation {quote(self.name)} has two ROOTs")
+            raise self.error(roots[1].line, "ROOT", 0, f"computation {quote(self.name)} has two ROOTs")
         return roots[0] if roots else self.instructions[-1]
 
     @cached_property
@@ -172,7 +182,7 @@ class TextInstruction:
     """An Instruction of a TextComputation. See ``hlo.Instruction`` for the attributes."""
 
     __slots__ = (
-        "_attributes", "_span", "computation", "is_root", "line", "literal", "name", "opcode", "operands", "shape_text",
+        "_attributes", "computation", "is_root", "line", "literal", "name", "opcode", "operands", "shape_text",
     )  # fmt: skip
 
     def __init__(
@@ -185,7 +195,7 @@ class TextInstruction:
         literal: str | None,
         is_root: bool,
         line: int,
-        span: tuple[int, int],
+        attributes: tuple[int, int] | dict[str, str],
     ) -> None:
         self.computation = computation
         self.name = name
@@ -195,8 +205,7 @@ class TextInstruction:
         self.literal = literal
         self.is_root = is_root
         self.line = line
-        self._span = span
-        self._attributes: Mapping[str, str] | None = None
+        self._attributes: tuple[int, int] | Mapping[str, str] = attributes
 
     @property
     def shape(self) -> Shape:
@@ -207,20 +216,31 @@ class TextInstruction:
             try:
                 shape = shapes[self.shape_text] = read_shape(self.shape_text)
             except ShapeError as error:
-                at = self.computation.module.text.rfind(self.shape_text, 0, self._span[0])
-                raise self.computation.module.error(at + error.position, error.message) from None
+                raise self.computation.error(self.line, self.shape_text, error.position, error.message) from None
         return shape
 
     @property
     def attributes(self) -> Mapping[str, str]:
         """Attributes after the operands, raw text by name, in the order written. Raises ParseError."""
-        if self._attributes is None:
+        if isinstance(self._attributes, tuple):
             module = self.computation.module
             try:
-                self._attributes = MappingProxyType(read_attributes(module.text, *self._span))
+                self._attributes = MappingProxyType(read_attributes(module.text, *self._attributes))
             except BracketError as error:
                 raise module.error(error.position, error.message) from None
         return self._attributes
+
+    @property
+    def backend_config(self) -> Mapping[str, Any]:
+        """The JSON of the backend_config attribute; empty where there is none or it is not JSON. Raises ParseError."""
+        text = self.attributes.get("backend_config", "")
+        if not text.startswith("{"):
+            return MappingProxyType({})
+        try:
+            return MappingProxyType(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            message = f"backend_config of {quote(self.name)} is not JSON: {error}"
+            raise self.computation.error(self.line, "backend_config=", 0, message) from None
 
     @property
     def called(self) -> tuple[str, ...]:
@@ -235,9 +255,7 @@ class TextInstruction:
                 problem = "which does not stand before its caller"
             else:
                 continue
-            raise ParseError(
-                own.module.source, self.line, 0, f"{quote(self.name)} calls computation {quote(name)}, {problem}"
-            )
+            raise own.error(self.line, name, 0, f"{quote(self.name)} calls computation {quote(name)}, {problem}")
         return names
 
     def __repr__(self) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from xla_dump_parser.brackets import BracketError, find_top_level, split_top_level
 from xla_dump_parser.errors import quote
+from xla_dump_parser.hlo import TupleShape
+from xla_dump_parser.shapes import ShapeError, format_shape, read_shape
 
-Line = tuple[str, str, str, tuple[str, ...], str | None, bool, int, tuple[int, int]]
-"""name, opcode, text of the shape, operands, literal, is_root, line number, (start, end) of the attributes' text."""
+Line = tuple[str, str, str, tuple[str, ...], str | None, bool, int, tuple[int, int] | dict[str, str]]
+"""name, opcode, text of the shape, operands, literal, is_root, line number, attributes: (start, end) of their text."""
 
 _FLAT = r"[^()\n\"]*+"
 _PAREN = rf"\({_FLAT}(?:\({_FLAT}\){_FLAT})*+\)"
@@ -25,7 +27,8 @@ _INLINE_GAP = r"(?:\s|/\*.*?\*/)*+"
 _START = re.compile(rf"(ROOT\s++)?(%?[A-Za-z_][\w.\-]*+){_INLINE_GAP}={_INLINE_GAP}", re.ASCII | re.DOTALL)
 _OPCODE = re.compile(rf"{_INLINE_GAP}([a-z][a-z0-9\-]*+){_INLINE_GAP}\(", re.ASCII | re.DOTALL)
 _ARRAY = re.compile(r"[a-z]\w*\[[^\[\]\n]*\]", re.ASCII)
-_OPERAND = re.compile(r"%?([A-Za-z_][\w.\-]*)\Z", re.ASCII)
+_OPERAND = re.compile(r"%?([A-Za-z_][\w.\-]*)((?:#\d+)*)\Z", re.ASCII)
+_WRITTEN = re.compile(r"^[ \t]*+(?:ROOT[ \t]++)?%?([A-Za-z_][\w.\-]*+)[ \t]*+=", re.ASCII | re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _LITERALS = frozenset({"constant", "parameter"})
 
@@ -38,6 +41,7 @@ def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
     """
     names: dict[str, str] = {}  # a name as written -> the name without %
     texts: dict[str, str] = {}  # one string object for each distinct shape and opcode
+    elements = _Elements(text, position, end)
     match_line, find, count = _LINE.match, text.find, text.count
     position += 1
     line += 1
@@ -67,14 +71,17 @@ def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
             try:
                 operands = tuple([names[operand] for operand in inside.split(", ")])
             except KeyError:
-                operands = _read_operands(inside, names, start)
+                operands = _read_operands(inside, names, start, elements)
+                yield from elements.take_new(names, line)
         if written in names:
             raise BracketError(start, f"instruction {quote(written)} appears twice")
         name = names[written] = written[1:] if written[0] == "%" else written
+        shape = texts.setdefault(shape, shape)
+        elements.shapes[name] = shape
         yield (
             name,
             texts.setdefault(opcode, opcode),
-            texts.setdefault(shape, shape),
+            shape,
             operands,
             literal,
             root is not None,
@@ -117,7 +124,7 @@ def _shape_end(text: str, start: int, end: int) -> int:
     return match.end()
 
 
-def _read_operands(inside: str, names: dict[str, str], start: int) -> tuple[str, ...]:
+def _read_operands(inside: str, names: dict[str, str], start: int, elements: _Elements) -> tuple[str, ...]:
     """Operand names from any of XLA's forms: with comments, with their shapes before them, with or without ``%``."""
     found: list[str] = []
     try:
@@ -134,8 +141,61 @@ def _read_operands(inside: str, names: dict[str, str], start: int) -> tuple[str,
         name = names.get("%" + match[1]) or names.get(match[1])
         if name is None:
             raise BracketError(start, f"operand {quote(match[1])} is not defined above this instruction")
+        for number in match[2].split("#")[1:]:
+            name = elements.element(name, number, start)
         found.append(name)
     return tuple(found)
+
+
+class _Elements:
+    """The get-tuple-elements that newer texts leave out: they write ``%x#1`` for element 1 of ``%x`` as an operand.
+
+    They become instructions of their own, ``x_1``, before the first that reads them (as XLA's own reader does).
+    """
+
+    def __init__(self, text: str, start: int, end: int) -> None:
+        self.shapes: dict[str, str] = {}
+        self._body = (text, start, end)
+        self._taken: set[str] = set()
+        self._names: dict[tuple[str, str], str] = {}
+        self._new: list[tuple[str, str, str, str]] = []
+
+    def element(self, name: str, number: str, start: int) -> str:
+        """The name of the instruction that is element ``number`` of ``name``."""
+        known = self._names.get((name, number))
+        if known is not None:
+            return known
+        if not self._taken:
+            text, first, last = self._body
+            self._taken = set(_WRITTEN.findall(text, first, last))
+        shape = _element_shape(self.shapes[name], number, start)
+        base = fresh = f"{name}_{number}"
+        suffix = 0
+        while fresh in self._taken:
+            suffix += 1
+            fresh = f"{base}.{suffix}"
+        self._taken.add(fresh)
+        self._names[name, number] = fresh
+        self.shapes[fresh] = shape
+        self._new.append((fresh, shape, name, number))
+        return fresh
+
+    def take_new(self, names: dict[str, str], line: int) -> Iterator[Line]:
+        """The instructions made since the last call."""
+        for fresh, shape, name, number in self._new:
+            names["%" + fresh] = fresh
+            yield fresh, "get-tuple-element", shape, (name,), None, False, line, {"index": number}
+        self._new.clear()
+
+
+def _element_shape(text: str, number: str, start: int) -> str:
+    try:
+        shape = read_shape(text)
+    except ShapeError as error:
+        raise BracketError(start, error.message) from None
+    if not isinstance(shape, TupleShape) or int(number[:19]) >= len(shape.elements):
+        raise BracketError(start, f"operand #{number[:19]}: {quote(text)} has no such element")
+    return format_shape(shape.elements[int(number)])
 
 
 def _skip(text: str, position: int, end: int) -> int:

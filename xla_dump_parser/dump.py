@@ -1,0 +1,81 @@
+"""The files that XLA's ``xla_dump_to`` wrote for one module."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from xla_dump_parser.errors import ParseError
+
+_BEFORE_MSA = re.compile(
+    r"(.+)\.\d{4}\.Pre_memory_space_assignment\.after_plumb-vmem-info\.before_[\w.\-]+\.txt(?:\.gz)?"
+)
+_SUFFIXES = {
+    "final": ".after_codegen.txt",
+    "optimized": ".after_optimizations.txt",
+    "live_range": ".after_optimizations-live-range.txt",
+    "buffer_assignment": ".after_optimizations-buffer-assignment.txt",
+    "memory_usage_report": ".after_optimizations-memory-usage-report.txt",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """Paths of the files of one module; None for those that were not dumped.
+
+    Attributes:
+        module: the files' common beginning, ``"module_0000.jit_f.cl_1014260217"``.
+        before_msa: scheduled HLO just before memory space assignment.
+        final: scheduled HLO after code generation, with memory spaces and estimated_cycles.
+        optimized: scheduled HLO after memory space assignment, without estimated_cycles.
+        live_range: the flattened schedule and live ranges.
+        buffer_assignment: allocations and the values in them.
+        memory_usage_report: bytes of each memory space.
+        log: the compile's log, where one lies in the folder.
+    """
+
+    module: str
+    before_msa: Path
+    final: Path | None
+    optimized: Path | None
+    live_range: Path | None
+    buffer_assignment: Path | None
+    memory_usage_report: Path | None
+    log: Path | None
+
+
+def find_dump(folder: str | os.PathLike[str]) -> Dump:
+    """The files of the one module in a dump folder.
+
+    Raises:
+        ParseError: not a folder, no schedule before memory space assignment in it, or several modules.
+    """
+    source = os.fspath(folder)
+    try:
+        files = {path.name: path for path in sorted(Path(source).iterdir()) if path.is_file()}
+    except OSError as error:
+        raise ParseError(source, 0, 0, f"cannot read the folder: {error.strerror or error}") from None
+    modules: dict[str, Path] = {}
+    for name, path in files.items():
+        match = _BEFORE_MSA.fullmatch(name)
+        if match is not None and modules.setdefault(match[1], path) is not path:
+            raise ParseError(source, 0, 0, f"two schedules of module {match[1]}; is the folder used twice?")
+    if not modules:
+        raise ParseError(
+            source,
+            0,
+            0,
+            "no schedule before memory space assignment here; compile with the options xla_dump_to=FOLDER and "
+            "xla_dump_hlo_pass_re=plumb-vmem-info",
+        )
+    if len(modules) > 1:
+        listed = ", ".join(list(modules)[:4])
+        raise ParseError(source, 0, 0, f"{len(modules)} modules here ({listed}); give the folder of one module alone")
+    (module, before_msa), *_ = modules.items()
+    found = {field: files.get(module + end) or files.get(f"{module}{end}.gz") for field, end in _SUFFIXES.items()}
+    logs = [path for name, path in files.items() if name.endswith((".log", ".log.gz"))]
+    if len(logs) > 1:
+        raise ParseError(source, 0, 0, f"{len(logs)} logs here; keep the one of this module's compile")
+    return Dump(module=module, before_msa=before_msa, log=logs[0] if logs else None, **found)
