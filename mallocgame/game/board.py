@@ -103,10 +103,16 @@ class Board:
                     break
         return times[best]
 
-    def place_copy(self, tensor: int, before: int, earliest: int) -> tuple[int, int] | None:
+    def place_copy(self, tensor: int, before: int, earliest: int, until: int) -> tuple[int, int] | None:
         """Start and offset of a prefetch: ``useful_start``, or the nearest later start for which a gap exists.
 
         A later start needs its bytes for a shorter time, so where one start has a gap all later ones have too.
+
+        Args:
+            tensor: what to copy.
+            before: time of the use that waits for it.
+            earliest: the copy may start after the instruction at this time, or later.
+            until: time to which the fast copy stays, ``before`` or later.
 
         Returns:
             (after, offset), or None where even the latest start has no gap.
@@ -116,24 +122,22 @@ class Board:
             return None
         times = self.program.times[self.program.computation[before]]
         low, high = self.program.position[after], self.program.position[before] - 1
-        value = self.program.problem.tensors[tensor]
-        offset = self.occupancy.best_fit([(after + 1, before)], value.size, value.group)
-        if offset is None and low < high:
-            low, offset = self._later(times, low, high, before, value.size, value.group)
-        return None if offset is None else (times[low], offset)
-
-    def _later(
-        self, times: list[int], low: int, high: int, before: int, size: int, group: int
-    ) -> tuple[int, int | None]:
-        """The first index in (low, high] whose start has a gap, and its offset; (high, None) where none has."""
+        offset = self._gap(tensor, after, until)
+        if offset is not None:
+            return after, offset
         low += 1
         while low < high:
             middle = (low + high) // 2
-            if self.occupancy.best_fit([(times[middle] + 1, before)], size, group) is None:
+            if self._gap(tensor, times[middle], until) is None:
                 low = middle + 1
             else:
                 high = middle
-        return low, self.occupancy.best_fit([(times[low] + 1, before)], size, group)
+        offset = self._gap(tensor, times[low], until) if low == high else None
+        return None if offset is None else (times[low], offset)
+
+    def _gap(self, tensor: int, after: int, until: int) -> int | None:
+        value = self.program.problem.tensors[tensor]
+        return self.occupancy.best_fit([(after + 1, until)], value.size, value.group)
 
     def plan(self) -> Plan:
         """The plan so far; what is undecided is in HBM."""

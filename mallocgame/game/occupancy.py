@@ -61,6 +61,11 @@ class Occupancy:
         hit = (rows[_LOW] < high) & (rows[_HIGH] > low)
         return sorted(set(rows[_OWNER, hit].tolist()))
 
+    def tops(self, intervals: Sequence[tuple[int, int]], owner: int) -> list[int]:
+        """0 and the aligned upper ends of what other owners hold in the intervals, ascending."""
+        highs: set[int] = set(self._others(intervals, owner)[_HIGH].tolist())
+        return sorted({0} | {-(-high // self.alignment) * self.alignment for high in highs})
+
     def is_free(self, interval: tuple[int, int], low: int, high: int, owner: int) -> bool:
         """Whether no other owner has bytes in [low, high) during the closed interval of times."""
         if high > self.capacity:

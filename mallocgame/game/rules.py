@@ -306,7 +306,7 @@ class Game:
                 board.release(stay)
                 board.reserve(Stay(site.tensor, stay.start, site.time, stay.offset))
             else:
-                placed = board.place_copy(site.tensor, site.time, self._earliest(state, site))
+                placed = board.place_copy(site.tensor, site.time, self._earliest(state, site), site.time)
                 assert placed is not None
                 after, offset = placed
                 board.reserve(Stay(site.tensor, after + 1, site.time, offset))

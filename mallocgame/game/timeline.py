@@ -1,7 +1,7 @@
 """Model M of a growing plan: instruction times, the queue of prefetches, and the stalls they cause.
 
 The semantics are written down in ``rules`` (section "Time"). A change marks the part of its computation that it may
-touch; ``refresh`` simulates only that part again, then the callers of a computation whose total or idle time changed.
+touch; ``refresh`` simulates only those parts again, then the callers of a computation whose total or idle time changed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Timeline:
         self._left = [0.0] * len(program.times)
         self._queues: list[tuple[QueuedCopy, ...]] = [() for _ in program.times]
         self._due: dict[int, tuple[QueuedCopy, ...]] = {}
-        self._dirty: dict[int, tuple[int, int]] = {}
+        self._dirty: dict[int, set[tuple[int, int]]] = {}
+        self._past: list[tuple[list[float], int, float]] | None = None
         for computation in sorted(range(len(program.times)), key=lambda number: -program.depth[number]):
             for time in program.times[computation]:
                 self.elapsed[time], self.idle[time] = self._step(time)
@@ -57,7 +58,7 @@ class Timeline:
         new.drained, new.stall, new.backlog = self.drained.copy(), self.stall.copy(), self.backlog.copy()
         new.totals, new._left = self.totals.copy(), self._left.copy()
         new._queues, new._due = self._queues.copy(), self._due.copy()
-        new._dirty = {}
+        new._dirty, new._past = {}, None
         return new
 
     @property
@@ -99,7 +100,9 @@ class Timeline:
         queue = self._queues[computation]
         at = bisect_left(queue, copy)
         self._queues[computation] = (*queue[:at], *queue[at + 1 :])
-        self._due[copy[2]] = tuple(other for other in self._due[copy[2]] if other != copy)
+        others = tuple(other for other in self._due.pop(copy[2]) if other != copy)
+        if others:
+            self._due[copy[2]] = others
         self._mark(copy[0], copy[2])
 
     def refresh(self) -> None:
@@ -107,57 +110,81 @@ class Timeline:
         program = self.program
         while self._dirty:
             computation = max(self._dirty, key=lambda number: program.depth[number])
-            first, last = self._dirty.pop(computation)
+            ranges = sorted(self._dirty.pop(computation))
             before = self.totals[computation], self._left[computation]
-            self._simulate(computation, first, last)
+            self._simulate(computation, ranges)
             caller = program.caller[computation]
             if caller is None or before == (self.totals[computation], self._left[computation]):
                 continue
             self._mark(caller, caller)
 
+    def remember(self) -> None:
+        """From now on, keep what is needed to ``recall`` the times of this moment."""
+        self._past = []
+
+    def recall(self) -> None:
+        """Set all times to those of the last ``remember``; the caller has undone the changes themselves."""
+        assert self._past is not None
+        for values, index, value in reversed(self._past):
+            values[index] = value
+        self._past = []
+        self._dirty.clear()
+
     def _mark(self, first_time: int, last_time: int) -> None:
         computation = self.program.computation[last_time]
-        first, last = self.program.position[first_time], self.program.position[last_time]
-        if computation in self._dirty:
-            old_first, old_last = self._dirty[computation]
-            first, last = min(first, old_first), max(last, old_last)
-        self._dirty[computation] = first, last
+        span = self.program.position[first_time], self.program.position[last_time]
+        self._dirty.setdefault(computation, set()).add(span)
 
-    def _simulate(self, computation: int, first: int, last: int) -> None:
-        """Run the instructions from index ``first`` on, past ``last``, until the queue is as it was before."""
+    def _set(self, values: list[float], index: int, value: float) -> None:
+        if self._past is not None:
+            self._past.append((values, index, values[index]))
+        values[index] = value
+
+    def _simulate(self, computation: int, ranges: list[tuple[int, int]]) -> None:
+        """Run the marked ranges of instructions, and each time on until the queue is as it was before."""
+        times = self.program.times[computation]
+        for first, last in ranges:
+            if first == last:
+                self._set_step(times[first], computation)
+        done = -1
+        for first, last in ranges:
+            if last > done:
+                done = self._run(computation, max(first, done + 1), last)
+        if self.program.problem.computations[computation].kind == "branch":
+            self._sum(computation)
+
+    def _run(self, computation: int, first: int, last: int) -> int:
+        """Run instructions from index ``first`` on, past ``last``, until the queue is as before; returns the index."""
         times, queue = self.program.times[computation], self._queues[computation]
-        backlog = self.backlog[times[first - 1]] if first else 0.0
+        all_idle, all_drained, all_stalls, backlogs = self.idle, self.drained, self.stall, self.backlog
+        backlog = backlogs[times[first - 1]] if first else 0.0
         started = bisect_left(queue, (times[first],))
         next_start = queue[started][0] if started < len(queue) else -1
         for index in range(first, len(times)):
             time = times[index]
-            if index <= last:
-                self._set_step(time, computation)
             stall = 0.0
-            due = self._due.get(time)
-            if due:
-                left = self._behind(queue, due, started)
+            if time in self._due:
+                left = self._behind(queue, self._due[time], started)
                 if left < backlog:
                     stall, backlog = backlog - left, left
-            idle = self.idle[time]
+            idle = all_idle[time]
             drained = idle if idle < backlog else backlog
             backlog -= drained
             while time == next_start:
                 backlog += queue[started][3]
                 started += 1
                 next_start = queue[started][0] if started < len(queue) else -1
-            if stall != self.stall[time]:
-                self.totals[computation] += stall - self.stall[time]
-                self.stall[time] = stall
-            if drained != self.drained[time]:
-                self._left[computation] -= drained - self.drained[time]
-                self.drained[time] = drained
-            unchanged = backlog == self.backlog[time]
-            self.backlog[time] = backlog
-            if unchanged and index >= last:
-                break
-        if self.program.problem.computations[computation].kind == "branch":
-            self._sum(computation)
+            if stall != all_stalls[time]:
+                self._set(self.totals, computation, self.totals[computation] + stall - all_stalls[time])
+                self._set(all_stalls, time, stall)
+            if drained != all_drained[time]:
+                self._set(self._left, computation, self._left[computation] - drained + all_drained[time])
+                self._set(all_drained, time, drained)
+            if backlog != backlogs[time]:
+                self._set(backlogs, time, backlog)
+            elif index >= last:
+                return index
+        return len(times)
 
     @staticmethod
     def _behind(queue: tuple[QueuedCopy, ...], due: tuple[QueuedCopy, ...], started: int) -> float:
@@ -168,11 +195,11 @@ class Timeline:
     def _set_step(self, time: int, computation: int) -> None:
         elapsed, idle = self._step(time)
         if elapsed != self.elapsed[time]:
-            self.totals[computation] += elapsed - self.elapsed[time]
-            self.elapsed[time] = elapsed
+            self._set(self.totals, computation, self.totals[computation] + elapsed - self.elapsed[time])
+            self._set(self.elapsed, time, elapsed)
         if idle != self.idle[time]:
-            self._left[computation] += idle - self.idle[time]
-            self.idle[time] = idle
+            self._set(self._left, computation, self._left[computation] + idle - self.idle[time])
+            self._set(self.idle, time, idle)
 
     def _step(self, time: int) -> tuple[float, float]:
         """Elapsed and idle time of one step: its own, and its callees' if it is a caller."""
@@ -201,5 +228,7 @@ class Timeline:
 
     def _sum(self, computation: int) -> None:
         times = self.program.times[computation]
-        self.totals[computation] = fsum([self.elapsed[t] for t in times] + [self.stall[t] for t in times])
-        self._left[computation] = fsum([self.idle[t] for t in times] + [-self.drained[t] for t in times])
+        total = fsum([self.elapsed[t] for t in times] + [self.stall[t] for t in times])
+        self._set(self.totals, computation, total)
+        left = fsum([self.idle[t] for t in times] + [-self.drained[t] for t in times])
+        self._set(self._left, computation, left)

@@ -1,0 +1,230 @@
+"""A plan as one decision per alias group, changed group by group in any order, and always valid.
+
+The game walks the program; solvers that decide by priority or by trial need to change any group at any time. Both share
+``mallocgame.game.board``, so space, starts and times mean the same in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from mallocgame.game.board import Board
+from mallocgame.game.program import Program
+from mallocgame.plan import Plan, Stay
+from mallocgame.problem.schema import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One prefetch and the consecutive uses that it serves.
+
+    Attributes:
+        after: the copy starts after the instruction at this time.
+        first: index of the first use served; the one that waits for the copy.
+        last: index of the last use served.
+        offset: of the stay, in bytes.
+    """
+
+    after: int
+    first: int
+    last: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a plan does with one group: pinned at an offset, or (single-tensor groups) fetched, else in HBM."""
+
+    pin: int | None = None
+    fetches: tuple[Fetch, ...] = ()
+
+    @property
+    def served(self) -> frozenset[int]:
+        """Indices of the uses that prefetches serve."""
+        return frozenset(number for fetch in self.fetches for number in range(fetch.first, fetch.last + 1))
+
+
+HBM = Decision()
+
+
+class Builder:
+    """A valid plan under change.
+
+    Attributes:
+        program: tables of the problem.
+        board: space and times of the present plan.
+        decisions: per group.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.program = Program(problem)
+        self.board = Board(self.program)
+        self.decisions = [HBM] * len(problem.groups)
+        self._journal: list[tuple[int, Decision]] = []
+        self.board.timeline.remember()
+
+    @property
+    def total(self) -> float:
+        """Seconds of the present plan under model M."""
+        self.board.timeline.refresh()
+        return self.board.timeline.total
+
+    def plan(self) -> Plan:
+        """The present plan."""
+        self.board.timeline.refresh()
+        return self.board.plan()
+
+    def commit(self) -> None:
+        """Keep all changes since the last commit."""
+        self.board.timeline.refresh()
+        self.board.timeline.remember()
+        self._journal.clear()
+
+    def rollback(self) -> None:
+        """Undo all changes since the last commit."""
+        changes = list(reversed(self._journal))
+        self._journal.clear()
+        for group, _ in changes:
+            self._change(group, HBM)
+        for group, decision in dict(changes).items():
+            self._change(group, decision)
+        self._journal.clear()
+        self.board.timeline.recall()
+
+    def clear(self, group: int) -> None:
+        """Put a group into HBM."""
+        self._change(group, HBM)
+
+    def restore(self, decisions: list[Decision]) -> None:
+        """Take over the decisions of another moment, and commit."""
+        for group in range(len(decisions)):
+            if self.decisions[group] != decisions[group]:
+                self._change(group, HBM)
+        for group, decision in enumerate(decisions):
+            self._change(group, decision)
+        self.commit()
+
+    def pin(self, group: int) -> bool:
+        """Pin a group that is in HBM; False, and no change, where that is not allowed or does not fit."""
+        if not self.program.pinnable[group] or self._pin_breaks_keep_rule(group):
+            return False
+        values = self.problem.groups[group]
+        offset = self.board.occupancy.best_fit(self.pin_intervals(group), values.size, group)
+        if offset is None:
+            return False
+        self._change(group, Decision(pin=offset))
+        return True
+
+    def pin_intervals(self, group: int) -> list[tuple[int, int]]:
+        """The times that a pinned group occupies."""
+        return [self.problem.tensors[id].live for id in self.problem.groups[group].tensors]
+
+    def fetch(self, group: int, served: Collection[int], starts: dict[int, int] | None = None) -> bool:
+        """Serve these uses of a single-tensor group that is in HBM by prefetches, one a run of neighbouring uses.
+
+        Args:
+            group: the group.
+            served: indices of the uses.
+            starts: times after which the prefetch for the use with this index starts; others by ``Board.place_copy``.
+
+        Returns:
+            False, and no change, where that is not allowed or does not fit.
+        """
+        tensor = self.problem.groups[group].tensors[0]
+        if not all(self.program.copyable(tensor, number) for number in served):
+            return False
+        if self._fetch_breaks_keep_rule(tensor, served):
+            return False
+        fetches: tuple[Fetch, ...] = ()
+        for first, last in _runs(served):
+            fetch = self._place(tensor, first, last, (starts or {}).get(first))
+            if fetch is None:
+                self._change(group, HBM)
+                return False
+            fetches = (*fetches, fetch)
+            self._change(group, Decision(fetches=fetches))
+            self.board.timeline.refresh()
+        return True
+
+    def copyable_uses(self, group: int) -> list[int]:
+        """Indices of the uses that prefetches could serve; none for groups of several tensors."""
+        if not self.program.single[group]:
+            return []
+        tensor = self.problem.groups[group].tensors[0]
+        uses = self.problem.tensors[tensor].uses
+        return [number for number in range(len(uses)) if self.program.copyable(tensor, number)]
+
+    def _place(self, tensor: int, first: int, last: int, after: int | None) -> Fetch | None:
+        value = self.problem.tensors[tensor]
+        before, until = value.uses[first].time, value.uses[last].time
+        earliest = value.uses[first].copy_after
+        assert earliest is not None
+        stays = self.board.stays.get(tensor)
+        if stays:
+            earliest = max(earliest, stays[-1].end)
+        if after is None:
+            placed = self.board.place_copy(tensor, before, earliest, until)
+            return None if placed is None else Fetch(placed[0], first, last, placed[1])
+        if not earliest <= after < before:
+            return None
+        offset = self.board.occupancy.best_fit([(after + 1, until)], value.size, value.group)
+        return None if offset is None else Fetch(after, first, last, offset)
+
+    def _pin_breaks_keep_rule(self, group: int) -> bool:
+        for id in self.problem.groups[group].tensors:
+            for tensor, number in self.program.uses_at[self.problem.tensors[id].time]:
+                decision = self.decisions[self.problem.tensors[tensor].group]
+                if decision.fetches and number not in decision.served:
+                    return True
+        return False
+
+    def _fetch_breaks_keep_rule(self, tensor: int, served: Collection[int]) -> bool:
+        return any(
+            number not in served
+            and any(id in self.board.fast_definitions for id in self.program.definitions_at[use.time])
+            for number, use in enumerate(self.problem.tensors[tensor].uses)
+        )
+
+    def _change(self, group: int, decision: Decision) -> None:
+        """Replace a decision by one that fits."""
+        old = self.decisions[group]
+        if old == decision:
+            return
+        self._journal.append((group, old))
+        self._apply(group, old, False)
+        self._apply(group, decision, True)
+        self.decisions[group] = decision
+
+    def _apply(self, group: int, decision: Decision, present: bool) -> None:
+        if decision.pin is not None:
+            for tensor in self.problem.groups[group].tensors:
+                self._apply_pin(tensor, decision.pin, present)
+        for fetch in decision.fetches:
+            self._apply_fetch(self.problem.groups[group].tensors[0], fetch, present)
+
+    def _apply_pin(self, tensor: int, offset: int, present: bool) -> None:
+        value, board = self.problem.tensors[tensor], self.board
+        (board.reserve if present else board.release)(Stay(tensor, *value.live, offset))
+        board.set_definition(tensor, present)
+        for number in range(len(value.uses)):
+            board.set_use(tensor, number, present)
+
+    def _apply_fetch(self, tensor: int, fetch: Fetch, present: bool) -> None:
+        uses, board = self.problem.tensors[tensor].uses, self.board
+        stay = Stay(tensor, fetch.after + 1, uses[fetch.last].time, fetch.offset)
+        (board.reserve if present else board.release)(stay)
+        board.set_copy(tensor, fetch.after, uses[fetch.first].time, present)
+        for number in range(fetch.first, fetch.last + 1):
+            board.set_use(tensor, number, present)
+
+
+def _runs(numbers: Collection[int]) -> Iterator[tuple[int, int]]:
+    """(first, last) of each maximal run of consecutive numbers, ascending."""
+    ordered = sorted(numbers)
+    first = 0
+    for index in range(1, len(ordered) + 1):
+        if index == len(ordered) or ordered[index] != ordered[index - 1] + 1:
+            yield ordered[first], ordered[index - 1]
+            first = index
