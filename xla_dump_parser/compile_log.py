@@ -29,7 +29,7 @@ MAX_LINE = 1 << 20
 _PREFIX = re.compile(r"[IWEF]\d{4} [\d:.]+ +\d+ ")
 _LOCATION = re.compile(r"[\w.\-/]+\.(?:cc|h):\d+\] ?")
 _NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?)"
-_VALUE = r"<(\d+) ([^\s{>]+)(\{[\d,]*\})?( \(phi\))?>"
+_VALUE = r"<(\d{1,18}) ([^\s{>]+)(\{[\d,]*\})?( \(phi\))?>"
 _COST = re.compile(
     r"Cost for <type=([a-z-]+),computation=([^,<>]+),instruction=([^,<>]+),operand_num=(-|\d{1,9}),"
     rf"shape_index=(-|\{{[\d,]*\}})> is {_NUMBER}"
@@ -49,8 +49,8 @@ _REQUIRED = re.compile(
 )
 _SKIP = re.compile(rf"Skip {_VALUE} because (.*?)\.?")
 _PROCESSING = re.compile(rf"Processing buffer: {_VALUE}")
-_JOINT = re.compile(rf"Joint-processed values for {_VALUE}:.*")
-_JOINT_MEMBER = re.compile(rf" +\d+/\d+\) {_VALUE}")
+_ALIASES = re.compile(rf" +(?:\[\d+, \d+\] : \S.* \(|buffer: )HloBuffer \d+, values: ({_VALUE}(?:, {_VALUE})*)[ )].*")
+_VALUES = re.compile(_VALUE)
 _POSITION = re.compile(r"  (\S+)(?: (\{[\d,]*\}))?")
 _FROM = " from instruction:"
 _BUFFER_HEADER = "buffer_id,buffer_name,"
@@ -141,7 +141,7 @@ class CompileLog:
         options: MSA's options by name (``max_size_in_bytes``, ``alignment_in_bytes``, ...), as text.
         sequence: (computation, instruction) at each time of the schedule before MSA.
         values: the processed values, each once.
-        joint: groups of values that MSA allocates together, by the value they were listed for.
+        aliases: the values of each buffer of which a part is in fast memory, as far as printed.
         required: in the order printed.
         skips: (value, reason) of values that MSA left where they were.
         buffers: rows of the bufferinfo table.
@@ -154,7 +154,7 @@ class CompileLog:
     options: Mapping[str, str]
     sequence: tuple[tuple[str, str], ...]
     values: tuple[LoggedBuffer, ...]
-    joint: Mapping[LoggedValue, tuple[LoggedValue, ...]]
+    aliases: tuple[tuple[LoggedValue, ...], ...]
     required: tuple[RequiredAssignment, ...]
     skips: tuple[tuple[LoggedValue, str], ...]
     buffers: tuple[BufferInfo, ...]
@@ -219,7 +219,7 @@ class _Reader:
         self.options: dict[str, str] = {}
         self.sequence: list[tuple[str, str]] = []
         self.values: dict[LoggedValue, LoggedBuffer] = {}
-        self.joint: dict[LoggedValue, list[LoggedValue]] = {}
+        self.aliases: dict[tuple[LoggedValue, ...], None] = {}
         self.required: list[RequiredAssignment] = []
         self.skips: dict[LoggedValue, str] = {}
         self.buffer_rows: list[str] = []
@@ -229,7 +229,6 @@ class _Reader:
         self.value: LoggedValue | None = None
         self.positions: list[tuple[str, ShapeIndex]] = []
         self.uses: list[OperandSite] = []
-        self.joint_members: list[LoggedValue] = []
         self.starts: tuple[tuple[str, Callable[[int, str], bool]], ...] = (
             ("Cost for <", self._cost),
             ("Initial resource[", self._resource),
@@ -238,7 +237,8 @@ class _Reader:
             ("Adding required assignment for value : ", self._require),
             ("Skip <", self._skip),
             ("Processing buffer: <", self._processing),
-            ("Joint-processed values for <", self._joint),
+            (" [", self._alias),
+            (" buffer: HloBuffer ", self._alias),
             ("Flattened instruction sequence:", self._flattened),
             ("memory_space_assignment_options::Options:", self._options),
             (_BUFFER_HEADER, self._buffer_table),
@@ -273,7 +273,7 @@ class _Reader:
             options=self.options,
             sequence=tuple(self.sequence),
             values=tuple(self.values.values()),
-            joint={value: tuple(members) for value, members in self.joint.items()},
+            aliases=tuple(self.aliases),
             required=tuple(self.required),
             skips=tuple(self.skips.items()),
             buffers=parse_bufferinfo(buffers, self.source) if buffers else (),
@@ -376,20 +376,14 @@ class _Reader:
         self.uses.append(site)
         return True
 
-    def _joint(self, number: int, message: str) -> bool:
-        found = _JOINT.fullmatch(message)
+    def _alias(self, number: int, message: str) -> bool:
+        found = _ALIASES.fullmatch(message)
         if not found:
             return False
-        self.joint_members = self.joint.setdefault(_value(found), [])
-        self.joint_members.clear()
-        self.block = self._joint_member
-        return True
-
-    def _joint_member(self, message: str) -> bool:
-        found = _JOINT_MEMBER.fullmatch(message)
-        if found:
-            self.joint_members.append(_value(found))
-        return found is not None
+        values = tuple(_value(value) for value in _VALUES.finditer(found[1]))
+        known = values in self.aliases
+        self.aliases[values] = None
+        return not known
 
     def _flattened(self, number: int, message: str) -> bool:
         if self.sequence:
@@ -434,7 +428,7 @@ class _Reader:
 
 
 def _value(found: re.Match[str]) -> LoggedValue:
-    return LoggedValue(int(found[1]) if len(found[1]) < 19 else -1, found[2], parse_shape_index(found[3]), bool(found[4]))
+    return LoggedValue(int(found[1]), found[2], parse_shape_index(found[3]), bool(found[4]))
 
 
 def _amount(text: str) -> float | None:

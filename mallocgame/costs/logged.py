@@ -1,0 +1,42 @@
+"""Costs as the compile log prints them, with the exact integers behind its 6-digit figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from mallocgame.costs.cost import Cost
+from xla_dump_parser.compile_log import LoggedCost
+
+Place = TypeVar("Place")
+
+
+def logged_cost(logged: LoggedCost, analytic: Cost) -> Cost:
+    """One instruction's logged cost.
+
+    A figure that rounds to the printed one replaces it: the analytic bytes of an operand or output, and for the total
+    the sum of the parts. What the log does not print is analytic.
+    """
+    operands = _snapped(logged.operand_bytes, analytic.operand_bytes)
+    outputs = _snapped(logged.output_bytes, analytic.output_bytes)
+    total = analytic.total_bytes
+    if logged.total_bytes is not None:
+        total = logged.total_bytes
+        parts = sum(operands.values()) + sum(outputs.values())
+        candidates = (parts, analytic.total_bytes)
+        total = next((exact for exact in candidates if prints_as(exact, total)), total)
+    compute = analytic.compute_seconds if logged.compute_seconds is None else logged.compute_seconds
+    return Cost(compute, max(total, 0.0), operands, outputs)
+
+
+def prints_as(exact: float, printed: float) -> bool:
+    """Whether ``exact``, written with 6 significant digits, is ``printed``."""
+    return f"{exact:.6g}" == f"{printed:.6g}"
+
+
+def _snapped(logged: Mapping[Place, float], analytic: Mapping[Place, float]) -> dict[Place, float]:
+    found = dict(analytic)
+    for place, printed in logged.items():
+        if place not in analytic or not prints_as(analytic[place], printed):
+            found[place] = max(printed, 0.0)
+    return found

@@ -1,0 +1,194 @@
+"""From a parsed schedule before MSA and its costs to the ``Problem``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from mallocgame.costs.analytic import AnalyticCosts
+from mallocgame.costs.cost import Cost, is_asynchronous
+from mallocgame.costs.logged import logged_cost
+from mallocgame.errors import BadInputError
+from mallocgame.problem.aliasing import alias_groups
+from mallocgame.problem.dataflow import Dataflow, Value, analyse
+from mallocgame.problem.fingerprint import fingerprint
+from mallocgame.problem.liveness import covering, live_ranges
+from mallocgame.problem.placement import hbm_definition, never_fast
+from mallocgame.problem.schedule import CALLERS, Schedule, flatten
+from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
+from mallocgame.problem.targets import target_from_log
+from xla_dump_parser import hlo
+from xla_dump_parser.compile_log import CompileLog
+from xla_dump_parser.shapes import padded_bytes
+
+_FREE = frozenset(
+    {"parameter", "tuple", "get-tuple-element", "bitcast", "after-all", "optimization-barrier", "opt-barrier",
+     "add-dependency", "domain", "while", "conditional", "call"}
+)  # fmt: skip
+_CYCLES = re.compile(r'"estimated_cycles"\s*:\s*"?(\d{1,15})')
+
+
+def build_problem(
+    module: hlo.HloModule, target: Target, log: CompileLog | None = None, final: hlo.HloModule | None = None
+) -> Problem:
+    """The problem of a scheduled module before memory space assignment.
+
+    Args:
+        module: the schedule before MSA.
+        target: the memories; what the log says of them replaces the target's own constants.
+        log: the costs; without one they are analytic.
+        final: the compiled module, for the emitter's cycles alone.
+
+    Raises:
+        BadInputError: the module is not scheduled, does not hold together, or is not what the log is of.
+        ParseError: a part of the module's text cannot be read.
+    """
+    schedule = flatten(module)
+    if log is not None:
+        _check_log(module, schedule, log)
+        target = target_from_log(target, log)
+    dataflow = analyse(schedule, module.source)
+    groups = alias_groups(schedule, dataflow, module)
+    costs = _costs(module, schedule, target, log)
+    return Problem(
+        fingerprint=fingerprint(schedule),
+        module=module.name,
+        target=target,
+        computations=schedule.computations,
+        instructions=_instructions(schedule, costs, final),
+        tensors=_tensors(module, schedule, dataflow, groups, costs, target),
+        groups=_groups(dataflow, groups),
+        costs="analytic" if log is None else "log",
+    )
+
+
+def _check_log(module: hlo.HloModule, schedule: Schedule, log: CompileLog) -> None:
+    if not log.costs:
+        raise BadInputError("the log has no cost lines: MSA was off, or the compile was answered from a cache")
+    logged = log.sequence or tuple(("", resource.instruction) for resource in log.resources)
+    for time, step in enumerate(schedule.steps):
+        if time >= len(logged) or logged[time][1] != step.name:
+            other = logged[time][1] if time < len(logged) else "nothing"
+            raise BadInputError(
+                f"{module.source}: the log is of another schedule: at time {time} it has {other}, the module {step.name}"
+            )
+    if len(logged) != len(schedule.steps):
+        raise BadInputError(f"{module.source}: the log's schedule has {len(logged)} instructions, the module {len(schedule.steps)}")
+
+
+def _costs(module: hlo.HloModule, schedule: Schedule, target: Target, log: CompileLog | None) -> list[Cost]:
+    analytic = AnalyticCosts(module, target.min_seconds)
+    costs = []
+    for time, step in enumerate(schedule.steps):
+        body = schedule.bodies[schedule.computation_of[time]]
+        cost = analytic.cost(body, step)
+        logged = None if log is None else log.costs.get((body.name, step.name))
+        timed = step.opcode not in CALLERS and not is_asynchronous(step.opcode) and step.opcode != "parameter"
+        costs.append(logged_cost(logged, cost) if logged is not None and timed else cost)
+    return costs
+
+
+def _instructions(
+    schedule: Schedule, costs: list[Cost], final: hlo.HloModule | None
+) -> tuple[Instruction, ...]:
+    cycles = {} if final is None else _cycles(final, schedule.times)
+    return tuple(
+        Instruction(
+            name=step.name,
+            opcode=step.opcode,
+            computation=schedule.computation_of[time],
+            compute_seconds=cost.compute_seconds,
+            total_bytes=cost.total_bytes,
+            free=step.opcode in _FREE or is_asynchronous(step.opcode),
+            cycles=cycles.get(step.name),
+        )
+        for time, (step, cost) in enumerate(zip(schedule.steps, costs, strict=True))
+    )
+
+
+def _cycles(final: hlo.HloModule, wanted: Mapping[str, int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for computation in _scheduled(final):
+        for instruction in computation.instructions:
+            if instruction.name not in wanted:
+                continue
+            cycles = _CYCLES.search(instruction.attributes.get("backend_config", ""))
+            if cycles:
+                found[instruction.name] = int(cycles[1])
+    return found
+
+
+def _scheduled(module: hlo.HloModule) -> Iterable[hlo.Computation]:
+    """The entry and what it calls, apart from fused computations."""
+    pending, seen = [module.entry.name], {module.entry.name}
+    while pending:
+        computation = module.computations[pending.pop()]
+        yield computation
+        for instruction in computation.instructions:
+            if instruction.opcode in CALLERS:
+                new = [name for name in instruction.called if name not in seen and name in module.computations]
+                seen.update(new)
+                pending.extend(new)
+
+
+def _tensors(
+    module: hlo.HloModule,
+    schedule: Schedule,
+    dataflow: Dataflow,
+    groups: tuple[tuple[int, ...], ...],
+    costs: list[Cost],
+    target: Target,
+) -> tuple[Tensor, ...]:
+    group_of = {value: number for number, members in enumerate(groups) for value in members}
+    last_time = len(schedule.steps) - 1
+    ranges = live_ranges(schedule, dataflow, module)
+    tensors = []
+    for number, value in enumerate(dataflow.values):
+        size = padded_bytes(value.shape)
+        tensors.append(
+            Tensor(
+                id=number,
+                instruction=schedule.steps[value.time].name,
+                index=value.index,
+                size=size,
+                time=value.time,
+                live=covering(value, ranges[number], last_time),
+                defined_bytes=costs[value.time].output_bytes.get(value.index, 0.0),
+                uses=_uses(schedule, value, costs),
+                group=group_of[number],
+                fixed=never_fast(schedule, value, size, target),
+                hbm_definition=hbm_definition(schedule, value),
+            )
+        )
+    return tuple(tensors)
+
+
+def _uses(schedule: Schedule, value: Value, costs: list[Cost]) -> tuple[Use, ...]:
+    operands: dict[int, list[tuple[int, ShapeIndex]]] = {}
+    for time, operand, index in value.reads:
+        operands.setdefault(time, []).append((operand, index))
+    return tuple(
+        Use(
+            time=time,
+            operands=tuple(sorted(places)),
+            accessed_bytes=float(sum(costs[time].operand_bytes.get(place, 0.0) for place in places)),
+            copy_after=_copy_after(schedule, value, time),
+        )
+        for time, places in sorted(operands.items())
+    )
+
+
+def _copy_after(schedule: Schedule, value: Value, time: int) -> int | None:
+    """The definition's time where a prefetch can be asked for: within one computation, for a use that reads itself."""
+    step = schedule.steps[time]
+    home = schedule.computation_of[time]
+    passes = step.opcode in CALLERS or is_asynchronous(step.opcode) or step.opcode in ("tuple", "get-tuple-element")
+    if passes or schedule.computation_of[value.time] != home:
+        return None
+    return value.time
+
+
+def _groups(dataflow: Dataflow, groups: tuple[tuple[int, ...], ...]) -> tuple[Group, ...]:
+    return tuple(
+        Group(members, max(padded_bytes(dataflow.values[number].shape) for number in members)) for members in groups
+    )

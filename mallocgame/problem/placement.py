@@ -1,0 +1,47 @@
+"""Which tensors may not be in fast memory, or may not be defined there (OpenXLA memory_space_assignment, algorithm.cc)."""
+
+from __future__ import annotations
+
+import math
+
+from mallocgame.costs.cost import is_asynchronous
+from mallocgame.problem.dataflow import Value
+from mallocgame.problem.schedule import Schedule
+from mallocgame.problem.schema import Target
+
+_TRANSFERS = frozenset({"send", "send-done", "recv", "recv-done", "infeed", "outfeed"})
+
+
+def never_fast(schedule: Schedule, value: Value, size: int, target: Target) -> str | None:
+    """Why no part of the tensor's life may be in fast memory, or None."""
+    if math.prod(value.shape.dims) == 1:
+        return "scalar"
+    if size == 0:
+        return "empty"
+    if size > target.fast_bytes:
+        return f"larger than the fast memory of {target.fast_bytes} bytes"
+    if value.shape.layout is not None and value.shape.layout.memory_space:
+        return f"coloured to memory space {value.shape.layout.memory_space}"
+    opcodes = {schedule.steps[time].opcode for time, _ in value.positions}
+    opcodes.update(schedule.steps[time].opcode for time, _, _ in value.reads)
+    if opcodes & _TRANSFERS:
+        return "sent to or received from the host or another device"
+    if any(is_asynchronous(opcode) for opcode in opcodes):
+        return "part of an asynchronous operation"
+    if opcodes & {"add-dependency"}:
+        return "part of an add-dependency"
+    return None
+
+
+def hbm_definition(schedule: Schedule, value: Value) -> str | None:
+    """Why the definition has to be in HBM although uses may read a fast copy, or None."""
+    step = schedule.steps[value.time]
+    home = schedule.computations[schedule.computation_of[value.time]]
+    if step.opcode == "parameter" and home.kind == "entry":
+        return "entry parameter"
+    if step.opcode == "constant":
+        return "constant"
+    entry_root = schedule.entry_root
+    if any(time == entry_root for time, _ in value.positions):
+        return "entry result"
+    return None

@@ -1,0 +1,169 @@
+"""The flattened schedule: every scheduled instruction at its time, in the order of OpenXLA's HloLiveRange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mallocgame.errors import BadInputError
+from mallocgame.problem.schema import Computation
+from mallocgame.problem.trips import trip_count
+from xla_dump_parser import hlo
+
+CALLERS = frozenset({"while", "conditional", "call", "async-start", "async-update", "async-done"})
+"""Opcodes whose called computations are scheduled; a fusion's or a reduce's are not."""
+
+MAX_INSTRUCTIONS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A scheduled module, flattened.
+
+    Attributes:
+        steps: the instruction at each time.
+        computation_of: for each time, the index of its computation.
+        computations: in the order in which they start.
+        times: instruction name -> time. A colouring hint, which the compiler removes before MSA, has the time of what
+            it is put on and is no step of its own.
+        bodies: for each computation, the HLO computation itself.
+    """
+
+    steps: tuple[hlo.Instruction, ...]
+    computation_of: tuple[int, ...]
+    computations: tuple[Computation, ...]
+    times: Mapping[str, int]
+    bodies: tuple[hlo.Computation, ...]
+
+    @property
+    def entry_root(self) -> int:
+        """Time of the instruction that gives the program's result."""
+        return self.times[self.bodies[0].root.name]
+
+
+def is_colouring_hint(instruction: hlo.Instruction) -> bool:
+    """Whether a custom call does nothing but tell the compiler in which memory to put its operand."""
+    return (
+        instruction.opcode == "custom-call"
+        and len(instruction.operands) == 1
+        and "xla_coloring_hint" in instruction.attributes.get("frontend_attributes", "")
+    )
+
+
+@dataclass(slots=True)
+class _Open:
+    """A computation that is being gone through."""
+
+    body: hlo.Computation
+    kind: str
+    trips: int
+    caller: str | None
+    start: int = -1
+    position: int = 0
+    called: bool = False
+
+
+def flatten(module: hlo.HloModule) -> Schedule:
+    """The schedule of a module: callees before their caller; of a while loop the condition, the body, the while.
+
+    Raises:
+        BadInputError: the module is not scheduled, or its computations do not nest.
+    """
+    if not module.is_scheduled:
+        raise BadInputError(
+            f"{module.source}: the module is not scheduled (no is_scheduled=true); give the HLO after scheduling"
+        )
+    steps: list[hlo.Instruction] = []
+    owners: list[str] = []
+    times: dict[str, int] = {}
+    closed: list[tuple[_Open, int]] = []
+    stack = [_Open(module.entry, "entry", 1, None)]
+    seen = {module.entry.name}
+    while stack:
+        top = stack[-1]
+        if top.start < 0:
+            top.start = len(steps)
+        if top.position == len(top.body.instructions):
+            closed.append((top, len(steps) - 1))
+            stack.pop()
+            continue
+        instruction = top.body.instructions[top.position]
+        if not top.called and instruction.opcode in CALLERS:
+            top.called = True
+            callees = _callees(module, top.body, instruction, seen)
+            stack.extend(reversed(callees))
+            if callees:
+                continue
+        if is_colouring_hint(instruction) and instruction.operands[0] in times:
+            times[instruction.name] = times[instruction.operands[0]]
+            top.position += 1
+            continue
+        if instruction.name in times:
+            raise BadInputError(f"{module.source}:{instruction.line}: a second instruction is called {instruction.name}")
+        times[instruction.name] = len(steps)
+        steps.append(instruction)
+        owners.append(top.body.name)
+        top.position += 1
+        top.called = False
+        if len(steps) > MAX_INSTRUCTIONS:
+            raise BadInputError(f"{module.source}: more than {MAX_INSTRUCTIONS} scheduled instructions")
+    return _schedule(module, steps, owners, times, closed)
+
+
+def _callees(
+    module: hlo.HloModule, body: hlo.Computation, instruction: hlo.Instruction, seen: set[str]
+) -> list[_Open]:
+    """The computations that an instruction calls and that are not flattened yet, in their order in time."""
+    where = f"{module.source}:{instruction.line}"
+    names = list(instruction.called)
+    kind = {"conditional": "branch"}.get(instruction.opcode, "call")
+    trips = 1
+    if instruction.opcode == "while":
+        names = [_named(instruction, role, where) for role in ("condition", "body")]
+        trips = trip_count(module, body, instruction)
+    callees = []
+    for number, name in enumerate(names):
+        if name in seen and instruction.opcode.startswith("async-"):
+            continue
+        if name in seen:
+            raise BadInputError(f"{where}: computation {name} is called from two places or calls itself")
+        if name not in module.computations:
+            raise BadInputError(f"{where}: {instruction.name} calls {name}, which the text does not have")
+        seen.add(name)
+        role = ("condition", "body")[number] if instruction.opcode == "while" else kind
+        callees.append(_Open(module.computations[name], role, trips, instruction.name))
+    return callees
+
+
+def _named(instruction: hlo.Instruction, role: str, where: str) -> str:
+    name = instruction.attributes.get(role, "").strip().lstrip("%")
+    if not name:
+        raise BadInputError(f"{where}: {instruction.name} is a while without {role}=")
+    return name
+
+
+def _schedule(
+    module: hlo.HloModule,
+    steps: list[hlo.Instruction],
+    owners: list[str],
+    times: dict[str, int],
+    closed: list[tuple[_Open, int]],
+) -> Schedule:
+    if not steps:
+        raise BadInputError(f"{module.source}: the entry computation has no instructions")
+    empty = [item.body.name for item, _ in closed if not item.body.instructions]
+    if empty:
+        raise BadInputError(f"{module.source}: computation {empty[0]} has no instructions")
+    closed.sort(key=lambda item: (item[0].start, -item[1]))
+    computations = []
+    for item, end in closed:
+        caller = None if item.caller is None else times[item.caller]
+        computations.append(Computation(item.body.name, item.start, end, item.kind, caller, item.trips))
+    index = {computation.name: number for number, computation in enumerate(computations)}
+    return Schedule(
+        steps=tuple(steps),
+        computation_of=tuple(index[owner] for owner in owners),
+        computations=tuple(computations),
+        times=times,
+        bodies=tuple(item.body for item, _ in closed),
+    )
