@@ -1,0 +1,102 @@
+"""E and M of a plan, from its problem alone."""
+
+from __future__ import annotations
+
+from mallocgame.errors import BadInputError
+from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.problem.schema import Problem
+from mallocgame.replay.costs import instruction_seconds
+from mallocgame.replay.records import Model, Replay, Row
+from mallocgame.replay.walk import Call, Event, Run, Start, Wait, walk
+
+
+def replay_plan(problem: Problem, plan: Plan, model: Model) -> Replay:
+    """Replay a valid plan.
+
+    Just before an instruction the computation waits for the copies due there; then the instruction runs; then the
+    copies start that follow it, in the plan's order. Under E the cycles are those of XLA's default placement, as far
+    as the problem has them: an estimate until the plan is compiled.
+
+    Raises:
+        BadInputError: the plan is for another problem, or a copy is not within one computation.
+    """
+    if plan.fingerprint != problem.fingerprint:
+        raise BadInputError("the plan is for another program or schedule")
+    starts, waits = _copies_by_time(problem, plan)
+    read = [0.0] * len(problem.instructions)
+    written = [0.0] * len(problem.instructions)
+    for tensor, number in plan.fast_uses:
+        use = problem.tensors[tensor].uses[number]
+        read[use.time] += use.accessed_bytes
+    for tensor in plan.fast_definitions:
+        written[problem.tensors[tensor].time] += problem.tensors[tensor].defined_bytes
+    events: dict[str, list[Event]] = {
+        computation.name: [] for computation in sorted(problem.computations, key=lambda computation: computation.end)
+    }
+    for time in range(len(problem.instructions)):
+        at = events[problem.computations[problem.instructions[time].computation].name]
+        at.extend(Wait(copy) for copy in waits.get(time, ()))
+        at.append(Run(make_row(problem, time, model, read[time], written[time]), calls_at(problem, time)))
+        for copy in starts.get(time, ()):
+            demand = problem.tensors[copy.tensor].size / problem.target.hbm_bandwidth
+            at.append(Start(copy, copy.kind, demand))
+    entry = next(computation.name for computation in problem.computations if computation.caller is None)
+    return walk(events, entry, model, peak_bytes(problem, plan.stays))
+
+
+def _copies_by_time(problem: Problem, plan: Plan) -> tuple[dict[int, list[Copy]], dict[int, list[Copy]]]:
+    starts: dict[int, list[Copy]] = {}
+    waits: dict[int, list[Copy]] = {}
+    for copy in plan.copies:
+        if problem.instructions[copy.after].computation != problem.instructions[copy.before].computation:
+            name = problem.tensors[copy.tensor].name
+            raise BadInputError(f"the copy of {name} after {copy.after}, before {copy.before} crosses a computation")
+        starts.setdefault(copy.after, []).append(copy)
+        waits.setdefault(copy.before, []).append(copy)
+    return starts, waits
+
+
+def make_row(problem: Problem, time: int, model: Model, fast_read: float, fast_write: float) -> Row:
+    """The row of the instruction at ``time`` with these bytes in fast memory; runs and stall are 0."""
+    instruction = problem.instructions[time]
+    seconds = hbm = 0.0
+    if not instruction.free:
+        seconds, hbm = instruction_seconds(
+            problem.target,
+            model,
+            instruction.compute_seconds,
+            instruction.cycles,
+            instruction.total_bytes,
+            fast_read,
+            fast_write,
+        )
+    computation = problem.computations[instruction.computation].name
+    return Row(instruction.name, instruction.opcode, computation, time, 0, seconds, hbm, 0.0)
+
+
+def calls_at(problem: Problem, time: int) -> tuple[Call, ...]:
+    """The computations that the instruction at ``time`` runs."""
+    callees = (problem.computations[number] for number in problem.children.get(time, ()))
+    return tuple(Call(callee.name, callee.trips, callee.kind == "branch") for callee in callees)
+
+
+def peak_bytes(problem: Problem, stays: tuple[Stay, ...]) -> int:
+    """Most bytes that stays occupy at one time; of an alias group its largest tensor counts."""
+    changes: dict[int, list[tuple[int, int, int]]] = {}
+    for stay in stays:
+        tensor = problem.tensors[stay.tensor]
+        changes.setdefault(stay.start, []).append((1, tensor.group, tensor.size))
+        changes.setdefault(stay.end + 1, []).append((-1, tensor.group, tensor.size))
+    sizes: dict[int, list[int]] = {}
+    occupied = peak = 0
+    for time in sorted(changes):
+        for sign, group, size in changes[time]:
+            held = sizes.setdefault(group, [])
+            occupied -= max(held, default=0)
+            if sign > 0:
+                held.append(size)
+            else:
+                held.remove(size)
+            occupied += max(held, default=0)
+        peak = max(peak, occupied)
+    return peak
