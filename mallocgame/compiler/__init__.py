@@ -1,0 +1,8 @@
+"""Compiling with libtpu: captures and their verification. libtpu runs in child processes only."""
+
+from mallocgame.compiler.capture import Capture, capture
+from mallocgame.compiler.capture_file import is_capture, load_capture, save_capture
+from mallocgame.compiler.child import Limits
+from mallocgame.compiler.failures import OverrideRefusedError
+
+__all__ = ["Capture", "Limits", "OverrideRefusedError", "capture", "is_capture", "load_capture", "save_capture"]

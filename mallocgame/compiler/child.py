@@ -25,7 +25,8 @@ from mallocgame.compiler.failures import raise_failure
 from mallocgame.errors import CompilerRefusedError, NoAnswerError
 
 COST_VMODULE = (
-    "op_cost=1,algorithm=3,simulator=3,memory_space_assignment=3,memory_space_assignment_util=3,prefetch_interval_picker=4"
+    "op_cost=1,algorithm=3,simulator=3,memory_space_assignment=3,"
+    "memory_space_assignment_util=3,prefetch_interval_picker=4"
 )
 """What libtpu has to log for a capture: costs, options, MSA's tables and its reasons."""
 
@@ -49,22 +50,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One compile. Exactly one of ``lowered``, ``function`` and ``workload`` is set.
+    """One compile. Exactly one of ``lowered`` and ``function`` is set.
 
     Attributes:
         topology: name for ``jax.experimental.topologies``, e.g. ``"v5e:1x1"``.
         lowered: StableHLO text of a lowered module.
         function: ``MODULE:FUNCTION``; called without arguments it returns (function, abstract arguments).
-        workload: name of a workload in the ``workloads`` package, with the same contract.
         options: compiler options, as text.
         vmodule: what libtpu logs.
-        
     """
 
     topology: str
     lowered: str | None = None
     function: str | None = None
-    workload: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     vmodule: str = COST_VMODULE
 
@@ -100,14 +98,16 @@ def compile_in_child(request: Request, limits: Limits | None = None) -> Compiled
     """Compile as ``request`` says; the child and its files are gone afterwards, whatever happens.
 
     Raises:
-        BadInputError: the function or workload cannot be loaded or lowered.
+        BadInputError: the function cannot be loaded or lowered.
         CompilerRefusedError: libtpu or JAX is missing, or the compiler refuses or dies (with its own words);
             its subclass OverrideRefusedError where a tensor override was refused.
         NoAnswerError: a limit was reached.
     """
     for package in ("jax", "libtpu"):
         if importlib.util.find_spec(package) is None:
-            raise CompilerRefusedError(f"{package} is not installed; install the tpu extra: pip install 'mallocgame[tpu]'")
+            raise CompilerRefusedError(
+                f"{package} is not installed; install the tpu extra: pip install 'mallocgame[tpu]'"
+            )
     limits = limits or Limits()
     with tempfile.TemporaryDirectory(prefix="mallocgame-", ignore_cleanup_errors=True) as folder:
         work = Path(folder)
@@ -125,7 +125,6 @@ def _request_json(request: Request) -> dict[str, Any]:
         "topology": request.topology,
         "lowered": request.lowered,
         "function": request.function,
-        "workload": request.workload,
         "options": dict(request.options),
         "pass": BEFORE_MSA_PASS,
         "path": [os.getcwd(), *(entry for entry in sys.path if entry)],

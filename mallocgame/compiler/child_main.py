@@ -24,7 +24,7 @@ _MAX_FILE_BYTES = 8 * 2**30
 _PR_SET_PDEATHSIG = 1
 
 
-class _Failure(Exception):
+class _FailureError(Exception):
     """Ends the child with this kind of error and message."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -41,7 +41,7 @@ def main(work: Path) -> int:
         lowered = _lower(request)
         (work / "lowered.mlir").write_text(lowered, encoding="utf-8")
         _compile(lowered, request, work / "dump")
-    except _Failure as failure:
+    except _FailureError as failure:
         return _finish(work, {"error": failure.kind, "message": str(failure)}, 1)
     return _finish(work, {"versions": _versions(), "seconds": time.monotonic() - started}, 0)
 
@@ -65,14 +65,13 @@ def _lower(request: Mapping[str, Any]) -> str:
     """StableHLO text of the module to compile."""
     if request["lowered"] is not None:
         return str(request["lowered"])
-    name = request["function"] or f"workload {request['workload']}"
     try:
         function, arguments = _load(request)
         return lower(function, arguments)
-    except _Failure:
+    except _FailureError:
         raise
     except Exception as error:
-        raise _Failure("input", f"{name}: {_describe(error)}") from None
+        raise _FailureError("input", f"{request['function']}: {_describe(error)}") from None
 
 
 def lower(function: Any, arguments: Any) -> str:
@@ -84,18 +83,15 @@ def lower(function: Any, arguments: Any) -> str:
 
 
 def _load(request: Mapping[str, Any]) -> tuple[Any, Any]:
-    if request["workload"] is not None:
-        pair = importlib.import_module("workloads").get(request["workload"])
-    else:
-        module, _, attribute = request["function"].partition(":")
-        if not module or not attribute:
-            raise _Failure("input", f"{request['function']!r} is not MODULE:FUNCTION")
-        loaded: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            loaded = getattr(loaded, part)
-        pair = loaded()
+    module, _, attribute = request["function"].partition(":")
+    if not module or not attribute:
+        raise _FailureError("input", f"{request['function']!r} is not MODULE:FUNCTION")
+    loaded: Any = importlib.import_module(module)
+    for part in attribute.split("."):
+        loaded = getattr(loaded, part)
+    pair = loaded()
     if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[0]) and isinstance(pair[1], tuple | list)):
-        raise _Failure("input", "the function must return (function, tuple of abstract arguments)")
+        raise _FailureError("input", "the function must return (function, tuple of abstract arguments)")
     return pair
 
 
@@ -113,26 +109,26 @@ def _compile(lowered: str, request: Mapping[str, Any], dump: Path) -> None:
         import jax
         from jax.experimental import topologies
     except ImportError as error:
-        raise _Failure("jax", f"JAX cannot be imported ({error}); install the tpu extra") from None
+        raise _FailureError("jax", f"JAX cannot be imported ({error}); install the tpu extra") from None
     try:
         device = topologies.get_topology_desc(platform="tpu", topology_name=request["topology"]).devices[0]
     except Exception as error:
-        raise _Failure("jax", f"no TPU compiler for topology {request['topology']}: {_describe(error)}") from None
+        raise _FailureError("jax", f"no TPU compiler for topology {request['topology']}: {_describe(error)}") from None
     options = {**request["options"], "xla_dump_to": str(dump), "xla_dump_hlo_pass_re": request["pass"]}
     try:
         _compile_text(lowered, device, options)
     except (AttributeError, TypeError, ImportError) as error:
-        raise _Failure("jax", f"jax {jax.__version__} is not supported: {_describe(error)}") from None
+        raise _FailureError("jax", f"jax {jax.__version__} is not supported: {_describe(error)}") from None
     except Exception as error:
-        raise _Failure("compiler", str(error)) from None
+        raise _FailureError("compiler", str(error)) from None
 
 
 def _compile_text(lowered: str, device: Any, options: Mapping[str, str]) -> None:
     """Compile StableHLO text for one described device, as ``Lowered.compile`` does; JAX has no public call for it."""
     import numpy as np
-    from jax._src.lib import _jax
-    from jax._src.lib import xla_client as xc
     from jax.interpreters import mlir
+    from jaxlib import _jax
+    from jaxlib import xla_client as xc
 
     with mlir.make_ir_context():
         module = mlir.ir.Module.parse(lowered)
@@ -150,7 +146,10 @@ def _compile_text(lowered: str, device: Any, options: Mapping[str, str]) -> None
 def _versions() -> dict[str, str]:
     from importlib import metadata
 
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in ("jax", "jaxlib", "libtpu")}}
+    return {
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("jax", "jaxlib", "libtpu")},
+    }
 
 
 if __name__ == "__main__":

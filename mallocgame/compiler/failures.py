@@ -56,9 +56,7 @@ def parse_refusal(message: str) -> OverrideRefusedError | None:
     found = _REFUSAL.search(line.strip())
     if found is None:
         return None
-    return OverrideRefusedError(
-        found["instruction"], int(found["operand"]), found["defining"], _short(found["reason"])
-    )
+    return OverrideRefusedError(found["instruction"], int(found["operand"]), found["defining"], _short(found["reason"]))
 
 
 def raise_failure(returncode: int, result: Mapping[str, Any], log: str) -> NoReturn:

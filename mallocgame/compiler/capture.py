@@ -1,0 +1,159 @@
+"""Captures: one compile by XLA's default, with everything that solving and recompiling need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mallocgame import __version__
+from mallocgame.compiler.child import Compiled, Limits, Request, compile_in_child
+from mallocgame.errors import BadInputError, CompilerRefusedError
+
+if TYPE_CHECKING:
+    import os
+
+    from mallocgame.problem.schema import Problem
+
+SCOPED_VMEM = "xla_tpu_scoped_vmem_limit_kib"
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What one compile with XLA's own memory space assignment left behind.
+
+    Attributes:
+        target: name, e.g. ``"v5p"``.
+        topology: what libtpu was asked for, e.g. ``"v5p:2x2x1"``.
+        function: ``MODULE:FUNCTION``, or the name of the function that was given.
+        options: compiler options of the compile.
+        versions: of python, jax, jaxlib, libtpu and mallocgame.
+        seconds: wall time of the compile.
+        peak_hbm: bytes of HBM that the program needs, by the compiler's memory-usage report.
+        lowered: StableHLO text, for recompiling.
+        before_msa: scheduled HLO before memory space assignment.
+        final: HLO after code generation.
+        log: the compile log, reduced to what ``parse_compile_log`` reads.
+        buffer_assignment: the buffer-assignment text.
+        memory_usage: the memory-usage-report text.
+    """
+
+    target: str
+    topology: str
+    function: str
+    options: Mapping[str, str]
+    versions: Mapping[str, str]
+    seconds: float
+    peak_hbm: int
+    lowered: str
+    before_msa: str
+    final: str
+    log: str
+    buffer_assignment: str
+    memory_usage: str
+
+    @property
+    def scoped_vmem_kib(self) -> int | None:
+        """The memory split that was asked for; None for the compiler's default."""
+        return int(self.options[SCOPED_VMEM]) if SCOPED_VMEM in self.options else None
+
+    def problem(self) -> Problem:
+        """The problem of the captured schedule, with the costs of its log."""
+        return self._problem
+
+    @cached_property
+    def _problem(self) -> Problem:
+        from mallocgame.problem import build_problem
+        from mallocgame.problem.targets import get_target
+        from xla_dump_parser import parse_hlo
+        from xla_dump_parser.compile_log import parse_compile_log
+
+        return build_problem(
+            parse_hlo(self.before_msa, "before_msa"),
+            get_target(self.target),
+            parse_compile_log(self.log),
+            parse_hlo(self.final, "final"),
+        )
+
+
+def capture(
+    function: str | Callable[..., Any],
+    args: tuple[Any, ...] | None,
+    target: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    options: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+) -> Capture:
+    """Compile for a target as XLA does by default, and keep the result in ``out`` if given.
+
+    Args:
+        function: ``MODULE:FUNCTION`` of a function that returns (function, abstract arguments); or the function to
+            compile itself, which is then lowered in this process.
+        args: abstract arguments (pytrees of ``jax.ShapeDtypeStruct``) where the function itself is given, else None.
+        target: e.g. ``"v5p"``.
+        out: capture file to write.
+        options: compiler options, e.g. another memory split.
+
+    Raises:
+        BadInputError: unknown target, or the function cannot be loaded or lowered.
+        CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
+    """
+    from mallocgame.compiler.capture_file import save_capture
+    from mallocgame.problem.targets import TOPOLOGIES, get_target
+
+    topology = TOPOLOGIES[get_target(target).name]
+    if isinstance(function, str):
+        request = Request(topology, function=function, options=dict(options or {}))
+    else:
+        request = Request(topology, lowered=_lowered(function, args), options=dict(options or {}))
+    compiled = compile_in_child(request, limits)
+    name = function if isinstance(function, str) else getattr(function, "__name__", "function")
+    kept = _keep(compiled, target, topology, name, request.options)
+    if out is not None:
+        save_capture(kept, out)
+    return kept
+
+
+def peak_hbm(memory_usage: str) -> int:
+    """Bytes of HBM that a program needs: the total of S(0) in its memory-usage report."""
+    from xla_dump_parser import parse_memory_usage_report
+
+    return sum(space.total_bytes for space in parse_memory_usage_report(memory_usage) if space.memory_space == 0)
+
+
+def _lowered(function: Callable[..., Any], args: tuple[Any, ...] | None) -> str:
+    from mallocgame.compiler.child_main import lower
+
+    if not isinstance(args, tuple | list):
+        raise BadInputError("a function needs a tuple of abstract arguments beside it")
+    try:
+        return lower(function, args)
+    except ImportError as error:
+        raise CompilerRefusedError(f"JAX cannot be imported ({error}); install the tpu extra") from None
+    except Exception as error:
+        raise BadInputError(f"the function cannot be lowered: {type(error).__name__}: {error}") from None
+
+
+def _keep(compiled: Compiled, target: str, topology: str, function: str, options: Mapping[str, str]) -> Capture:
+    from xla_dump_parser.compile_log import reduce_compile_log
+
+    log = reduce_compile_log(compiled.log)
+    if not compiled.before_msa or "Initial resource[" not in log:
+        raise CompilerRefusedError("this libtpu does not log its schedule and costs; install libtpu >= 0.0.50")
+    return Capture(
+        target=target,
+        topology=topology,
+        function=function,
+        options=dict(options),
+        versions={**compiled.versions, "mallocgame": __version__},
+        seconds=compiled.seconds,
+        peak_hbm=peak_hbm(compiled.memory_usage),
+        lowered=compiled.lowered,
+        before_msa=compiled.before_msa,
+        final=compiled.final,
+        log=log,
+        buffer_assignment=compiled.buffer_assignment,
+        memory_usage=compiled.memory_usage,
+    )

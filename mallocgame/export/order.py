@@ -1,0 +1,156 @@
+"""An order in which the compiler's allocator finds room for everything that a plan puts into fast memory.
+
+The compiler chooses addresses itself, buffer by buffer, by best fit. ``fitting_order`` simulates that for several orders
+and takes the first under which everything fits, else the one that fits most.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mallocgame.plan import Stay
+
+RANDOM_TRIES = 60
+WORK_LIMIT = 40_000_000
+"""Bound on tries times squared blocks, which bounds the time of the search to some tens of seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What is allocated at once: the stays of one alias group.
+
+    Attributes:
+        group: number of the group.
+        size: bytes.
+        intervals: (first, last) occupied times of its stays, inclusive.
+        offset: where the plan has it.
+    """
+
+    group: int
+    size: int
+    intervals: tuple[tuple[int, int], ...]
+    offset: int
+
+    @property
+    def duration(self) -> int:
+        """Times that it occupies."""
+        return sum(end - start + 1 for start, end in self.intervals)
+
+
+def blocks_of(stays: Sequence[Stay], group_of: Sequence[int], sizes: Sequence[int]) -> list[Block]:
+    """The blocks of a plan, by group number.
+
+    Args:
+        stays: of the plan.
+        group_of: group of each tensor.
+        sizes: padded bytes of each tensor.
+    """
+    members: dict[int, list[Stay]] = {}
+    for stay in stays:
+        members.setdefault(group_of[stay.tensor], []).append(stay)
+    return [
+        Block(
+            group,
+            max(sizes[stay.tensor] for stay in found),
+            tuple(sorted((stay.start, stay.end) for stay in found)),
+            found[0].offset,
+        )
+        for group, found in sorted(members.items())
+    ]
+
+
+def place(order: Sequence[Block], capacity: int, alignment: int) -> tuple[dict[int, int], list[Block]]:
+    """Best fit in this order, as OpenXLA's GlobalDecreasingSizeBestFitHeap does: the smallest gap, then the lowest.
+
+    Returns:
+        Offset of each group whose block was placed (several stays of one group share no block: each interval is placed
+        for itself, and the last offset is told), and the blocks that did not fit.
+    """
+    placed: list[tuple[int, int, int, int]] = []
+    offsets: dict[int, int] = {}
+    missed = []
+    for block in order:
+        new = []
+        for start, end in _allocations(block):
+            offset = _best_fit(placed, start, end, block.size, capacity, alignment)
+            if offset is None:
+                break
+            new.append((start, end, offset, offset + block.size))
+        else:
+            placed += new
+            offsets[block.group] = new[-1][2]
+            continue
+        missed.append(block)
+    return offsets, missed
+
+
+def _allocations(block: Block) -> list[tuple[int, int]]:
+    """Overlapping or touching intervals are one allocation: aliased tensors keep one offset."""
+    merged: list[tuple[int, int]] = []
+    for start, end in block.intervals:
+        if merged and start <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _best_fit(
+    placed: Sequence[tuple[int, int, int, int]], start: int, end: int, size: int, capacity: int, alignment: int
+) -> int | None:
+    taken = sorted((low, high) for first, last, low, high in placed if first <= end and start <= last)
+    best: tuple[int, int] | None = None
+    floor = 0
+    for low, high in [*taken, (capacity, capacity)]:
+        gap = low - floor
+        if gap >= size and (best is None or gap < best[0]):
+            best = (gap, floor)
+        floor = max(floor, -(-high // alignment) * alignment)
+    return None if best is None else best[1]
+
+
+def fitting_order(
+    blocks: Sequence[Block], capacity: int, alignment: int, seed: int = 0
+) -> tuple[list[Block], list[Block]]:
+    """An order for the compiler's allocator, and the blocks that find no room even so.
+
+    The same blocks and seed give the same order.
+    """
+    keys: tuple[Callable[[Block], tuple[int, ...]], ...] = (
+        lambda block: (block.offset, block.intervals[0][0]),
+        lambda block: (-block.size * block.duration, block.offset),
+        lambda block: (-block.duration, -block.size, block.offset),
+        lambda block: (-block.size, -block.duration, block.offset),
+        lambda block: (block.intervals[0][0], block.offset),
+    )
+    best: tuple[int, list[Block], list[Block]] | None = None
+    rng = random.Random(seed)
+    tries = max(1, min(RANDOM_TRIES, WORK_LIMIT // max(1, len(blocks) ** 2)))
+    for number in range(len(keys) + tries):
+        if number < len(keys):
+            order = sorted(blocks, key=lambda block: (*keys[number](block), block.group))
+        else:
+            assert best is not None
+            order = _perturbed(best[1], best[2], rng)
+        _, missed = place(order, capacity, alignment)
+        cost = sum(block.size * block.duration for block in missed)
+        if best is None or cost <= best[0]:
+            best = (cost, order, missed)
+        if not missed:
+            break
+    assert best is not None
+    return best[1], best[2]
+
+
+def _perturbed(order: Sequence[Block], missed: Sequence[Block], rng: random.Random) -> list[Block]:
+    """The missed blocks moved forward, and a few others swapped."""
+    front = {block.group for block in missed}
+    new = [block for block in order if block.group not in front]
+    for block in missed:
+        new.insert(rng.randrange(len(new) + 1) // 2, block)
+    for _ in range(rng.randrange(4)):
+        one, other = rng.randrange(len(new)), rng.randrange(len(new))
+        new[one], new[other] = new[other], new[one]
+    return new
