@@ -26,7 +26,7 @@ CAUSES = {
     "fixed in HBM": "a tensor that may never be in fast memory is there",
     "definition must be in HBM": "an entry parameter, constant or entry result (without eviction) is written to fast "
     "memory",
-    "definition without stay": "a definition in fast memory without a stay from that time",
+    "definition without stay": "a definition in fast memory without a stay that its live range begins with",
     "stay without reason": "a stay that begins neither at a definition in fast memory nor with a prefetch",
     "stay ends before live range": "a tensor that is only in fast memory leaves it too early",
     "use without stay": "a use in fast memory while the tensor is not there",
@@ -216,10 +216,10 @@ class _Check:
             yield from self._produced(tensor, stays, evictions)
         starts = {copy.after + 1 for copy in prefetches}
         for stay in stays:
-            if stay.start not in starts and not (produced and stay.start == tensor.time):
+            if stay.start not in starts and not (produced and tensor.live[0] <= stay.start <= tensor.time):
                 yield self._violation("stay without reason", tensor, stay.start)
         for copy in prefetches:
-            if not any(stay.start == copy.after + 1 and stay.end >= min(copy.before, tensor.live[1]) for stay in stays):
+            if not any(stay.start == copy.after + 1 and stay.end >= copy.before for stay in stays):
                 yield self._violation("copy without stay", tensor, copy.after)
             if produced and not any(eviction.before <= copy.after + 1 for eviction in evictions):
                 yield self._violation("prefetch without data in HBM", tensor, copy.after)
@@ -248,7 +248,7 @@ class _Check:
         evicted = bool(evictions) or any(copy.kind == "eviction" for id in group for copy in self.copies.get(id, ()))
         if tensor.hbm_definition is not None and (given or not evicted):
             yield self._violation("definition must be in HBM", tensor, tensor.time, tensor.hbm_definition)
-        stay = next((stay for stay in stays if stay.start == tensor.time), None)
+        stay = next((stay for stay in stays if tensor.live[0] <= stay.start <= tensor.time <= stay.end), None)
         if stay is None:
             yield self._violation("definition without stay", tensor, tensor.time)
         elif not evictions and stay.end < tensor.live[1]:
@@ -256,8 +256,7 @@ class _Check:
             yield self._violation("stay ends before live range", tensor, stay.end, detail)
 
     def _fast_use(self, tensor: Tensor, use: Use, stays: list[Stay], prefetches: list[Copy]) -> Iterator[Violation]:
-        time = min(use.time, max(tensor.live[1], tensor.time))  # XLA ends a live range that a loop takes over there
-        stay = next((stay for stay in stays if stay.start <= time <= stay.end), None)
+        stay = next((stay for stay in stays if stay.start <= use.time <= stay.end), None)
         if stay is None:
             yield self._violation("use without stay", tensor, use.time)
             return
