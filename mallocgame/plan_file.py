@@ -208,9 +208,9 @@ def _check_tensors(tensors: tuple[NamedTensor, ...], source: str) -> None:
 def _check_plan(plan: Plan, tensors: tuple[NamedTensor, ...], source: str) -> None:
     if list(plan.stays) != sorted(set(plan.stays)):
         raise BadInputError(f"{source}: stays are not in ascending order, each once")
-    order = [(copy.after, copy.tensor, copy.kind, copy.before) for copy in plan.copies]
-    if order != sorted(set(order)):
-        raise BadInputError(f"{source}: copies are not in ascending order of start and tensor, each once")
+    starts = [copy.after for copy in plan.copies]
+    if starts != sorted(starts) or len(set(plan.copies)) != len(plan.copies):
+        raise BadInputError(f"{source}: copies are not in the order of their starts, each once")
     for tensor_id in (*(stay.tensor for stay in plan.stays), *(copy.tensor for copy in plan.copies)):
         if tensor_id >= len(tensors):
             raise BadInputError(f"{source}: a stay or copy of tensor {tensor_id}, but there are {len(tensors)} tensors")

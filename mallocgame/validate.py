@@ -75,8 +75,9 @@ def validate(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
     A stay is the closed interval of times in which it occupies [offset, offset + size). A prefetch occupies its bytes
     from the instruction after its start, serves uses from ``before`` on, and its stay begins at ``after + 1``. Stays
     of one alias group may share bytes at the same offset. A *joint* is a use that an alias group shares a buffer
-    through: at an instruction that defines another tensor of the group, or that passes the tensor to another
-    computation; definitions and joints of a group are all in fast memory or all in HBM.
+    through: at an instruction that defines another tensor of the group, or that passes the tensor to or from another
+    computation; definitions and joints of a group are all in fast memory or all in HBM. The program's own result is
+    no joint: it may be evicted.
     """
     if plan.fingerprint != problem.fingerprint:
         message = (
@@ -195,9 +196,10 @@ class _Check:
 
     def _joints(self, members: list[Tensor], fast: bool) -> Iterator[Violation]:
         defined = {member.time for member in members}
+        last = len(self.problem.instructions) - 1
         for member in members:
             for number, use in enumerate(member.uses):
-                joint = use.copy_after is None or use.time in defined
+                joint = use.time in defined or (use.copy_after is None and use.time != last)
                 if joint and ((member.id, number) in self.plan.fast_uses) != fast:
                     place = "HBM" if fast else "fast memory"
                     yield self._violation("alias group disagrees", member, use.time, f"this use is in {place}")

@@ -171,7 +171,7 @@ DAMAGE: list[tuple[tuple[str | int, ...], object, str]] = [
     (("copies", 0), [0, "move", 0, 2], 'expected "prefetch" or "eviction"'),
     (("copies", 0), [0, ["prefetch"], 0, 2], 'expected "prefetch" or "eviction"'),
     (("copies", 0), [0, "prefetch", 2, 2], "starts after 2, is waited for before 2"),
-    (("copies",), [[0, "prefetch", 0, 2]] * 2, "copies are not in ascending order"),
+    (("copies",), [[0, "prefetch", 0, 2]] * 2, "copies are not in the order of their starts, each once"),
     (("copies",), [], r"tensors\[0\].uses\[0\].copy_after 0 is no start"),
     (("tensors",), 3, "tensors: expected a list, found 3"),
     (("tensors", 0, "id"), 1, r"tensors\[0\].id is 1, expected 0"),

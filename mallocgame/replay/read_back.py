@@ -1,0 +1,246 @@
+"""What a final HLO text says about every definition, use and copy of its problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mallocgame.plan import Copy, CopyKind, Plan, Stay
+from mallocgame.problem.schema import Problem, ShapeIndex, Tensor, Use
+from mallocgame.replay.final_text import FinalText, Transfer, is_concat
+from xla_dump_parser import hlo
+from xla_dump_parser.buffer_assignment import Allocation
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCopy:
+    """A copy of a whole tensor as the final text has it; its slices, if any, taken together.
+
+    Attributes:
+        tensor: id in the problem; None if it is of a tensor that the problem does not have.
+        kind: ``"prefetch"`` or ``"eviction"``.
+        after: time of the last instruction of the problem before its (first) start, in its computation.
+        before: time of the first instruction of the problem after its (last) wait, or of the computation's last.
+        starts: names of the starting instructions, in order.
+        dones: names of the waiting instructions, in order.
+        size: bytes that move.
+        offset: in fast memory, where the buffer assignment was given; else None.
+    """
+
+    tensor: int | None
+    kind: CopyKind
+    after: int
+    before: int
+    starts: tuple[str, ...]
+    dones: tuple[str, ...]
+    size: int
+    offset: int | None
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """The placements of a final text.
+
+    Attributes:
+        problem: what was compiled.
+        fast_definitions: ids of the tensors that are defined in fast memory.
+        fast_uses: (tensor, use index) of the uses that read fast memory, all of their operands.
+        copies: in order of their starts in the final text.
+        gone: names of the instructions of the problem that the text no longer has. Tuples, bitcasts and the like are
+            rebuilt under other names, and their uses are looked up by structure; others are not.
+        offsets: of the definitions in fast memory, where the buffer assignment was given.
+    """
+
+    problem: Problem
+    fast_definitions: frozenset[int]
+    fast_uses: frozenset[tuple[int, int]]
+    copies: tuple[FoundCopy, ...]
+    gone: tuple[str, ...]
+    offsets: Mapping[int, int]
+
+    @property
+    def offsets_known(self) -> bool:
+        """Whether every definition and prefetch in fast memory has its offset; where not, ``to_plan`` puts 0."""
+        prefetches = (copy for copy in self.copies if copy.kind == "prefetch" and copy.tensor is not None)
+        return self.fast_definitions <= self.offsets.keys() and all(copy.offset is not None for copy in prefetches)
+
+    def to_plan(self) -> Plan:
+        """The placements as a plan; a stay ends with the last use, eviction or live range that needs it.
+
+        Copies that start after one instruction are in the order of the text. A prefetch that nothing of this program
+        reads (the end of a cross-program prefetch) is left out.
+        """
+        last_use = {id: self.problem.tensors[id].uses[number].time for id, number in sorted(self.fast_uses)}
+        planned: dict[Copy, FoundCopy] = {}
+        for found in sorted(self.copies, key=lambda copy: copy.after):
+            id = found.tensor
+            if id is None or found.after >= found.before:
+                continue
+            if found.kind == "eviction" or found.before <= last_use.get(id, -1):
+                planned.setdefault(Copy(id, found.kind, found.after, found.before), found)
+        by_tensor: dict[int, list[FoundCopy]] = {}
+        for copy, found in planned.items():
+            by_tensor.setdefault(copy.tensor, []).append(found)
+        touched = self.fast_definitions | by_tensor.keys()
+        stays = {stay for id in touched for stay in self._stays(self.problem.tensors[id], by_tensor.get(id, []))}
+        return Plan(
+            fingerprint=self.problem.fingerprint,
+            fast_definitions=self.fast_definitions,
+            fast_uses=self.fast_uses,
+            stays=tuple(sorted(stays)),
+            copies=tuple(planned),
+        )
+
+    def _stays(self, tensor: Tensor, copies: list[FoundCopy]) -> Iterable[Stay]:
+        """One stay from the definition and from each prefetch, until the next one begins or nothing needs it."""
+        fast = [use.time for number, use in enumerate(tensor.uses) if (tensor.id, number) in self.fast_uses]
+        evictions = [copy for copy in copies if copy.kind == "eviction"]
+        begins = [
+            (copy.after + 1, copy.before, copy.before, copy.offset or 0) for copy in copies if copy.kind == "prefetch"
+        ]
+        if tensor.id in self.fast_definitions:
+            end = tensor.time if evictions else tensor.live[1]
+            begins.append((tensor.live[0], tensor.time, end, self.offsets.get(tensor.id, 0)))
+        begins.sort()
+        for number, (start, ready, end, offset) in enumerate(begins):
+            limit = begins[number + 1][1] if number + 1 < len(begins) else len(self.problem.instructions)
+            needed = [time for time in fast if ready <= time < limit]
+            needed += [copy.before - 1 for copy in evictions if start <= copy.after < limit]
+            yield Stay(tensor.id, start, max([end, *needed]), offset)
+
+
+def read_back(problem: Problem, final: hlo.HloModule, allocations: Iterable[Allocation] | None = None) -> ReadBack:
+    """Where the compiler put everything.
+
+    Args:
+        problem: what was compiled.
+        final: the final scheduled text.
+        allocations: of the buffer-assignment dump, for the offsets.
+
+    Raises:
+        BadInputError: the text is not scheduled, does not hold together, or is of another program.
+    """
+    return placements(FinalText(problem, final), allocations)
+
+
+def placements(text: FinalText, allocations: Iterable[Allocation] | None = None) -> ReadBack:
+    """``read_back`` of a text that has been looked at already."""
+    problem = text.problem
+    offsets = _offsets(text, allocations or ())
+    defined = frozenset(tensor.id for tensor in problem.tensors if text.is_fast(tensor.instruction, tensor.index))
+    renamed = _Renamed(text)
+    uses = frozenset(
+        (tensor.id, number)
+        for tensor in problem.tensors
+        for number, use in enumerate(tensor.uses)
+        if renamed.reads_fast(tensor, use)
+    )
+    return ReadBack(
+        problem=problem,
+        fast_definitions=defined,
+        fast_uses=uses,
+        copies=tuple(_copies(text, offsets)),
+        gone=tuple(step.name for step in problem.instructions if text.step(step.name) is None),
+        offsets={
+            tensor.id: offsets[tensor.instruction, tensor.index]
+            for tensor in problem.tensors
+            if tensor.id in defined and (tensor.instruction, tensor.index) in offsets
+        },
+    )
+
+
+def _offsets(text: FinalText, allocations: Iterable[Allocation]) -> dict[tuple[str, ShapeIndex], int]:
+    return {
+        (value.instruction, value.index): value.offset
+        for allocation in allocations
+        for value in allocation.values
+        if value.memory_space == text.fast
+    }
+
+
+class _Renamed:
+    """Finds the uses of instructions that the compiler has rebuilt under other names."""
+
+    def __init__(self, text: FinalText) -> None:
+        self.text = text
+        self.new: dict[tuple[str, str, int | None], list[hlo.Instruction]] = {}
+        if all(text.step(instruction.name) for instruction in text.problem.instructions):
+            return
+        for time, step in enumerate(text.schedule.steps):
+            if step.name not in text.times and step.opcode in ("bitcast", "get-tuple-element") and step.operands:
+                key = (text.computation_name(time), step.opcode, text.tensor_at(step.name, ()))
+                self.new.setdefault(key, []).append(step)
+
+    def reads_fast(self, tensor: Tensor, use: Use) -> bool:
+        """Whether a use reads fast memory with all of its operands."""
+        text = self.text
+        reader = text.problem.instructions[use.time]
+        step = text.step(reader.name)
+        if step is not None:
+            return text.reads_fast(step, use.operands) == 1.0
+        computation = text.problem.computations[reader.computation]
+        body = text.module.computations.get(computation.name)
+        if use.time == computation.end and body is not None:
+            if body.root.opcode == reader.opcode:
+                return text.reads_fast(body.root, use.operands) == 1.0
+            return text.is_fast(body.root.name, ())
+        found = self.new.get((computation.name, reader.opcode, tensor.id), [])
+        if found:
+            return text.is_fast(found[0].operands[0], ())
+        return text.is_fast(tensor.instruction, tensor.index)
+
+
+def _copies(text: FinalText, offsets: Mapping[tuple[str, ShapeIndex], int]) -> Iterable[FoundCopy]:
+    """Transfers, those of one ConcatBitcast taken together."""
+    joined: dict[str, str] = {}
+    for step in text.schedule.steps:
+        if is_concat(step):
+            joined.update(dict.fromkeys(step.operands, step.name))
+    parts: dict[str, list[Transfer]] = {}
+    for transfer in text.transfers:
+        whole = joined.get(transfer.done or "", transfer.start)
+        parts.setdefault(whole, []).append(transfer)
+    earlier, later = _neighbours(text)
+    for whole, transfers in parts.items():
+        first = transfers[0]
+        waits = [transfer.done_time for transfer in transfers if transfer.done_time is not None]
+        last = text.problem.computations[_computation(text, first)].end
+        yield FoundCopy(
+            tensor=text.tensor_at(first.operand, ()),
+            kind=first.kind,
+            after=earlier[first.start_time],
+            before=later[max(waits)] if waits else last,
+            starts=tuple(transfer.start for transfer in transfers),
+            dones=tuple(transfer.done for transfer in transfers if transfer.done is not None),
+            size=sum(transfer.size for transfer in transfers),
+            offset=offsets.get((whole, ()), offsets.get((whole, (0,)))),
+        )
+
+
+def _computation(text: FinalText, transfer: Transfer) -> int:
+    """Index of the transfer's computation in the problem; the entry's if the problem does not have it."""
+    name = text.schedule.computations[transfer.computation].name
+    names = [computation.name for computation in text.problem.computations]
+    return names.index(name) if name in names else 0
+
+
+def _neighbours(text: FinalText) -> tuple[list[int], list[int]]:
+    """For each time of the final schedule, the problem's times of the instructions around it in its computation.
+
+    Returns:
+        (the last one before it, the first one after it); the computation's first and last time where there is none.
+    """
+    schedule, problem = text.schedule, text.problem
+    spans = {computation.name: (computation.start, computation.end) for computation in problem.computations}
+    owner = [spans.get(text.computation_name(time), (0, 0)) for time in range(len(schedule.steps))]
+    earlier = [start for start, _ in owner]
+    later = [end for _, end in owner]
+    last: dict[int, int] = {}
+    for time, step in enumerate(schedule.steps):
+        earlier[time] = last.get(schedule.computation_of[time], earlier[time])
+        last[schedule.computation_of[time]] = text.times.get(step.name, earlier[time])
+    following: dict[int, int] = {}
+    for time in range(len(schedule.steps) - 1, -1, -1):
+        later[time] = following.get(schedule.computation_of[time], later[time])
+        following[schedule.computation_of[time]] = text.times.get(schedule.steps[time].name, later[time])
+    return earlier, later
