@@ -9,9 +9,12 @@ from pathlib import Path
 
 from xla_dump_parser.errors import ParseError
 
-_BEFORE_MSA = re.compile(
-    r"(.+)\.\d{4}\.Pre_memory_space_assignment\.after_plumb-vmem-info\.before_[\w.\-]+\.txt(?:\.gz)?"
+_BEFORE_MSA = (
+    re.compile(r"(.+)\.\d{4}\.Pre_memory_space_assignment\.after_plumb-vmem-info\.before_[\w.\-]+\.txt(?:\.gz)?"),
+    re.compile(r"(.+)\.after_optimizations_before_buffer_assignment\.txt(?:\.gz)?"),
 )
+"""The second is what MSA sees; between the first and it, some custom fusions and asynchronous ops get other names."""
+
 _SUFFIXES = {
     "final": ".after_codegen.txt",
     "optimized": ".after_optimizations.txt",
@@ -58,17 +61,18 @@ def find_dump(folder: str | os.PathLike[str]) -> Dump:
     except OSError as error:
         raise ParseError(source, 0, 0, f"cannot read the folder: {error.strerror or error}") from None
     modules: dict[str, Path] = {}
-    for name, path in files.items():
-        match = _BEFORE_MSA.fullmatch(name)
-        if match is not None and modules.setdefault(match[1], path) is not path:
-            raise ParseError(source, 0, 0, f"two schedules of module {match[1]}; is the folder used twice?")
+    for pattern in _BEFORE_MSA:
+        found_now = [(match[1], path) for name, path in files.items() if (match := pattern.fullmatch(name)) is not None]
+        if len({module for module, _ in found_now}) != len(found_now):
+            raise ParseError(source, 0, 0, f"two schedules of module {found_now[0][0]}; is the folder used twice?")
+        modules.update(found_now)
     if not modules:
         raise ParseError(
             source,
             0,
             0,
-            "no schedule before memory space assignment here; compile with the options xla_dump_to=FOLDER and "
-            "xla_dump_hlo_pass_re=plumb-vmem-info",
+            "no schedule before memory space assignment here; compile with the option xla_dump_to=FOLDER and "
+            "with memory space assignment on",
         )
     if len(modules) > 1:
         listed = ", ".join(list(modules)[:4])
