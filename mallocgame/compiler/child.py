@@ -224,7 +224,7 @@ def _collect(work: Path, result: Mapping[str, Any], peak: int) -> Compiled:
         raise CompilerRefusedError("the compiler wrote no after_codegen dump; this libtpu is not supported")
     return Compiled(
         lowered=_read(work / "lowered.mlir"),
-        before_msa=_dump_text(work, f"*.after_{BEFORE_MSA_PASS}*.txt"),
+        before_msa=_dump_text(work, "*.after_optimizations_before_buffer_assignment.txt"),
         final=final,
         buffer_assignment=_dump_text(work, "*-buffer-assignment.txt"),
         memory_usage=_dump_text(work, "*-memory-usage-report.txt"),
