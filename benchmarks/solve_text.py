@@ -46,7 +46,7 @@ def main() -> int:
     print(f"validated   {'yes' if answer['validated'] else 'no'}")
     print(f"M           all in HBM {1e3 * answer['m_all_hbm']:.4f} ms, plan {1e3 * answer['m_plan']:.4f} ms")
     print(f"saved       {100 * answer['m_saved_share']:.1f} % of M")
-    print("ok" if ok else "NOT OK")
+    print("within limits" if ok else "NOT within limits")
     return 0 if ok else 1
 
 

@@ -47,14 +47,10 @@ class Solved:
     named: NamedPlan
     seconds: float
 
-    @property
-    def saved_share(self) -> float:
-        """Share of the all-in-HBM time under M that the plan saves."""
-        whole = self.solution.seconds_all_hbm
-        return 1 - self.solution.seconds_under_m / whole if whole else 0.0
 
-
-def capture(reference: str, *, target: str, out: PathLike, workload: bool = False) -> Capture:
+def capture(
+    reference: str, *, target: str, out: PathLike, workload: bool = False, scoped_vmem_kib: int | None = None
+) -> Capture:
     """Compile a function for a target and keep what is needed in one file.
 
     Args:
@@ -62,6 +58,7 @@ def capture(reference: str, *, target: str, out: PathLike, workload: bool = Fals
             takes nothing and returns (function, abstract arguments).
         target: e.g. ``"v5p"``.
         out: the capture file to write.
+        scoped_vmem_kib: the memory split: KiB of VMEM for fusions' own windows; None for the compiler's default.
 
     Raises:
         BadInputError: unknown target, workload or function, or ``out`` cannot be written.
@@ -73,7 +70,8 @@ def capture(reference: str, *, target: str, out: PathLike, workload: bool = Fals
 
     get_target(target)
     check_writable(out)
-    return compile_and_keep(_reference(reference, workload), None, target, out)
+    options = {} if scoped_vmem_kib is None else {"xla_tpu_scoped_vmem_limit_kib": str(scoped_vmem_kib)}
+    return compile_and_keep(_reference(reference, workload), None, target, out, options=options)
 
 
 def solve(

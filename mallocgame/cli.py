@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import mallocgame
+import workloads
 from mallocgame.api import ExportFormat
 from mallocgame.errors import BadInputError, MallocgameError
 
@@ -40,7 +41,12 @@ def capture(
     *,
     target: Annotated[str, Parameter(help="v4 lite, v4, v5e, v5p, v6e or tpu7x.")],
     out: Path,
-    workload: Annotated[str | None, Parameter(help="A name of the registry instead of MODULE:FUNCTION.")] = None,
+    workload: Annotated[
+        str | None, Parameter(help=f"Instead of MODULE:FUNCTION, one of: {', '.join(workloads.names())}.")
+    ] = None,
+    scoped_vmem_kib: Annotated[
+        int | None, Parameter(help="Memory split: KiB of VMEM for fusions' own windows, if not the compiler's default.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compile a JAX function for a target and keep what the other commands need in one file.
@@ -53,7 +59,13 @@ def capture(
     if (reference is None) == (workload is None):
         raise BadInputError("give either MODULE:FUNCTION or --workload NAME")
     _progress(f"compiling {reference or workload} for {target}")
-    kept = api.capture(reference or workload or "", target=target, out=out, workload=workload is not None)
+    kept = api.capture(
+        reference or workload or "",
+        target=target,
+        out=out,
+        workload=workload is not None,
+        scoped_vmem_kib=scoped_vmem_kib,
+    )
     documents.show(documents.of_capture(kept, out), json)
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from mallocgame.costs import m_elapsed
+from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
+from mallocgame.replay import Row, relaxed_bound, replay_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,7 @@ class Inspection:
         peak_time: the first such time.
         movable: tensors that may be in fast memory for at least part of their life.
         all_hbm_seconds: everything in HBM.
-        bound_seconds: the relaxed lower bound: every operand in fast memory at no cost, but no less than the bytes of
-            entry parameters read and entry results written need to cross HBM once.
+        bound_seconds: ``mallocgame.replay.relaxed_bound``, which no plan can beat.
         costliest: at most ten, most seconds first.
     """
 
@@ -62,8 +63,8 @@ class Inspection:
 
 def inspect_problem(problem: Problem) -> Inspection:
     """Summarise a problem."""
-    runs = run_counts(problem)
-    rows = [_row(problem, time, runs) for time, instruction in enumerate(problem.instructions) if not instruction.free]
+    replay = replay_plan(problem, Plan(problem.fingerprint), "M")
+    rows = [_costly(problem, row) for row in replay.rows if row.time is not None and row.seconds]
     peak_bytes, peak_time = _peak(problem)
     return Inspection(
         problem=problem,
@@ -73,42 +74,26 @@ def inspect_problem(problem: Problem) -> Inspection:
         peak_time=peak_time,
         movable=sum(tensor.fixed is None for tensor in problem.tensors),
         loops=sum(computation.kind == "body" for computation in problem.computations),
-        all_hbm_seconds=sum(row.seconds for row in rows),
-        bound_seconds=max(sum(row.bound for row in rows), _crossing_bytes(problem) / problem.target.hbm_bandwidth),
+        all_hbm_seconds=replay.total,
+        bound_seconds=relaxed_bound(problem, "M"),
         costliest=tuple(sorted(rows, key=lambda row: (-row.seconds, row.time))[:10]),
     )
 
 
-def run_counts(problem: Problem) -> tuple[int, ...]:
-    """For each computation, how often it runs in one run of the entry."""
-    found: dict[int, int] = {}
-
-    def count(number: int) -> int:
-        computation = problem.computations[number]
-        if number not in found:
-            caller = computation.caller
-            outer = 1 if caller is None else count(problem.instructions[caller].computation)
-            found[number] = outer * computation.trips
-        return found[number]
-
-    return tuple(count(number) for number in range(len(problem.computations)))
-
-
-def _row(problem: Problem, time: int, runs: tuple[int, ...]) -> CostlyInstruction:
-    instruction, target = problem.instructions[time], problem.target
-    read = sum(problem.tensors[tensor].uses[use].accessed_bytes for tensor, use in problem.uses_at[time])
-    written = sum(problem.tensors[tensor].defined_bytes for tensor in problem.definitions_at[time])
-    read = min(read, instruction.total_bytes)
-    written = min(written, instruction.total_bytes - read)
-    count = runs[instruction.computation]
+def _costly(problem: Problem, row: Row) -> CostlyInstruction:
+    time = row.time or 0
+    instruction = problem.instructions[time]
+    total = instruction.total_bytes
+    read = min(total, sum(problem.tensors[tensor].uses[use].accessed_bytes for tensor, use in problem.uses_at[time]))
+    written = min(total - read, sum(problem.tensors[tensor].defined_bytes for tensor in problem.definitions_at[time]))
     return CostlyInstruction(
-        name=instruction.name,
-        opcode=instruction.opcode,
+        name=row.name,
+        opcode=row.opcode,
         time=time,
-        seconds=count * m_elapsed(target, instruction.compute_seconds, instruction.total_bytes, 0, 0),
-        bound=count * m_elapsed(target, instruction.compute_seconds, instruction.total_bytes, read, written),
-        runs=count,
-        total_bytes=instruction.total_bytes,
+        seconds=row.runs * row.seconds,
+        bound=row.runs * m_elapsed(problem.target, instruction.compute_seconds, total, read, written),
+        runs=row.runs,
+        total_bytes=total,
     )
 
 
@@ -122,17 +107,3 @@ def _peak(problem: Problem) -> tuple[int, int]:
     totals = list(accumulate(change))
     peak = max(totals)
     return peak, totals.index(peak)
-
-
-def _crossing_bytes(problem: Problem) -> float:
-    """Bytes that have to cross HBM once: of entry parameters that are read, and of entry results."""
-    crossing = 0.0
-    for tensor in problem.tensors:
-        if tensor.hbm_definition is None:
-            continue
-        if problem.instructions[tensor.time].opcode in ("parameter", "constant"):
-            read = max((use.accessed_bytes for use in tensor.uses), default=0.0)
-            crossing += min(read, tensor.size)
-        else:
-            crossing += min(tensor.defined_bytes, tensor.size)
-    return crossing

@@ -49,6 +49,8 @@ def load(file: str | os.PathLike[str], target: str | None = None) -> Loaded:
             raise BadInputError(f"{path}: no such file or folder")
         if path.is_dir():
             return _from_folder(path, target)
+        if not path.is_file():
+            raise BadInputError(f"{path}: not a file or folder")
         if _is_capture(path):
             return _from_capture(path, target)
         return _from_text(path, target)
@@ -76,12 +78,11 @@ def _from_capture(path: Path, target: str | None) -> Loaded:
 def _from_folder(path: Path, target: str | None) -> Loaded:
     from mallocgame.problem import build_problem
     from mallocgame.problem.targets import get_target, target_from_log
-    from xla_dump_parser import find_dump, parse_compile_log, read_hlo, read_text
+    from xla_dump_parser import find_dump, read_hlo, read_text
+    from xla_dump_parser.compile_log import parse_compile_log
 
     chosen = get_target(_needed(path, target, "a dump folder"))
     dump = find_dump(path)
-    if dump.before_msa is None:
-        raise BadInputError(f"{path}: the dump has no schedule before MSA (compile with xla_dump_hlo_pass_re)")
     module = read_hlo(dump.before_msa)
     final = read_hlo(dump.final) if dump.final is not None else None
     if dump.log is None:

@@ -14,6 +14,7 @@ from mallocgame.report.text import lines_of
 
 if TYPE_CHECKING:
     from mallocgame.api import Solved
+    from mallocgame.compiler import Capture
     from mallocgame.inspection import Inspection
     from mallocgame.plan import Plan
     from mallocgame.problem.schema import Problem
@@ -28,6 +29,26 @@ def show(document: Mapping[str, Any], as_json: bool) -> None:
         return
     for line in lines_of(document):
         print(line)
+
+
+def of_capture(capture: Capture, out: Path) -> Document:
+    """The answer of ``capture``."""
+    problem = capture.problem()
+    return {
+        "command": "capture",
+        "function": capture.function,
+        "module": problem.module,
+        "target": capture.target,
+        "topology": capture.topology,
+        "fingerprint": problem.fingerprint,
+        "options": dict(capture.options),
+        "versions": dict(capture.versions),
+        "seconds": round(capture.seconds, 3),
+        "instructions": len(problem.instructions),
+        "tensors": len(problem.tensors),
+        "peak_hbm": capture.peak_hbm,
+        "out": str(out),
+    }
 
 
 def of_solved(solved: Solved, out: Path | None) -> Document:
@@ -48,7 +69,7 @@ def of_solved(solved: Solved, out: Path | None) -> Document:
         "seconds": round(solved.seconds, 3),
         "m_all_hbm": solution.seconds_all_hbm,
         "m_plan": solution.seconds_under_m,
-        "m_saved_share": solved.saved_share,
+        "m_saved_share": solution.share_saved,
         **of_plan(problem, solution.plan),
         "notes": list(problem.notes),
         "out": None if out is None else str(out),

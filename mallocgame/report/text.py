@@ -36,6 +36,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def _captured(document: Value) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    return [
+        f"{document['module']} for {document['target']}: {document['instructions']} instructions, "
+        f"{document['tensors']} tensors, peak HBM {size(document['peak_hbm'])}",
+        f"compiled     in {document['seconds']:.1f} s by {versions}",
+        f"written      {document['out']}",
+    ]
+
+
 def _solved(document: Value) -> list[str]:
     costs = "the compiler's log" if document["costs"] == "log" else "analytic, from the HLO alone"
     how = (document["solver"], document["status"], f"seed {document['seed']}", f"{document['seconds']:.1f} s")
@@ -83,4 +93,8 @@ def _inspected(document: Value) -> list[str]:
     return [*lines, *plain_table("", header, rows)]
 
 
-_WRITERS: dict[str, Callable[[Value], list[str]]] = {"solve": _solved, "inspect": _inspected}
+_WRITERS: dict[str, Callable[[Value], list[str]]] = {
+    "capture": _captured,
+    "solve": _solved,
+    "inspect": _inspected,
+}
