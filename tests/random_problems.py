@@ -25,6 +25,7 @@ class Recipe:
         nesting: chance that a step is a while, conditional or call, at depth 0; a third at each further depth.
         aliasing: chance that an instruction updates an operand in place.
         awkward: chance that a value is fixed in HBM, and that a use is without prefetch.
+        parameters: most entry parameters; these are what prefetches are for.
     """
 
     instructions: int = 20
@@ -32,6 +33,7 @@ class Recipe:
     nesting: float = 0.15
     aliasing: float = 0.15
     awkward: float = 0.05
+    parameters: int = 3
 
 
 def random_problem(seed: int, recipe: Recipe | None = None) -> Problem:
@@ -48,6 +50,7 @@ def varied_recipe(seed: int, largest: int = 60) -> Recipe:
         nesting=rng.choice([0.0, 0.15, 0.3]),
         aliasing=rng.choice([0.0, 0.15, 0.4]),
         awkward=rng.choice([0.0, 0.05, 0.2]),
+        parameters=rng.choice([3, 3, 12]),
     )
 
 
@@ -76,7 +79,7 @@ class _Writer:
         entry = self._reserve_computation()
         start = len(self.instructions)
         visible: list[int] = []
-        for _ in range(self.rng.randint(1, 3)):
+        for _ in range(self.rng.randint(1, self.recipe.parameters)):
             time = self._emit(entry, "parameter", free=True)
             visible.append(self._define(time, self._size(), 0.0, hbm="entry parameter"))
         self._fill(entry, visible, 0)
@@ -112,7 +115,7 @@ class _Writer:
         updated = None
         if operands and self.rng.random() < self.recipe.aliasing:
             updated = operands[0]
-            size = self.values[updated].size
+            size = self.values[updated].size * self.rng.choice([1, 1, 2])  # padded differently, in one buffer
             accessed[0] = written = size / 4
         else:
             size = self._size()
@@ -149,7 +152,7 @@ class _Writer:
         caller = self._emit(computation, "while", free=True)
         self.computations[condition] = Computation(f"c{condition}", first, condition_end, "condition", caller, trips)
         self.computations[body] = Computation(f"c{body}", condition_end + 1, body_end, "body", caller, trips)
-        self._pass_and_return(caller, first, carried, visible)
+        self._pass_and_return(caller, carried, visible)
 
     def _close(self, body: int, parameters: list[int], carried: list[int], inner: list[int]) -> None:
         """End a body: each carried value is passed through, or made anew in the buffer of the parameter."""
@@ -222,12 +225,9 @@ class _Writer:
         self._leaf(computation, visible)
         self.recipe = replace(self.recipe, aliasing=aliasing)
 
-    def _pass_and_return(self, caller: int, first: int, passed: list[int], visible: list[int]) -> None:
-        """Uses and results of a while; like XLA's live ranges, the initial value ends where the loop begins."""
+    def _pass_and_return(self, caller: int, passed: list[int], visible: list[int]) -> None:
         for number, value in enumerate(passed):
             self._use(value, caller, number, 0.0, None)
-            others = [time for time in self.values[value].uses if time != caller]
-            self.values[value].live_to = max([first, *others])
             made = self._define(caller, self.values[value].size, 0.0, index=(number,))
             self._alias(value, made)
             visible.remove(value)

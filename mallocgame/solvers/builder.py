@@ -108,7 +108,7 @@ class Builder:
 
     def pin(self, group: int) -> bool:
         """Pin a group that is in HBM; False, and no change, where that is not allowed or does not fit."""
-        if not self.program.pinnable[group] or self._pin_breaks_keep_rule(group):
+        if not self.program.pinnable[group] or self.keep_conflicts(group, ()):
             return False
         values = self.problem.groups[group]
         offset = self.board.occupancy.best_fit(self.pin_intervals(group), values.size, group)
@@ -135,7 +135,7 @@ class Builder:
         tensor = self.problem.groups[group].tensors[0]
         if not all(self.program.copyable(tensor, number) for number in served):
             return False
-        if self._fetch_breaks_keep_rule(tensor, served):
+        if self.keep_conflicts(group, served):
             return False
         fetches: tuple[Fetch, ...] = ()
         for first, last in _runs(served):
@@ -147,6 +147,23 @@ class Builder:
             self._change(group, Decision(fetches=fetches))
             self.board.timeline.refresh()
         return True
+
+    def keep_conflicts(self, group: int, served: Collection[int]) -> set[int]:
+        """Groups whose present decisions forbid, by the keep rule, to serve these uses (to pin, if there are none)."""
+        tensors, program = self.problem.tensors, self.program
+        found: set[int] = set()
+        if served:
+            for number, use in enumerate(tensors[self.problem.groups[group].tensors[0]].uses):
+                if number not in served:
+                    outputs = self.board.fast_definitions.intersection(program.definitions_at[use.time])
+                    found.update(tensors[id].group for id in outputs)
+            return found
+        for id in self.problem.groups[group].tensors:
+            for tensor, number in program.uses_at[tensors[id].time]:
+                decision = self.decisions[tensors[tensor].group]
+                if decision.fetches and number not in decision.served:
+                    found.add(tensors[tensor].group)
+        return found
 
     def copyable_uses(self, group: int) -> list[int]:
         """Indices of the uses that prefetches could serve; none for groups of several tensors."""
@@ -171,21 +188,6 @@ class Builder:
             return None
         offset = self.board.occupancy.best_fit([(after + 1, until)], value.size, value.group)
         return None if offset is None else Fetch(after, first, last, offset)
-
-    def _pin_breaks_keep_rule(self, group: int) -> bool:
-        for id in self.problem.groups[group].tensors:
-            for tensor, number in self.program.uses_at[self.problem.tensors[id].time]:
-                decision = self.decisions[self.problem.tensors[tensor].group]
-                if decision.fetches and number not in decision.served:
-                    return True
-        return False
-
-    def _fetch_breaks_keep_rule(self, tensor: int, served: Collection[int]) -> bool:
-        return any(
-            number not in served
-            and any(id in self.board.fast_definitions for id in self.program.definitions_at[use.time])
-            for number, use in enumerate(self.problem.tensors[tensor].uses)
-        )
 
     def _change(self, group: int, decision: Decision) -> None:
         """Replace a decision by one that fits."""

@@ -14,6 +14,9 @@ from mallocgame.solvers.builder import Builder, Decision
 UNIFORM_SHARE = 0.3
 """Share of the draws in which every group is equally likely; in the others it is its possible saving that counts."""
 
+RELIEF_SHARE = 0.1
+"""How much idle HBM time counts beside time saved, when groups are drawn."""
+
 EVICTION_TRIALS = 3
 """Offsets looked at before other groups are put out of the way of one."""
 
@@ -25,18 +28,15 @@ class Moves:
     """Random changes of one builder.
 
     Attributes:
-        groups: those that can be in fast memory at all and gain from it.
+        groups: those that can be in fast memory at all.
     """
 
     def __init__(self, builder: Builder, rng: random.Random) -> None:
         self.builder, self.rng = builder, rng
         program = builder.program
         self._uses = [builder.copyable_uses(group) for group in range(len(program.pinnable))]
-        gains = [possible_saving(program, group) for group in range(len(program.pinnable))]
-        self.groups = [
-            group for group, gain in enumerate(gains) if gain > 0 and (program.pinnable[group] or self._uses[group])
-        ]
-        self._weights = list(accumulate(gains[group] for group in self.groups))
+        self.groups = [group for group, uses in enumerate(self._uses) if program.pinnable[group] or uses]
+        self._weights = list(accumulate(possible_saving(program, group) for group in self.groups))
         self._index = {group: index for index, group in enumerate(self.groups)}
         spans = [builder.pin_intervals(group) for group in self.groups]
         self._starts = np.array([min(start for start, _ in span) for span in spans], np.int64)
@@ -58,7 +58,7 @@ class Moves:
             self._enter(group, force=True)
 
     def _draw(self) -> int:
-        if self.rng.random() < UNIFORM_SHARE:
+        if self.rng.random() < UNIFORM_SHARE or not self._weights[-1]:
             return self.rng.choice(self.groups)
         return self.rng.choices(self.groups, cum_weights=self._weights)[0]
 
@@ -86,7 +86,7 @@ class Moves:
             self.builder.fetch(group, self._some_uses(group))
 
     def _make_way(self, group: int, served: frozenset[int]) -> list[tuple[int, Decision]]:
-        """Clear the groups at the offset, of a few random ones, where the fewest bytes are in the way."""
+        """Clear what the keep rule forbids beside it, and at the offset, of a few, where the fewest bytes are taken."""
         builder, occupancy = self.builder, self.builder.board.occupancy
         intervals = self._intervals(group, served)
         size = builder.problem.groups[group].size
@@ -96,7 +96,8 @@ class Moves:
             owners = occupancy.owners(intervals, offset, offset + size, group)
             if best is None or self._bytes(owners) < self._bytes(best):
                 best = owners
-        evicted = [(owner, builder.decisions[owner]) for owner in best or ()]
+        in_the_way = builder.keep_conflicts(group, served).union(best or ())
+        evicted = [(owner, builder.decisions[owner]) for owner in sorted(in_the_way)]
         for owner, _ in evicted:
             builder.clear(owner)
         return evicted
@@ -165,7 +166,7 @@ class Moves:
 
 
 def possible_saving(program: Program, group: int) -> float:
-    """Seconds that the program gains at most if all definitions and uses of a group are in fast memory."""
+    """Weight of a group: seconds that it can save itself, and a share of the HBM time that it leaves to copies."""
     target = program.problem.target
     saved = 0.0
     for id in program.problem.groups[group].tensors:
@@ -174,7 +175,8 @@ def possible_saving(program: Program, group: int) -> float:
         for time, site_bytes in sites:
             instruction = program.problem.instructions[time]
             if not instruction.free:
+                relief = site_bytes / target.hbm_bandwidth
                 spare = instruction.total_bytes / target.hbm_bandwidth - instruction.compute_seconds
-                saving = min(spare, site_bytes / target.hbm_bandwidth)
-                saved += max(0.0, saving) * program.executions(program.computation[time])
+                saving = max(RELIEF_SHARE * relief, min(spare, relief))
+                saved += saving * program.executions(program.computation[time])
     return saved

@@ -1,0 +1,172 @@
+"""Optima of tiny problems by enumeration; shares nothing with the solvers.
+
+``best_return`` is the optimum of the game: over all sequences of legal moves. ``best_plan`` is the optimum of the whole
+plan space: every group pinned, in HBM or served by prefetches with every set of uses and every start, at any offsets;
+timed by ``mallocgame.replay``. The game chooses starts and offsets itself, so its optimum may be worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+from mallocgame.game import Game, State
+from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.problem.schema import Problem, Tensor
+from mallocgame.replay import replay_plan
+from mallocgame.validate import inexpressible
+
+Item = tuple[tuple[tuple[int, int], ...], int, int]
+"""Intervals of one offset, size, group."""
+
+
+def best_return(problem: Problem, limit: int) -> float | None:
+    """The largest return of any episode, in seconds; None where more than ``limit`` states would be needed."""
+    game = Game(problem)
+    states = 0
+    best = float("-inf")
+    stack: list[tuple[State, float]] = [(game.start(), 0.0)]
+    while stack:
+        state, so_far = stack.pop()
+        states += 1
+        if states > limit:
+            return None
+        if game.done(state):
+            best = max(best, so_far)
+        for move in game.legal(state):
+            after, reward = game.step(state, move)
+            stack.append((after, so_far + reward))
+    return best
+
+
+def best_plan(problem: Problem, limit: int) -> tuple[float, Plan] | None:
+    """The fastest plan of the plan space and its seconds; None where there are more than ``limit`` plans."""
+    options = []
+    plans = 1
+    for group in range(len(problem.groups)):
+        options.append(list(_options(problem, group)))
+        plans *= len(options[-1])
+        if plans > limit:
+            return None
+    timed = []
+    for choice in product(*options):
+        stays = tuple(sorted(stay for plan in choice for stay in plan.stays))
+        copies = sorted((copy for plan in choice for copy in plan.copies), key=lambda copy: (copy.after, copy.tensor))
+        definitions = frozenset(id for plan in choice for id in plan.fast_definitions)
+        uses = frozenset(use for plan in choice for use in plan.fast_uses)
+        plan = Plan(problem.fingerprint, definitions, uses, stays, tuple(copies))
+        if not inexpressible(problem, plan):
+            timed.append((replay_plan(problem, plan, "M").total, plan))
+    timed.sort(key=lambda pair: pair[0])
+    for seconds, plan in timed:
+        packed = _pack(problem, plan)
+        if packed is not None:
+            return seconds, packed
+    raise AssertionError("everything in HBM always fits")
+
+
+def _options(problem: Problem, group: int) -> Iterator[Plan]:
+    """Every decision for one group, its stays at offset 0."""
+    empty = Plan(problem.fingerprint)
+    yield empty
+    members = [problem.tensors[id] for id in problem.groups[group].tensors]
+    if any(member.size > problem.target.fast_bytes for member in members):
+        return
+    if all(member.fixed is None and member.hbm_definition is None for member in members):
+        yield replace(
+            empty,
+            fast_definitions=frozenset(member.id for member in members),
+            fast_uses=frozenset((member.id, number) for member in members for number in range(len(member.uses))),
+            stays=tuple(Stay(member.id, *member.live, 0) for member in members),
+        )
+    if len(members) == 1 and members[0].fixed is None:
+        for runs in _runs(members[0], 0, problem.instructions[members[0].time].opcode in ("parameter", "constant")):
+            if runs:
+                yield from _started(problem, members[0], runs)
+
+
+def _runs(tensor: Tensor, first: int, allowed: bool) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Every set of runs (first, last use) from use ``first`` on; two runs have an HBM use between them."""
+    if first >= len(tensor.uses):
+        yield ()
+        return
+    yield from _runs(tensor, first + 1, True)
+    last = first
+    while allowed and last < len(tensor.uses) and tensor.uses[last].copy_after is not None:
+        for rest in _runs(tensor, last + 1, False):
+            if not rest or rest[0][0] > last + 1:
+                yield ((first, last), *rest)
+        last += 1
+
+
+def _started(problem: Problem, tensor: Tensor, runs: tuple[tuple[int, int], ...]) -> Iterator[Plan]:
+    starts = []
+    earlier = 0
+    for first, last in runs:
+        before, after = tensor.uses[first].time, tensor.uses[first].copy_after
+        assert after is not None
+        home = problem.instructions[before].computation
+        times = range(max(after, earlier), before)
+        starts.append([time for time in times if problem.instructions[time].computation == home])
+        earlier = tensor.uses[last].time
+    for chosen in product(*starts):
+        yield Plan(
+            problem.fingerprint,
+            fast_uses=frozenset((tensor.id, number) for first, last in runs for number in range(first, last + 1)),
+            stays=tuple(
+                Stay(tensor.id, after + 1, tensor.uses[last].time, 0)
+                for after, (_, last) in zip(chosen, runs, strict=True)
+            ),
+            copies=tuple(
+                Copy(tensor.id, "prefetch", after, tensor.uses[first].time)
+                for after, (first, _) in zip(chosen, runs, strict=True)
+            ),
+        )
+
+
+def _pack(problem: Problem, plan: Plan) -> Plan | None:
+    """The plan with offsets, or None where none exist."""
+    items: list[Item] = []
+    owners: list[tuple[Stay, ...]] = []
+    for group in problem.groups:
+        stays = tuple(stay for stay in plan.stays if stay.tensor in group.tensors)
+        together = [stays] if len(group.tensors) > 1 else [(stay,) for stay in stays]
+        for part in together:
+            if part:
+                size = max(problem.tensors[stay.tensor].size for stay in part)
+                items.append((tuple((stay.start, stay.end) for stay in part), size, len(owners)))
+                owners.append(part)
+    offsets = _place(problem.target.fast_bytes, problem.target.alignment, items, {})
+    if offsets is None:
+        return None
+    moved = [replace(stay, offset=offsets[number]) for number, part in enumerate(owners) for stay in part]
+    return replace(plan, stays=tuple(sorted(moved)))
+
+
+def _place(capacity: int, alignment: int, items: list[Item], placed: dict[int, int]) -> dict[int, int] | None:
+    """Offsets by trying every order, each item at 0 or on top of a placed one; complete for existence."""
+    if len(placed) == len(items):
+        return placed
+    floor = max(placed.values(), default=0)
+    for intervals, size, number in items:
+        if number in placed:
+            continue
+        below = {0} | {-(-(offset + items[other][1]) // alignment) * alignment for other, offset in placed.items()}
+        for offset in sorted(below):
+            if floor <= offset <= capacity - size and not _hits(items, placed, intervals, offset, size):
+                found = _place(capacity, alignment, items, {**placed, number: offset})
+                if found is not None:
+                    return found
+    return None
+
+
+def _hits(
+    items: list[Item], placed: dict[int, int], intervals: tuple[tuple[int, int], ...], low: int, size: int
+) -> bool:
+    for other, offset in placed.items():
+        theirs, height, _ = items[other]
+        overlaps = any(a <= d and c <= b for a, b in intervals for c, d in theirs)
+        if overlaps and offset < low + size and low < offset + height:
+            return True
+    return False
