@@ -33,11 +33,7 @@ COST_VMODULE = (
 QUIET_VMODULE = "memory_space_assignment=1"
 """What it logs where only the result counts."""
 
-BEFORE_MSA_PASS = "plumb-vmem-info"
-"""The pass after which the dump holds the schedule as memory space assignment gets it."""
-
 POLL_SECONDS = 0.05
-MAX_DUMP_BYTES = 8 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +122,6 @@ def _request_json(request: Request) -> dict[str, Any]:
         "lowered": request.lowered,
         "function": request.function,
         "options": dict(request.options),
-        "pass": BEFORE_MSA_PASS,
         "path": [os.getcwd(), *(entry for entry in sys.path if entry)],
     }
 

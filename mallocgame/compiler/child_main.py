@@ -114,7 +114,7 @@ def _compile(lowered: str, request: Mapping[str, Any], dump: Path) -> None:
         device = topologies.get_topology_desc(platform="tpu", topology_name=request["topology"]).devices[0]
     except Exception as error:
         raise _FailureError("jax", f"no TPU compiler for topology {request['topology']}: {_describe(error)}") from None
-    options = {**request["options"], "xla_dump_to": str(dump), "xla_dump_hlo_pass_re": request["pass"]}
+    options = {**request["options"], "xla_dump_to": str(dump)}
     try:
         _compile_text(lowered, device, options)
     except (AttributeError, TypeError, ImportError) as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mallocgame.export.order import blocks_of, fitting_order
 from mallocgame.export.overrides import classify, sort_order_overrides, tensor_overrides
 from mallocgame.named_plan import NamedPlan
+from mallocgame.problem.targets import get_target
 
 TENSOR_OVERRIDES = "xla_tpu_msa_tensor_overrides"
 SORT_ORDER = "xla_tpu_msa_sort_order_overrides"
@@ -24,11 +25,15 @@ GLOBAL_OPTIONS: Mapping[str, str] = {
     "xla_msa_max_overlap_to_mem_size_async_copy_ratio": "1000000000",
     "xla_tpu_msa_inefficient_use_to_copy_ratio": "0",
 }
-"""Options that keep memory space assignment from deciding anything by itself; docs/expressibility.md gives the reasons."""
+"""Keep memory space assignment from deciding anything by itself; docs/expressibility.md gives the reasons."""
 
 
-def compiler_options(named: NamedPlan) -> dict[str, str]:
+def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, str]:
     """The compiler options for a plan, in a fixed order; nothing is compiled.
+
+    Args:
+        named: the plan.
+        first: alias groups that the compiler is to allocate before all others.
 
     Raises:
         BadInputError: the plan cannot be expressed; the message names the tensor.
@@ -41,17 +46,19 @@ def compiler_options(named: NamedPlan) -> dict[str, str]:
     if overrides:
         options[TENSOR_OVERRIDES] = overrides
     members = {tensors[0].group: tensors for tensors in (*groups.pinned, *groups.copied)}
-    if members:
-        blocks = blocks_of(
-            named.plan.stays,
-            [tensor.group for tensor in named.tensors],
-            [tensor.size for tensor in named.tensors],
-        )
-        capacity = max((stay.offset + named.tensors[stay.tensor].size for stay in named.plan.stays), default=0)
-        order, _ = fitting_order(blocks, capacity, _ALIGNMENT, named.seed)
-        options[SORT_ORDER] = sort_order_overrides([members[block.group] for block in order if block.group in members])
+    order = [group for group in _order(named, first) if group in members]
+    if order:
+        options[SORT_ORDER] = sort_order_overrides([members[group] for group in order])
     return options
 
 
-_ALIGNMENT = 4096
-"""Bytes; what MSA aligns to on every target (its Options in a compile log, libtpu 0.0.52)."""
+def _order(named: NamedPlan, first: Sequence[int]) -> list[int]:
+    """The groups in an order in which the compiler's allocator finds room for them, as far as that can be foreseen."""
+    sizes = [tensor.size for tensor in named.tensors]
+    stays = named.plan.stays
+    target = get_target(named.target)
+    used = max((stay.offset + sizes[stay.tensor] for stay in stays), default=0)
+    capacity = max(used, target.fast_bytes if named.scoped_vmem_kib is None else 0)
+    blocks = blocks_of(stays, [tensor.group for tensor in named.tensors], sizes)
+    order, _ = fitting_order(blocks, capacity, target.alignment, first, named.seed)
+    return [block.group for block in order]

@@ -1,7 +1,7 @@
 """An order in which the compiler's allocator finds room for everything that a plan puts into fast memory.
 
-The compiler chooses addresses itself, buffer by buffer, by best fit. ``fitting_order`` simulates that for several orders
-and takes the first under which everything fits, else the one that fits most.
+The compiler chooses addresses itself, buffer by buffer, by best fit. ``fitting_order`` simulates that for several
+orders and takes the first under which everything fits, else the one that fits most.
 """
 
 from __future__ import annotations
@@ -112,12 +112,13 @@ def _best_fit(
 
 
 def fitting_order(
-    blocks: Sequence[Block], capacity: int, alignment: int, seed: int = 0
+    blocks: Sequence[Block], capacity: int, alignment: int, first: Sequence[int] = (), seed: int = 0
 ) -> tuple[list[Block], list[Block]]:
     """An order for the compiler's allocator, and the blocks that find no room even so.
 
-    The same blocks and seed give the same order.
+    Groups of ``first`` come first, in that order. The same arguments give the same order.
     """
+    front = {group: rank for rank, group in enumerate(first)}
     keys: tuple[Callable[[Block], tuple[int, ...]], ...] = (
         lambda block: (block.offset, block.intervals[0][0]),
         lambda block: (-block.size * block.duration, block.offset),
@@ -125,6 +126,8 @@ def fitting_order(
         lambda block: (-block.size, -block.duration, block.offset),
         lambda block: (block.intervals[0][0], block.offset),
     )
+    if not blocks:
+        return [], []
     best: tuple[int, list[Block], list[Block]] | None = None
     rng = random.Random(seed)
     tries = max(1, min(RANDOM_TRIES, WORK_LIMIT // max(1, len(blocks) ** 2)))
@@ -134,6 +137,7 @@ def fitting_order(
         else:
             assert best is not None
             order = _perturbed(best[1], best[2], rng)
+        order.sort(key=lambda block: front.get(block.group, len(front)))
         _, missed = place(order, capacity, alignment)
         cost = sum(block.size * block.duration for block in missed)
         if best is None or cost <= best[0]:

@@ -13,8 +13,8 @@ from mallocgame.export import text
 from mallocgame.named_plan import NamedPlan, NamedTensor, NamedUse
 from mallocgame.problem.schema import ShapeIndex
 
-KEEP = "keep_in_default_memory { }"
-PIN = "pin_in_alternate_memory { }"
+KEEP = "keep_in_default_memory{}"
+PIN = "pin_in_alternate_memory{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,13 @@ def classify(named: NamedPlan) -> Groups:
     """Sort the groups of a plan.
 
     Raises:
-        BadInputError: the plan asks for something that no override can express (an eviction, a group that is only partly
-            in fast memory, a fast use that nothing serves, two prefetches without an HBM use between them).
+        BadInputError: the plan asks for something that no override can express (an eviction, a group that is only
+            partly in fast memory, a fast use that nothing serves, two prefetches without an HBM use between them).
     """
     for copy in named.plan.copies:
         if copy.kind != "prefetch":
-            raise BadInputError(
-                f"this plan cannot be exported: it evicts {_name(named.tensors[copy.tensor])}, and no override can say so"
-            )
+            evicted = _name(named.tensors[copy.tensor])
+            raise BadInputError(f"this plan cannot be exported: it evicts {evicted}, and no override can say so")
     members: dict[int, list[NamedTensor]] = {}
     for tensor in named.tensors:
         members.setdefault(tensor.group, []).append(tensor)
@@ -77,12 +76,12 @@ def tensor_overrides(groups: Groups) -> str:
 
 
 def sort_order_overrides(order: Sequence[Sequence[NamedTensor]]) -> str:
-    """The text of ``xla_tpu_msa_sort_order_overrides`` that has the groups allocated in this order, before all others."""
+    """The text of ``xla_tpu_msa_sort_order_overrides`` that has these groups allocated first and in this order."""
     return text.join(
         [
             text.override(
                 text.position(text.name_regex(tensor.instruction), tensor.index),
-                "override_options { assign_first: true }",
+                "override_options{assign_first:true}",
             )
             for tensors in order
             for tensor in tensors
@@ -113,7 +112,7 @@ def _copied(tensor: NamedTensor, pinned: dict[tuple[str, ShapeIndex, int], Named
     for use in tensor.uses:
         if use.copy_after is not None:
             operand, index = use.operands[0]
-            action = f"prefetch {{ logical_time: {use.copy_after} strict_timing: true }}"
+            action = f"prefetch{{logical_time:{use.copy_after},strict_timing:true}}"
             parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), action))
     return parts
 
@@ -142,17 +141,17 @@ def _check_pinned(tensors: Sequence[NamedTensor]) -> None:
 def _check_copied(tensor: NamedTensor) -> None:
     held = False
     for use in tensor.uses:
-        if use.copy_after is not None and (held or not use.fast):
-            raise BadInputError(
-                f"this plan cannot be exported: the prefetch of {_name(tensor)} for {use.instruction} follows a fast use"
-                if use.fast
-                else f"this plan cannot be exported: {use.instruction} has a prefetch of {_name(tensor)} but reads HBM"
-            )
+        if use.copy_after is not None and not use.fast:
+            raise _inexpressible(f"{use.instruction} has a prefetch of {_name(tensor)} but reads HBM")
+        if use.copy_after is not None and held:
+            raise _inexpressible(f"the prefetch of {_name(tensor)} for {use.instruction} follows a fast use")
         if use.fast and not held and use.copy_after is None:
-            raise BadInputError(
-                f"this plan cannot be exported: nothing brings {_name(tensor)} to fast memory for {use.instruction}"
-            )
+            raise _inexpressible(f"nothing brings {_name(tensor)} to fast memory for {use.instruction}")
         held = use.fast
+
+
+def _inexpressible(reason: str) -> BadInputError:
+    return BadInputError(f"this plan cannot be exported: {reason}")
 
 
 def _name(tensor: NamedTensor) -> str:

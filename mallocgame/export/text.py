@@ -2,7 +2,8 @@
 
 Names are matched by regular expressions (RE2, full match) inside quoted strings. A backslash would need escaping twice
 and a wrong one makes the compiler ignore the whole text in silence, so none is ever written: a character that is not
-plain goes into a class of its own (``[.]``), and a name with a character that this cannot express is refused.
+plain goes into a class of its own (``[.]``), and a name with a character that this cannot express is refused. There is
+no white space either: libtpu splits ``LIBTPU_INIT_ARGS`` at it and knows no quotes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from mallocgame.errors import BadInputError
 from mallocgame.problem.schema import ShapeIndex
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
-_CLASSED = frozenset(".+*?(){}|$,:;<>=!@#%&/~ ")
+_CLASSED = frozenset(".+*?(){}|$,:;<>=!@#%&/~")
 _MAX_NAME = 10_000
 _MAX_REGEX = 6_000
 """Characters of one alternation; RE2 refuses programs that are too large, in silence."""
@@ -55,28 +56,28 @@ def alternations(names: Iterable[str]) -> Iterator[str]:
 
 def tuple_index(index: ShapeIndex) -> str:
     """The filter field that asks for exactly this tuple index; also for ``()``."""
-    return "tuple_index { " + "".join(f"index: {_number(part)} " for part in index) + "}"
+    return "tuple_index{" + ",".join(f"index:{_number(part)}" for part in index) + "}"
 
 
 def position(regex: str, index: ShapeIndex) -> str:
     """A matcher of values by their defining instruction and tuple index."""
-    return f'hlo_position_matcher {{ instruction_name_regex: "{regex}" {tuple_index(index)} }}'
+    return f'hlo_position_matcher{{instruction_name_regex:"{regex}",{tuple_index(index)}}}'
 
 
 def use(instruction: str, operand: int, index: ShapeIndex, size: int) -> str:
     """A filter of one use of a tensor of ``size`` padded bytes, and of outputs of that instruction like it."""
-    fields = f'instruction_name_regex: "{name_regex(instruction)}" operand_number: {_number(operand)}'
-    return f"hlo_operand_filter {{ {fields} {tuple_index(index)} size_gte: {_number(size)} size_lte: {_number(size)} }}"
+    name = f'instruction_name_regex:"{name_regex(instruction)}",operand_number:{_number(operand)}'
+    return f"hlo_operand_filter{{{name},{tuple_index(index)},size_gte:{_number(size)},size_lte:{_number(size)}}}"
 
 
 def override(matcher: str, action: str) -> str:
     """One entry of an override list."""
-    return f"overrides {{ {matcher} {action} }}"
+    return f"overrides{{{matcher},{action}}}"
 
 
 def join(overrides: Sequence[str]) -> str:
     """The value of an override option."""
-    return " ".join(overrides)
+    return ",".join(overrides)
 
 
 def _number(value: int) -> str:
