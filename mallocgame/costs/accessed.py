@@ -6,13 +6,20 @@ slices only what they take, an in-place update nothing of what it updates.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mallocgame.costs.cost import NO_BYTES, ShapeIndex, is_asynchronous
 from xla_dump_parser import hlo
 from xla_dump_parser.shapes import padded_bytes, walk_shape
 
 MAX_FUSION_DEPTH = 100
+_PARTIAL = frozenset({"slice", "dynamic-slice", "dynamic-update-slice", "gather", "scatter", "broadcast", "reshape"})
+"""Readers of a fusion's parameter, as their first operand, that count each for itself; all others together read the
+whole once."""
+_NUMBER = re.compile(r"\d{1,9}")
 TUPLE_BYTES = 512
 """What writing a tuple's table of addresses counts (measured, libtpu 0.0.52)."""
 
@@ -44,30 +51,33 @@ class AccessedBytes:
         return found
 
     def outputs(self, computation: hlo.Computation, instruction: hlo.Instruction) -> dict[ShapeIndex, int]:
-        """By index of the array in the result's shape."""
+        """By index of the array in the result's shape; of a tuple from no fusion, the whole at ``()``."""
         opcode = instruction.opcode
         if opcode == "tuple":
             return {(): TUPLE_BYTES}
-        if opcode in NO_BYTES or is_asynchronous(opcode):
+        if opcode in NO_BYTES or is_asynchronous(opcode) or _allocates(instruction):
             return {}
         if opcode == "fusion" and instruction.called:
             return dict(self._fusion_writes(instruction.called[0], 0))
         sizes = _sizes(instruction.shape)
-        touched = _touched_operand(instruction)
-        if touched is not None:
-            sizes = dict.fromkeys(sizes, _size(computation.by_name[touched].shape))
-        return sizes
+        written = _updated(computation, instruction)
+        if written is not None:
+            return {(): written}
+        return sizes if isinstance(instruction.shape, hlo.ArrayShape) else {(): sum(sizes.values())}
 
     def _read(self, computation: hlo.Computation, instruction: hlo.Instruction, number: int, size: int) -> int:
         """Bytes that an instruction that is no fusion reads of one operand of ``size`` bytes."""
         opcode = instruction.opcode
-        if number == 0 and opcode in ("slice", "dynamic-slice", "gather"):
+        if number != 0:
+            return size
+        if opcode in ("slice", "dynamic-slice"):
             return _size(instruction.shape)
         if opcode == "dynamic-update-slice":
-            return 0 if number == 0 else size
-        if opcode == "scatter" and number == 0 and len(instruction.operands) == 3:
-            return _size(computation.by_name[instruction.operands[2]].shape)
-        return size
+            return 0
+        if opcode == "gather":
+            return _gathered(computation, instruction, size)
+        written = _updated(computation, instruction)
+        return size if written is None else written
 
     def _fusion_reads(self, fusion: hlo.Instruction, number: int, depth: int = 0) -> Mapping[ShapeIndex, int]:
         name = fusion.called[0] if fusion.called else ""
@@ -91,17 +101,19 @@ class AccessedBytes:
             return _sizes(parameter.shape)
         size = _size(parameter.shape)
         total = 0
+        whole = False
         for name in fused.users[parameter.name]:
             user = fused.by_name[name]
             for number, operand in enumerate(user.operands):
-                if operand != parameter.name:
+                if operand != parameter.name or user.opcode in ("tuple", "get-tuple-element"):
                     continue
                 if user.opcode == "fusion":
                     total += self._fusion_reads(user, number, depth + 1).get((), 0)
-                elif user.opcode in ("tuple", "get-tuple-element"):
-                    total += 0
-                else:
+                elif user.opcode in _PARTIAL and number == 0:
                     total += self._read(fused, user, number, size)
+                elif not whole:
+                    whole = True
+                    total += size
         return {(): total}
 
     def _fusion_writes(self, name: str, depth: int) -> Mapping[ShapeIndex, int]:
@@ -126,19 +138,51 @@ class AccessedBytes:
     ) -> Mapping[ShapeIndex, int]:
         if instruction.opcode == "fusion" and instruction.called:
             return self._fusion_writes(instruction.called[0], depth + 1)
-        touched = _touched_operand(instruction)
-        if touched is not None:
-            return {(): _size(fused.by_name[touched].shape)}
-        return _sizes(instruction.shape)
+        written = _updated(fused, instruction)
+        return _sizes(instruction.shape) if written is None else {(): written}
 
 
-def _touched_operand(instruction: hlo.Instruction) -> str | None:
-    """The operand whose size an in-place update writes."""
+def _updated(computation: hlo.Computation, instruction: hlo.Instruction) -> int | None:
+    """Bytes that an in-place update writes, a slice's padding included; None for anything else."""
     if instruction.opcode == "dynamic-update-slice" and len(instruction.operands) > 1:
-        return instruction.operands[1]
-    if instruction.opcode == "scatter" and len(instruction.operands) == 3:
-        return instruction.operands[2]
-    return None
+        return _size(computation.by_name[instruction.operands[1]].shape)
+    if instruction.opcode != "scatter" or len(instruction.operands) != 3:
+        return None
+    target, updates = (computation.by_name[instruction.operands[place]].shape for place in (0, 2))
+    if not isinstance(target, hlo.ArrayShape) or not isinstance(updates, hlo.ArrayShape):
+        return None
+    inserted = set(_numbers(instruction, "inserted_window_dims")) | set(_numbers(instruction, "input_batching_dims"))
+    window = [updates.dims[place] for place in _numbers(instruction, "update_window_dims") if place < len(updates.dims)]
+    kept = [place for place in range(len(target.dims)) if place not in inserted]
+    if len(kept) != len(window):
+        return None
+    sizes = dict(zip(kept, window, strict=True))
+    dims = tuple(sizes.get(place, 1) for place in range(len(target.dims)))
+    return _slices(math.prod(updates.dims), replace(target, dims=dims, dynamic=()))
+
+
+def _gathered(computation: hlo.Computation, instruction: hlo.Instruction, size: int) -> int:
+    """Bytes of the slices that a gather reads, each slice's padding included."""
+    source = computation.by_name[instruction.operands[0]].shape
+    dims = _numbers(instruction, "slice_sizes")
+    if not isinstance(source, hlo.ArrayShape) or len(dims) != len(source.dims):
+        return size
+    elements = sum(math.prod(array.dims) for _, array in walk_shape(instruction.shape))
+    return _slices(elements, replace(source, dims=dims, dynamic=()))
+
+
+def _slices(elements: int, one: hlo.ArrayShape) -> int:
+    return elements // max(1, math.prod(one.dims)) * padded_bytes(one)
+
+
+def _numbers(instruction: hlo.Instruction, attribute: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in _NUMBER.findall(instruction.attributes.get(attribute, "")))
+
+
+def _allocates(instruction: hlo.Instruction) -> bool:
+    """Whether a custom call only gives a buffer that others fill."""
+    target = instruction.attributes.get("custom_call_target", "") if instruction.opcode == "custom-call" else ""
+    return target == '"AllocateBuffer"'
 
 
 def _sizes(shape: hlo.Shape) -> dict[ShapeIndex, int]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mallocgame.costs.accessed import AccessedBytes
 from mallocgame.costs.cost import NO_TIME, Cost, is_asynchronous
+from mallocgame.costs.flops import Arithmetic
+from mallocgame.costs.rates import FALLBACK, RATES
 from xla_dump_parser import hlo
+
+if TYPE_CHECKING:
+    from mallocgame.problem.schema import Target
 
 
 class AnalyticCosts:
     """Costs of the instructions of one module on one target."""
 
-    def __init__(self, module: hlo.HloModule, min_seconds: float) -> None:
+    def __init__(self, module: hlo.HloModule, target: Target) -> None:
         self._accessed = AccessedBytes(module)
-        self._min_seconds = min_seconds
+        self._arithmetic = Arithmetic(module)
+        self._rates = RATES.get(target.name, FALLBACK)
+        self._min_seconds = target.min_seconds
 
     def cost(self, computation: hlo.Computation, instruction: hlo.Instruction) -> Cost:
         """The cost of an instruction of a scheduled computation."""
@@ -21,4 +30,12 @@ class AnalyticCosts:
         operands = self._accessed.operands(computation, instruction)
         outputs = self._accessed.outputs(computation, instruction)
         total = sum(operands.values()) + sum(outputs.values())
-        return Cost(self._min_seconds, float(total), operands, outputs)
+        return Cost(self._compute_seconds(computation, instruction), float(total), operands, outputs)
+
+    def _compute_seconds(self, computation: hlo.Computation, instruction: hlo.Instruction) -> float:
+        work = self._arithmetic.work(computation, instruction)
+        return max(
+            self._min_seconds,
+            work.flops / self._rates.flops,
+            work.transcendentals / self._rates.transcendentals,
+        )

@@ -14,8 +14,8 @@ Place = TypeVar("Place")
 def logged_cost(logged: LoggedCost, analytic: Cost) -> Cost:
     """One instruction's logged cost.
 
-    A figure that rounds to the printed one replaces it: the analytic bytes of an operand or output, and for the total
-    the sum of the parts. What the log does not print is analytic.
+    A figure that rounds to the printed one replaces it: the analytic seconds, the analytic bytes of an operand or
+    output, and for the total the sum of the parts. What the log does not print is analytic.
     """
     operands = _snapped(logged.operand_bytes, analytic.operand_bytes)
     outputs = _snapped(logged.output_bytes, analytic.output_bytes)
@@ -25,7 +25,9 @@ def logged_cost(logged: LoggedCost, analytic: Cost) -> Cost:
         parts = sum(operands.values()) + sum(outputs.values())
         candidates = (parts, analytic.total_bytes)
         total = next((exact for exact in candidates if prints_as(exact, total)), total)
-    compute = analytic.compute_seconds if logged.compute_seconds is None else logged.compute_seconds
+    compute = analytic.compute_seconds
+    if logged.compute_seconds is not None and not prints_as(compute, logged.compute_seconds):
+        compute = logged.compute_seconds
     return Cost(compute, max(total, 0.0), operands, outputs)
 
 

@@ -77,7 +77,7 @@ def _check_log(module: hlo.HloModule, schedule: Schedule, log: CompileLog) -> No
 
 
 def _costs(module: hlo.HloModule, schedule: Schedule, target: Target, log: CompileLog | None) -> list[Cost]:
-    analytic = AnalyticCosts(module, target.min_seconds)
+    analytic = AnalyticCosts(module, target)
     costs = []
     for time, step in enumerate(schedule.steps):
         body = schedule.bodies[schedule.computation_of[time]]

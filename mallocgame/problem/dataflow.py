@@ -76,6 +76,10 @@ class _Analysis:
         self.at: list[Values] = []
         self.number_of = {computation.name: n for n, computation in enumerate(schedule.computations)}
         self.callers = [computation.caller for computation in schedule.computations]
+        self.callees: dict[int, list[str]] = {}
+        for computation in schedule.computations:
+            if computation.caller is not None:
+                self.callees.setdefault(computation.caller, []).append(computation.name)
         self.branch_of: dict[int, int] = {}
         branches: Counter[int] = Counter()
         for number, computation in enumerate(schedule.computations):
@@ -131,13 +135,13 @@ class _Analysis:
         elif opcode in _FORWARDS and step.operands:
             passed = dict(self._operand(time, step.operands[0]))
         elif opcode in ("copy-done", "recv-done", "collective-permute-done", "all-gather-done") and step.operands:
-            passed = self._done(time, step, arrays)
+            passed = self._done(time, step)
         elif opcode in ("copy-start", "send", "collective-permute-start", "all-gather-start") and step.operands:
             place = 1 if opcode == "copy-start" else 0
             passed = {(place, *index): value for index, value in self._operand(time, step.operands[0]).items()}
         return self._fill(time, step, arrays, passed, strict=opcode in ("tuple", "get-tuple-element", "bitcast"))
 
-    def _done(self, time: int, step: hlo.Instruction, arrays: Mapping[ShapeIndex, hlo.ArrayShape]) -> Values:
+    def _done(self, time: int, step: hlo.Instruction) -> dict[ShapeIndex, int]:
         operand = self._operand(time, step.operands[0])
         if step.opcode == "recv-done":
             return {index: value for index, value in operand.items() if index[:1] == (0,)}
@@ -180,9 +184,10 @@ class _Analysis:
         place = _number((step.literal or "").strip(), self._where(step))
         if call.opcode == "conditional":
             place += 1 + self.branch_of[number]
-        if place >= len(call.operands):
+        names = call.operands[1:] if call.opcode == "async-update" else call.operands
+        if place >= len(names):
             raise BadInputError(f"{self._where(step)}: {call.name} has no operand for {step.name}")
-        operand = self._operand(caller, call.operands[place])
+        operand = self._operand(caller, names[place])
         if call.opcode != "while":
             return self._fill(time, step, arrays, operand, strict=True)
         if operand.keys() != arrays.keys():
@@ -207,13 +212,15 @@ class _Analysis:
         if step.opcode == "call":
             passed = dict(self._root_values(step.called[0])) if step.called else {}
             return self._fill(time, step, arrays, passed, strict=True)
-        if step.opcode == "async-start":
-            for number, name in enumerate(step.operands):
+        if step.opcode in ("async-start", "async-update"):
+            new = step.operands
+            if step.opcode == "async-update" and new:
+                passed = dict(self._operand(time, new[0]))
+                new = new[1:]
+            for number, name in enumerate(new):
                 passed.update({(0, number, *index): value for index, value in self._operand(time, name).items()})
-            root = self._root_values(step.called[0]) if step.called else {}
-            passed.update({(1, *index): value for index, value in root.items()})
-        elif step.operands and step.opcode == "async-update":
-            passed = dict(self._operand(time, step.operands[0]))
+            for callee in self.callees.get(time, ()):
+                passed.update({(1, *index): value for index, value in self._root_values(callee).items()})
         elif step.operands:
             operand = self._operand(time, step.operands[0])
             passed = {index[1:]: value for index, value in operand.items() if index[:1] == (1,)}

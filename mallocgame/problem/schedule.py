@@ -115,7 +115,7 @@ def _callees(
 ) -> list[_Open]:
     """The computations that an instruction calls and that are not flattened yet, in their order in time."""
     where = f"{module.source}:{instruction.line}"
-    names = list(instruction.called)
+    names = list(_asynchronous(module, body, instruction) if instruction.opcode.startswith("async-") else instruction.called)
     kind = {"conditional": "branch"}.get(instruction.opcode, "call")
     trips = 1
     if instruction.opcode == "while":
@@ -133,6 +133,21 @@ def _callees(
         role = ("condition", "body")[number] if instruction.opcode == "while" else kind
         callees.append(_Open(module.computations[name], role, trips, instruction.name))
     return callees
+
+
+def _asynchronous(module: hlo.HloModule, body: hlo.Computation, instruction: hlo.Instruction) -> tuple[str, ...]:
+    """What an asynchronous operation calls, once all its operands are there: some get them at an update, not the start."""
+    start: hlo.Instruction | None = instruction
+    bound = 0
+    while start is not None and start.opcode != "async-start":
+        bound += max(0, len(start.operands) - 1)
+        start = body.by_name.get(start.operands[0]) if start.operands else None
+    if start is None:
+        return instruction.called
+    bound += len(start.operands)
+    wrapped = [module.computations[name] for name in start.called if name in module.computations]
+    wanted = sum(inside.opcode == "parameter" for computation in wrapped for inside in computation.instructions)
+    return start.called if bound >= wanted else ()
 
 
 def _named(instruction: hlo.Instruction, role: str, where: str) -> str:

@@ -7,7 +7,7 @@ the products' data sheets. ``target_from_log`` takes what one compile printed in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from mallocgame.errors import BadInputError
@@ -16,19 +16,19 @@ from xla_dump_parser.compile_log import CompileLog
 
 _GIB = 2**30
 _VMEM, _CMEM = 1, 3
+_ROUGHLY = 3e-5
+"""Relative: wider than the rounding of two 6-digit figures, narrower than the gap between plausible sizes."""
 
 
-def _target(
-    name: str, space: int, heap: int, hbm: float, fast: float, clock: float, capacity: int, fast_write: float | None = None
-) -> Target:
+def _target(name: str, space: int, heap: int, hbm: float, ratio: float, clock: float, capacity: int) -> Target:
     return Target(
         name=name,
         fast_space=space,
         fast_bytes=heap,
         alignment=4096,
         hbm_bandwidth=hbm,
-        fast_read_bandwidth=fast,
-        fast_write_bandwidth=fast if fast_write is None else fast_write,
+        fast_read_bandwidth=hbm * ratio,
+        fast_write_bandwidth=hbm * ratio,
         min_seconds=1 / clock,
         hbm_bytes=capacity * _GIB,
     )
@@ -37,15 +37,15 @@ def _target(
 TARGETS: Mapping[str, Target] = {
     target.name: target
     for target in (
-        _target("v4 lite", _CMEM, 134_217_728, 4.91774e11, 2.951e12, 1.05e9, 8),
-        _target("v4", _CMEM, 67_108_864, 4.912e11, 2.947e12, 1.05e9, 32),
-        _target("v5e", _VMEM, 117_440_512, 7.376606e11, 1.6597e13, 1.5e9, 16),
-        _target("v5p", _VMEM, 50_266_112, 2.3504e12, 1.810e13, 1.75e9, 95),
-        _target("v6e", _VMEM, 100_597_760, 1.638e12, 2.129e13, 1.75e9, 32),
-        _target("tpu7x", _VMEM, 33_488_896, 3.686e12, 2.5e13, 1.9e9, 96),
+        _target("v4 lite", _CMEM, 134_217_728, 4.91774e11, 6.0, 1.05e9, 8),
+        _target("v4", _CMEM, 67_108_864, 4.91238e11, 6.0, 1.05e9, 32),
+        _target("v5e", _VMEM, 117_440_512, 7.37660e11, 22.5, 1.5e9, 16),
+        _target("v5p", _VMEM, 50_266_112, 2.3504e12, 7.7, 1.75e9, 95),
+        _target("v6e", _VMEM, 100_597_760, 1.638e12, 13.0, 1.75e9, 32),
+        _target("tpu7x", _VMEM, 33_488_896, 3.68600e12, 3.2, 1.9e9, 96),
     )
 }
-"""By name."""
+"""By name. Fast memory's bandwidth is a fixed multiple of HBM's in MSA's model, for reading and writing alike."""
 
 TOPOLOGIES: Mapping[str, str] = {
     "v4 lite": "v4 lite:1x1",
@@ -88,6 +88,8 @@ def target_from_log(target: Target, log: CompileLog) -> Target:
     bandwidth = hbm_bandwidth(target, log)
     if bandwidth is not None:
         changes["hbm_bandwidth"] = bandwidth
+        changes["fast_read_bandwidth"] = bandwidth * target.fast_read_bandwidth / target.hbm_bandwidth
+        changes["fast_write_bandwidth"] = bandwidth * target.fast_write_bandwidth / target.hbm_bandwidth
     return replace(target, **changes)  # type: ignore[arg-type]
 
 
@@ -95,24 +97,40 @@ def hbm_bandwidth(target: Target, log: CompileLog) -> float | None:
     """Bytes/second of asynchronous copies: size / seconds of the log's ``Async copy elapsed`` lines.
 
     MSA prints the time for one size that it picks for the whole program and does not name, so the size is the multiple
-    of 512 bytes nearest to seconds x the bandwidth that the memory-bound instructions show. None where the log has no
-    such line.
+    of 512 bytes nearest to seconds x the bandwidth that the memory-bound instructions show. The prefetch intervals
+    are multiples of the same times and give more digits. None where the log has no such line.
     """
-    seconds = {reduction.copy_seconds for reduction in log.reductions if reduction.copy_seconds > 0}
-    if not seconds:
-        return None
     rough = _memory_bound_bandwidth(log) or target.hbm_bandwidth
     sizes = {reduction.size for reduction in log.reductions}
-    low, high = 0.0, math.inf
-    for copy in sorted(seconds):
-        size = _likely_size(copy * rough, sizes)
+    heap = _option(log, "max_size_in_bytes") or target.fast_bytes
+    copies = {reduction.copy_seconds for reduction in log.reductions}
+    bounds: list[tuple[float, float]] = []
+    for seconds in sorted(copies - {0.0}):
+        size = _likely_size(seconds * rough, sizes)
         if size is None:
             continue
-        half = half_unit(copy)
-        low, high = max(low, size / (copy + half)), min(high, size / (copy - half))
-    if low == 0.0 or low > high:
-        return None
-    return (low + high) / 2
+        bounds.append(_rates(size, seconds))
+        bounds.extend(_rates(size * ratio, times) for ratio, times in _multiples(log, seconds))
+    for interval in log.intervals:
+        ratio = round(interval.maximum * rough / heap)
+        if ratio and abs(interval.maximum * rough / (ratio * heap) - 1) <= _ROUGHLY:
+            bounds.append(_rates(ratio * heap, interval.maximum))
+    low, high = (max(low for low, _ in bounds), min(high for _, high in bounds)) if bounds else (1.0, 0.0)
+    return (low + high) / 2 if low <= high else None
+
+
+def _rates(size: float, seconds: float) -> tuple[float, float]:
+    half = half_unit(seconds)
+    return size / (seconds + half), size / (seconds - half)
+
+
+def _multiples(log: CompileLog, seconds: float) -> Iterator[tuple[int, float]]:
+    """(ratio, printed seconds) of the intervals that are a multiple of a copy's time."""
+    for interval in log.intervals:
+        for times in (interval.minimum, interval.preferred):
+            ratio = round(times / seconds)
+            if ratio and abs(times / (ratio * seconds) - 1) <= _ROUGHLY:
+                yield ratio, times
 
 
 def half_unit(printed: float) -> float:
@@ -122,10 +140,10 @@ def half_unit(printed: float) -> float:
 
 def _likely_size(estimate: float, sizes: Iterable[int]) -> int | None:
     nearest = min(sizes, key=lambda size: abs(size - estimate))
-    if abs(nearest - estimate) <= 3e-5 * estimate:
+    if abs(nearest - estimate) <= _ROUGHLY * estimate:
         return nearest
     rounded = round(estimate / 512) * 512
-    return rounded if rounded and abs(rounded - estimate) <= 3e-5 * estimate else None
+    return rounded if rounded and abs(rounded - estimate) <= _ROUGHLY * estimate else None
 
 
 def _memory_bound_bandwidth(log: CompileLog) -> float | None:
