@@ -158,9 +158,7 @@ def main() -> int:
     print(f"oracle: jaxlib {version('jaxlib')}, Python {sys.version.split()[0]}; {perf_counter() - start:.1f} s")
     print(f"texts: {total.texts} HLO ({total.bytes} bytes), {total.passed_over} others passed over")
     print(f"compared: {total.computations} computations, {total.instructions} instructions, {total.operands} operands,")
-    print(
-        f"          {total.users} users, {total.shapes} shapes with layout; {total.short_async} short asynchronous forms"
-    )
+    print(f"          {total.users} users, {total.shapes} shapes with layout; {total.short_async} short async forms")
     print(f"differences: {len(total.differences)}")
     return 1 if total.differences else 0
 

@@ -8,7 +8,9 @@ MAX_DEPTH = 1000
 """Brackets nested deeper than this are refused."""
 
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*+"|/\*.*?\*/|[()\[\]{}",\n]', re.DOTALL)
+_BETWEEN = r'(?:[^()\[\]{}",\n/]++|"(?:[^"\\\n]|\\.)*+"|/\*.*?\*/|/(?!\*))*+'
+_TOKEN = re.compile(rf"{_BETWEEN}([()\[\]{{}}\",\n/])", re.DOTALL)
+"""A character that opens, closes or separates, and what is before it: strings and comments included."""
 
 
 class BracketError(ValueError):
@@ -29,19 +31,21 @@ def find_top_level(text: str, position: int, end: int, stops: str) -> int:
         BracketError: a bracket that closes nothing or is never closed, or a string without end.
     """
     closers: list[tuple[str, int]] = []
-    for token in _TOKEN.finditer(text, position, end):
-        kind = token[0]
+    while (token := _TOKEN.match(text, position, end)) is not None:
+        kind, at, position = token[1], token.start(1), token.end()
         if not closers and kind in stops:
-            return token.start()
+            return at
         if kind in _CLOSERS:
             if len(closers) == MAX_DEPTH:
-                raise BracketError(token.start(), f"brackets nested deeper than {MAX_DEPTH}")
-            closers.append((_CLOSERS[kind], token.start()))
+                raise BracketError(at, f"brackets nested deeper than {MAX_DEPTH}")
+            closers.append((_CLOSERS[kind], at))
         elif kind in ")]}":
             if not closers or closers.pop()[0] != kind:
-                raise BracketError(token.start(), f"{kind!r} closes nothing that is open here")
+                raise BracketError(at, f"{kind!r} closes nothing that is open here")
         elif kind == '"':
-            raise BracketError(token.start(), "a string without a closing quote")
+            raise BracketError(at, "a string without a closing quote")
+        elif kind == "/":
+            raise BracketError(at, "a comment without an end")
     if closers:
         raise BracketError(closers[-1][1], f"no {closers[-1][0]!r} for this bracket; is the text cut off?")
     return end

@@ -22,13 +22,16 @@ from xla_dump_parser.instruction_text import read_lines
 from xla_dump_parser.shapes import ShapeError, read_shape
 from xla_dump_parser.text import locate, read_text
 
+MAX_COMPUTATIONS = 1_000_000
+"""Modules with more computations are refused."""
+
 _GAP = re.compile(r"(?:\s|//[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
 _MODULE = re.compile(r"HloModule[ \t]++([\w.\-]++)", re.ASCII)
 _COMPUTATION = re.compile(r"(ENTRY[ \t]++)?%?([A-Za-z_][\w.\-]*+)[ \t]*+(?=[({])", re.ASCII)
 _TABLE = re.compile(
     r"(?:FileNames|FunctionNames|FileLocations|StackFrames)[ \t]*+\n(?:\d++ [^\n]*+(?:\n|\Z))*+", re.ASCII
 )
-_AFTER_BODY = re.compile(r"\}(?:[ \t]*+,[ \t]*+execution_thread=\"[^\"\n]*+\")?[ \t]*+(?=\n|//|\Z)")
+_BODY_END = re.compile(r"\n\}(?:[ \t]*+,[ \t]*+execution_thread=\"[^\"\n]*+\")?[ \t]*+(?=\n|//|\Z)")
 
 
 class TextModule:
@@ -38,8 +41,6 @@ class TextModule:
         text: the whole text.
         tables: the texts of the FileNames, FunctionNames, FileLocations and StackFrames tables, in the order written.
     """
-
-    __slots__ = ("__dict__", "_header_span", "computations", "entry", "name", "shapes", "source", "tables", "text")
 
     def __init__(self, text: str, source: str) -> None:
         self.text = text
@@ -97,12 +98,14 @@ class TextModule:
                 position = table.end()
                 continue
             end = text.find("\n}", body)
-            closing = None if end < 0 else _AFTER_BODY.match(text, end + 1)
-            while end >= 0 and closing is None:  # a multi-line literal may hold a } at the start of a line
-                end = text.find("\n}", end + 1)
-                closing = None if end < 0 else _AFTER_BODY.match(text, end + 1)
+            closing = None if end < 0 else _BODY_END.match(text, end)
+            if end >= 0 and closing is None:  # a multi-line literal may hold a } at the start of a line
+                closing = _BODY_END.search(text, end + 1)
+                end = -1 if closing is None else closing.start()
             if closing is None:
                 raise self.error(position, f"computation {quote(match[2])} has no closing brace; is the text cut off?")
+            if len(found) == MAX_COMPUTATIONS:
+                raise self.error(position, f"more than {MAX_COMPUTATIONS} computations")
             line += text.count("\n", counted, position)
             counted = position
             name = match[2]
@@ -120,8 +123,6 @@ class TextComputation:
         number: its place among the module's computations.
         line: 1-based line of its header.
     """
-
-    __slots__ = ("__dict__", "_body", "_end", "_start", "is_entry", "line", "module", "name", "number")
 
     def __init__(
         self, module: TextModule, name: str, is_entry: bool, number: int, line: int, start: int, body: int, end: int
@@ -255,7 +256,7 @@ class TextInstruction:
                 problem = "which does not stand before its caller"
             else:
                 continue
-            raise own.error(self.line, name, 0, f"{quote(self.name)} calls computation {quote(name)}, {problem}")
+            raise own.error(self.line, f"%{name}", 0, f"{quote(self.name)} calls computation {quote(name)}, {problem}")
         return names
 
     def __repr__(self) -> str:

@@ -56,7 +56,7 @@ def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
             stop = find_top_level(text, attributes, end, "\n")
         else:
             root, written, shape, opcode, inside = match.groups()
-            start = position
+            start = match.start(2)
             attributes = match.end()
             stop = find("\n", attributes, end)
             if stop < 0:

@@ -27,7 +27,7 @@ _GAP = re.compile(r"(?:\s|/\*.*?\*/)*+", re.DOTALL)
 _ARRAY = re.compile(r"([a-z]\w*)\[([^\[\]]*)\](\{)?", re.ASCII)
 _SIMPLE_LAYOUT = re.compile(r"([\d,]*)(?::(?:T((?:\([\d,*]+\))+))?(?:E\((\d+)\))?(?:S\((\d+)\))?)?\}", re.ASCII)
 _MINOR_TO_MAJOR = re.compile(r"(?:\d+(?:,\d+)*)?(?=[:}])", re.ASCII)
-_FIELD_NAME = re.compile(r"SC|[A-Z]|#|\*")
+_FIELD_NAME = re.compile(r"SC|[DTLESPM]|#|\*")
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _FIELD_ORDER = {name: place for place, name in enumerate(("D", "T", "L", "#", "*", "E", "S", "SC", "P", "M"))}
 

@@ -32,6 +32,11 @@ def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> str:
         raise ParseError(source, 0, 0, f"cannot read the file: {reason}") from None
     if len(raw) > max_bytes:
         raise ParseError(source, 0, 0, f"more than {max_bytes} bytes of text: too large to read")
+    return decode_text(raw, source)
+
+
+def decode_text(raw: bytes, source: str) -> str:
+    """UTF-8 bytes as text with ``\\n`` line ends. Raises ParseError where they are not UTF-8."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
