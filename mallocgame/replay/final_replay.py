@@ -8,7 +8,6 @@ from dataclasses import replace
 from mallocgame.problem.schema import Instruction, Problem
 from mallocgame.replay.costs import instruction_seconds
 from mallocgame.replay.final_text import FinalText, is_concat
-from mallocgame.replay.plan_replay import peak_bytes
 from mallocgame.replay.read_back import placements
 from mallocgame.replay.records import Model, Replay, Row
 from mallocgame.replay.walk import Call, Event, Run, Start, Wait, walk
@@ -56,8 +55,7 @@ def replay_final(problem: Problem, final: hlo.HloModule, model: Model) -> Replay
         if step.name in starts:
             transfer = starts[step.name]
             at.append(Start(step.name, transfer.kind, transfer.size / problem.target.hbm_bandwidth))
-    peak = peak_bytes(problem, placements(text).to_plan().stays)
-    return replace(walk(events, entry, model, peak), missing=tuple(missing))
+    return replace(walk(events, entry, model, placements(text).peak_fast()), missing=tuple(missing))
 
 
 def _callees(text: FinalText) -> dict[int, list[Call]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import Problem
 from mallocgame.replay.costs import instruction_seconds
+from mallocgame.replay.occupancy import Interval, peak_bytes
 from mallocgame.replay.records import Model, Replay, Row
 from mallocgame.replay.walk import Call, Event, Run, Start, Wait, walk
 
@@ -41,7 +44,7 @@ def replay_plan(problem: Problem, plan: Plan, model: Model) -> Replay:
             demand = problem.tensors[copy.tensor].size / problem.target.hbm_bandwidth
             at.append(Start(copy, copy.kind, demand))
     entry = next(computation.name for computation in problem.computations if computation.caller is None)
-    return walk(events, entry, model, peak_bytes(problem, plan.stays))
+    return walk(events, entry, model, peak_bytes(stay_intervals(problem, plan.stays)))
 
 
 def _copies_by_time(problem: Problem, plan: Plan) -> tuple[dict[int, list[Copy]], dict[int, list[Copy]]]:
@@ -80,23 +83,7 @@ def calls_at(problem: Problem, time: int) -> tuple[Call, ...]:
     return tuple(Call(callee.name, callee.trips, callee.kind == "branch") for callee in callees)
 
 
-def peak_bytes(problem: Problem, stays: tuple[Stay, ...]) -> int:
-    """Most bytes that stays occupy at one time; of an alias group its largest tensor counts."""
-    changes: dict[int, list[tuple[int, int, int]]] = {}
-    for stay in stays:
-        tensor = problem.tensors[stay.tensor]
-        changes.setdefault(stay.start, []).append((1, tensor.group, tensor.size))
-        changes.setdefault(stay.end + 1, []).append((-1, tensor.group, tensor.size))
-    sizes: dict[int, list[int]] = {}
-    occupied = peak = 0
-    for time in sorted(changes):
-        for sign, group, size in changes[time]:
-            held = sizes.setdefault(group, [])
-            occupied -= max(held, default=0)
-            if sign > 0:
-                held.append(size)
-            else:
-                held.remove(size)
-            occupied += max(held, default=0)
-        peak = max(peak, occupied)
-    return peak
+def stay_intervals(problem: Problem, stays: Iterable[Stay]) -> list[Interval]:
+    """What stays occupy; the tensors of an alias group share their bytes."""
+    tensors = problem.tensors
+    return [(tensors[stay.tensor].group, stay.start, stay.end, tensors[stay.tensor].size) for stay in stays]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from mallocgame.plan import Copy, CopyKind, Plan, Stay
 from mallocgame.problem.schema import Problem, ShapeIndex, Tensor, Use
 from mallocgame.replay.final_text import FinalText, Transfer, is_concat
+from mallocgame.replay.occupancy import peak_bytes
+from mallocgame.replay.plan_replay import stay_intervals
 from xla_dump_parser import hlo
 from xla_dump_parser.buffer_assignment import Allocation
 
@@ -23,7 +25,7 @@ class FoundCopy:
         before: time of the first instruction of the problem after its (last) wait, or of the computation's last.
         starts: names of the starting instructions, in order.
         dones: names of the waiting instructions, in order.
-        size: bytes that move.
+        slices: (time as ``after``, bytes) of each start.
         offset: in fast memory, where the buffer assignment was given; else None.
     """
 
@@ -33,8 +35,13 @@ class FoundCopy:
     before: int
     starts: tuple[str, ...]
     dones: tuple[str, ...]
-    size: int
+    slices: tuple[tuple[int, int], ...]
     offset: int | None
+
+    @property
+    def size(self) -> int:
+        """Bytes that move."""
+        return sum(size for _, size in self.slices)
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,9 @@ class ReadBack:
         fast_definitions: ids of the tensors that are defined in fast memory.
         fast_uses: (tensor, use index) of the uses that read fast memory, all of their operands.
         copies: in order of their starts in the final text.
-        gone: names of the instructions of the problem that the text no longer has. Tuples, bitcasts and the like are
-            rebuilt under other names, and their uses are looked up by structure; others are not.
+        gone: names of the instructions of the problem that the text no longer has: bitcasts and the like, which the
+            compiler rebuilds under other names. What a root read is what the new root reads; of any other the
+            operands count as being where they are defined.
         offsets: of the definitions in fast memory, where the buffer assignment was given.
     """
 
@@ -91,6 +99,21 @@ class ReadBack:
             copies=tuple(planned),
         )
 
+    def peak_fast(self) -> int:
+        """Most bytes of fast memory occupied at one time; each slice of a copy counts from its own start."""
+        sliced = {
+            (copy.tensor, copy.after + 1): copy.slices
+            for copy in self.copies
+            if copy.kind == "prefetch" and len(copy.slices) > 1
+        }
+        stays = self.to_plan().stays
+        whole = [stay for stay in stays if (stay.tensor, stay.start) not in sliced]
+        intervals = stay_intervals(self.problem, whole)
+        for stay in stays:
+            for number, (after, size) in enumerate(sliced.get((stay.tensor, stay.start), ())):
+                intervals.append(((stay, number), after + 1, stay.end, size))
+        return peak_bytes(intervals)
+
     def _stays(self, tensor: Tensor, copies: list[FoundCopy]) -> Iterable[Stay]:
         """One stay from the definition and from each prefetch, until the next one begins or nothing needs it."""
         fast = [use.time for number, use in enumerate(tensor.uses) if (tensor.id, number) in self.fast_uses]
@@ -128,12 +151,11 @@ def placements(text: FinalText, allocations: Iterable[Allocation] | None = None)
     problem = text.problem
     offsets = _offsets(text, allocations or ())
     defined = frozenset(tensor.id for tensor in problem.tensors if text.is_fast(tensor.instruction, tensor.index))
-    renamed = _Renamed(text)
     uses = frozenset(
         (tensor.id, number)
         for tensor in problem.tensors
         for number, use in enumerate(tensor.uses)
-        if renamed.reads_fast(tensor, use)
+        if _reads_fast(text, tensor, use)
     )
     return ReadBack(
         problem=problem,
@@ -158,36 +180,19 @@ def _offsets(text: FinalText, allocations: Iterable[Allocation]) -> dict[tuple[s
     }
 
 
-class _Renamed:
-    """Finds the uses of instructions that the compiler has rebuilt under other names."""
-
-    def __init__(self, text: FinalText) -> None:
-        self.text = text
-        self.new: dict[tuple[str, str, int | None], list[hlo.Instruction]] = {}
-        if all(text.step(instruction.name) for instruction in text.problem.instructions):
-            return
-        for time, step in enumerate(text.schedule.steps):
-            if step.name not in text.times and step.opcode in ("bitcast", "get-tuple-element") and step.operands:
-                key = (text.computation_name(time), step.opcode, text.tensor_at(step.name, ()))
-                self.new.setdefault(key, []).append(step)
-
-    def reads_fast(self, tensor: Tensor, use: Use) -> bool:
-        """Whether a use reads fast memory with all of its operands."""
-        text = self.text
-        reader = text.problem.instructions[use.time]
-        step = text.step(reader.name)
-        if step is not None:
-            return text.reads_fast(step, use.operands) == 1.0
-        computation = text.problem.computations[reader.computation]
-        body = text.module.computations.get(computation.name)
-        if use.time == computation.end and body is not None:
-            if body.root.opcode == reader.opcode:
-                return text.reads_fast(body.root, use.operands) == 1.0
-            return text.is_fast(body.root.name, ())
-        found = self.new.get((computation.name, reader.opcode, tensor.id), [])
-        if found:
-            return text.is_fast(found[0].operands[0], ())
+def _reads_fast(text: FinalText, tensor: Tensor, use: Use) -> bool:
+    """Whether a use reads fast memory with all of its operands."""
+    reader = text.problem.instructions[use.time]
+    step = text.step(reader.name)
+    if step is not None:
+        return text.reads_fast(step, use.operands) == 1.0
+    computation = text.problem.computations[reader.computation]
+    body = text.module.computations.get(computation.name)
+    if use.time != computation.end or body is None:
         return text.is_fast(tensor.instruction, tensor.index)
+    if body.root.opcode == reader.opcode:
+        return text.reads_fast(body.root, use.operands) == 1.0
+    return text.is_fast(body.root.name, ())
 
 
 def _copies(text: FinalText, offsets: Mapping[tuple[str, ShapeIndex], int]) -> Iterable[FoundCopy]:
@@ -212,7 +217,7 @@ def _copies(text: FinalText, offsets: Mapping[tuple[str, ShapeIndex], int]) -> I
             before=later[max(waits)] if waits else last,
             starts=tuple(transfer.start for transfer in transfers),
             dones=tuple(transfer.done for transfer in transfers if transfer.done is not None),
-            size=sum(transfer.size for transfer in transfers),
+            slices=tuple((earlier[transfer.start_time], transfer.size) for transfer in transfers),
             offset=offsets.get((whole, ()), offsets.get((whole, (0,)))),
         )
 
