@@ -110,10 +110,13 @@ def export(
 def verify(plan: Path, capture: Path, /, *, json: Json = False) -> None:
     """Recompile with the plan, read every placement back, and compare with XLA's default and with MSA off."""
     from mallocgame import api
+    from mallocgame.compiler import load_capture
+    from mallocgame.plan_file import load_plan
     from mallocgame.report import documents
 
-    verification = api.verify(plan, capture, progress=_progress)
-    documents.show(documents.of_verification(verification), json)
+    named, kept = load_plan(plan), load_capture(capture)
+    verification = api.verify(named, kept, progress=_progress)
+    documents.show(documents.of_verification(verification, kept.target), json)
 
 
 @app.command

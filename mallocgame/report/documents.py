@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from mallocgame.report.text import lines_of
 
 if TYPE_CHECKING:
     from mallocgame.api import Solved
-    from mallocgame.compiler import Capture
+    from mallocgame.compiler.capture import Capture
+    from mallocgame.compiler.verification import Row, Verification
     from mallocgame.inspection import Inspection
     from mallocgame.plan import Plan
     from mallocgame.problem.schema import Problem
@@ -126,3 +128,51 @@ def of_inspection(inspection: Inspection) -> Document:
         ],
         "notes": list(problem.notes),
     }
+
+
+def of_verification(verification: Verification, target: str) -> Document:
+    """The answer of ``verify``; ``verdict`` of a row compares it with XLA's default, whose own is empty."""
+    default = verification.rows[0]
+    return {
+        "command": "verify",
+        "target": target,
+        "best": verification.best,
+        "honoured": verification.honoured,
+        "sites": verification.sites,
+        "compiles": verification.compiles,
+        "seconds": round(verification.seconds, 3),
+        "versions": dict(verification.versions),
+        "rows": [
+            {
+                "name": row.name,
+                "e": row.e_seconds,
+                "e_stall": row.e_stall,
+                "m": row.m_seconds,
+                "m_stall": row.m_stall,
+                "peak_fast": row.peak_fast,
+                "peak_hbm": row.peak_hbm,
+                "fits": row.fits,
+                "missing_costs": list(row.missing),
+                "verdict": "" if row is default else verdict(row, default),
+            }
+            for row in verification.rows
+        ],
+        "misses": [asdict(miss) for miss in verification.misses],
+        "relaxed": [asdict(relaxed) for relaxed in verification.relaxed],
+        "options": dict(verification.options),
+        "notes": list(verification.notes),
+    }
+
+
+def verdict(row: Row, default: Row) -> str:
+    """How a row compares with XLA's default, by the rule that makes a plan *better*."""
+    from mallocgame.compiler.verification import TOLERANCE, is_better
+
+    if not row.fits:
+        return "does not fit in HBM"
+    if is_better(row, default):
+        return "better"
+    shares = (row.e_seconds / default.e_seconds, row.m_seconds / default.m_seconds)
+    if max(shares) <= 1 + TOLERANCE:
+        return "equal"
+    return "mixed" if min(shares) < 1 - TOLERANCE else "worse"

@@ -8,6 +8,7 @@ from typing import Any
 from mallocgame.report.table import plain_table
 
 Value = Mapping[str, Any]
+MISSES_SHOWN = 20
 
 
 def lines_of(document: Value) -> list[str]:
@@ -93,8 +94,62 @@ def _inspected(document: Value) -> list[str]:
     return [*lines, *plain_table("", header, rows)]
 
 
+VERIFY_HEADER = ("", "E", "vs XLA", "M", "vs XLA", "stall E", "stall M", "peak fast", "honoured", "verdict")
+
+
+def verify_rows(document: Value) -> list[tuple[str, ...]]:
+    """One row of cells for each program of a ``verify`` document, under ``VERIFY_HEADER``."""
+    default = document["rows"][0]
+    return [
+        (
+            row["name"],
+            duration(row["e"]),
+            change(row["e"], default["e"]),
+            duration(row["m"]),
+            change(row["m"], default["m"]),
+            duration(row["e_stall"]),
+            duration(row["m_stall"]),
+            size(row["peak_fast"]),
+            f"{document['honoured']}/{document['sites']}" if row["name"] == "plan" else "",
+            row["verdict"],
+        )
+        for row in document["rows"]
+    ]
+
+
+def change(value: float, base: float) -> str:
+    """``"-1.25 %"``: how much longer than ``base``."""
+    return f"{100 * (value / base - 1):+.2f} %" if base else ""
+
+
+def _verified(document: Value) -> list[str]:
+    lines = plain_table(f"target {document['target']}", VERIFY_HEADER, verify_rows(document))
+    lines.append(f"best: {document['best']} ({document['compiles']} compiles, {document['seconds']:.0f} s)")
+    for relaxed in document["relaxed"]:
+        lines.append(f"relaxed: {relaxed['tensor']}: {relaxed['reason']}")
+    for miss in document["misses"][:MISSES_SHOWN]:
+        lines.append(
+            f"miss: {miss['kind']} of {miss['tensor']} at {miss['where']}: planned {miss['planned']}, "
+            f"found {miss['found']}: {miss['cause']}"
+        )
+    hidden = len(document["misses"]) - MISSES_SHOWN
+    return [*lines, f"and {hidden} misses more: see --json"] if hidden > 0 else lines
+
+
+def _demonstrated(document: Value) -> list[str]:
+    lines = []
+    for part in document["targets"]:
+        lines += [*lines_of(part["capture"]), *lines_of(part["solve"])[1:-2], *lines_of(part["verify"])]
+        lines += [f"memory map   {part['picture']}", ""]
+    header = ("target", *VERIFY_HEADER[1:])
+    rows = [(f"{part['target']}: {row[0]}", *row[1:]) for part in document["targets"] for row in verify_rows(part["verify"])]
+    return [*lines, *plain_table(f"{document['workload']}, every row recompiled and read back", header, rows)]
+
+
 _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "capture": _captured,
     "solve": _solved,
     "inspect": _inspected,
+    "verify": _verified,
+    "demo": _demonstrated,
 }

@@ -1,0 +1,81 @@
+"""The main job of the README: one model, two targets, from capture to a confirmed table and two memory maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mallocgame import api
+from mallocgame.errors import BadInputError
+from mallocgame.report import documents
+from mallocgame.report.memory_map import Panel, draw_memory_map
+
+if TYPE_CHECKING:
+    from mallocgame.plan import Plan
+    from mallocgame.problem.schema import Problem
+
+Progress = Callable[[str], None]
+
+
+def run(workload: str, targets: Sequence[str], time_limit: float, out: Path, progress: Progress) -> dict[str, Any]:
+    """Capture ``workload`` for each target, solve, verify, and draw the memory maps into the folder ``out``.
+
+    Args:
+        workload: a name of the registry.
+        targets: e.g. ``("v4 lite", "v5p")``.
+        time_limit: seconds for the solver, each target.
+        out: made if it is missing; gets a capture, a plan and a picture for each target.
+        progress: called with one line at each step.
+
+    Returns:
+        The JSON document of the command.
+
+    Raises:
+        MallocgameError: as the five commands do.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"{out}: cannot be made: {error.strerror}") from None
+    parts = [_one_target(workload, target, time_limit, out, progress) for target in targets]
+    return {"command": "demo", "workload": workload, "targets": parts}
+
+
+def _one_target(workload: str, target: str, time_limit: float, out: Path, progress: Progress) -> dict[str, Any]:
+    name = f"{workload} for {target}"
+    stem = f"{workload}-{target.replace(' ', '')}"
+    capture_file, plan_file, picture = (out / f"{stem}{suffix}" for suffix in (".mgz", ".plan.json", ".png"))
+    progress(f"{name}: compiling")
+    capture = api.capture(workload, target=target, out=capture_file, workload=True)
+    progress(f"{name}: solving for at most {time_limit:.0f} s")
+    solved = api.solve(capture_file, time_limit=time_limit, out=plan_file)
+    verification = api.verify(solved.named, capture, progress=lambda line: progress(f"{name}: {line}"))
+    title = f"{name}: fast memory as compiled, "
+    default = placed(capture.problem(), capture.final, capture.buffer_assignment)
+    planned = placed(capture.problem(), verification.final, verification.buffer_assignment)
+    panels = (Panel(title + "XLA's default", default), Panel(title + "mallocgame's plan", planned))
+    draw_memory_map(capture.problem(), panels, picture)
+    return {
+        "target": target,
+        "capture": documents.of_capture(capture, capture_file),
+        "solve": documents.of_solved(solved, plan_file),
+        "verify": documents.of_verification(verification, target),
+        "picture": str(picture),
+    }
+
+
+def placed(problem: Problem, final: str, buffer_assignment: str) -> Plan:
+    """What the compiler did, as a plan with the addresses that it chose.
+
+    Args:
+        problem: what was compiled.
+        final: the final HLO text.
+        buffer_assignment: the buffer-assignment text of the same compile.
+    """
+    from mallocgame.replay import read_back
+    from xla_dump_parser import parse_hlo
+    from xla_dump_parser.buffer_assignment import parse_buffer_assignment
+
+    allocations = parse_buffer_assignment(buffer_assignment, "buffer assignment")
+    return read_back(problem, parse_hlo(final, "final"), allocations).to_plan()
