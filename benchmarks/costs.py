@@ -36,6 +36,8 @@ PRINT_PRECISION = 1e-5
 BYTES_BOUND = 0.05
 COMPUTE_BOUND = 0.15
 SHARE = 1e-3
+BESIDE_SPARSE_CORE = 0.8
+"""What the lines print is what copies may use: while an operation runs on the SparseCore, 0.8 of the elapsed time."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ def load(name: str) -> Material:
     if separator:
         dump = find_dump(folder)
         log = dump.log or Path(folder.rstrip("/") + ".log")
-        return Material(Path(folder).name, get_target(target), read_hlo(dump.before_msa), parse_compile_log(read_text(log)))
+        return Material(
+            Path(folder).name, get_target(target), read_hlo(dump.before_msa), parse_compile_log(read_text(log))
+        )
     from mallocgame.compiler import load_capture
 
     capture = load_capture(name)
@@ -124,10 +128,12 @@ def compare(material: Material) -> Row:
 
 def elapsed_error(problem: Problem, log: CompileLog) -> tuple[float, str]:
     """Largest relative difference to the ``Initial resource`` lines, and where it is."""
-    worst, where = 0.0, ""
+    worst, where, running = 0.0, "", 0
     for resource, instruction in zip(log.resources, problem.instructions, strict=True):
+        running += (instruction.opcode == "async-start") - (instruction.opcode == "async-done")
         ours = m_elapsed(problem.target, instruction.compute_seconds, instruction.total_bytes)
-        error = abs(ours - resource.seconds) / (resource.seconds or 1e-12)
+        allowed = (ours, ours * BESIDE_SPARSE_CORE) if running else (ours,)
+        error = min(abs(seconds - resource.seconds) for seconds in allowed) / (resource.seconds or 1e-12)
         if error > worst:
             worst, where = error, instruction.name
     return worst, where
@@ -163,7 +169,8 @@ def _float32_elapsed(target: Target, compute: float, total: float, fast_read: fl
 def analytic_errors(logged: Problem, analytic: Problem) -> tuple[int, float, float]:
     """How many instructions take more than 0.1 % of the time, and over them the median errors of bytes and compute."""
     seconds = [
-        m_elapsed(logged.target, instruction.compute_seconds, instruction.total_bytes) * _runs(logged, instruction.computation)
+        m_elapsed(logged.target, instruction.compute_seconds, instruction.total_bytes)
+        * _runs(logged, instruction.computation)
         for instruction in logged.instructions
     ]
     total = sum(seconds)

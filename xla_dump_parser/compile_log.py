@@ -43,6 +43,7 @@ _FINDING = re.compile(
 _PICKER = re.compile(
     rf"Trying prefetch picker = Async copy elapsed \(s\) = {_NUMBER}, inst elapsed reduction \(s\) = {_NUMBER},"
 )
+_INTERVAL = re.compile(rf"Interval min/max/preferred = {_NUMBER} {_NUMBER} {_NUMBER} prefetch time .*")
 _REQUIRED = re.compile(
     rf"Adding required assignment for value : {_VALUE} required assignment: RequiredMemoryAssignment\("
     r"memory_space=(\w+), time=(\d{1,12}), offset=[^,]*, message=(.*)\)"
@@ -102,6 +103,16 @@ class Reduction:
 
 
 @dataclass(frozen=True, slots=True)
+class PrefetchInterval:
+    """Seconds of work that a copy should overlap with; multiples of the copy's own time, the largest of that of a copy
+    of the whole fast memory."""
+
+    minimum: float
+    maximum: float
+    preferred: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedValue:
     """MSA's name of an HLO value: ``<79 while.2{1} (phi)>``."""
 
@@ -138,6 +149,7 @@ class CompileLog:
         costs: by (computation, instruction).
         resources: in order of time.
         reductions: in the order printed.
+        intervals: each pair of bounds once.
         options: MSA's options by name (``max_size_in_bytes``, ``alignment_in_bytes``, ...), as text.
         sequence: (computation, instruction) at each time of the schedule before MSA.
         values: the processed values, each once.
@@ -151,6 +163,7 @@ class CompileLog:
     costs: Mapping[tuple[str, str], LoggedCost]
     resources: tuple[InitialResource, ...]
     reductions: tuple[Reduction, ...]
+    intervals: tuple[PrefetchInterval, ...]
     options: Mapping[str, str]
     sequence: tuple[tuple[str, str], ...]
     values: tuple[LoggedBuffer, ...]
@@ -216,6 +229,7 @@ class _Reader:
         self.costs: dict[tuple[str, str], dict[str, dict[tuple[int, ShapeIndex], float]]] = {}
         self.resources: list[InitialResource] = []
         self.reductions: list[Reduction] = []
+        self.intervals: dict[PrefetchInterval, None] = {}
         self.options: dict[str, str] = {}
         self.sequence: list[tuple[str, str]] = []
         self.values: dict[LoggedValue, LoggedBuffer] = {}
@@ -234,6 +248,7 @@ class _Reader:
             ("Initial resource[", self._resource),
             ("Finding allocation for ", self._find),
             ("Trying prefetch picker = ", self._picker),
+            ("Interval min/max/preferred = ", self._interval),
             ("Adding required assignment for value : ", self._require),
             ("Skip <", self._skip),
             ("Processing buffer: <", self._processing),
@@ -270,6 +285,7 @@ class _Reader:
             costs=costs,
             resources=tuple(self.resources),
             reductions=tuple(self.reductions),
+            intervals=tuple(self.intervals),
             options=self.options,
             sequence=tuple(self.sequence),
             values=tuple(self.values.values()),
@@ -324,6 +340,17 @@ class _Reader:
         self.reductions.append(Reduction(*self.finding, copy, reduction))
         self.finding = None
         return True
+
+    def _interval(self, number: int, message: str) -> bool:
+        found = _INTERVAL.fullmatch(message)
+        amounts = [_amount(text) for text in found.groups()] if found else []
+        minimum, maximum, preferred = amounts or (None, None, None)
+        if minimum is None or maximum is None or preferred is None:
+            return False
+        interval = PrefetchInterval(minimum, maximum, preferred)
+        known = interval in self.intervals
+        self.intervals[interval] = None
+        return not known
 
     def _require(self, number: int, message: str) -> bool:
         found = _REQUIRED.fullmatch(message)

@@ -16,7 +16,9 @@ from xla_dump_parser.errors import ParseError
 
 ShapeIndex = tuple[int, ...]
 
-BUFFERINFO_COLUMNS = ("buffer_id", "buffer_name", "alt_mem_benefit", "size", "definition_time", "use_times", "use_names")
+BUFFERINFO_COLUMNS = (
+    "buffer_id", "buffer_name", "alt_mem_benefit", "size", "definition_time", "use_times", "use_names",
+)  # fmt: skip
 ALLOCINFO_COLUMNS = ("buffer_id", "size", "offset", "start_time", "end_time")
 SCHEDULEINFO_COLUMNS = ("time", "instruction_name")
 

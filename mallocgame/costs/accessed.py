@@ -32,9 +32,7 @@ class AccessedBytes:
         self._reads: dict[str, tuple[Mapping[ShapeIndex, int], ...]] = {}
         self._writes: dict[str, Mapping[ShapeIndex, int]] = {}
 
-    def operands(
-        self, computation: hlo.Computation, instruction: hlo.Instruction
-    ) -> dict[tuple[int, ShapeIndex], int]:
+    def operands(self, computation: hlo.Computation, instruction: hlo.Instruction) -> dict[tuple[int, ShapeIndex], int]:
         """By (operand number, index of the array in the operand's shape)."""
         found: dict[tuple[int, ShapeIndex], int] = {}
         opcode = instruction.opcode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mallocgame.costs.accessed import AccessedBytes
-from mallocgame.costs.cost import NO_TIME, Cost, is_asynchronous
+from mallocgame.costs.cost import Cost, is_untimed
 from mallocgame.costs.flops import Arithmetic
 from mallocgame.costs.rates import FALLBACK, RATES
 from xla_dump_parser import hlo
@@ -25,7 +25,7 @@ class AnalyticCosts:
 
     def cost(self, computation: hlo.Computation, instruction: hlo.Instruction) -> Cost:
         """The cost of an instruction of a scheduled computation."""
-        if instruction.opcode in NO_TIME or is_asynchronous(instruction.opcode):
+        if is_untimed(instruction.opcode):
             return Cost(0.0, 0.0)
         operands = self._accessed.operands(computation, instruction)
         outputs = self._accessed.outputs(computation, instruction)

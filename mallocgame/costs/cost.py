@@ -36,5 +36,10 @@ NO_TIME = frozenset({"parameter", "while", "conditional", "call"})
 
 
 def is_asynchronous(opcode: str) -> bool:
-    """Whether an opcode starts, continues or ends an asynchronous operation: MSA gives it no time."""
-    return opcode.endswith(("-start", "-done", "-update")) and opcode != "dynamic-update"
+    """Whether an opcode starts, continues or ends an asynchronous operation."""
+    return opcode.endswith(("-start", "-done")) or opcode == "async-update"
+
+
+def is_untimed(opcode: str) -> bool:
+    """Whether MSA gives instructions of this opcode no time."""
+    return opcode in NO_TIME or opcode.endswith(("-start", "-done"))

@@ -13,8 +13,8 @@ from xla_dump_parser.shapes import walk_shape
 MAX_DEPTH = 100
 
 _TRANSCENDENTAL = frozenset(
-    {"atan2", "cbrt", "cosine", "erf", "exponential", "exponential-minus-one", "log", "log-plus-one", "logistic", "power",
-     "rsqrt", "sine", "sqrt", "tan", "tanh", "acos", "acosh", "asin", "asinh", "atanh", "cosh", "sinh"}
+    {"atan2", "cbrt", "cosine", "erf", "exponential", "exponential-minus-one", "log", "log-plus-one", "logistic",
+     "power", "rsqrt", "sine", "sqrt", "tan", "tanh", "acos", "acosh", "asin", "asinh", "atanh", "cosh", "sinh"}
 )  # fmt: skip
 _ELEMENTWISE = frozenset(
     {"abs", "add", "and", "ceil", "clamp", "compare", "complex", "convert", "count-leading-zeros", "divide", "floor",
@@ -119,15 +119,17 @@ def _covers(window: tuple[WindowDimension, ...], dims: tuple[int, ...]) -> bool:
 
 def _convolution(computation: hlo.Computation, instruction: hlo.Instruction) -> int:
     """2 x multiply-adds: output batch and features x input features x valid window positions."""
-    labels = _DIM_LABELS.search(instruction.attributes.get("dim_labels", ""))
+    labels: re.Match[str] | None = _DIM_LABELS.search(instruction.attributes.get("dim_labels", ""))
     if labels is None or len(instruction.operands) < 2:
         return 0
     left, right = (_dims(computation.by_name[name].shape) for name in instruction.operands[:2])
     out = _dims(instruction.shape)
     if (len(left), len(right), len(out)) != (len(labels[1]), len(labels[2]), len(labels[3])):
         return 0
-    left_of, right_of, out_of = (dict(zip(labels[n], dims, strict=True)) for n, dims in ((1, left), (2, right), (3, out)))
-    total = 2 * right_of.get("i", 1) * out_of.get("f", 1) * out_of.get("b", 1)
+    left_of, right_of, out_of = (
+        dict(zip(labels[n], dims, strict=True)) for n, dims in ((1, left), (2, right), (3, out))
+    )
+    total: int = 2 * right_of.get("i", 1) * out_of.get("f", 1) * out_of.get("b", 1)
     for number, dimension in enumerate(parse_window(instruction.attributes.get("window", ""))):
         label = str(number)
         total *= valid_positions(dimension, left_of.get(label, 1), out_of.get(label, 1))

@@ -54,13 +54,13 @@ def valid_positions(dimension: WindowDimension, inputs: int, outputs: int) -> in
     As OpenXLA's hlo_cost_analysis.cc counts a convolution's work in one spatial dimension.
     """
     stride, dilation = max(dimension.stride, 1), max(dimension.base_dilation, 1)
-    if inputs <= 0 or outputs <= 0 or dimension.size * outputs > _MAX_POSITIONS and dilation > 1:
+    if inputs <= 0 or outputs <= 0 or (dimension.size * outputs > _MAX_POSITIONS and dilation > 1):
         return max(0, dimension.size * outputs)
     dilated = (inputs - 1) * dilation + 1
     total = 0
     for element in range(min(dimension.size, _MAX_POSITIONS)):
         shift = element * dimension.window_dilation - dimension.pad_low
-        first = max(0, -(-(-shift) // stride) if shift < 0 else 0)
+        first = (stride - 1 - shift) // stride if shift < 0 else 0
         last = min(outputs - 1, (dilated - 1 - shift) // stride)
         if last < first:
             continue

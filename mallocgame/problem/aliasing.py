@@ -83,7 +83,8 @@ def _stated(module: hlo.HloModule, instruction: hlo.Instruction) -> list[InPlace
     for found in _CUSTOM_ALIAS.finditer(instruction.attributes.get("output_to_operand_aliasing", "")):
         operand = int(found[2])
         if operand >= len(instruction.operands):
-            raise BadInputError(f"{module.source}:{instruction.line}: {instruction.name} has no operand {operand} to alias")
+            where = f"{module.source}:{instruction.line}"
+            raise BadInputError(f"{where}: {instruction.name} has no operand {operand} to alias")
         pairs.append((operand, _index(found[3]), _index(found[1])))
     return pairs
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from mallocgame.costs.analytic import AnalyticCosts
-from mallocgame.costs.cost import Cost, is_asynchronous
+from mallocgame.costs.cost import Cost, is_asynchronous, is_untimed
 from mallocgame.costs.logged import logged_cost
 from mallocgame.errors import BadInputError
 from mallocgame.problem.aliasing import alias_groups
@@ -14,7 +14,7 @@ from mallocgame.problem.dataflow import Dataflow, Value, analyse
 from mallocgame.problem.fingerprint import fingerprint
 from mallocgame.problem.liveness import covering, live_ranges
 from mallocgame.problem.placement import hbm_definition, never_fast
-from mallocgame.problem.schedule import CALLERS, Schedule, flatten
+from mallocgame.problem.schedule import CALLERS, Schedule, asynchronous_start, flatten
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.targets import target_from_log
 from xla_dump_parser import hlo
@@ -65,33 +65,65 @@ def build_problem(
 def _check_log(module: hlo.HloModule, schedule: Schedule, log: CompileLog) -> None:
     if not log.costs:
         raise BadInputError("the log has no cost lines: MSA was off, or the compile was answered from a cache")
-    logged = log.sequence or tuple(("", resource.instruction) for resource in log.resources)
-    for time, step in enumerate(schedule.steps):
-        if time >= len(logged) or logged[time][1] != step.name:
-            other = logged[time][1] if time < len(logged) else "nothing"
-            raise BadInputError(
-                f"{module.source}: the log is of another schedule: at time {time} it has {other}, the module {step.name}"
-            )
-    if len(logged) != len(schedule.steps):
-        raise BadInputError(f"{module.source}: the log's schedule has {len(logged)} instructions, the module {len(schedule.steps)}")
+    logged = [name for _, name in log.sequence] or [resource.instruction for resource in log.resources]
+    ours = [step.name for step in schedule.steps]
+    if logged == ours:
+        return
+    time = next((t for t, (one, other) in enumerate(zip(logged, ours, strict=False)) if one != other), -1)
+    difference = (
+        f"{len(logged)} instructions against {len(ours)}"
+        if time < 0
+        else f"at time {time} it has {logged[time]}, the module {ours[time]}"
+    )
+    raise BadInputError(f"{module.source}: the log is of another schedule: {difference}")
 
 
 def _costs(module: hlo.HloModule, schedule: Schedule, target: Target, log: CompileLog | None) -> list[Cost]:
     analytic = AnalyticCosts(module, target)
+    elsewhere = _other_threads(schedule)
     costs = []
     for time, step in enumerate(schedule.steps):
         body = schedule.bodies[schedule.computation_of[time]]
+        if schedule.computation_of[time] in elsewhere:
+            costs.append(Cost(0.0, 0.0))
+            continue
         cost = analytic.cost(body, step)
-        logged = None if log is None else log.costs.get((body.name, step.name))
-        timed = step.opcode not in CALLERS and not is_asynchronous(step.opcode) and step.opcode != "parameter"
-        costs.append(logged_cost(logged, cost) if logged is not None and timed else cost)
+        if log is not None and not is_untimed(step.opcode):
+            logged = log.costs.get((body.name, step.name))
+            cost = cost if logged is None else logged_cost(logged, cost)
+        costs.append(cost)
     return costs
 
 
-def _instructions(
-    schedule: Schedule, costs: list[Cost], final: hlo.HloModule | None
-) -> tuple[Instruction, ...]:
+def _other_threads(schedule: Schedule) -> set[int]:
+    """Computations that run on another core than the program's: MSA gives them no time."""
+    found: set[int] = set()
+    for number, computation in enumerate(schedule.computations):
+        caller: hlo.Instruction | None = None if computation.caller is None else schedule.steps[computation.caller]
+        if caller is None or computation.caller is None:
+            continue
+        start = asynchronous_start(schedule.bodies[schedule.computation_of[computation.caller]], caller)
+        thread = "" if start is None else start.attributes.get("async_execution_thread", "")
+        if schedule.computation_of[computation.caller] in found or thread.strip('"') not in ("", "main"):
+            found.add(number)
+    return found
+
+
+def _asynchronous_computations(schedule: Schedule) -> set[int]:
+    """Computations that run beside the program."""
+    found: set[int] = set()
+    for number, computation in enumerate(schedule.computations):
+        if computation.caller is None:
+            continue
+        outer = schedule.computation_of[computation.caller]
+        if outer in found or schedule.steps[computation.caller].opcode.startswith("async-"):
+            found.add(number)
+    return found
+
+
+def _instructions(schedule: Schedule, costs: list[Cost], final: hlo.HloModule | None) -> tuple[Instruction, ...]:
     cycles = {} if final is None else _cycles(final, schedule.times)
+    beside = _asynchronous_computations(schedule)
     return tuple(
         Instruction(
             name=step.name,
@@ -99,7 +131,7 @@ def _instructions(
             computation=schedule.computation_of[time],
             compute_seconds=cost.compute_seconds,
             total_bytes=cost.total_bytes,
-            free=step.opcode in _FREE or is_asynchronous(step.opcode),
+            free=step.opcode in _FREE or is_asynchronous(step.opcode) or schedule.computation_of[time] in beside,
             cycles=cycles.get(step.name),
         )
         for time, (step, cost) in enumerate(zip(schedule.steps, costs, strict=True))

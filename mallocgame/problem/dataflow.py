@@ -277,4 +277,3 @@ def _number(text: str, where: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
         raise BadInputError(f"{where}: a number was expected, not {text[:40]!r}")
     return int(text)
-

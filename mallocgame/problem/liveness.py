@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from mallocgame.problem.dataflow import Dataflow, Value
 from mallocgame.problem.schedule import Schedule
 from xla_dump_parser import hlo
@@ -45,7 +47,7 @@ def normalised(ranges: list[Range], groups: tuple[tuple[int, ...], ...]) -> list
     cut = list(ranges)
     for members in groups:
         order = sorted(members, key=lambda number: (cut[number][0], number))
-        for one, other in zip(order, order[1:], strict=False):
+        for one, other in pairwise(order):
             start, end = cut[one]
             next_start, next_end = cut[other]
             cut[other] = (next_start, max(end, next_end))

@@ -1,4 +1,4 @@
-"""Which tensors may not be in fast memory, or may not be defined there (OpenXLA memory_space_assignment, algorithm.cc)."""
+"""Which tensors may not be in fast memory, or may not be defined there (OpenXLA's MSA, algorithm.cc)."""
 
 from __future__ import annotations
 

@@ -99,7 +99,9 @@ def flatten(module: hlo.HloModule) -> Schedule:
             top.position += 1
             continue
         if instruction.name in times:
-            raise BadInputError(f"{module.source}:{instruction.line}: a second instruction is called {instruction.name}")
+            raise BadInputError(
+                f"{module.source}:{instruction.line}: a second instruction is called {instruction.name}"
+            )
         times[instruction.name] = len(steps)
         steps.append(instruction)
         owners.append(top.body.name)
@@ -110,12 +112,12 @@ def flatten(module: hlo.HloModule) -> Schedule:
     return _schedule(module, steps, owners, times, closed)
 
 
-def _callees(
-    module: hlo.HloModule, body: hlo.Computation, instruction: hlo.Instruction, seen: set[str]
-) -> list[_Open]:
+def _callees(module: hlo.HloModule, body: hlo.Computation, instruction: hlo.Instruction, seen: set[str]) -> list[_Open]:
     """The computations that an instruction calls and that are not flattened yet, in their order in time."""
     where = f"{module.source}:{instruction.line}"
-    names = list(_asynchronous(module, body, instruction) if instruction.opcode.startswith("async-") else instruction.called)
+    names = list(
+        _asynchronous(module, body, instruction) if instruction.opcode.startswith("async-") else instruction.called
+    )
     kind = {"conditional": "branch"}.get(instruction.opcode, "call")
     trips = 1
     if instruction.opcode == "while":
@@ -135,19 +137,27 @@ def _callees(
     return callees
 
 
+def asynchronous_start(body: hlo.Computation, instruction: hlo.Instruction) -> hlo.Instruction | None:
+    """The async-start that an async-start, -update or -done is of; None where it is not in the same computation."""
+    step: hlo.Instruction | None = instruction
+    while step is not None and step.opcode in ("async-update", "async-done"):
+        step = body.by_name.get(step.operands[0]) if step.operands else None
+    return step if step is not None and step.opcode == "async-start" else None
+
+
 def _asynchronous(module: hlo.HloModule, body: hlo.Computation, instruction: hlo.Instruction) -> tuple[str, ...]:
-    """What an asynchronous operation calls, once all its operands are there: some get them at an update, not the start."""
-    start: hlo.Instruction | None = instruction
-    bound = 0
-    while start is not None and start.opcode != "async-start":
-        bound += max(0, len(start.operands) - 1)
-        start = body.by_name.get(start.operands[0]) if start.operands else None
+    """What an asynchronous operation calls, once all its operands are there: some get them only at an update."""
+    start = asynchronous_start(body, instruction)
     if start is None:
         return instruction.called
-    bound += len(start.operands)
     wrapped = [module.computations[name] for name in start.called if name in module.computations]
     wanted = sum(inside.opcode == "parameter" for computation in wrapped for inside in computation.instructions)
-    return start.called if bound >= wanted else ()
+    given = len(start.operands)
+    step: hlo.Instruction = instruction
+    while step is not start:
+        given += len(step.operands) - 1
+        step = body.by_name[step.operands[0]]
+    return start.called if given >= wanted else ()
 
 
 def _named(instruction: hlo.Instruction, role: str, where: str) -> str:

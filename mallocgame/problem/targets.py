@@ -147,14 +147,20 @@ def _likely_size(estimate: float, sizes: Iterable[int]) -> int | None:
 
 
 def _memory_bound_bandwidth(log: CompileLog) -> float | None:
-    """The most bytes/second of any instruction with everything in HBM, which is what a memory-bound one reaches."""
+    """The bytes/second that most instructions reach with everything in HBM: those that are bound by memory."""
     totals = {instruction: cost.total_bytes for (_, instruction), cost in log.costs.items()}
-    rates = [
+    rates = sorted(
         total / resource.seconds
         for resource in log.resources
         if resource.seconds > 1e-8 and (total := totals.get(resource.instruction))
-    ]
-    return max(rates, default=None)
+    )
+    most, rate, start = 0, None, 0
+    for end, highest in enumerate(rates):
+        while rates[start] < highest * (1 - _ROUGHLY):
+            start += 1
+        if end + 1 - start > most:
+            most, rate = end + 1 - start, rates[(start + end) // 2]
+    return rate
 
 
 def _option(log: CompileLog, name: str) -> int | None:

@@ -53,7 +53,8 @@ class _Analysis:
 
     def trips(self) -> int | None:
         condition, body = (
-            self.module.computations.get(self.loop.attributes.get(role, "").lstrip("%")) for role in ("condition", "body")
+            self.module.computations.get(self.loop.attributes.get(role, "").lstrip("%"))
+            for role in ("condition", "body")
         )
         compared = None if condition is None else self._comparison(condition)
         if compared is None or body is None or not self.loop.operands:
