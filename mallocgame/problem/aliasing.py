@@ -134,6 +134,12 @@ def _parameter_behind(module: hlo.HloModule, fused: hlo.Computation, name: str, 
     return int(number) if number.isdigit() and len(number) < 10 else None
 
 
+def donated_parameters(module: hlo.HloModule) -> set[tuple[str, ShapeIndex]]:
+    """(parameter number, index) of the arguments whose buffers the program may give back as results."""
+    header = module.header.get("input_output_alias", "")
+    return {(found[2], _index(found[3])) for found in _CUSTOM_ALIAS.finditer(header)}
+
+
 def _module_aliases(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) -> Iterator[tuple[int, int]]:
     """(value of a result, value of the donated parameter) for each alias in the module's header."""
     header = module.header.get("input_output_alias", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from mallocgame.problem.aliasing import donated_parameters
 from mallocgame.problem.dataflow import Dataflow, Value
 from mallocgame.problem.schedule import Schedule
 from xla_dump_parser import hlo
@@ -15,7 +16,7 @@ def live_ranges(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) -
     """For each value, its (start, end) as HloLiveRange has it before it cuts the ranges of one buffer.
 
     A loop's initial value ends where the body's parameter starts; what a computation gives back ends just after the
-    computation; entry parameters and results live from the start or until the end of the program.
+    computation; results and entry parameters, unless donated, live until the end of the program.
     """
     body_parameters = {
         schedule.computations[schedule.computation_of[time]].caller: time
@@ -24,6 +25,7 @@ def live_ranges(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) -
     }
     roots = {schedule.times[body.root.name]: number for number, body in enumerate(schedule.bodies)}
     end_of_program = len(schedule.steps)
+    donated = donated_parameters(module)
     ranges = []
     for value in dataflow.values:
         start = end = value.time
@@ -31,8 +33,10 @@ def live_ranges(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) -
         computation = schedule.computations[schedule.computation_of[value.time]]
         if step.opcode == "parameter":
             start = computation.start
-            if computation.kind == "entry":
+            if computation.kind == "entry" and ((step.literal or "").strip(), value.index) not in donated:
                 end = end_of_program
+        elif computation.caller is not None and schedule.steps[computation.caller].opcode.startswith("async-"):
+            start = end = computation.caller
         for time, _, _ in value.reads:
             end = max(end, body_parameters.get(time, time))
         for time, _ in value.positions:
