@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from xla_dump_parser.errors import ParseError, quote
 from xla_dump_parser.hlo import Shape
-from xla_dump_parser.shapes import ShapeError, ShapeIndex, read_shape
+from xla_dump_parser.layout_text import ShapeError
+from xla_dump_parser.shapes import ShapeIndex, read_shape
 
 _ALLOCATION = re.compile(r"allocation (\d{1,18}): size (\d{1,18}), (.*):", re.ASCII)
 _VALUE = re.compile(

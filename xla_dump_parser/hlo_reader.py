@@ -19,7 +19,8 @@ from xla_dump_parser.brackets import BracketError
 from xla_dump_parser.errors import ParseError, quote
 from xla_dump_parser.hlo import HloModule, Shape
 from xla_dump_parser.instruction_text import read_lines
-from xla_dump_parser.shapes import ShapeError, read_shape
+from xla_dump_parser.layout_text import ShapeError
+from xla_dump_parser.shapes import read_shape
 from xla_dump_parser.text import locate, read_text
 
 MAX_COMPUTATIONS = 1_000_000

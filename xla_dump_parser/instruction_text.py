@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from xla_dump_parser.brackets import BracketError, find_top_level, split_top_level
 from xla_dump_parser.errors import quote
 from xla_dump_parser.hlo import TupleShape
-from xla_dump_parser.shapes import ShapeError, format_shape, read_shape
+from xla_dump_parser.layout_text import ShapeError
+from xla_dump_parser.shapes import format_shape, read_shape
 
 Line = tuple[str, str, str, tuple[str, ...], str | None, bool, int, tuple[int, int] | dict[str, str]]
 """name, opcode, text of the shape, operands, literal, is_root, line number, attributes: (start, end) of their text."""

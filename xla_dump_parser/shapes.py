@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from xla_dump_parser.errors import ParseError, quote
-from xla_dump_parser.hlo import ArrayShape, Layout, Shape, TupleShape
+from xla_dump_parser.hlo import ArrayShape, Shape, TupleShape
+from xla_dump_parser.layout_text import COMBINE, ShapeError, format_layout, read_layout, split_fields
 
 ShapeIndex = tuple[int, ...]
 """Path into a tuple shape; ``()`` for an array."""
@@ -15,7 +16,6 @@ MAX_DEPTH = 64
 """Tuples nested deeper than this are refused."""
 
 _MAX_BYTES = (1 << 63) - 1
-_COMBINE = -1
 
 _ELEMENT_BITS = {
     "pred": 8, "token": 0, "opaque": 0, "c64": 64, "c128": 128, "bf16": 16, "f16": 16, "f32": 32, "f64": 64,
@@ -25,20 +25,7 @@ _SMALL_FLOAT = re.compile(r"f[48]e\d+m\d+\w*")
 
 _GAP = re.compile(r"(?:\s|/\*.*?\*/)*+", re.DOTALL)
 _ARRAY = re.compile(r"([a-z]\w*)\[([^\[\]]*)\](\{)?", re.ASCII)
-_SIMPLE_LAYOUT = re.compile(r"([\d,]*)(?::(?:T((?:\([\d,*]+\))+))?(?:E\((\d+)\))?(?:S\((\d+)\))?)?\}", re.ASCII)
-_MINOR_TO_MAJOR = re.compile(r"(?:\d+(?:,\d+)*)?(?=[:}])", re.ASCII)
-_FIELD_NAME = re.compile(r"SC|[DTLESPM]|#|\*")
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
-_FIELD_ORDER = {name: place for place, name in enumerate(("D", "T", "L", "#", "*", "E", "S", "SC", "P", "M"))}
-
-
-class ShapeError(ValueError):
-    """A shape cannot be read. ``position`` counts characters from the start of the text."""
-
-    def __init__(self, position: int, message: str) -> None:
-        self.position = position
-        self.message = message
-        super().__init__(message)
 
 
 def parse_shape(text: str, source: str = "<string>") -> Shape:
@@ -91,7 +78,7 @@ def format_shape(shape: Shape) -> str:
         return f"({', '.join(map(format_shape, shape.elements))})"
     dynamic = shape.dynamic or (False,) * len(shape.dims)
     dims = ",".join(f"<={dim}" if bounded else str(dim) for dim, bounded in zip(shape.dims, dynamic, strict=True))
-    layout = "" if shape.layout is None else _format_layout(shape.layout)
+    layout = "" if shape.layout is None else format_layout(shape.layout)
     text = f"{shape.dtype}[{dims}]{layout}"
     return f"b({text})" if shape.buffer else text
 
@@ -119,7 +106,7 @@ def padded_bytes(shape: ArrayShape) -> int:
     for tile in layout.tiles:
         dims = _apply_tile(dims, tile)
     elements = _product(dims)
-    fields = dict(_split_fields(layout.other))
+    fields = dict(split_fields(layout.other))
     if "L" in fields:
         align = int(fields["L"][1:-1])
         elements = -(-elements // align) * align
@@ -147,7 +134,7 @@ def _read_array(text: str, position: int) -> tuple[ArrayShape, int]:
     layout = None
     position = match.end()
     if match[3]:
-        layout, position = _read_layout(text, position, len(dims))
+        layout, position = read_layout(text, position, len(dims))
     if buffer:
         if not text.startswith(")", position):
             raise ShapeError(position, "expected ')' after the shape of a buffer")
@@ -175,120 +162,6 @@ def _read_dims(text: str, position: int) -> tuple[tuple[int, ...], tuple[bool, .
     return tuple(dims), tuple(dynamic) if any(dynamic) else ()
 
 
-def _read_layout(text: str, position: int, rank: int) -> tuple[Layout, int]:
-    """The layout whose ``{`` ends at ``position``, and the position after its ``}``."""
-    simple = _SIMPLE_LAYOUT.match(text, position)
-    if simple is not None:
-        order, tiles, bits, space = simple.groups()
-        layout = Layout(
-            _numbers(order, position),
-            _read_tiles(tiles or "", position),
-            _number(space, position),
-            _number(bits, position),
-        )
-        end = simple.end()
-    else:
-        layout, end = _read_full_layout(text, position)
-    if sorted(layout.minor_to_major) != list(range(rank)):
-        raise ShapeError(position, f"the layout's dimension order is not a permutation of the {rank} dimensions")
-    return layout, end
-
-
-def _read_full_layout(text: str, position: int) -> tuple[Layout, int]:
-    order = _MINOR_TO_MAJOR.match(text, position)
-    if order is None:
-        raise ShapeError(position, "expected a layout such as {1,0:T(8,128)}")
-    at = order.end()
-    tiles: tuple[tuple[int, ...], ...] = ()
-    space = bits = 0
-    other: list[str] = []
-    if text.startswith(":", at):
-        at += 1
-        while not text.startswith("}", at):
-            name = _FIELD_NAME.match(text, at)
-            if name is None:
-                raise ShapeError(at, f"expected a layout field such as T(8,128), found {quote(text[at : at + 20])}")
-            end = _close(text, name.end())
-            while name[0] in ("T", "D") and text.startswith("(", end):
-                end = _close(text, end)
-            value = text[name.end() : end]
-            if name[0] == "T":
-                tiles = _read_tiles(value, at)
-            elif name[0] == "S":
-                space = _number(value[1:-1], at)
-            elif name[0] == "E":
-                bits = _number(value[1:-1], at)
-            else:
-                if name[0] in ("L", "M") and _number(value[1:-1], at) == 0:
-                    raise ShapeError(at, f"{name[0]}(0) in a layout")
-                other.append(name[0] + value)
-            at = end
-    return Layout(_numbers(order[0], position), tiles, space, bits, "".join(other)), at + 1
-
-
-def _close(text: str, position: int) -> int:
-    """The position after the ``)`` that closes the ``(`` at ``position``."""
-    depth = 0
-    for bracket in re.compile(r"[()]").finditer(text, position):
-        if depth == 0 and bracket.start() != position:
-            break
-        depth += 1 if bracket[0] == "(" else -1
-        if depth == 0:
-            return bracket.end()
-    raise ShapeError(position, "expected '(' and a matching ')' in a layout")
-
-
-def _read_tiles(text: str, position: int) -> tuple[tuple[int, ...], ...]:
-    tiles: list[tuple[int, ...]] = []
-    for part in text[1:-1].split(")(") if text else ():
-        tile = tuple(_COMBINE if item.strip() == "*" else _number(item.strip(), position) for item in part.split(","))
-        if 0 in tile or tile[-1] == _COMBINE:
-            raise ShapeError(position, f"({quote(part)}) is not a tile")
-        tiles.append(tile)
-    return tuple(tiles)
-
-
-def _numbers(text: str, position: int) -> tuple[int, ...]:
-    return tuple(_number(item, position) for item in text.split(",")) if text else ()
-
-
-def _number(text: str | None, position: int) -> int:
-    if text is None:
-        return 0
-    if not _NUMBER.fullmatch(text):
-        raise ShapeError(position, f"{quote(text)} is not a number that a layout can have")
-    return int(text)
-
-
-def _split_fields(other: str) -> list[tuple[str, str]]:
-    fields: list[tuple[str, str]] = []
-    at = 0
-    while at < len(other):
-        name = _FIELD_NAME.match(other, at)
-        if name is None:
-            raise ShapeError(at, f"expected a layout field, found {quote(other[at:])}")
-        end = _close(other, name.end())
-        while name[0] == "D" and other.startswith("(", end):
-            end = _close(other, end)
-        fields.append((name[0], other[name.end() : end]))
-        at = end
-    return fields
-
-
-def _format_layout(layout: Layout) -> str:
-    fields = _split_fields(layout.other)
-    if layout.tiles:
-        tiles = ("(" + ",".join("*" if size == _COMBINE else str(size) for size in tile) + ")" for tile in layout.tiles)
-        fields.append(("T", "".join(tiles)))
-    if layout.memory_space:
-        fields.append(("S", f"({layout.memory_space})"))
-    if layout.element_bits:
-        fields.append(("E", f"({layout.element_bits})"))
-    fields.sort(key=lambda field: _FIELD_ORDER.get(field[0], len(_FIELD_ORDER)))
-    order = ",".join(map(str, layout.minor_to_major))
-    return "{" + order + (":" if fields else "") + "".join(name + value for name, value in fields) + "}"
-
-
 def _apply_tile(dims: list[int], tile: tuple[int, ...]) -> list[int]:
     """Major-to-minor dims after one tile; a tile entry of ``*`` merges its dimension into the next more minor one."""
     dims = [1] * (len(tile) - len(dims)) + dims
@@ -297,7 +170,7 @@ def _apply_tile(dims: list[int], tile: tuple[int, ...]) -> list[int]:
     merged: list[int] = []
     carry = 1
     for dim, size in zip(covered, tile, strict=True):
-        if size == _COMBINE:
+        if size == COMBINE:
             carry *= dim
             continue
         merged.append(dim * carry)

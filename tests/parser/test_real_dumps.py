@@ -20,7 +20,7 @@ BOTH = (
     "small_v4lite_final",
     "small_cpu_final",
 )
-NEWER = ("v6e_scan_final", "cpu_final", "cpu_before_optimizations")
+NEWER = ("v6e_scan_final", "v6e_transformer_as_text", "cpu_final", "cpu_before_optimizations")
 """Texts that Python 3.11's jaxlib refuses or reads as another version wrote them."""
 
 DumpText = Callable[[str], str]
@@ -61,6 +61,52 @@ def test_newer_dumps_equal_the_oracle_too(name: str, dump_text: DumpText) -> Non
     total = Comparison()
     compare(dump_text(name), name, total)
     assert total.differences == []
+
+
+def test_short_async_forms(dump_text: DumpText) -> None:
+    entry = parse_hlo(dump_text("v6e_transformer_as_text")).entry
+    starts = [instruction for instruction in entry.instructions if instruction.opcode == "slice-start"]
+    assert len(starts) == 6
+    for start in starts:
+        assert "slice" in start.attributes
+        assert [entry.by_name[user].opcode for user in entry.users[start.name]] == ["slice-done"]
+
+
+GPU_LIKE = """HloModule jit_f, is_scheduled=true, entry_computation_layout={(bf16[128,256]{1,0})->f32[128]{0}}
+
+%add (a: f32[], b: f32[]) -> f32[] {
+  %a = f32[] parameter(0)
+  %b = f32[] parameter(1)
+  ROOT %sum = f32[] add(f32[] %a, f32[] %b)
+}
+
+%fused_tanh (p: bf16[128,256]) -> f32[128,256] {
+  %p = bf16[128,256]{1,0} parameter(0)
+  %tanh = bf16[128,256]{1,0} tanh(bf16[128,256]{1,0} %p)
+  ROOT %wide = f32[128,256]{1,0} convert(bf16[128,256]{1,0} %tanh)
+}
+
+ENTRY %main (in: bf16[128,256]) -> f32[128] {
+  %in = bf16[128,256]{1,0} parameter(0), metadata={op_name="in"}
+  %gemm = (bf16[128,256]{1,0}, s8[4194304]{0}) custom-call(%in, %in), custom_call_target="__cublas$gemm",\
+ backend_config={"operation_queue_id":"0","gemm_backend_config":{"alpha_real":1,"beta":0,"epilogue":"DEFAULT"}}
+  %first = bf16[128,256]{1,0} get-tuple-element(%gemm), index=0
+  %start = bf16[128,256]{1,0} all-reduce-start(%first), channel_id=1, replica_groups=[1,2]<=[2],\
+ use_global_device_ids=true, to_apply=%add, backend_config={"collective_backend_config":{"is_sync":false}}
+  %done = bf16[128,256]{1,0} all-reduce-done(%start)
+  %fused = f32[128,256]{1,0:S(5)} fusion(%done), kind=kCustom, calls=%fused_tanh
+  %zero = f32[] constant(0)
+  ROOT %out = f32[128]{0} reduce(%fused, %zero), dimensions={1}, to_apply=%add
+}
+"""
+
+
+def test_gpu_like_text_equals_the_oracle() -> None:
+    pytest.importorskip("jaxlib._hlo")
+    total = Comparison()
+    compare(GPU_LIKE, "gpu", total)
+    assert total.differences == []
+    assert total.instructions == 14
 
 
 @pytest.mark.parametrize("program", ["v5e_scan", "v5e_transformer"])
