@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capture import SCOPED_VMEM, Capture
 from mallocgame.errors import BadInputError
 
 FORMAT = "mallocgame-capture"
@@ -101,12 +102,15 @@ def _read(archive: zipfile.ZipFile, source: Path) -> Capture:
         raise BadInputError(
             f"{source}: capture format {manifest.get('version')!r}, but this mallocgame reads {VERSION}; capture again"
         )
+    options = _strings(manifest, "options", source)
+    if not re.fullmatch(r"[0-9]{1,9}", options.get(SCOPED_VMEM, "0")):
+        raise BadInputError(f"{source}: damaged: its manifest has no valid options")
     texts = {name: _text(archive, f"{name}.txt", MAX_TEXT_BYTES, source) for name in _TEXTS}
     return Capture(
         target=_of(manifest, "target", str, source),
         topology=_of(manifest, "topology", str, source),
         function=_of(manifest, "function", str, source),
-        options=_strings(manifest, "options", source),
+        options=options,
         versions=_strings(manifest, "versions", source),
         seconds=float(_of(manifest, "seconds", (int, float), source)),
         peak_hbm=_of(manifest, "peak_hbm", int, source),

@@ -51,7 +51,7 @@ def classify(named: NamedPlan) -> Groups:
         if any(tensor.fast_definition for tensor in tensors):
             _check_pinned(tensors)
             pinned.append(tensors)
-        elif any(use.fast for tensor in tensors for use in tensor.uses):
+        elif any(use.fast or use.copy_after is not None for tensor in tensors for use in tensor.uses):
             for tensor in tensors:
                 _check_copied(tensor)
             copied.append(tensors)

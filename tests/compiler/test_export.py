@@ -1,0 +1,174 @@
+"""Overrides as text: what a plan becomes, read back by an independent reader of text protos."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mallocgame.errors import BadInputError
+from mallocgame.export import compiler_options, to_json, to_libtpu_init_args, to_python
+from mallocgame.export.options import GLOBAL_OPTIONS, SORT_ORDER, TENSOR_OVERRIDES
+from mallocgame.export.text import alternations, name_regex
+from mallocgame.plan import Copy, Stay
+from tests.compiler.plans import MIB, plan, tensor, use
+from tests.compiler.text_proto import parse
+
+
+def overrides(text: str) -> list[dict[str, Any]]:
+    message = parse(text)
+    assert set(message) <= {"overrides"}
+    return message.get("overrides", [])
+
+
+def actions(named: Any) -> list[tuple[str, str, tuple[int, ...], int | None, str]]:
+    """(matcher, name regex, tuple index, operand, action) of every override."""
+    found = []
+    for entry in overrides(compiler_options(named)[TENSOR_OVERRIDES]):
+        (matcher,) = {"hlo_position_matcher", "hlo_operand_filter"} & entry.keys()
+        (action,) = entry.keys() - {matcher}
+        fields = entry[matcher][0]
+        index = tuple(fields["tuple_index"][0].get("index", ()))
+        found.append(
+            (matcher, fields["instruction_name_regex"][0], index, fields.get("operand_number", [None])[0], action)
+        )
+    return found
+
+
+def test_everything_in_hbm_is_one_keep_per_tuple_index() -> None:
+    named = plan([tensor(0, "a.1", [use("f")]), tensor(1, "f", index=(1,)), tensor(2, "b")])
+    assert actions(named) == [
+        ("hlo_position_matcher", "a[.]1|b", (), None, "keep_in_default_memory"),
+        ("hlo_position_matcher", "f", (1,), None, "keep_in_default_memory"),
+    ]
+    assert SORT_ORDER not in compiler_options(named)
+    assert compiler_options(named).items() >= GLOBAL_OPTIONS.items()
+
+
+def test_pinned_group_pins_every_position() -> None:
+    named = plan(
+        [
+            tensor(0, "copy.1", [use("while.2", fast=True)], fast=True),
+            tensor(1, "arg", [use("f", fast=True)], fast=True, group=0, index=(3,)),
+        ],
+        [Stay(0, 1, 4, 0), Stay(1, 5, 9, 0)],
+    )
+    assert actions(named) == [
+        ("hlo_position_matcher", "copy[.]1", (), None, "pin_in_alternate_memory"),
+        ("hlo_position_matcher", "arg", (3,), None, "pin_in_alternate_memory"),
+    ]
+    order = overrides(compiler_options(named)[SORT_ORDER])
+    assert [entry["hlo_position_matcher"][0]["instruction_name_regex"][0] for entry in order] == ["copy[.]1", "arg"]
+    assert all(entry["override_options"] == [{"assign_first": [True]}] for entry in order)
+
+
+def test_prefetch_keeps_first_use_and_first_use_after_a_fast_one() -> None:
+    uses = [use("u0"), use("u1"), use("u2", True, 7, operand=4), use("u3", True), use("u4"), use("u5")]
+    named = plan([tensor(0, "w", uses)], [Stay(0, 8, 12, 0)], [Copy(0, "prefetch", 7, 10)])
+    assert actions(named) == [
+        ("hlo_operand_filter", "u0", (), 0, "keep_in_default_memory"),
+        ("hlo_operand_filter", "u4", (), 0, "keep_in_default_memory"),
+        ("hlo_operand_filter", "u2", (), 4, "prefetch"),
+    ]
+    (prefetch,) = [e["prefetch"][0] for e in overrides(compiler_options(named)[TENSOR_OVERRIDES]) if "prefetch" in e]
+    assert prefetch == {"logical_time": [7], "strict_timing": [True]}
+    sizes = overrides(compiler_options(named)[TENSOR_OVERRIDES])[0]["hlo_operand_filter"][0]
+    assert (sizes["size_gte"], sizes["size_lte"]) == ([MIB], [MIB])
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        (plan([tensor(0, "a")], [], [Copy(0, "eviction", 1, 2)]), "evicts a"),
+        (plan([tensor(0, "a", [use("f")], fast=True)]), "partly"),
+        (plan([tensor(0, "a", [use("f", True)], fast=True), tensor(1, "b", group=0)]), "partly"),
+        (plan([tensor(0, "a", [use("f", True)])]), "nothing brings a to fast memory for f"),
+        (plan([tensor(0, "a", [use("f", True, 1), use("g", True, 2)])]), "for g follows a fast use"),
+        (plan([tensor(0, "a", [use("f", False, 1)])]), "reads HBM"),
+        (
+            plan([tensor(0, "a", [use("f"), use("g", True, 1)]), tensor(1, "f", [use("h", True)], fast=True)]),
+            "also keeps f there",
+        ),
+    ],
+)
+def test_what_cannot_be_expressed_is_refused_in_one_line(named: Any, words: str) -> None:
+    with pytest.raises(BadInputError, match=re.escape(words)) as caught:
+        compiler_options(named)
+    assert "\n" not in str(caught.value)
+
+
+def test_fast_output_of_another_size_may_stand_beside_a_kept_use() -> None:
+    tensors = [
+        tensor(0, "a", [use("f"), use("g", True, 1)]),
+        tensor(1, "f", [use("h", True)], fast=True, size=2 * MIB),
+        tensor(2, "f", [use("h", True)], fast=True, index=(0,)),
+    ]
+    assert compiler_options(plan(tensors, [Stay(0, 2, 3, 0), Stay(1, 2, 3, MIB), Stay(2, 2, 3, 4 * MIB)]))
+
+
+def test_formats_carry_the_same_options() -> None:
+    named = plan([tensor(0, "a.1", [use("f", fast=True)], fast=True), tensor(1, "b-2")], [Stay(0, 1, 2, 0)])
+    options = compiler_options(named)
+    assert json.loads(to_json(named)) == options
+    scope: dict[str, Any] = {}
+    exec(to_python(named), scope)
+    assert scope["COMPILER_OPTIONS"] == options
+    export, assignment = shlex.split(to_libtpu_init_args(named))
+    name, _, value = assignment.partition("=")
+    assert (export, name) == ("export", "LIBTPU_INIT_ARGS")
+    assert dict(argument.removeprefix("--").split("=", 1) for argument in value.split()) == options
+
+
+names = (
+    st.text(min_size=1, max_size=30)
+    | st.from_regex(r"[\w.\-]{1,20}", fullmatch=True)
+    | st.text('.*"\\{}|[]()^$ \n', min_size=1)
+)
+
+
+@given(names, names)
+def test_name_matches_itself_alone_or_is_refused(name: str, other: str) -> None:
+    try:
+        regex = name_regex(name)
+    except BadInputError:
+        return
+    assert re.fullmatch(regex, name)
+    assert (re.fullmatch(regex, other) is not None) == (other == name)
+    assert not re.search(r'["\\\s]', regex)
+
+
+@given(st.lists(names, min_size=1, max_size=6), st.integers(0, 2**40))
+def test_no_name_breaks_out_of_the_text(texts: list[str], size: int) -> None:
+    tensors = [
+        tensor(number, name, [use(name + "u"), use(name + "v", True, number)], size=size)
+        for number, name in enumerate(dict.fromkeys(texts))
+    ]
+    try:
+        options = compiler_options(plan(tensors))
+    except BadInputError:
+        return
+    entries = overrides(options[TENSOR_OVERRIDES])
+    assert len(entries) == 2 * len(tensors)
+    for entry in entries:
+        assert set(entry) in ({"hlo_operand_filter", "keep_in_default_memory"}, {"hlo_operand_filter", "prefetch"})
+    assert set(options) <= {*GLOBAL_OPTIONS, TENSOR_OVERRIDES, SORT_ORDER}
+
+
+@given(st.lists(st.from_regex(r"[a-z]{1,6}([.][0-9]{1,3})?", fullmatch=True), min_size=1, max_size=40))
+def test_alternations_match_exactly_the_names(found: list[str]) -> None:
+    regexes = list(alternations(found))
+    for name in found:
+        assert sum(re.fullmatch(regex, name) is not None for regex in regexes) == 1
+    assert not any(re.fullmatch(regex, "x" + found[0] + "y.z") for regex in regexes)
+
+
+def test_long_lists_are_split() -> None:
+    found = [f"some_rather_long_fusion_name.{number}" for number in range(2000)]
+    regexes = list(alternations(found))
+    assert all(len(regex) < 7000 for regex in regexes)
+    assert sum(regex.count("|") + 1 for regex in regexes) == 2000

@@ -1,0 +1,77 @@
+"""Errors of the compiler as typed refusals; the messages are real ones of libtpu 0.0.52."""
+
+from __future__ import annotations
+
+import pytest
+
+from mallocgame.compiler.failures import OverrideRefusedError, parse_refusal, raise_failure
+from mallocgame.errors import BadInputError, CompilerRefusedError
+
+PLACEMENT = (
+    "FAILED_PRECONDITION: MSA strict override failed for instruction 'while.2' operand 0, shape (s32[], "
+    "bf16[512,512]), defining instruction 'copy.11': Out of alternate memory / spatial placement conflict "
+    "(requested schedule time: n/a)"
+)
+TIMING = (
+    "FAILED_PRECONDITION: MSA strict timing override unsatisfied for instruction 'fusion.9' operand 1, shape "
+    "bf16[4096,4096]: scheduled prefetch time (0) does not match requested prefetch time (20)"
+)
+CHECK = (
+    "I1122 14:53:55.1 8208 algorithm.cc:1] something\n"
+    "F1122 14:53:55.141302    8208 algorithm.cc:8563] Check failed: required_assignment.memory_space_and_offset_equal( "
+    "existing_required_assignment.value()) Failed to add required assignment due to a conflict. hlo value: <76 b.1>\n"
+    "    @     0x7f  (unknown)\n"
+)
+
+
+def test_placement_refusal() -> None:
+    refusal = parse_refusal(PLACEMENT)
+    assert refusal is not None
+    assert (refusal.instruction, refusal.operand, refusal.defining) == ("while.2", 0, "copy.11")
+    assert refusal.reason == "Out of alternate memory / spatial placement conflict"
+    assert refusal.exit_code == 4
+
+
+def test_timing_refusal() -> None:
+    refusal = parse_refusal("Traceback\n" + TIMING + "\nmore")
+    assert refusal is not None
+    assert (refusal.instruction, refusal.operand, refusal.defining) == ("fusion.9", 1, None)
+    assert refusal.reason == "scheduled prefetch time (0) does not match requested prefetch time (20)"
+
+
+@pytest.mark.parametrize(
+    ("returncode", "result", "log", "kind", "words"),
+    [
+        (1, {"error": "compiler", "message": PLACEMENT}, "", OverrideRefusedError, "while.2 operand 0"),
+        (-6, {}, CHECK, OverrideRefusedError, "b.1: compiler died of SIGABRT: Check failed"),
+        (-11, {}, "", CompilerRefusedError, "died of SIGSEGV"),
+        (3, {}, "a\nlast words\n\n", CompilerRefusedError, "status 3: last words"),
+        (1, {"error": "input", "message": "m:f: ValueError: a\nb"}, "", BadInputError, "m:f: ValueError: a b"),
+        (
+            1,
+            {
+                "error": "compiler",
+                "message": "INVALID_ARGUMENT: No such compile option: 'xla_tpu_msa_tensor_overrides'",
+            },
+            "",
+            CompilerRefusedError,
+            "no option xla_tpu_msa_tensor_overrides; install libtpu >= 0.0.50",
+        ),
+        (1, {"error": "compiler", "message": "x" * 5000}, "", CompilerRefusedError, "x ..."),
+    ],
+)
+def test_every_failure_is_one_line(
+    returncode: int, result: dict[str, str], log: str, kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        raise_failure(returncode, result, log)
+    assert type(caught.value) is kind
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 800
+
+
+def test_a_died_check_names_the_tensor() -> None:
+    with pytest.raises(OverrideRefusedError) as caught:
+        raise_failure(-6, {}, CHECK.replace("b.1>", "while.2{1} (phi)>"))
+    assert (caught.value.defining, caught.value.index) == ("while.2", (1,))

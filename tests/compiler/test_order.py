@@ -1,0 +1,79 @@
+"""The simulated allocator and the order that makes everything fit."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mallocgame.export.order import Block, blocks_of, fitting_order, place
+from mallocgame.plan import Stay
+
+
+def block(group: int, size: int, start: int, end: int, offset: int = 0) -> Block:
+    return Block(group, size, ((start, end),), offset)
+
+
+def test_best_fit_takes_the_smallest_gap_then_the_lowest() -> None:
+    a, b, c = block(0, 4, 0, 9), block(1, 2, 0, 4), block(2, 4, 0, 9)
+    small, large = block(3, 2, 5, 9), block(4, 6, 5, 9)
+    offsets, missed = place([a, b, c, small, large], 16, 1)
+    assert offsets == {0: 0, 1: 4, 2: 6, 3: 4, 4: 10}
+    assert not missed
+
+
+def test_alignment_rounds_up() -> None:
+    offsets, _ = place([block(0, 5, 0, 1), block(1, 5, 0, 1)], 100, 8)
+    assert offsets == {0: 0, 1: 8}
+
+
+def test_intervals_are_closed() -> None:
+    assert place([block(0, 4, 0, 5), block(1, 4, 5, 9)], 4, 1)[1] == [block(1, 4, 5, 9)]
+    assert not place([block(0, 4, 0, 4), block(1, 4, 5, 9)], 4, 1)[1]
+
+
+def test_finds_an_order_where_the_plan_order_fails() -> None:
+    """Lowest offset first puts the short block under the long ones; the long ones have to come first."""
+    blocks = [block(0, 4, 0, 9, 0), block(1, 4, 4, 14, 8), block(2, 4, 10, 19, 0), block(3, 8, 15, 19, 4)]
+    order, missed = fitting_order(blocks, 12, 1)
+    assert not missed
+    assert sorted(one.group for one in order) == [0, 1, 2, 3]
+
+
+def test_first_groups_come_first() -> None:
+    blocks = [block(number, 4, 0, 9, 4 * number) for number in range(5)]
+    order, _ = fitting_order(blocks, 20, 1, first=(3, 1))
+    assert [one.group for one in order][:2] == [3, 1]
+
+
+def test_blocks_join_the_stays_of_a_group() -> None:
+    stays = [Stay(0, 0, 3, 0), Stay(1, 4, 8, 0), Stay(2, 2, 5, 16)]
+    assert blocks_of(stays, [7, 7, 1], [4, 6, 8]) == [
+        Block(1, 8, ((2, 5),), 16),
+        Block(7, 6, ((0, 3), (4, 8)), 0),
+    ]
+
+
+spans = st.tuples(st.integers(0, 20), st.integers(0, 8), st.integers(1, 6))
+
+
+@given(st.lists(spans, max_size=12), st.integers(0, 3))
+def test_placed_blocks_never_overlap(found: list[tuple[int, int, int]], seed: int) -> None:
+    blocks = [block(number, size, start, start + length) for number, (start, length, size) in enumerate(found)]
+    order, missed = fitting_order(blocks, 12, 2, seed=seed)
+    assert fitting_order(blocks, 12, 2, seed=seed) == (order, missed)
+    offsets, again = place(order, 12, 2)
+    assert again == missed
+    placed = [one for one in blocks if one.group in offsets]
+    assert len(placed) + len(missed) == len(blocks)
+    for one in placed:
+        assert offsets[one.group] % 2 == 0
+        assert offsets[one.group] + one.size <= 12
+        for other in placed:
+            if one.group < other.group and _meet(one, other):
+                low, high = sorted((one, other), key=lambda b: offsets[b.group])
+                assert offsets[low.group] + low.size <= offsets[high.group]
+
+
+def _meet(one: Block, other: Block) -> bool:
+    (a, b), (c, d) = one.intervals[0], other.intervals[0]
+    return a <= d and c <= b

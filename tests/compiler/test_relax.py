@@ -1,0 +1,78 @@
+"""What becomes of a plan when the compiler refuses a part of it, and which program is the best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mallocgame.compiler.failures import OverrideRefusedError
+from mallocgame.compiler.relax import NO_ROOM, Relaxation, leave_in_hbm
+from mallocgame.compiler.verification import Row, best_of
+from mallocgame.export import compiler_options
+from mallocgame.plan import Copy, Stay
+from tests.compiler.plans import MIB, plan, tensor, use
+
+
+def a_plan():  # type: ignore[no-untyped-def]
+    return plan(
+        [
+            tensor(0, "w", [use("f"), use("g", True, 3, operand=1)]),
+            tensor(1, "copy.1", [use("while.2", True)], fast=True),
+            tensor(2, "arg", [use("h", True)], fast=True, group=1, index=(0,)),
+        ],
+        [Stay(0, 4, 6, MIB), Stay(1, 2, 5, 0), Stay(2, 6, 9, 0)],
+        [Copy(0, "prefetch", 3, 6)],
+    )
+
+
+def test_no_room_first_moves_the_group_to_the_front_then_to_hbm() -> None:
+    relaxation = Relaxation(a_plan())
+    refusal = OverrideRefusedError("while.2", 0, "copy.1", f"Out of alternate memory / {NO_ROOM}")
+    assert relaxation.refuse(refusal)
+    assert relaxation.first == (1,)
+    assert not relaxation.relaxed
+    assert relaxation.refuse(refusal)
+    assert [(entry.group, entry.tensor) for entry in relaxation.relaxed] == [(1, "copy.1")]
+    assert relaxation.named == leave_in_hbm(a_plan(), 1)
+
+
+def test_wrong_time_goes_to_hbm_at_once() -> None:
+    relaxation = Relaxation(a_plan())
+    assert relaxation.refuse(OverrideRefusedError("g", 1, None, "scheduled prefetch time (0) does not match"))
+    assert [entry.group for entry in relaxation.relaxed] == [0]
+    assert relaxation.named.plan.copies == ()
+    assert relaxation.named.plan.fast_uses == {(1, 0), (2, 0)}
+
+
+def test_a_refusal_about_nothing_of_the_plan_is_not_taken() -> None:
+    relaxation = Relaxation(a_plan())
+    assert not relaxation.refuse(OverrideRefusedError("unknown", 0, "nothing", "why"))
+
+
+def test_a_check_that_names_the_parameter_finds_its_group() -> None:
+    relaxation = Relaxation(a_plan())
+    assert relaxation.refuse(OverrideRefusedError(None, 0, "arg", "compiler died", (0,)))
+    assert [entry.group for entry in relaxation.relaxed] == [1]
+
+
+def test_leaving_everything_in_hbm_leaves_only_keeps() -> None:
+    named = leave_in_hbm(leave_in_hbm(a_plan(), 0), 1)
+    assert not named.plan.stays
+    assert not named.plan.fast_definitions
+    options = compiler_options(named)
+    assert "pin_in" not in "".join(options.values())
+    assert "prefetch{" not in "".join(options.values())
+
+
+DEFAULT = Row("xla default", 1.0, 0.0, 2.0, 0.0, 0, 0, (), True)
+
+
+def test_best_needs_a_gain_under_one_model_and_no_loss_under_the_other() -> None:
+    off = replace(DEFAULT, name="msa off")
+    ours = replace(DEFAULT, name="plan")
+    assert best_of((DEFAULT, off, ours)) == "xla default"
+    assert best_of((DEFAULT, off, replace(ours, e_seconds=0.99))) == "plan"
+    assert best_of((DEFAULT, off, replace(ours, e_seconds=0.9995))) == "xla default"
+    assert best_of((DEFAULT, off, replace(ours, e_seconds=0.5, m_seconds=2.003))) == "xla default"
+    assert best_of((DEFAULT, off, replace(ours, e_seconds=0.5, m_seconds=2.001))) == "plan"
+    assert best_of((DEFAULT, replace(off, m_seconds=1.0), replace(ours, m_seconds=1.9))) == "msa off"
+    assert best_of((DEFAULT, off, replace(ours, e_seconds=0.5, fits=False))) == "xla default"
