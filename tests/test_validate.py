@@ -196,6 +196,37 @@ def test_uses_through_which_a_group_shares_its_buffer_agree() -> None:
     assert unsayable(inner) == {"alias group in part"}
 
 
+def test_a_wait_before_a_caller_is_a_wait_before_what_it_calls() -> None:
+    inside = replace(PROBLEM.tensors[0], uses=(use(3, None, 1), use(8, None, 1), use(9, 0, 1)))
+    changed = replace(PROBLEM, tensors=(inside, *PROBLEM.tensors[1:]))
+    plan = Plan(
+        "f", fast_uses=frozenset({(0, 0), (0, 1)}), stays=(Stay(0, 1, 8, 0),), copies=(Copy(0, "prefetch", 0, 8),)
+    )
+    assert validate(changed, plan) == ()
+    late = replace(plan, fast_uses=frozenset({(0, 0)}), stays=(Stay(0, 1, 9, 0),), copies=(Copy(0, "prefetch", 0, 9),))
+    assert [violation.cause for violation in validate(changed, late)] == ["copy after use"]
+
+
+def test_a_loop_may_prefetch_what_comes_from_outside_but_not_the_other_way_round() -> None:
+    inside = replace(PROBLEM.tensors[0], uses=(use(4, None, 1),))
+    changed = replace(PROBLEM, tensors=(inside, *PROBLEM.tensors[1:]))
+    plan = Plan("f", fast_uses=frozenset({(0, 0)}), stays=(Stay(0, 3, 4, 0),), copies=(Copy(0, "prefetch", 2, 4),))
+    assert validate(changed, plan) == ()
+    outward = Plan("f", stays=(Stay(3, 9, 10, 0),), copies=(Copy(3, "prefetch", 8, 10),))
+    assert [violation.cause for violation in validate(PROBLEM, outward)] == ["copy crosses computation"]
+
+
+def test_a_pinned_stay_may_begin_with_the_live_range() -> None:
+    early = replace(PROBLEM.tensors[6], live=(9, 11))
+    changed = replace(PROBLEM, tensors=(*PROBLEM.tensors[:6], early, *PROBLEM.tensors[7:]))
+    plan = Plan("f", frozenset({6}), frozenset({(6, 0)}), (Stay(6, 9, 11, 0),))
+    assert validate(changed, plan) == ()
+    assert {violation.cause for violation in validate(PROBLEM, plan)} == {
+        "definition without stay",
+        "stay without reason",
+    }
+
+
 def test_what_overrides_cannot_say() -> None:
     late = prefetch(copies=(Copy(0, "prefetch", 0, 10),), fast_uses=frozenset({(0, 1)}))
     assert unsayable(late) == {"copy for no use"}

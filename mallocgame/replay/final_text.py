@@ -145,6 +145,16 @@ class FinalText:
         time = self.schedule.times.get(name)
         return None if time is None else self._tensor(self.dataflow.at[time].get(index))
 
+    def origin(self, name: str, index: ShapeIndex) -> str | None:
+        """Name of the instruction that waits for, joins or makes the array at a position; None if there is none."""
+        number = self.dataflow.at[self.schedule.times[name]].get(index)
+        if number is None:
+            return None
+        value = self.dataflow.values[number]
+        holders = (self.schedule.steps[time] for time, at in value.positions if not at)
+        done = next((step.name for step in holders if step.opcode.endswith("-done")), None)
+        return done or self.schedule.steps[value.time].name
+
     def _tensor(self, value: int | None) -> int | None:
         pending, seen = [value], {value}
         while pending:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mallocgame.plan import Copy, CopyKind, Plan, Stay
 from mallocgame.problem.schema import Problem, ShapeIndex, Tensor, Use
-from mallocgame.replay.final_text import FinalText, Transfer, is_concat
+from mallocgame.replay.final_text import COPIES, FinalText, Transfer, is_concat
 from mallocgame.replay.occupancy import peak_bytes
 from mallocgame.replay.plan_replay import stay_intervals
 from xla_dump_parser import hlo
@@ -27,6 +27,8 @@ class FoundCopy:
         dones: names of the waiting instructions, in order.
         slices: (time as ``after``, bytes) of each start.
         offset: in fast memory, where the buffer assignment was given; else None.
+        replaces: id of the tensor that it makes, where the compiler has put it in the place of a synchronous copy;
+            else None. The tensor counts as defined where the copy goes.
     """
 
     tensor: int | None
@@ -37,6 +39,7 @@ class FoundCopy:
     dones: tuple[str, ...]
     slices: tuple[tuple[int, int], ...]
     offset: int | None
+    replaces: int | None
 
     @property
     def size(self) -> int:
@@ -69,20 +72,21 @@ class ReadBack:
     @property
     def offsets_known(self) -> bool:
         """Whether every definition and prefetch in fast memory has its offset; where not, ``to_plan`` puts 0."""
-        prefetches = (copy for copy in self.copies if copy.kind == "prefetch" and copy.tensor is not None)
+        prefetches = [copy for copy in self.copies if copy.kind == "prefetch" and copy.tensor is not None]
         return self.fast_definitions <= self.offsets.keys() and all(copy.offset is not None for copy in prefetches)
 
     def to_plan(self) -> Plan:
         """The placements as a plan; a stay ends with the last use, eviction or live range that needs it.
 
-        Copies that start after one instruction are in the order of the text. A prefetch that nothing of this program
-        reads (the end of a cross-program prefetch) is left out.
+        Copies that start after one instruction are in the order of the text. Left out are a prefetch that nothing of
+        this program reads (the end of a cross-program prefetch), and copies in the place of synchronous ones, which
+        are the definitions of what they make.
         """
         last_use = {id: self.problem.tensors[id].uses[number].time for id, number in sorted(self.fast_uses)}
         planned: dict[Copy, FoundCopy] = {}
         for found in sorted(self.copies, key=lambda copy: copy.after):
             id = found.tensor
-            if id is None or found.after >= found.before:
+            if id is None or found.replaces is not None or found.after >= found.before:
                 continue
             if found.kind == "eviction" or found.before <= last_use.get(id, -1):
                 planned.setdefault(Copy(id, found.kind, found.after, found.before), found)
@@ -150,24 +154,27 @@ def placements(text: FinalText, allocations: Iterable[Allocation] | None = None)
     """``read_back`` of a text that has been looked at already."""
     problem = text.problem
     offsets = _offsets(text, allocations or ())
-    defined = frozenset(tensor.id for tensor in problem.tensors if text.is_fast(tensor.instruction, tensor.index))
-    uses = frozenset(
-        (tensor.id, number)
+    copies = tuple(_copies(text, offsets))
+    fast = {
+        tensor.id: offsets.get((tensor.instruction, tensor.index))
         for tensor in problem.tensors
-        for number, use in enumerate(tensor.uses)
-        if _reads_fast(text, tensor, use)
+        if text.is_fast(tensor.instruction, tensor.index)
+    }
+    fast.update(
+        (copy.replaces, copy.offset) for copy in copies if copy.replaces is not None and copy.kind == "prefetch"
     )
     return ReadBack(
         problem=problem,
-        fast_definitions=defined,
-        fast_uses=uses,
-        copies=tuple(_copies(text, offsets)),
-        gone=tuple(step.name for step in problem.instructions if text.step(step.name) is None),
-        offsets={
-            tensor.id: offsets[tensor.instruction, tensor.index]
+        fast_definitions=frozenset(fast),
+        fast_uses=frozenset(
+            (tensor.id, number)
             for tensor in problem.tensors
-            if tensor.id in defined and (tensor.instruction, tensor.index) in offsets
-        },
+            for number, use in enumerate(tensor.uses)
+            if _reads_fast(text, tensor, use)
+        ),
+        copies=copies,
+        gone=tuple(step.name for step in problem.instructions if text.step(step.name) is None),
+        offsets={id: offset for id, offset in fast.items() if offset is not None},
     )
 
 
@@ -206,6 +213,7 @@ def _copies(text: FinalText, offsets: Mapping[tuple[str, ShapeIndex], int]) -> I
         whole = joined.get(transfer.done or "", transfer.start)
         parts.setdefault(whole, []).append(transfer)
     earlier, later = _neighbours(text)
+    replaced = _replaced(text)
     for whole, transfers in parts.items():
         first = transfers[0]
         waits = [transfer.done_time for transfer in transfers if transfer.done_time is not None]
@@ -219,7 +227,24 @@ def _copies(text: FinalText, offsets: Mapping[tuple[str, ShapeIndex], int]) -> I
             dones=tuple(transfer.done for transfer in transfers if transfer.done is not None),
             slices=tuple((earlier[transfer.start_time], transfer.size) for transfer in transfers),
             offset=offsets.get((whole, ()), offsets.get((whole, (0,)))),
+            replaces=replaced.get(whole, replaced.get(first.done)),
         )
+
+
+def _replaced(text: FinalText) -> dict[str | None, int]:
+    """For each waiting or joining instruction that gives what a synchronous copy gave, the tensor that it makes."""
+    found: dict[str | None, int] = {}
+    for tensor in text.problem.tensors:
+        opcode = text.problem.instructions[tensor.time].opcode
+        if opcode not in COPIES or text.step(tensor.instruction) is not None:
+            continue
+        for use in tensor.uses:
+            reader = text.step(text.problem.instructions[use.time].name)
+            for operand, index in use.operands:
+                if reader is not None and operand < len(reader.operands):
+                    found[text.origin(reader.operands[operand], index)] = tensor.id
+    found.pop(None, None)
+    return found
 
 
 def _computation(text: FinalText, transfer: Transfer) -> int:

@@ -225,6 +225,25 @@ def test_an_operand_partly_in_fast_memory() -> None:
     assert (2, 0) not in read_back(twice, module(half)).fast_uses
 
 
+def test_a_synchronous_copy_that_has_become_asynchronous() -> None:
+    """The copy c of x is gone; what gives its array now is the wait for an asynchronous copy of x."""
+    copied = texts.ENTRY.replace("%a =", f"%c = {SLOW} copy(%x)\n  %a =").replace("add(%a, %x)", "add(%a, %c)")
+    before = problem(module(copied))
+    c = next(tensor.id for tensor in before.tensors if tensor.name == "c")
+    final = texts.ENTRY.replace("%a =", f"%copy-start = ({FAST}, {SLOW}, {SYNC}) copy-start(%x)\n  %a =")
+    final = final.replace("%b =", f"%copy-done = {FAST} copy-done(%copy-start)\n  %b =")
+    final = final.replace("add(%a, %x)", "add(%a, %copy-done)")
+    found = read_back(before, module(final))
+    assert found.gone == ("c",)
+    assert (found.fast_definitions, found.fast_uses) == ({c}, {(c, 0)})
+    assert [(copy.tensor, copy.replaces) for copy in found.copies] == [(0, c)]
+    plan = found.to_plan()
+    assert (plan.copies, [stay.tensor for stay in plan.stays]) == ((), [c])
+    assert validate(before, plan) == ()
+    result = replay_final(before, module(final), "M")
+    assert (result.missing, stalls(result)) == ((), {"copy-done": 1.0})
+
+
 def test_another_program_is_refused() -> None:
     other = module(f"  ROOT %other = {SLOW} parameter(0)")
     for refused in (lambda: replay_final(PROBLEM, other, "M"), lambda: read_back(PROBLEM, other)):
