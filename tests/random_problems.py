@@ -54,6 +54,19 @@ def varied_recipe(seed: int, largest: int = 60) -> Recipe:
     )
 
 
+def tiny_recipe(seed: int) -> Recipe:
+    """A recipe for problems that can be solved by enumeration."""
+    rng = random.Random(seed)
+    return Recipe(
+        instructions=rng.randint(2, 7),
+        fast_bytes=rng.choice([2048, 5000, 8192, 10000, 16384]),
+        nesting=rng.choice([0.0, 0.15]),
+        aliasing=rng.choice([0.0, 0.2]),
+        awkward=0.03,
+        parameters=rng.choice([2, 4, 6]),
+    )
+
+
 @dataclass
 class _Value:
     time: int

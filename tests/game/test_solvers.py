@@ -1,0 +1,153 @@
+"""Solvers: validity, what they promise of one another, limits, and optima of tiny problems."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from time import monotonic
+
+import pytest
+
+from mallocgame.errors import BadInputError
+from mallocgame.game.program import Program
+from mallocgame.plan import Plan
+from mallocgame.problem.schema import Problem
+from mallocgame.replay import replay_plan
+from mallocgame.solvers import SOLVERS, Solution, solve
+from mallocgame.solvers.builder import HBM, Builder
+from mallocgame.solvers.moves import Moves
+from mallocgame.solvers.priority import boundedness, order
+from mallocgame.validate import inexpressible, validate
+from tests.game.brute_force import best_plan, best_return
+from tests.game.hand_made import Step, problem
+from tests.random_problems import Recipe, random_problem, tiny_recipe, varied_recipe
+
+
+def check(task: Problem, solution: Solution) -> None:
+    assert not validate(task, solution.plan)
+    assert not inexpressible(task, solution.plan)
+    replayed = replay_plan(task, solution.plan, "M").total
+    assert solution.seconds_under_m == pytest.approx(replayed, rel=1e-9)
+    all_hbm = replay_plan(task, Plan(task.fingerprint), "M").total
+    assert solution.seconds_all_hbm == pytest.approx(all_hbm, rel=1e-9)
+    assert solution.seconds_under_m <= solution.seconds_all_hbm
+
+
+def test_known_solvers() -> None:
+    assert set(SOLVERS) >= {"hbm", "greedy", "local", "xla"}
+    with pytest.raises(BadInputError, match="unknown solver 'magic'; known: greedy, hbm, local, xla"):
+        solve(random_problem(0), "magic")
+    with pytest.raises(BadInputError, match="reads the final HLO"):
+        solve(random_problem(0), "xla")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_each_solver_is_no_worse_than_the_simpler_one(seed: int) -> None:
+    task = random_problem(seed, varied_recipe(seed))
+    solutions = [solve(task, name, max_steps=400) for name in ("hbm", "greedy", "local")]
+    for solution in solutions:
+        check(task, solution)
+    seconds = [solution.seconds_under_m for solution in solutions]
+    assert seconds[0] >= seconds[1] >= seconds[2]
+    assert solutions[0].share_saved == 0.0
+    assert solutions[0].plan == Plan(task.fingerprint)
+
+
+def test_same_seed_and_steps_same_plan() -> None:
+    task = random_problem(5, Recipe(instructions=60, fast_bytes=8192))
+    first, again = (solve(task, seed=7, max_steps=1500) for _ in range(2))
+    assert first.status == again.status == "step limit"
+    assert (first.plan, first.seconds_under_m, first.steps) == (again.plan, again.seconds_under_m, again.steps)
+
+
+def test_time_limit_stops_the_search() -> None:
+    task = random_problem(5, Recipe(instructions=400, fast_bytes=8192))
+    started = monotonic()
+    solution = solve(task, time_limit=0.5)
+    assert monotonic() - started < 5.0
+    assert solution.status == "time limit"
+    check(task, solution)
+
+
+def test_interrupted_search_gives_its_best_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = random_problem(5, Recipe(instructions=60, fast_bytes=8192))
+    calls = 0
+    change = Moves.change
+
+    def interrupt(moves: Moves) -> None:
+        nonlocal calls
+        calls += 1
+        change(moves)
+        if calls == 700:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Moves, "change", interrupt)
+    solution = solve(task)
+    assert solution.status == "interrupted"
+    check(task, solution)
+    assert solution.seconds_under_m <= solve(task, "greedy").seconds_under_m
+
+
+def test_program_without_choices_is_solved_at_once() -> None:
+    task = problem([Step(opcode="parameter", makes="w"), Step(1.0)], {"w": 1000})
+    solution = solve(task)
+    assert (solution.status, solution.share_saved) == ("converged", 0.0)
+
+
+def test_boundedness_of_a_weight_used_once_is_what_xla_logged() -> None:
+    """8 MiB weight, 2 MiB of other bytes, v5e: 3.75184e-9 (measured, libtpu 0.0.52)."""
+    mib = 2**20
+    task = problem([Step(opcode="parameter", makes="w"), Step(0.1, reads=("w",), other_bytes=2 * mib)], {"w": 8 * mib})
+    v5e = replace(task.target, hbm_bandwidth=7.3766e11, fast_read_bandwidth=1.6597e13, fast_bytes=16 * mib)
+    assert boundedness(Program(replace(task, target=v5e)), 0) == pytest.approx(3.75184e-9, rel=1e-4)
+
+
+def test_priority_prefers_more_saved_for_fewer_bytes() -> None:
+    steps = [
+        Step(makes="large"),
+        Step(makes="small", reads=("large",)),
+        Step(5.0, makes="idle", reads=("small",)),
+        Step(5.0, reads=("idle",)),
+    ]
+    task = problem(steps, {"large": 4000, "small": 1000, "idle": 2000})
+    assert order(Program(task)) == [0, 1, 2], "saved: 2 x 3.6 us / sqrt(4000), 2 x 0.9 us / sqrt(1000), none"
+
+
+def test_builder_rolls_back_to_the_last_commit() -> None:
+    for seed in range(20):
+        task = random_problem(seed, varied_recipe(seed))
+        builder = Builder(task)
+        moves = Moves(builder, random.Random(seed))
+        if not moves.groups:
+            continue
+        for step in range(60):
+            before = builder.plan(), builder.total, list(builder.decisions)
+            moves.change()
+            assert not validate(task, builder.plan())
+            if step % 3:
+                builder.rollback()
+                assert (builder.plan(), builder.total, list(builder.decisions)) == before
+            else:
+                builder.commit()
+        assert builder.total == pytest.approx(replay_plan(task, builder.plan(), "M").total, rel=1e-9)
+        builder.restore([HBM] * len(builder.decisions))
+        assert builder.plan() == Plan(task.fingerprint)
+
+
+def test_local_search_finds_the_optimum_of_tiny_problems() -> None:
+    """Against every plan of the plan space, any start and address; the game's own optimum is never better."""
+    compared = 0
+    for seed in range(60):
+        task = random_problem(seed, tiny_recipe(seed))
+        if sum(len(tensor.uses) for tensor in task.tensors) > 8:
+            continue
+        best, of_game = best_plan(task, 3000), best_return(task, 20000)
+        if best is None or of_game is None:
+            continue
+        compared += 1
+        solution = solve(task, max_steps=5000)
+        check(task, solution)
+        assert not validate(task, best[1])
+        assert solution.seconds_under_m == pytest.approx(best[0], rel=1e-9)
+        assert solution.seconds_all_hbm - of_game >= best[0] * (1 - 1e-9)
+    assert compared >= 20
