@@ -22,7 +22,8 @@ class FoundCopy:
         tensor: id in the problem; None if it is of a tensor that the problem does not have.
         kind: ``"prefetch"`` or ``"eviction"``.
         after: time of the last instruction of the problem before its (first) start, in its computation.
-        before: time of the first instruction of the problem after its (last) wait, or of the computation's last.
+        before: time of the first instruction of the problem after its (last) wait that takes time or calls others
+            (the compiler moves all others about freely); of the computation's last where there is none.
         starts: names of the starting instructions, in order.
         dones: names of the waiting instructions, in order.
         slices: (time as ``after``, bytes) of each start.
@@ -258,19 +259,24 @@ def _neighbours(text: FinalText) -> tuple[list[int], list[int]]:
     """For each time of the final schedule, the problem's times of the instructions around it in its computation.
 
     Returns:
-        (the last one before it, the first one after it); the computation's first and last time where there is none.
+        (the last one before it, the first one after it that takes time or calls); the computation's first and last
+        time where there is none.
     """
     schedule, problem = text.schedule, text.problem
     spans = {computation.name: (computation.start, computation.end) for computation in problem.computations}
-    owner = [spans.get(text.computation_name(time), (0, 0)) for time in range(len(schedule.steps))]
-    earlier = [start for start, _ in owner]
-    later = [end for _, end in owner]
+    owners = [spans.get(text.computation_name(time), (0, 0)) for time in range(len(schedule.steps))]
+    known = [text.times.get(step.name) for step in schedule.steps]
+    earlier, later = [start for start, _ in owners], [end for _, end in owners]
     last: dict[int, int] = {}
-    for time, step in enumerate(schedule.steps):
-        earlier[time] = last.get(schedule.computation_of[time], earlier[time])
-        last[schedule.computation_of[time]] = text.times.get(step.name, earlier[time])
+    for time, at in enumerate(known):
+        computation = schedule.computation_of[time]
+        earlier[time] = last.get(computation, earlier[time])
+        if at is not None:
+            last[computation] = at
     following: dict[int, int] = {}
-    for time in range(len(schedule.steps) - 1, -1, -1):
-        later[time] = following.get(schedule.computation_of[time], later[time])
-        following[schedule.computation_of[time]] = text.times.get(schedule.steps[time].name, later[time])
+    for time, at in reversed(list(enumerate(known))):
+        computation = schedule.computation_of[time]
+        later[time] = following.get(computation, later[time])
+        if at is not None and (not problem.instructions[at].free or at in problem.children):
+            following[computation] = at
     return earlier, later

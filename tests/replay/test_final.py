@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.problem import Problem
 from mallocgame.replay import Replay, read_back, replay_final, replay_plan
 from mallocgame.validate import validate
 from tests.replay import texts
 from tests.replay.texts import FAST, SLOW, SYNC, module, problem
-from xla_dump_parser import Allocation, ArrayShape, HloModule
+from xla_dump_parser import Allocation, ArrayShape, HloModule, ParseError, parse_hlo
 from xla_dump_parser.buffer_assignment import AssignedValue
 
 PROBLEM = problem(module(texts.ENTRY), {"s": 5.0})
@@ -151,7 +154,7 @@ def test_a_loop() -> None:
     v0 = looped.tensors[names["v0"]]
     assert {number for tensor, number in found.fast_uses if tensor == v0.id} == set(range(len(v0.uses)))
     (copy,) = found.copies
-    assert (copy.tensor, copy.after, copy.before) == (v0.id, 1, 4)
+    assert (copy.tensor, copy.after, copy.before) == (v0.id, 1, 18)  # before the loop, not before the tuple
     assert replay_plan(looped, found.to_plan(), "M").total == pytest.approx(expected)
 
 
@@ -249,3 +252,28 @@ def test_another_program_is_refused() -> None:
     for refused in (lambda: replay_final(PROBLEM, other, "M"), lambda: read_back(PROBLEM, other)):
         with pytest.raises(BadInputError, match="no instruction of toy is in this text"):
             refused()
+
+
+DAMAGED = (
+    (PROBLEM, texts.text(texts.EVICTED)),
+    (PROBLEM, texts.text(texts.SLICED_LONG, *texts.WRAPPED)),
+    (
+        problem(module(texts.LOOP, *texts.LOOP_COMPUTATIONS)),
+        texts.text(texts.LOOP_FINAL, *texts.LOOP_FINAL_COMPUTATIONS),
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(case=st.sampled_from(DAMAGED), place=st.floats(0, 1), put=st.sampled_from(["", "%", "(", "}", "0", ", ", "\n"]))
+def test_a_damaged_text_is_replayed_or_refused_in_one_line(case: tuple[Problem, str], place: float, put: str) -> None:
+    before, good = case
+    position = int(place * (len(good) - 1))
+    line = ""
+    try:
+        final = parse_hlo(good[:position] + put + good[position + 1 :])
+        replay_final(before, final, "E")
+        read_back(before, final).to_plan()
+    except (BadInputError, ParseError) as error:
+        line = str(error)
+    assert "\n" not in line

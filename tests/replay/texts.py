@@ -15,10 +15,15 @@ FAST4 = "f32[32,128]{1,0:T(8,128)S(1)}"
 SYNC = "u32[]{:S(2)}"
 
 
-def module(entry: str, *computations: str) -> HloModule:
-    """A scheduled module; ``entry`` and ``computations`` are instructions, one a line, the latter after a header."""
+def text(entry: str, *computations: str) -> str:
+    """A scheduled module: ``entry`` is instructions, one a line, ``computations`` have their headers too."""
     parts = ["HloModule toy, is_scheduled=true", *computations, "ENTRY %main () -> f32[8,128] {\n" + entry + "\n}"]
-    return parse_hlo("\n\n".join(parts) + "\n")
+    return "\n\n".join(parts) + "\n"
+
+
+def module(entry: str, *computations: str) -> HloModule:
+    """``text``, parsed."""
+    return parse_hlo(text(entry, *computations))
 
 
 def problem(before: HloModule, compute: dict[str, float] | None = None) -> Problem:
