@@ -53,7 +53,8 @@ def compare(
         start = None if real is None else starts.get(real.starts[0])
         if start is None or start != planned_start:
             text = f"after {problem.instructions[copy.after].name}"
-            misses.append(Miss("copy", tensor.name, reader, text, _start_text(problem, real), cause or _MOVED))
+            cause = causes.get(tensor.group, _MOVED)
+            misses.append(Miss("copy", tensor.name, reader, text, _start_text(problem, real), cause))
     return sites - len(misses), sites, tuple(misses)
 
 

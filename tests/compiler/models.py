@@ -1,0 +1,73 @@
+"""Functions that tests compile, and that go wrong, as a user would give them: ``tests.compiler.models:NAME``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+def layers() -> tuple[Any, Any]:
+    """Three dense layers; small enough to compile in a second."""
+    import jax
+    import jax.numpy as jnp
+
+    def run(x: Any, weights: list[Any]) -> Any:
+        for weight in weights:
+            x = jnp.tanh(x @ weight)
+        return x
+
+    shape = jax.ShapeDtypeStruct((256, 256), jnp.bfloat16)
+    return run, (shape, [shape] * 3)
+
+
+def looped() -> tuple[Any, Any]:
+    """A scan with a carried array, a weight that it passes through, and a use of that weight after it."""
+    import jax
+    import jax.numpy as jnp
+
+    def run(x: Any, weight: Any) -> Any:
+        y, _ = jax.lax.scan(lambda c, _: (jnp.tanh(c @ weight), None), x, None, length=6)
+        return jnp.sin(y @ weight) @ weight
+
+    shape = jax.ShapeDtypeStruct((512, 512), jnp.bfloat16)
+    return run, (shape, shape)
+
+
+def raises() -> Any:
+    """Goes wrong with a message of two lines."""
+    raise ValueError("first line\nsecond line")
+
+
+def wrong_contract() -> Any:
+    """Does not return (function, arguments)."""
+    return 5
+
+
+def does_not_trace() -> Any:
+    """A function that JAX cannot trace at its arguments."""
+    import jax
+    import jax.numpy as jnp
+
+    def run(x: Any) -> Any:
+        return x @ jnp.ones((3, 3))
+
+    return run, (jax.ShapeDtypeStruct((4, 4), jnp.float32),)
+
+
+def sleeps() -> Any:
+    """Never ends in reasonable time."""
+    time.sleep(600)
+
+
+def takes_memory() -> Any:
+    """Takes 3 GiB and stays."""
+    held = bytearray(3 * 2**30)
+    time.sleep(600)
+    return held
+
+
+def exits() -> Any:
+    """Ends the whole process."""
+    import os
+
+    os._exit(7)

@@ -1,0 +1,121 @@
+"""Children: every way to go wrong ends in one line, within the limits, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from mallocgame.compiler import child
+from mallocgame.compiler.child import Limits, Request, compile_in_child
+from mallocgame.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
+
+ROOT = Path(__file__).parents[2]
+TOPOLOGY = "v5e:1x1"
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Whatever happens, no folder of a compile may be left."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield
+    assert not list(tmp_path.glob("mallocgame-*"))
+
+
+@pytest.mark.parametrize("package", ["jax", "libtpu"])
+def test_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = child.importlib.util.find_spec
+    monkeypatch.setattr(child.importlib.util, "find_spec", lambda name: None if name == package else real(name))
+    with pytest.raises(CompilerRefusedError, match=rf"{package} is not installed; install the tpu extra"):
+        compile_in_child(Request(TOPOLOGY, function="tests.compiler.models:layers"))
+
+
+@pytest.mark.libtpu
+@pytest.mark.parametrize(
+    ("function", "kind", "words"),
+    [
+        ("tests.compiler.models:raises", BadInputError, r"ValueError: first line second line \(models.py:\d+\)"),
+        ("tests.compiler.models:none", BadInputError, "has no attribute 'none'"),
+        ("tests.compiler.models:wrong_contract", BadInputError, "must return"),
+        ("tests.compiler.models:does_not_trace", BadInputError, "TypeError"),
+        ("tests.no_such_module:f", BadInputError, "No module named"),
+        ("nothing", BadInputError, "is not MODULE:FUNCTION"),
+        ("tests.compiler.models:exits", CompilerRefusedError, "status 7"),
+    ],
+)
+def test_functions_that_go_wrong(function: str, kind: type[MallocgameError], words: str) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        compile_in_child(Request(TOPOLOGY, function=function))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.libtpu
+@pytest.mark.parametrize(
+    ("request_", "kind", "words"),
+    [
+        (Request(TOPOLOGY, lowered="module @m {"), CompilerRefusedError, "refused"),
+        (Request("v99:1x1", lowered="module @m {}"), CompilerRefusedError, "no TPU compiler for topology v99:1x1"),
+        (
+            Request(TOPOLOGY, function="tests.compiler.models:layers", options={"xla_no_such_option": "1"}),
+            CompilerRefusedError,
+            "no option xla_no_such_option; install libtpu >= 0.0.50",
+        ),
+    ],
+)
+def test_compiles_that_are_refused(request_: Request, kind: type[MallocgameError], words: str) -> None:
+    with pytest.raises(kind, match=words) as caught:
+        compile_in_child(request_)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.libtpu
+def test_time_limit() -> None:
+    started = time.monotonic()
+    with pytest.raises(NoAnswerError, match="longer than 1 s"):
+        compile_in_child(Request(TOPOLOGY, function="tests.compiler.models:sleeps"), Limits(seconds=1))
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.libtpu
+def test_memory_limit() -> None:
+    with pytest.raises(NoAnswerError, match=r"more than 1 GiB of memory"):
+        compile_in_child(Request(TOPOLOGY, function="tests.compiler.models:takes_memory"), Limits(60, 2**30))
+
+
+@pytest.mark.libtpu
+def test_interrupt_kills_the_child(tmp_path: Path) -> None:
+    script = (
+        "from mallocgame.compiler.child import *\n"
+        "compile_in_child(Request('v5e:1x1', function='tests.compiler.models:sleeps'))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+    ) as parent:
+        children: list[int] = []
+        deadline = time.monotonic() + 20
+        while not children and time.monotonic() < deadline:
+            time.sleep(0.1)
+            children = _children(parent.pid)
+        assert children
+        parent.send_signal(signal.SIGINT)
+        assert parent.wait(timeout=10) != 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(entry.parent.name))
+    return found

@@ -1,0 +1,112 @@
+"""The whole way with the real compiler, on small programs: capture, plan, recompile, read back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mallocgame.compiler import Capture, OverrideRefusedError, capture, load_capture, verify
+from mallocgame.compiler.child import QUIET_VMODULE, Request, compile_in_child
+from mallocgame.errors import BadInputError
+from mallocgame.export import compiler_options
+from mallocgame.named_plan import NamedPlan, name_plan
+from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.solvers import solve
+
+pytestmark = pytest.mark.libtpu
+LAYERS, LOOPED = "tests.compiler.models:layers", "tests.compiler.models:looped"
+
+
+@pytest.fixture(scope="module", params=["v5e", "v4 lite"])
+def looped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    path = tmp_path_factory.mktemp("captures") / "looped.mgz"
+    made = capture(LOOPED, None, request.param, path)
+    assert load_capture(path) == made
+    return made
+
+
+def planned(kept: Capture) -> NamedPlan:
+    solution = solve(kept.problem(), solver="local", time_limit=1.0, seed=0, max_steps=400)
+    return name_plan(kept.problem(), solution.plan, solver="local", versions=kept.versions)
+
+
+def test_capture_knows_its_program(looped: Capture) -> None:
+    assert looped.versions.keys() == {"python", "jax", "jaxlib", "libtpu", "mallocgame"}
+    problem = looped.problem()
+    assert problem.costs == "log"
+    (body,) = [computation for computation in problem.computations if computation.kind == "body"]
+    assert body.trips == 6
+    assert 2 * 512 * 512 * 2 <= looped.peak_hbm < 64 * 2**20
+
+
+def test_a_plan_is_honoured_in_full(looped: Capture) -> None:
+    named = planned(looped)
+    assert named.plan.fast_uses
+    verification = verify(named, looped)
+    assert verification.misses == ()
+    assert verification.honoured == verification.sites
+    assert verification.sites == sum(1 + len(t.uses) for t in named.tensors) + len(named.plan.copies)
+    assert [row.name for row in verification.rows] == ["xla default", "msa off", "plan"]
+    default, off, _ = verification.rows
+    assert off.peak_fast == 0
+    assert not default.missing
+    best = verification.row(verification.best)
+    assert best is not None
+    assert best.e_seconds <= 1.001 * default.e_seconds
+    assert best.m_seconds <= 1.001 * default.m_seconds
+
+
+def test_everything_in_hbm_is_honoured_and_equals_msa_off(looped: Capture) -> None:
+    problem = looped.problem()
+    nothing = solve(problem, solver="hbm", time_limit=1.0).plan
+    verification = verify(name_plan(problem, nothing, solver="hbm"), looped)
+    assert verification.honoured == verification.sites
+    off, ours = verification.rows[1:]
+    assert (ours.m_seconds, ours.peak_fast) == (off.m_seconds, 0)
+
+
+def test_a_refused_tensor_is_relaxed_and_told(looped: Capture) -> None:
+    """A produced tensor copied for its first use: the compiler would rather produce it in fast memory, and refuses."""
+    problem = looped.problem()
+    tensor, use = next(
+        (tensor, tensor.uses[0])
+        for tensor in problem.tensors
+        if not tensor.hbm_definition and not tensor.fixed and len(problem.groups[tensor.group].tensors) == 1
+        if tensor.uses and tensor.uses[0].copy_after is not None and tensor.uses[0].accessed_bytes
+    )
+    plan = Plan(
+        problem.fingerprint,
+        fast_uses=frozenset({(tensor.id, 0)}),
+        stays=(Stay(tensor.id, use.time, use.time, 0),),
+        copies=(Copy(tensor.id, "prefetch", use.time - 1, use.time),),
+    )
+    named = name_plan(problem, plan, solver="hand")
+    reader = problem.instructions[use.time].name
+    request = Request(looped.topology, lowered=looped.lowered, options=compiler_options(named), vmodule=QUIET_VMODULE)
+    with pytest.raises(OverrideRefusedError) as caught:
+        compile_in_child(request)
+    assert (caught.value.instruction, caught.value.operand) == (reader, use.operands[0][0])
+    verification = verify(named, looped)
+    assert [entry.tensor for entry in verification.relaxed] == [tensor.name]
+    assert {(miss.kind, miss.where) for miss in verification.misses} == {("use", reader), ("copy", reader)}
+    assert all(miss.cause.startswith("relaxed: the compiler refused") for miss in verification.misses)
+    assert verification.honoured == verification.sites - 2
+    assert verification.compiles == 3
+
+
+def test_a_plan_for_another_program_is_refused(looped: Capture) -> None:
+    other = capture(LAYERS, None, looped.target)
+    with pytest.raises(BadInputError, match="another program"):
+        verify(planned(looped), other)
+
+
+def test_jax_stays_out_of_this_process() -> None:
+    script = (
+        "import sys, mallocgame.compiler, mallocgame.export\n"
+        f"c = mallocgame.compiler.capture({LAYERS!r}, None, 'v5e')\n"
+        "assert c.final and not {'jax', 'libtpu', 'jaxlib'} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=True)
