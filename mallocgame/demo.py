@@ -10,9 +10,10 @@ from mallocgame import api
 from mallocgame.errors import BadInputError
 from mallocgame.report import documents
 from mallocgame.report.memory_map import Panel, draw_memory_map
+from mallocgame.report.text import duration
 
 if TYPE_CHECKING:
-    from mallocgame.plan import Plan
+    from mallocgame.compiler import Row
     from mallocgame.problem.schema import Problem
 
 Progress = Callable[[str], None]
@@ -49,13 +50,15 @@ def _one_target(workload: str, target: str, time_limit: float, out: Path, progre
     progress(f"{name}: compiling")
     capture = api.capture(workload, target=target, out=capture_file, workload=True)
     progress(f"{name}: solving for at most {time_limit:.0f} s")
+    problem = capture.problem()
     solved = api.solve(capture_file, time_limit=time_limit, out=plan_file)
     verification = api.verify(solved.named, capture, progress=lambda line: progress(f"{name}: {line}"))
-    title = f"{name}: fast memory as compiled, "
-    default = placed(capture.problem(), capture.final, capture.buffer_assignment)
-    planned = placed(capture.problem(), verification.final, verification.buffer_assignment)
-    panels = (Panel(title + "XLA's default", default), Panel(title + "mallocgame's plan", planned))
-    draw_memory_map(capture.problem(), panels, picture)
+    default, planned = verification.row("xla default"), verification.row("plan")
+    panels = (
+        placed(_title(name, "XLA's default", default), problem, capture.final, capture.buffer_assignment),
+        placed(_title(name, "the plan", planned), problem, verification.final, verification.buffer_assignment),
+    )
+    draw_memory_map(problem, panels, picture)
     return {
         "target": target,
         "capture": documents.of_capture(capture, capture_file),
@@ -65,10 +68,16 @@ def _one_target(workload: str, target: str, time_limit: float, out: Path, progre
     }
 
 
-def placed(problem: Problem, final: str, buffer_assignment: str) -> Plan:
-    """What the compiler did, as a plan with the addresses that it chose.
+def _title(name: str, what: str, row: Row | None) -> str:
+    figures = f": E {duration(row.e_seconds)}, M {duration(row.m_seconds)}" if row else ""
+    return f"{name}, fast memory under {what}{figures}"
+
+
+def placed(title: str, problem: Problem, final: str, buffer_assignment: str) -> Panel:
+    """A memory map of what the compiler did, with the addresses that it chose.
 
     Args:
+        title: of the panel.
         problem: what was compiled.
         final: the final HLO text.
         buffer_assignment: the buffer-assignment text of the same compile.
@@ -78,4 +87,6 @@ def placed(problem: Problem, final: str, buffer_assignment: str) -> Plan:
     from xla_dump_parser.buffer_assignment import parse_buffer_assignment
 
     allocations = parse_buffer_assignment(buffer_assignment, "buffer assignment")
-    return read_back(problem, parse_hlo(final, "final"), allocations).to_plan()
+    found = read_back(problem, parse_hlo(final, "final"), allocations)
+    slices = {(copy.tensor, copy.after + 1): copy.slices for copy in found.copies if copy.tensor is not None}
+    return Panel(title, found.to_plan(), slices)

@@ -80,13 +80,15 @@ def of_solved(solved: Solved, out: Path | None) -> Document:
 
 def of_plan(problem: Problem, plan: Plan) -> Document:
     """Counts of a plan, and its peak in fast memory."""
+    from mallocgame.replay import replay_plan
+
     return {
         "tensors": len(problem.tensors),
         "uses": sum(len(tensor.uses) for tensor in problem.tensors),
         "fast_definitions": len(plan.fast_definitions),
         "fast_uses": len(plan.fast_uses),
         "copies": len(plan.copies),
-        "peak_fast": max((stay.offset + problem.tensors[stay.tensor].size for stay in plan.stays), default=0),
+        "peak_fast": replay_plan(problem, plan, "M").peak_fast,
         "fast_bytes": problem.target.fast_bytes,
     }
 

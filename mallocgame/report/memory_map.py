@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from mallocgame.errors import BadInputError
-from mallocgame.plan import Plan, Stay
+from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.report.files import write_atomically
 
@@ -29,12 +30,23 @@ _LABEL_SHARE = (0.055, 0.055)
 _LABEL_LETTERS_PER_WIDTH = 190
 
 
+Slices = Mapping[tuple[int, int], tuple[tuple[int, int], ...]]
+"""(tensor, first time of its stay) -> (time that it starts after, bytes) of each slice of the prefetch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One memory map: a title, and the plan whose stays it shows."""
+    """One memory map.
+
+    Attributes:
+        title: above it.
+        plan: whose stays it shows.
+        slices: of the prefetches that come in several; each is drawn from its own start.
+    """
 
     title: str
     plan: Plan
+    slices: Slices = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +61,33 @@ class Rectangle:
     name: str
 
 
-def rectangles(problem: Problem, plan: Plan) -> tuple[Rectangle, ...]:
+def rectangles(problem: Problem, panel: Panel) -> tuple[Rectangle, ...]:
     """What to draw: each stay once, a prefetched one split into the flight of its copy and the rest."""
-    flights = {(copy.tensor, copy.after + 1): copy.before for copy in plan.copies if copy.kind == "prefetch"}
+    flights = {(copy.tensor, copy.after + 1): copy.before for copy in panel.plan.copies if copy.kind == "prefetch"}
     found = []
-    for stay in plan.stays:
+    for stay in panel.plan.stays:
+        tensor = problem.tensors[stay.tensor]
         landing = flights.get((stay.tensor, stay.start))
         if landing is None:
-            found.append(_rectangle(problem, stay, _PRODUCED, stay.start, stay.end))
+            found.append(Rectangle(_PRODUCED, stay.start, stay.end, stay.offset, tensor.size, tensor.name))
             continue
-        if landing > stay.start:
-            found.append(_rectangle(problem, stay, _IN_FLIGHT, stay.start, landing - 1))
-        found.append(_rectangle(problem, stay, _FETCHED, min(landing, stay.end), stay.end))
+        offset = stay.offset
+        for after, size in panel.slices.get((stay.tensor, stay.start), ((stay.start - 1, tensor.size),)):
+            if landing > after + 1:
+                found.append(Rectangle(_IN_FLIGHT, after + 1, landing - 1, offset, size, tensor.name))
+            offset += size
+        start = min(landing, stay.end)
+        found.append(Rectangle(_FETCHED, start, stay.end, stay.offset, tensor.size, tensor.name))
     return tuple(found)
+
+
+def positions(problem: Problem) -> tuple[int, ...]:
+    """Where each time is across the picture: parameters, tuples and the like, which take no time, have no width.
+
+    Returns:
+        One number a time and one more for the end: instructions that take time before it.
+    """
+    return tuple(accumulate((not instruction.free for instruction in problem.instructions), initial=0))
 
 
 def draw_memory_map(problem: Problem, panels: Sequence[Panel], out: str | os.PathLike[str]) -> None:
@@ -81,9 +107,10 @@ def draw_memory_map(problem: Problem, panels: Sequence[Panel], out: str | os.Pat
     width, height = _PANEL_INCHES
     figure = Figure(figsize=(width, height * len(panels) + 0.7), layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    across = positions(problem)
     for panel, axis in zip(panels, axes, strict=True):
-        _draw_panel(problem, panel, axis)
-    axes[-1].set_xlabel("time (instruction of the schedule)", color=_INK)
+        _draw_panel(problem, panel, axis, across)
+    axes[-1].set_xlabel("time (instructions of the schedule that take time)", color=_INK)
     handles: list[Any] = [Patch(color=colour, label=kind) for kind, colour in _COLOURS.items()]
     if any(computation.kind == "body" for computation in problem.computations):
         handles.append(Patch(color=_LOOP, label="inside a loop body"))
@@ -93,29 +120,24 @@ def draw_memory_map(problem: Problem, panels: Sequence[Panel], out: str | os.Pat
     write_atomically(path, picture.getvalue())
 
 
-def _rectangle(problem: Problem, stay: Stay, kind: str, start: int, end: int) -> Rectangle:
-    tensor = problem.tensors[stay.tensor]
-    return Rectangle(kind, start, end, stay.offset, tensor.size, tensor.name)
-
-
-def _draw_panel(problem: Problem, panel: Panel, axis: Any) -> None:
+def _draw_panel(problem: Problem, panel: Panel, axis: Any, across: tuple[int, ...]) -> None:
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle as Box
 
-    horizon, capacity = len(problem.instructions), problem.target.fast_bytes / MIB
+    horizon, capacity = max(across[-1], 1), problem.target.fast_bytes / MIB
     for computation in problem.computations:
         if computation.kind == "body":
-            axis.axvspan(computation.start, computation.end + 1, color=_LOOP, zorder=0)
-    shapes = rectangles(problem, panel.plan)
+            axis.axvspan(across[computation.start], across[computation.end + 1], color=_LOOP, zorder=0)
+    shapes = rectangles(problem, panel)
     for kind, colour in _COLOURS.items():
         boxes = [
-            Box((shape.start, shape.offset / MIB), shape.end - shape.start + 1, shape.size / MIB)
+            Box((across[shape.start], shape.offset / MIB), _width(shape, across), shape.size / MIB)
             for shape in shapes
-            if shape.kind == kind
+            if shape.kind == kind and _width(shape, across)
         ]
         axis.add_collection(PatchCollection(boxes, facecolor=colour, edgecolor="white", linewidth=0.35, zorder=2))
     for shape in shapes:
-        _label(shape, axis, horizon, capacity)
+        _label(shape, axis, across, capacity)
     axis.set_xlim(0, horizon)
     axis.set_ylim(0, capacity)
     axis.set_title(panel.title, loc="left", fontsize=11, color=_INK)
@@ -125,12 +147,16 @@ def _draw_panel(problem: Problem, panel: Panel, axis: Any) -> None:
         axis.spines[side].set_visible(False)
 
 
-def _label(shape: Rectangle, axis: Any, horizon: int, capacity: float) -> None:
+def _width(shape: Rectangle, across: tuple[int, ...]) -> int:
+    return across[shape.end + 1] - across[shape.start]
+
+
+def _label(shape: Rectangle, axis: Any, across: tuple[int, ...], capacity: float) -> None:
     """The tensor's name inside its rectangle, where there is room for it."""
-    share = (shape.end - shape.start + 1) / horizon
+    share = _width(shape, across) / max(across[-1], 1)
     if shape.kind == _IN_FLIGHT or share < _LABEL_SHARE[0] or shape.size / MIB / capacity < _LABEL_SHARE[1]:
         return
     room = int(share * _LABEL_LETTERS_PER_WIDTH)
     name = shape.name if len(shape.name) <= room else shape.name[: room - 1] + "…"
-    middle = ((shape.start + shape.end + 1) / 2, (shape.offset + shape.size / 2) / MIB)
+    middle = (across[shape.start] + _width(shape, across) / 2, (shape.offset + shape.size / 2) / MIB)
     axis.text(*middle, name, ha="center", va="center", fontsize=7, color="white", zorder=3, parse_math=False)

@@ -8,12 +8,12 @@ from typing import Any
 from mallocgame.report.table import plain_table
 
 Value = Mapping[str, Any]
-MISSES_SHOWN = 20
+MISSES_SHOWN = 10
 
 
 def lines_of(document: Value) -> list[str]:
     """The lines for people of one document."""
-    return [*_WRITERS[document["command"]](document), *(f"note: {note}" for note in document.get("notes", ()))]
+    return [*_WRITERS[document["command"]](document), *_notes(document)]
 
 
 def duration(seconds: float) -> str:
@@ -124,9 +124,13 @@ def change(value: float, base: float) -> str:
 
 def _verified(document: Value) -> list[str]:
     lines = plain_table(f"target {document['target']}", VERIFY_HEADER, verify_rows(document))
-    lines.append(f"best: {document['best']} ({document['compiles']} compiles, {document['seconds']:.0f} s)")
-    for relaxed in document["relaxed"]:
-        lines.append(f"relaxed: {relaxed['tensor']}: {relaxed['reason']}")
+    return [*lines, *_outcome(document)]
+
+
+def _outcome(document: Value) -> list[str]:
+    """The best row, what was relaxed and what was missed."""
+    lines = [f"best: {document['best']} ({document['compiles']} compiles, {document['seconds']:.0f} s)"]
+    lines += [f"relaxed: {relaxed['tensor']}: {relaxed['reason']}" for relaxed in document["relaxed"]]
     for miss in document["misses"][:MISSES_SHOWN]:
         lines.append(
             f"miss: {miss['kind']} of {miss['tensor']} at {miss['where']}: planned {miss['planned']}, "
@@ -137,13 +141,26 @@ def _verified(document: Value) -> list[str]:
 
 
 def _demonstrated(document: Value) -> list[str]:
-    lines = []
+    rows = [
+        (f"{part['target']}: {row[0]}", *row[1:]) for part in document["targets"] for row in verify_rows(part["verify"])
+    ]
+    title = f"{document['workload']}: every row compiled, read back and replayed"
+    lines = plain_table(title, ("", *VERIFY_HEADER[1:]), rows)
     for part in document["targets"]:
-        lines += [*lines_of(part["capture"]), *lines_of(part["solve"])[1:-2], *lines_of(part["verify"])]
-        lines += [f"memory map   {part['picture']}", ""]
-    header = ("target", *VERIFY_HEADER[1:])
-    rows = [(f"{part['target']}: {row[0]}", *row[1:]) for part in document["targets"] for row in verify_rows(part["verify"])]
-    return [*lines, *plain_table(f"{document['workload']}, every row recompiled and read back", header, rows)]
+        kept, solved, verified = part["capture"], part["solve"], part["verify"]
+        lines += [
+            "",
+            f"{part['target']}: {kept['instructions']} instructions, {kept['tensors']} tensors; compiled in "
+            f"{kept['seconds']:.0f} s by libtpu {kept['versions'].get('libtpu')}, solved in {solved['seconds']:.0f} s",
+            *_outcome(verified),
+            *_notes(verified),
+            f"capture {kept['out']}, plan {solved['out']}, memory maps {part['picture']}",
+        ]
+    return lines
+
+
+def _notes(document: Value) -> list[str]:
+    return [f"note: {note}" for note in document.get("notes", ())]
 
 
 _WRITERS: dict[str, Callable[[Value], list[str]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from mallocgame.errors import BadInputError
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import Computation, Instruction, Problem, Target, Tensor
 from mallocgame.report.files import write_atomically
-from mallocgame.report.memory_map import Panel, draw_memory_map, rectangles
+from mallocgame.report.memory_map import Panel, draw_memory_map, positions, rectangles
 from mallocgame.report.table import plain_table, print_table
 from mallocgame.report.text import duration, percent, size
 
@@ -37,13 +38,31 @@ PLAN = Plan(
 
 
 def test_a_prefetched_stay_is_split_where_its_copy_lands() -> None:
-    drawn = [(box.name, box.kind, box.start, box.end, box.offset, box.size) for box in rectangles(_problem(), PLAN)]
+    drawn = [
+        (box.name, box.kind, box.start, box.end, box.offset, box.size)
+        for box in rectangles(_problem(), Panel("", PLAN))
+    ]
     assert drawn == [
         ("a", "written there by its instruction", 0, 4, 0, MIB),
         ("b$c", "prefetch in flight", 3, 5, 4 * MIB, 2 * MIB),
         ("b$c", "prefetched from HBM", 6, 8, 4 * MIB, 2 * MIB),
         ("c", "prefetched from HBM", 6, 6, 0, 3 * MIB),
     ]
+
+
+def test_slices_are_drawn_from_their_own_starts() -> None:
+    panel = Panel("", PLAN, {(1, 3): ((2, MIB), (4, MIB))})
+    flights = [box for box in rectangles(_problem(), panel) if box.kind == "prefetch in flight"]
+    assert [(box.start, box.end, box.offset, box.size) for box in flights] == [
+        (3, 5, 4 * MIB, MIB),
+        (5, 5, 5 * MIB, MIB),
+    ]
+
+
+def test_what_takes_no_time_has_no_width() -> None:
+    problem = _problem()
+    free = tuple(replace(instruction, free=time in (0, 3)) for time, instruction in enumerate(problem.instructions))
+    assert positions(replace(problem, instructions=free)) == (0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8)
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
