@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ def logged_cost(logged: LoggedCost, analytic: Cost) -> Cost:
     """One instruction's logged cost.
 
     A figure that rounds to the printed one replaces it: the analytic seconds, the analytic bytes of an operand or
-    output, and for the total the sum of the parts. What the log does not print is analytic.
+    output, and for the total the sum of the parts; else a rounder number may. What the log does not print is analytic.
     """
     operands = _snapped(logged.operand_bytes, analytic.operand_bytes)
     outputs = _snapped(logged.output_bytes, analytic.output_bytes)
@@ -24,7 +25,7 @@ def logged_cost(logged: LoggedCost, analytic: Cost) -> Cost:
         total = logged.total_bytes
         parts = sum(operands.values()) + sum(outputs.values())
         candidates = (parts, analytic.total_bytes)
-        total = next((exact for exact in candidates if prints_as(exact, total)), total)
+        total = next((exact for exact in candidates if prints_as(exact, total)), roundest(total))
     compute = analytic.compute_seconds
     if logged.compute_seconds is not None and not prints_as(compute, logged.compute_seconds):
         compute = logged.compute_seconds
@@ -40,5 +41,23 @@ def _snapped(logged: Mapping[Place, float], analytic: Mapping[Place, float]) -> 
     found = dict(analytic)
     for place, printed in logged.items():
         if place not in analytic or not prints_as(analytic[place], printed):
-            found[place] = max(printed, 0.0)
+            found[place] = max(roundest(printed), 0.0)
     return found
+
+
+def roundest(printed: float) -> float:
+    """The number of bytes with the most factors of 2 that prints as ``printed``; that itself where all digits show.
+
+    Sizes are whole tiles, multiples of 512 bytes and mostly of more, while 6 digits leave a gap that a multiple of so
+    large a power of two falls into by chance rarely.
+    """
+    if printed < 1e6:
+        return printed
+    gap = 10.0 ** (math.floor(math.log10(printed)) - 5)
+    power = 2.0 ** math.floor(math.log2(printed))
+    while power >= 2 * gap:
+        nearest = round(printed / power) * power
+        if prints_as(nearest, printed):
+            return nearest
+        power /= 2
+    return printed

@@ -1,0 +1,51 @@
+"""The table of targets against itself, against logs, and against a fresh compile of each target."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from benchmarks.costs import elapsed_error, reduction_error
+from mallocgame.errors import BadInputError
+from mallocgame.problem import TARGETS, TOPOLOGIES, get_target, target_from_log
+from tests.problem.captured import ALL, Captured
+from xla_dump_parser.compile_log import parse_compile_log
+
+
+def test_names() -> None:
+    assert TARGETS.keys() == TOPOLOGIES.keys()
+    assert all(name == target.name and TOPOLOGIES[name].startswith(name + ":") for name, target in TARGETS.items())
+    with pytest.raises(BadInputError, match="unknown target 'v3'"):
+        get_target("v3")
+
+
+@pytest.mark.parametrize("captured", ALL, ids=str)
+def test_the_table_is_what_logs_say(captured: Captured) -> None:
+    _same(captured.target, captured.text("log"))
+
+
+@pytest.mark.libtpu
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_the_table_is_what_a_fresh_compile_says(name: str) -> None:
+    from mallocgame.compiler import capture
+
+    fresh = capture("workloads.tiny:tiny", None, name)
+    log = parse_compile_log(fresh.log)
+    _same(name, fresh.log)
+    assert elapsed_error(fresh.problem(), log)[0] <= 1e-5
+    assert any(reduction.seconds for reduction in log.reductions)
+    assert reduction_error(fresh.problem(), log) <= 1e-5
+
+
+def _same(name: str, log: str) -> None:
+    table = get_target(name)
+    logged = target_from_log(table, parse_compile_log(log))
+    assert (logged.fast_space, logged.fast_bytes, logged.alignment) == (
+        table.fast_space,
+        table.fast_bytes,
+        table.alignment,
+    )
+    for field in ("hbm_bandwidth", "fast_read_bandwidth", "fast_write_bandwidth"):
+        assert math.isclose(getattr(logged, field), getattr(table, field), rel_tol=1e-5), field
+    assert f"is {table.min_seconds:.6g}\n" in log
