@@ -2,9 +2,10 @@
 
     python -m benchmarks.oracle FILES...
 
-FILES: HLO texts, plain or gzip; others (logs, reports) are passed over and counted. Compared, for every instruction of
-every computation: name, opcode, operands, users, and the shape with its layout as XLA prints it; and each shape goes
-through text and back. Exit code 1 on any difference. Needs jaxlib; newer dumps need Python 3.12's (0.12 or later).
+FILES: HLO texts, plain or gzip, and captures (``.mgz``); others (logs, reports) are passed over and counted. Compared,
+for every instruction of every computation: name, opcode, operands, users, and the shape with layout as XLA prints it;
+and each shape goes through text and back. Exit code 1 on any difference. Needs jaxlib; newer dumps need Python 3.12's
+(0.12 or later).
 
 XLA's reader turns the short form of an asynchronous operation (``slice-start(...), slice={...}``) into ``async-start``
 and a computation of its own, and gives a shape without layout the default one; both are allowed for here. Python 3.11's
@@ -23,6 +24,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from mallocgame.compiler import load_capture
 from xla_dump_parser import (
     ArrayShape,
     Instruction,
@@ -135,6 +137,13 @@ def _with_layout(shape: Shape) -> Shape:
     return ArrayShape(shape.dtype, shape.dims, Layout(tuple(reversed(range(len(shape.dims))))), shape.dynamic)
 
 
+def _texts(file: Path) -> dict[str, str]:
+    if file.suffix != ".mgz":
+        return {file.name: read_text(file)}
+    capture = load_capture(file)
+    return {f"{file.name}:before_msa": capture.before_msa, f"{file.name}:final": capture.final}
+
+
 def main() -> int:
     """Compare the files and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -144,11 +153,11 @@ def main() -> int:
     start = perf_counter()
     for file in files:
         try:
-            text = read_text(file)
-            if text.startswith("HloModule"):
-                compare(text, file.name, total)
-            else:
-                total.passed_over += 1
+            for name, text in _texts(file).items():
+                if text.startswith("HloModule"):
+                    compare(text, name, total)
+                else:
+                    total.passed_over += 1
         except ParseError as error:
             total.differences.append(f"ours refuses: {error}")
         except Exception as error:  # jaxlib's error types are private

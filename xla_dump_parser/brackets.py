@@ -8,9 +8,11 @@ MAX_DEPTH = 1000
 """Brackets nested deeper than this are refused."""
 
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_BETWEEN = r'(?:[^()\[\]{}",\n/]++|"(?:[^"\\\n]|\\.)*+"|/\*.*?\*/|/(?!\*))*+'
-_TOKEN = re.compile(rf"{_BETWEEN}([()\[\]{{}}\",\n/])", re.DOTALL)
-"""A character that opens, closes or separates, and what is before it: strings and comments included."""
+_FLAT = r'[^()\[\]{}"/]*+'
+_SKIPPED = rf'"(?:[^"\\\n]|\\.)*+"|/\*.*?\*/|/(?!\*)|\({_FLAT}\)|\[{_FLAT}\]|\{{{_FLAT}\}}'
+_OUTSIDE = re.compile(rf'(?:[^()\[\]{{}}",\n/]++|{_SKIPPED})*+([()\[\]{{}}",\n/])', re.DOTALL)
+_INSIDE = re.compile(rf'(?:[^()\[\]{{}}"/]++|{_SKIPPED})*+([()\[\]{{}}"/])', re.DOTALL)
+"""The next character that opens, closes or separates; strings, comments and brackets without inner ones are skipped."""
 
 
 class BracketError(ValueError):
@@ -31,7 +33,7 @@ def find_top_level(text: str, position: int, end: int, stops: str) -> int:
         BracketError: a bracket that closes nothing or is never closed, or a string without end.
     """
     closers: list[tuple[str, int]] = []
-    while (token := _TOKEN.match(text, position, end)) is not None:
+    while (token := (_INSIDE if closers else _OUTSIDE).match(text, position, end)) is not None:
         kind, at, position = token[1], token.start(1), token.end()
         if not closers and kind in stops:
             return at
