@@ -26,6 +26,9 @@ class Recipe:
         aliasing: chance that an instruction updates an operand in place.
         awkward: chance that a value is fixed in HBM, and that a use is without prefetch.
         parameters: most entry parameters; these are what prefetches are for.
+        invariants: most values that a loop reads without carrying them, and that a prefetch before it, or in its
+            body, can serve.
+        bitcasts: chance that a bitcast reads a value beside an instruction.
     """
 
     instructions: int = 20
@@ -34,6 +37,8 @@ class Recipe:
     aliasing: float = 0.15
     awkward: float = 0.05
     parameters: int = 3
+    invariants: int = 2
+    bitcasts: float = 0.1
 
 
 def random_problem(seed: int, recipe: Recipe | None = None) -> Problem:
@@ -64,6 +69,8 @@ def tiny_recipe(seed: int) -> Recipe:
         aliasing=rng.choice([0.0, 0.2]),
         awkward=0.03,
         parameters=rng.choice([2, 4, 6]),
+        invariants=0,
+        bitcasts=0.0,
     )
 
 
@@ -87,6 +94,7 @@ class _Writer:
         self.values: list[_Value] = []
         self.leader: list[int] = []
         self.budget = recipe.instructions
+        self.invariant: set[int] = set()
 
     def write(self) -> Problem:
         entry = self._reserve_computation()
@@ -113,9 +121,10 @@ class _Writer:
             steps -= 1
             self.budget -= 1
             draw = self.rng.random() * 3**depth / max(self.recipe.nesting, 1e-9)
-            if depth < 3 and visible and draw < 0.5:
+            own = [value for value in visible if value not in self.invariant]
+            if depth < 3 and own and draw < 0.5:
                 self._while(computation, visible, depth)
-            elif depth < 3 and visible and draw < 0.8:
+            elif depth < 3 and own and draw < 0.8:
                 self._conditional(computation, visible, depth)
             elif depth < 3 and visible and draw < 1.0:
                 self._call(computation, visible, depth)
@@ -126,7 +135,7 @@ class _Writer:
         operands = self.rng.sample(visible, min(len(visible), self.rng.randint(1, 3)))
         accessed = [float(self.rng.choice([1.0, 1.0, 0.5, 2.0]) * self.values[value].size) for value in operands]
         updated = None
-        if operands and self.rng.random() < self.recipe.aliasing:
+        if operands and operands[0] not in self.invariant and self.rng.random() < self.recipe.aliasing:
             updated = operands[0]
             size = self.values[updated].size * self.rng.choice([1, 1, 2])  # padded differently, in one buffer
             accessed[0] = written = size / 4
@@ -138,9 +147,13 @@ class _Writer:
         time = self._emit(computation, "fusion", compute=compute, total=total)
         for number, value in enumerate(operands):
             after = self.values[value].time if self._same(value, computation) else None
+            if value in self.invariant and after is None and self.rng.random() < 0.3:
+                after = next(t for t, made in enumerate(self.instructions) if made.computation == computation)
             if self.rng.random() < self.recipe.awkward:
                 after = None
             self._use(value, time, number, accessed[number], after)
+            if self.rng.random() < self.recipe.bitcasts and value not in self.invariant:
+                self._use(value, self._emit(computation, "bitcast", free=True), 0, 0.0, after)
         made = self._define(time, size, written)
         if updated is not None:
             self._alias(updated, made)
@@ -150,7 +163,11 @@ class _Writer:
         visible.append(made)
 
     def _while(self, computation: int, visible: list[int], depth: int) -> None:
-        carried = self.rng.sample(visible, min(len(visible), self.rng.randint(1, 2)))
+        own = [value for value in visible if value not in self.invariant]
+        carried = self.rng.sample(own, min(len(own), self.rng.randint(1, 2)))
+        others = [value for value in visible if value not in carried]
+        passed = self.rng.sample(others, min(len(others), self.rng.randint(0, self.recipe.invariants)))
+        outside, self.invariant = self.invariant, self.invariant | set(passed)
         trips = self.rng.randint(1, 7)
         condition, body = self._reserve_computation(), self._reserve_computation()
         first = len(self.instructions)
@@ -159,10 +176,16 @@ class _Writer:
         condition_end = len(self.instructions) - 1
         inner = self._parameters(body, carried)
         parameters = list(inner)
-        self._fill(body, inner, depth + 1)
-        self._close(body, parameters, carried, inner)
+        inside = [*inner, *passed]
+        self._fill(body, inside, depth + 1)
+        self._close(body, parameters, carried, inside)
         body_end = len(self.instructions) - 1
+        self.invariant = outside
         caller = self._emit(computation, "while", free=True)
+        for number, value in enumerate(passed):
+            self._use(value, body_end, len(carried) + number, 0.0, None)
+            after = self.values[value].time if self._same(value, computation) else None
+            self._use(value, caller, len(carried) + number, 0.0, after)
         self.computations[condition] = Computation(f"c{condition}", first, condition_end, "condition", caller, trips)
         self.computations[body] = Computation(f"c{body}", condition_end + 1, body_end, "body", caller, trips)
         self._pass_and_return(caller, carried, visible)
@@ -185,7 +208,7 @@ class _Writer:
             self._use(value, root, number, 0.0, None)
 
     def _conditional(self, computation: int, visible: list[int], depth: int) -> None:
-        operand = self.rng.choice(visible)
+        operand = self.rng.choice([value for value in visible if value not in self.invariant])
         size = self._size()
         spans = []
         results = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mallocgame.problem.schema import Problem
+from mallocgame.problem.schema import Problem, Tensor
 
 NOT_PRODUCED = frozenset({"parameter", "constant"})
 """Opcodes whose results are in HBM before the program runs."""
@@ -24,6 +24,25 @@ class Site(NamedTuple):
     use: int
 
 
+class Serving(NamedTuple):
+    """What one prefetch, or the keeping of one, serves at least: a use, or all uses of a loop or conditional.
+
+    A value of the caller that a loop (or a branch) reads is prefetched for the calling instruction, which then reads it
+    in fast memory with all uses inside (docs/expressibility.md); such a *visit* is served as a whole.
+
+    Attributes:
+        first: index of the first of the tensor's uses.
+        last: index of the last one.
+        before: time of the instruction that waits for the copy; also the time at which the last use ends.
+        earliest: earliest time after whose instruction the copy may start, or None if none can be made.
+    """
+
+    first: int
+    last: int
+    before: int
+    earliest: int | None
+
+
 class Program:
     """Static tables of one problem; never changed after construction.
 
@@ -37,6 +56,8 @@ class Program:
         pinnable: per group, whether it may be pinned at all: nothing of it is ``fixed`` or has an
             ``hbm_definition``, and its largest tensor fits into fast memory.
         single: per group, whether it has one tensor.
+        servings: per tensor, what prefetches can serve, in program order; empty where that is nothing. Uses by
+            bitcasts, which the compiler does not serve, are in no serving of their own.
         sites: the questions of the game in walking order; see ``rules``.
         first_site: per group, the index of its first site in ``sites``, or -1.
         last_definition_site: per group, the index of its last definition site, or -1.
@@ -58,6 +79,13 @@ class Program:
         self.definitions_at = problem.definitions_at
         self.single = [len(group.tensors) == 1 for group in problem.groups]
         self.pinnable = [self._pinnable(number) for number in range(len(problem.groups))]
+        self.servings = tuple(self._servings(tensor) for tensor in problem.tensors)
+        self._serving_at = {
+            (tensor, number): index
+            for tensor, servings in enumerate(self.servings)
+            for index, serving in enumerate(servings)
+            for number in range(serving.first, serving.last + 1)
+        }
         self.sites = tuple(self._sites())
         self.first_site = [-1] * len(problem.groups)
         self.last_definition_site = [-1] * len(problem.groups)
@@ -68,23 +96,9 @@ class Program:
             if site.use < 0:
                 self.last_definition_site[group] = number
 
-    def copyable(self, tensor: int, number: int) -> bool:
-        """Whether a prefetch could ever serve this use of a tensor.
-
-        It takes a single-tensor group that is not fixed and fits, an allowed start, and, if an instruction produces the
-        tensor (it is no parameter or constant), an earlier use: a produced tensor whose first use is not kept in HBM is
-        produced in fast memory (measured, libtpu 0.0.52; docs/expressibility.md).
-        """
-        value = self.problem.tensors[tensor]
-        use = value.uses[number]
-        return (
-            self.single[value.group]
-            and value.fixed is None
-            and use.copy_after is not None
-            and value.size <= self.problem.target.fast_bytes
-            and (number > 0 or self.problem.instructions[value.time].opcode in NOT_PRODUCED)
-            and self.earliest_position(use.time, use.copy_after) < self.position[use.time]
-        )
+    def serving_at(self, tensor: int, number: int) -> int | None:
+        """Index of the serving that a use belongs to."""
+        return self._serving_at.get((tensor, number))
 
     def earliest_position(self, time: int, after: int) -> int:
         """Index, in the times of ``time``'s computation, of the first instruction at or after time ``after``."""
@@ -121,12 +135,50 @@ class Program:
         allowed = all(member.fixed is None and member.hbm_definition is None for member in members)
         return allowed and max(member.size for member in members) <= self.problem.target.fast_bytes
 
+    def _servings(self, tensor: Tensor) -> tuple[Serving, ...]:
+        if not self.single[tensor.group] or tensor.fixed or tensor.size > self.problem.target.fast_bytes:
+            return ()
+        produced = self.problem.instructions[tensor.time].opcode not in NOT_PRODUCED
+        found: list[Serving] = []
+        for first, last in self._visits(tensor):
+            use = tensor.uses[last]
+            if first == last and self.problem.instructions[use.time].opcode == "bitcast":
+                continue
+            earliest = use.copy_after
+            kept_first = produced and not found
+            if earliest is not None and self.earliest_position(use.time, earliest) == self.position[use.time]:
+                earliest = None
+            found.append(Serving(first, last, use.time, None if kept_first else earliest))
+        return tuple(found) if any(serving.earliest is not None for serving in found) else ()
+
+    def _visits(self, tensor: Tensor) -> list[tuple[int, int]]:
+        """(first, last) use of each visit that can be prefetched for, and of each other use."""
+        home = self.computation[tensor.time]
+        found: list[tuple[int, int]] = []
+        for number, use in enumerate(tensor.uses):
+            caller = self._caller_in(home, use.time)
+            if caller == use.time and self.children[caller] and use.copy_after is not None:
+                inside = [first for first, last in found if self._caller_in(home, tensor.uses[first].time) == caller]
+                found = [*found[: len(found) - len(inside)], (min([*inside, number]), number)]
+            else:
+                found.append((number, number))
+        return found
+
+    def _caller_in(self, home: int, time: int) -> int:
+        """The time in computation ``home`` during which the instruction at ``time`` runs; ``time`` if in none."""
+        outer: int | None = time
+        while outer is not None and self.computation[outer] != home:
+            outer = self.caller[self.computation[outer]]
+        return time if outer is None else outer
+
     def _sites(self) -> list[Site]:
         found = []
         for time in range(len(self.problem.instructions)):
             for tensor, number in self.uses_at[time]:
-                value = self.problem.tensors[tensor]
-                if self.pinnable[value.group] or self.copyable(tensor, number):
+                index = self.serving_at(tensor, number)
+                serving = None if index is None else self.servings[tensor][index]
+                copyable = serving is not None and serving.first == number and serving.earliest is not None
+                if copyable or self.pinnable[self.problem.tensors[tensor].group]:
                     found.append(Site(time, tensor, number))
             definitions = (id for id in self.definitions_at[time] if self.pinnable[self.problem.tensors[id].group])
             found.extend(Site(time, id, -1) for id in definitions)

@@ -7,9 +7,12 @@ Sites
     For each time in order: the uses there (``Problem.uses_at``), then the definitions (``Problem.definitions_at``). A
     site that could only ever be answered with DROP is left out. Left in are therefore
     * all sites of *pinnable* groups: no tensor is ``fixed`` or has an ``hbm_definition``, the largest one fits;
-    * *copyable* uses: of a single-tensor group, not ``fixed``, ``copy_after`` is set and allows a start before the
-      use in ``times`` of the use's computation, the tensor fits, and it is a parameter or constant or the use is not
-      its first (a produced tensor that is to be copied later needs a first use that is kept in HBM).
+    * the first use of every copyable *serving* (``Program.servings``). A serving is a use, or a visit: all uses in the
+      callees of an instruction of the definition's computation together with that instruction's own use, which has to
+      have a ``copy_after``. Uses by bitcasts are none. A serving is *copyable* if it is of a single-tensor group, not
+      ``fixed``, the tensor fits, its last use has a ``copy_after`` that allows a start before it in ``times`` of
+      its computation, and it is a parameter or constant or the serving is not its first (a produced tensor that is
+      to be copied later needs a first use that is kept in HBM).
     ``step`` answers exactly one site, so an episode has as many moves as the problem has sites.
 
 Moves
@@ -20,14 +23,16 @@ Moves
     At later definitions of the group: pinned: NO_COPY only, and the tensor's ``live`` is reserved at the group's
       offset. Not pinned: DROP only.
     At a use of a pinned group: NO_COPY only.
-    At a use that is neither pinned nor copyable: DROP only.
-    At a copyable use at time t of a group that is not pinned:
+    At a use of another group that begins no copyable serving: NO_COPY only if it reads fast memory already (the serving
+      of which it is a later use was answered so), else DROP only.
+    At the first use of a copyable serving of a group that is not pinned; t is the time of the serving's last use:
       DROP     reads HBM. Always legal.
-      NO_COPY  legal if the tensor's previous use in program order was answered COPY or NO_COPY, and its bytes at the
-               same offset are free from the end of its stay + 1 to t; the stay is extended to t.
+      NO_COPY  legal if the tensor's previous serving was answered COPY or NO_COPY, ends in the same computation, and
+               its bytes at the same offset are free from the end of its stay + 1 to t; the stay is extended to t.
       COPY     a prefetch with a new stay. Let e be the larger of ``copy_after`` and the end of the tensor's last stay.
-               Legal if there is no previous use or it was answered DROP (the compiler puts no second copy between two
-               fast uses), previous(t) >= e, and a gap exists for the shortest stay, [previous(t) + 1, t].
+               Legal if there is no previous serving or it was answered DROP (the compiler puts no second copy between
+               two fast uses), previous(t) >= e, and a gap exists for the shortest stay, [previous(t) + 1, t].
+      All uses from the serving's first to its last, and from the last of the serving before if NO_COPY, become fast.
       COPY and NO_COPY are illegal if they would break the keep rule below.
     Best fit: the smallest gap that is free during the whole interval and large enough, then the lowest; gaps start at
     multiples of the alignment. Stays of tensors of one group do not conflict with one another.
@@ -42,8 +47,8 @@ Where a prefetch starts
 Keep rule
     The compiler option that keeps one use in HBM also keeps the outputs of the using instruction in HBM. So where a
     copied tensor has both fast and HBM uses, the instructions of its HBM uses define nothing in fast memory. Hence
-    * the first COPY of a tensor is illegal if another of its uses is at an instruction that defines a tensor of a
-      pinned group (also if that use is still to come);
+    * the first COPY of a tensor is illegal if one of its uses outside of the serving is at an instruction that defines
+      a tensor of a pinned group (also if that use is still to come);
     * pinning is illegal if an instruction that defines a tensor of the group uses a copied tensor from HBM or
       is still to be asked about it.
 
@@ -77,7 +82,7 @@ from enum import Enum
 from typing import Self
 
 from mallocgame.game.board import Board
-from mallocgame.game.program import Program, Site
+from mallocgame.game.program import Program, Serving, Site
 from mallocgame.plan import Plan, Stay
 from mallocgame.problem.schema import Problem
 
@@ -101,7 +106,7 @@ class State:
         board: stays, flags and times so far.
         moves: the recorded answers, one a site.
         pins: offset of each pinned group.
-        copied: per tensor with prefetches, the index of its last use that reads fast memory.
+        copied: per tensor with prefetches, the index of its last serving that reads fast memory.
         barred: groups that a drop-backup took back.
         checkpoints: per pinned group with definitions still to come, the state at its first site.
     """
@@ -220,26 +225,43 @@ class Game:
         return frozenset({Move.DROP})
 
     def _legal_at_use(self, state: State, site: Site) -> frozenset[Move]:
-        value, occupancy = self.problem.tensors[site.tensor], state.board.occupancy
-        if not self.program.copyable(site.tensor, site.use) or self._copy_breaks_keep_rule(state, site):
+        if (site.tensor, site.use) in state.board.fast_uses:
+            return frozenset({Move.NO_COPY})
+        number = self.program.serving_at(site.tensor, site.use)
+        serving = None if number is None else self.program.servings[site.tensor][number]
+        if number is None or serving is None or serving.earliest is None or serving.first != site.use:
             return frozenset({Move.DROP})
-        if site.use > 0 and state.copied.get(site.tensor) == site.use - 1:
-            stay = state.board.stays[site.tensor][-1]
-            interval = (stay.end + 1, site.time)
-            fits = occupancy.is_free(interval, stay.offset, stay.offset + value.size, value.group)
-            return frozenset({Move.DROP, Move.NO_COPY}) if fits else frozenset({Move.DROP})
-        previous = self.program.times[self.program.computation[site.time]][self.program.position[site.time] - 1]
-        fits = occupancy.best_fit([(previous + 1, site.time)], value.size, value.group) is not None
-        if fits and previous >= self._earliest(state, site):
-            return frozenset({Move.DROP, Move.COPY})
-        return frozenset({Move.DROP})
+        if self._copy_breaks_keep_rule(state, site.tensor, serving):
+            return frozenset({Move.DROP})
+        if number > 0 and state.copied.get(site.tensor) == number - 1:
+            legal = self._can_stay(state, site.tensor, number)
+            return frozenset({Move.DROP, Move.NO_COPY}) if legal else frozenset({Move.DROP})
+        legal = self._can_copy(state, site.tensor, serving)
+        return frozenset({Move.DROP, Move.COPY}) if legal else frozenset({Move.DROP})
 
-    def _earliest(self, state: State, site: Site) -> int:
-        """Time after whose instruction a prefetch for this copyable use may start at the earliest."""
-        after = self.problem.tensors[site.tensor].uses[site.use].copy_after
-        assert after is not None
-        stays = state.board.stays.get(site.tensor)
-        return max(after, stays[-1].end) if stays else after
+    def _can_stay(self, state: State, tensor: int, number: int) -> bool:
+        """Whether the stay of the serving before can be extended to this serving."""
+        value, stay = self.problem.tensors[tensor], state.board.stays[tensor][-1]
+        before = self.program.servings[tensor][number].before
+        if self.program.computation[before] != self.program.computation[stay.end]:
+            return False
+        interval = (stay.end + 1, before)
+        return state.board.occupancy.is_free(interval, stay.offset, stay.offset + value.size, value.group)
+
+    def _can_copy(self, state: State, tensor: int, serving: Serving) -> bool:
+        value = self.problem.tensors[tensor]
+        previous = self.program.times[self.program.computation[serving.before]][
+            self.program.position[serving.before] - 1
+        ]
+        gap = state.board.occupancy.best_fit([(previous + 1, serving.before)], value.size, value.group)
+        return gap is not None and previous >= self._earliest(state, tensor, serving)
+
+    @staticmethod
+    def _earliest(state: State, tensor: int, serving: Serving) -> int:
+        """Time after whose instruction a prefetch for this copyable serving may start at the earliest."""
+        assert serving.earliest is not None
+        stays = state.board.stays.get(tensor)
+        return max(serving.earliest, stays[-1].end) if stays else serving.earliest
 
     def _pin_offset(self, state: State, group: int) -> int | None:
         """Where the group would be pinned; None where it may not be."""
@@ -251,13 +273,12 @@ class Game:
         size = max(member.size for member in members)
         return state.board.occupancy.best_fit([member.live for member in members], size, group)
 
-    def _copy_breaks_keep_rule(self, state: State, site: Site) -> bool:
-        if site.tensor in state.copied:
+    def _copy_breaks_keep_rule(self, state: State, tensor: int, serving: Serving) -> bool:
+        if tensor in state.copied:
             return False
-        for number, use in enumerate(self.problem.tensors[site.tensor].uses):
-            if number != site.use and self._defines_pinned(state, use.time):
-                return True
-        return False
+        uses = self.problem.tensors[tensor].uses
+        others = (*uses[: serving.first], *uses[serving.last + 1 :])
+        return any(self._defines_pinned(state, use.time) for use in others)
 
     def _defines_pinned(self, state: State, time: int) -> bool:
         return any(self.problem.tensors[id].group in state.pins for id in self.program.definitions_at[time])
@@ -299,17 +320,30 @@ class Game:
         return True
 
     def _read(self, state: State, site: Site, group: int, move: Move) -> None:
+        """Answer a use with COPY or NO_COPY."""
+        if group in state.pins:
+            state.board.set_use(site.tensor, site.use, True)
+        elif (site.tensor, site.use) not in state.board.fast_uses:
+            self._serve(state, site, move)
+
+    def _serve(self, state: State, site: Site, move: Move) -> None:
         board = state.board
-        if group not in state.pins:
-            if move is Move.NO_COPY:
-                stay = board.stays[site.tensor][-1]
-                board.release(stay)
-                board.reserve(Stay(site.tensor, stay.start, site.time, stay.offset))
-            else:
-                placed = board.place_copy(site.tensor, site.time, self._earliest(state, site), site.time)
-                assert placed is not None
-                after, offset = placed
-                board.reserve(Stay(site.tensor, after + 1, site.time, offset))
-                board.set_copy(site.tensor, after, site.time, True)
-            state.copied[site.tensor] = site.use
-        board.set_use(site.tensor, site.use, True)
+        number = self.program.serving_at(site.tensor, site.use)
+        assert number is not None
+        serving = self.program.servings[site.tensor][number]
+        first = serving.first
+        if move is Move.NO_COPY:
+            stay = board.stays[site.tensor][-1]
+            board.release(stay)
+            board.reserve(Stay(site.tensor, stay.start, serving.before, stay.offset))
+            first = self.program.servings[site.tensor][number - 1].last + 1
+        else:
+            earliest = self._earliest(state, site.tensor, serving)
+            placed = board.place_copy(site.tensor, serving.before, earliest, serving.before)
+            assert placed is not None
+            after, offset = placed
+            board.reserve(Stay(site.tensor, after + 1, serving.before, offset))
+            board.set_copy(site.tensor, after, serving.before, True)
+        for use in range(first, serving.last + 1):
+            board.set_use(site.tensor, use, True)
+        state.copied[site.tensor] = number

@@ -17,12 +17,12 @@ from mallocgame.problem.schema import Problem
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """One prefetch and the consecutive uses that it serves.
+    """One prefetch and the consecutive servings (``Program.servings`` of the tensor) that it is for.
 
     Attributes:
         after: the copy starts after the instruction at this time.
-        first: index of the first use served; the one that waits for the copy.
-        last: index of the last use served.
+        first: index of the first serving; the one that waits for the copy.
+        last: index of the last serving.
         offset: of the stay, in bytes.
     """
 
@@ -41,7 +41,7 @@ class Decision:
 
     @property
     def served(self) -> frozenset[int]:
-        """Indices of the uses that prefetches serve."""
+        """Indices of the servings that prefetches are for."""
         return frozenset(number for fetch in self.fetches for number in range(fetch.first, fetch.last + 1))
 
 
@@ -122,18 +122,19 @@ class Builder:
         return [self.problem.tensors[id].live for id in self.problem.groups[group].tensors]
 
     def fetch(self, group: int, served: Collection[int], starts: dict[int, int] | None = None) -> bool:
-        """Serve these uses of a single-tensor group that is in HBM by prefetches, one a run of neighbouring uses.
+        """Prefetch a single-tensor group that is in HBM for these servings, once for each run of neighbours.
 
         Args:
             group: the group.
-            served: indices of the uses.
-            starts: times after which the prefetch for the use with this index starts; others by ``Board.place_copy``.
+            served: indices of the servings.
+            starts: times after which the prefetch for the serving with this index starts; others by
+                ``Board.place_copy``.
 
         Returns:
             False, and no change, where that is not allowed or does not fit.
         """
         tensor = self.problem.groups[group].tensors[0]
-        if not all(self.program.copyable(tensor, number) for number in served):
+        if any(self.program.servings[tensor][number].earliest is None for number in served):
             return False
         if self.keep_conflicts(group, served):
             return False
@@ -149,35 +150,43 @@ class Builder:
         return True
 
     def keep_conflicts(self, group: int, served: Collection[int]) -> set[int]:
-        """Groups whose present decisions forbid, by the keep rule, to serve these uses (to pin, if there are none)."""
+        """Groups whose present decisions forbid, by the keep rule, these servings (to pin, if there are none)."""
         tensors, program = self.problem.tensors, self.program
         found: set[int] = set()
         if served:
-            for number, use in enumerate(tensors[self.problem.groups[group].tensors[0]].uses):
-                if number not in served:
+            tensor = self.problem.groups[group].tensors[0]
+            fast = self._uses_of(tensor, served)
+            for number, use in enumerate(tensors[tensor].uses):
+                if number not in fast:
                     outputs = self.board.fast_definitions.intersection(program.definitions_at[use.time])
                     found.update(tensors[id].group for id in outputs)
             return found
         for id in self.problem.groups[group].tensors:
             for tensor, number in program.uses_at[tensors[id].time]:
-                decision = self.decisions[tensors[tensor].group]
-                if decision.fetches and number not in decision.served:
-                    found.add(tensors[tensor].group)
+                other = tensors[tensor].group
+                if self.decisions[other].fetches and (tensor, number) not in self.board.fast_uses:
+                    found.add(other)
         return found
 
-    def copyable_uses(self, group: int) -> list[int]:
-        """Indices of the uses that prefetches could serve; none for groups of several tensors."""
+    def _uses_of(self, tensor: int, served: Collection[int]) -> set[int]:
+        """Indices of the uses that are fast where these servings are."""
+        servings = self.program.servings[tensor]
+        runs = ((servings[first].first, servings[last].last) for first, last in _runs(served))
+        return {number for first, last in runs for number in range(first, last + 1)}
+
+    def copyable(self, group: int) -> list[int]:
+        """Indices of the servings that prefetches can be for; none for groups of several tensors."""
         if not self.program.single[group]:
             return []
-        tensor = self.problem.groups[group].tensors[0]
-        uses = self.problem.tensors[tensor].uses
-        return [number for number in range(len(uses)) if self.program.copyable(tensor, number)]
+        servings = self.program.servings[self.problem.groups[group].tensors[0]]
+        return [number for number, serving in enumerate(servings) if serving.earliest is not None]
 
     def _place(self, tensor: int, first: int, last: int, after: int | None) -> Fetch | None:
-        value = self.problem.tensors[tensor]
-        before, until = value.uses[first].time, value.uses[last].time
-        earliest = value.uses[first].copy_after
+        value, servings = self.problem.tensors[tensor], self.program.servings[tensor]
+        before, until, earliest = servings[first].before, servings[last].before, servings[first].earliest
         assert earliest is not None
+        if len({self.program.computation[serving.before] for serving in servings[first : last + 1]}) > 1:
+            return None
         stays = self.board.stays.get(tensor)
         if stays:
             earliest = max(earliest, stays[-1].end)
@@ -214,11 +223,11 @@ class Builder:
             board.set_use(tensor, number, present)
 
     def _apply_fetch(self, tensor: int, fetch: Fetch, present: bool) -> None:
-        uses, board = self.problem.tensors[tensor].uses, self.board
-        stay = Stay(tensor, fetch.after + 1, uses[fetch.last].time, fetch.offset)
+        servings, board = self.program.servings[tensor], self.board
+        stay = Stay(tensor, fetch.after + 1, servings[fetch.last].before, fetch.offset)
         (board.reserve if present else board.release)(stay)
-        board.set_copy(tensor, fetch.after, uses[fetch.first].time, present)
-        for number in range(fetch.first, fetch.last + 1):
+        board.set_copy(tensor, fetch.after, servings[fetch.first].before, present)
+        for number in range(servings[fetch.first].first, servings[fetch.last].last + 1):
             board.set_use(tensor, number, present)
 
 

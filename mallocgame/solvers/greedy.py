@@ -37,7 +37,7 @@ def place(builder: Builder, group: int) -> bool:
             return True
         builder.rollback()
     served: set[int] = set()
-    for number in builder.copyable_uses(group):
+    for number in builder.copyable(group):
         builder.clear(group)
         if builder.fetch(group, {*served, number}) and builder.total < before:
             before = builder.total

@@ -34,8 +34,8 @@ class Moves:
     def __init__(self, builder: Builder, rng: random.Random) -> None:
         self.builder, self.rng = builder, rng
         program = builder.program
-        self._uses = [builder.copyable_uses(group) for group in range(len(program.pinnable))]
-        self.groups = [group for group, uses in enumerate(self._uses) if program.pinnable[group] or uses]
+        self._servings = [builder.copyable(group) for group in range(len(program.pinnable))]
+        self.groups = [group for group, servings in enumerate(self._servings) if program.pinnable[group] or servings]
         self._weights = list(accumulate(possible_saving(program, group) for group in self.groups))
         self._index = {group: index for index, group in enumerate(self.groups)}
         spans = [builder.pin_intervals(group) for group in self.groups]
@@ -64,8 +64,8 @@ class Moves:
 
     def _enter(self, group: int, force: bool) -> None:
         """Bring a group that is in HBM into fast memory; by force, where others have to make way for it."""
-        pinned = self.builder.program.pinnable[group] and (not self._uses[group] or self.rng.random() < 0.7)
-        served = frozenset() if pinned else self._some_uses(group)
+        pinned = self.builder.program.pinnable[group] and (not self._servings[group] or self.rng.random() < 0.7)
+        served = frozenset() if pinned else self._some_servings(group)
         if self._place(group, served) or not force:
             return
         evicted = self._make_way(group, served)
@@ -82,8 +82,8 @@ class Moves:
             return
         if decision.fetches:
             self.builder.pin(group)
-        elif self._uses[group]:
-            self.builder.fetch(group, self._some_uses(group))
+        elif self._servings[group]:
+            self.builder.fetch(group, self._some_servings(group))
 
     def _make_way(self, group: int, served: frozenset[int]) -> list[tuple[int, Decision]]:
         """Clear what the keep rule forbids beside it, and at the offset, of a few, where the fewest bytes are taken."""
@@ -109,12 +109,12 @@ class Moves:
         if not served:
             return self.builder.pin_intervals(group)
         tensor = self.builder.problem.groups[group].tensors[0]
-        uses = self.builder.problem.tensors[tensor].uses
-        first, last = uses[min(served)], uses[max(served)]
-        assert first.copy_after is not None
-        start = self.builder.board.useful_start(tensor, first.time, first.copy_after)
+        servings = self.builder.program.servings[tensor]
+        first, last = servings[min(served)], servings[max(served)]
+        assert first.earliest is not None
+        start = self.builder.board.useful_start(tensor, first.before, first.earliest)
         assert start is not None
-        return [(start + 1, last.time)]
+        return [(start + 1, last.before)]
 
     def _leave(self, group: int) -> None:
         """Put a group into HBM, and try some of its neighbours in its place."""
@@ -130,21 +130,21 @@ class Moves:
         near[at] = False
         return [self.groups[index] for index in near.nonzero()[0].tolist()]
 
-    def _some_uses(self, group: int) -> frozenset[int]:
-        """All copyable uses, or one, or a run of them."""
-        uses = self._uses[group]
+    def _some_servings(self, group: int) -> frozenset[int]:
+        """All copyable servings, or one, or a run of them."""
+        servings = self._servings[group]
         choice = self.rng.random()
         if choice < 0.4:
-            return frozenset(uses)
-        first = self.rng.randrange(len(uses))
-        return frozenset(uses[first : first + 1 if choice < 0.7 else self.rng.randint(first + 1, len(uses))])
+            return frozenset(servings)
+        first = self.rng.randrange(len(servings))
+        return frozenset(servings[first : first + 1 if choice < 0.7 else self.rng.randint(first + 1, len(servings))])
 
     def _refetch(self, group: int, decision: Decision) -> None:
-        """Change one thing about the prefetches of a group: a use served or not, or one start."""
+        """Change one thing about the prefetches of a group: a serving more or less, or one start."""
         starts = {fetch.first: fetch.after for fetch in decision.fetches}
         served = set(decision.served)
         if self.rng.random() < 0.5:
-            served ^= {self.rng.choice(self._uses[group])}
+            served ^= {self.rng.choice(self._servings[group])}
         fetch = self.rng.choice(decision.fetches)
         starts[fetch.first] = self._other_start(group, fetch.first, fetch.after)
         if self.rng.random() < 0.3:
@@ -156,10 +156,11 @@ class Moves:
     def _other_start(self, group: int, number: int, after: int) -> int:
         """A start somewhat earlier or later than ``after``, as far away as a power of two or nearer."""
         program = self.builder.program
-        use = self.builder.problem.tensors[self.builder.problem.groups[group].tensors[0]].uses[number]
-        assert use.copy_after is not None
-        times = program.times[program.computation[use.time]]
-        first, last = program.earliest_position(use.time, use.copy_after), program.position[use.time] - 1
+        serving = program.servings[self.builder.problem.groups[group].tensors[0]][number]
+        assert serving.earliest is not None
+        times = program.times[program.computation[serving.before]]
+        first = program.earliest_position(serving.before, serving.earliest)
+        last = program.position[serving.before] - 1
         reach = 2 ** self.rng.randrange(max(1, (last - first + 1).bit_length()))
         index = program.position[after] + self.rng.randint(-reach, reach)
         return times[min(max(index, first), last)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mallocgame.game import Game, IllegalMoveError, Move, State
@@ -222,3 +224,51 @@ def test_conditional_counts_its_slowest_branch() -> None:
     assert game.total(game.start()) / US == pytest.approx(1.0 + 1.0)
     _, rewards = play(game, COPY)
     assert rewards == pytest.approx([0.9 - 0.8]), "the slow branch leaves 0.2 us idle"
+
+
+def test_copy_before_a_loop_serves_every_use_in_it() -> None:
+    steps = [
+        Step(opcode="parameter", makes="w"),
+        Step(2.0),
+        Step(reads=("w",), computation=1),
+        Step(opcode="while", reads=("w",)),
+        Step(reads=("w",)),
+    ]
+    computations = (Computation("entry", 0, 4, "entry", None, 1), Computation("body", 2, 2, "body", 3, 5))
+    game = Game(problem(steps, {"w": 1000}, computations=computations))
+    state, rewards = play(game, COPY, NO_COPY)
+    assert rewards == pytest.approx([5 * 0.9, 0.9])
+    plan = game.plan(state)
+    assert plan.copies == (Copy(0, "prefetch", 0, 3),)
+    assert plan.stays == (Stay(0, 1, 4, 0),)
+    assert plan.fast_uses == {(0, 0), (0, 1), (0, 2)}
+
+
+def test_copy_inside_a_loop_is_made_in_every_iteration() -> None:
+    steps = [
+        Step(opcode="parameter", makes="w"),
+        Step(1.0, computation=1, other_bytes=500.0),
+        Step(reads=("w",), computation=1),
+        Step(opcode="while"),
+    ]
+    computations = (Computation("entry", 0, 3, "entry", None, 1), Computation("body", 1, 2, "body", 3, 5))
+    made = problem(steps, {"w": 1000}, computations=computations)
+    use = replace(made.tensors[0].uses[0], copy_after=1)
+    game = Game(replace(made, tensors=(replace(made.tensors[0], uses=(use,)),)))
+    _, rewards = play(game, COPY)
+    assert rewards == pytest.approx([5 * (0.9 - 1.0)]), "nothing is idle between 1 and 2"
+
+
+def test_bitcasts_are_not_served() -> None:
+    steps = [
+        Step(makes="x"),
+        Step(opcode="bitcast", reads=("x",)),
+        Step(1.0, reads=("x",)),
+        Step(2.0),
+        Step(reads=("x",)),
+    ]
+    game = Game(problem(steps, {"x": 1000}))
+    state, _ = play(game, DROP, DROP, DROP)
+    assert game.legal(state) == {DROP, COPY}, "the use at 2 is the first one, the one at 4 may be copied"
+    state, _ = game.step(state, COPY)
+    assert game.plan(state).fast_uses == {(0, 2)}

@@ -48,7 +48,8 @@ def test_each_solver_is_no_worse_than_the_simpler_one(seed: int) -> None:
     for solution in solutions:
         check(task, solution)
     seconds = [solution.seconds_under_m for solution in solutions]
-    assert seconds[0] >= seconds[1] >= seconds[2]
+    rounding = 1e-12 * seconds[0]
+    assert seconds[0] >= seconds[1] - rounding >= seconds[2] - 2 * rounding
     assert solutions[0].share_saved == 0.0
     assert solutions[0].plan == Plan(task.fingerprint)
 
