@@ -25,7 +25,7 @@ def instruction_seconds(
         target: bandwidths, and the clock as 1 / min_seconds.
         model: which of the two.
         compute_seconds: at peak rate, memory not counted.
-        cycles: the emitter's estimate, if there is one.
+        cycles: the emitter's estimate; None or 0 where it has none.
         total_bytes: bytes accessed in both memories.
         fast_read: of these, bytes read from fast memory.
         fast_write: of these, bytes written to fast memory.
@@ -34,7 +34,7 @@ def instruction_seconds(
         (seconds, HBM seconds).
     """
     hbm = max(0.0, total_bytes - fast_read - fast_write) / target.hbm_bandwidth
-    if model == "E" and cycles is not None:
+    if model == "E" and cycles:
         return max(cycles * target.min_seconds, hbm), hbm
     memory = fast_read / target.fast_read_bandwidth + fast_write / target.fast_write_bandwidth + hbm
     return max(compute_seconds, memory), hbm
