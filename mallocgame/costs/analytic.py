@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mallocgame.costs.accessed import AccessedBytes
 from mallocgame.costs.cost import Cost, is_untimed
 from mallocgame.costs.flops import Arithmetic
-from mallocgame.costs.rates import FALLBACK, RATES
+from mallocgame.costs.rates import FALLBACK, RATES, TRANSCENDENTAL_OPERATIONS
 from xla_dump_parser import hlo
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ class AnalyticCosts:
 
     def _compute_seconds(self, computation: hlo.Computation, instruction: hlo.Instruction) -> float:
         work = self._arithmetic.work(computation, instruction)
-        return max(
-            self._min_seconds,
-            work.flops / self._rates.flops,
-            work.transcendentals / self._rates.transcendentals,
-        )
+        rates = self._rates
+        seconds = max(self._min_seconds, work.flops / rates.flops, work.transcendentals / rates.transcendentals)
+        if not work.matrix or not rates.matrix:
+            return seconds
+        vector = work.flops - work.matrix + TRANSCENDENTAL_OPERATIONS * work.transcendentals
+        return max(seconds, work.padded / rates.matrix + vector / rates.vector)

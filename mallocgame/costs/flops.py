@@ -27,21 +27,31 @@ _DIMENSIONS = re.compile(r"\d{1,6}")
 
 
 class Work(NamedTuple):
-    """Arithmetic: floating-point operations (converts and compares are such too) and transcendental functions."""
+    """Arithmetic: floating-point operations (converts and compares are such too) and transcendental functions.
+
+    Attributes:
+        flops: operations, those of matrix products included.
+        transcendentals: functions.
+        matrix: of the operations, those of matrix products and convolutions.
+        padded: the same with input and output features filled up to whole lanes of the matrix unit.
+    """
 
     flops: int
     transcendentals: int
+    matrix: int = 0
+    padded: int = 0
 
     def plus(self, other: Work) -> Work:
         """Both."""
-        return Work(self.flops + other.flops, self.transcendentals + other.transcendentals)
+        return Work(*(one + more for one, more in zip(self, other, strict=True)))
 
     def times(self, count: int) -> Work:
         """This, ``count`` times."""
-        return Work(self.flops * max(count, 0), self.transcendentals * max(count, 0))
+        return Work(*(one * max(count, 0) for one in self))
 
 
 _NONE = Work(0, 0)
+_LANES = 128
 
 
 class Arithmetic:
@@ -62,9 +72,10 @@ class Arithmetic:
         if opcode == "fusion" and instruction.called:
             return self._total(instruction.called[0], depth + 1)
         if opcode == "convolution":
-            return Work(_convolution(computation, instruction), 0)
+            return _convolution(computation, instruction)
         if opcode == "dot":
-            return Work(_dot(computation, instruction), 0)
+            flops = _dot(computation, instruction)
+            return Work(flops, 0, flops, flops)
         if opcode in ("reduce", "reduce-window", "map", "scatter", "select-and-scatter") and instruction.called:
             return self._total(instruction.called[-1], depth + 1).times(_applications(computation, instruction))
         if opcode == "custom-call" and instruction.attributes.get("custom_call_target") == '"TopK"':
@@ -117,24 +128,29 @@ def _covers(window: tuple[WindowDimension, ...], dims: tuple[int, ...]) -> bool:
     )
 
 
-def _convolution(computation: hlo.Computation, instruction: hlo.Instruction) -> int:
+def _convolution(computation: hlo.Computation, instruction: hlo.Instruction) -> Work:
     """2 x multiply-adds: output batch and features x input features x valid window positions."""
     labels: re.Match[str] | None = _DIM_LABELS.search(instruction.attributes.get("dim_labels", ""))
     if labels is None or len(instruction.operands) < 2:
-        return 0
+        return _NONE
     left, right = (_dims(computation.by_name[name].shape) for name in instruction.operands[:2])
     out = _dims(instruction.shape)
     if (len(left), len(right), len(out)) != (len(labels[1]), len(labels[2]), len(labels[3])):
-        return 0
+        return _NONE
     left_of, right_of, out_of = (
         dict(zip(labels[n], dims, strict=True)) for n, dims in ((1, left), (2, right), (3, out))
     )
-    total: int = 2 * right_of.get("i", 1) * out_of.get("f", 1) * out_of.get("b", 1)
+    inputs, outputs = right_of.get("i", 1), out_of.get("f", 1)
+    total: int = 2 * inputs * outputs * out_of.get("b", 1)
     for number, dimension in enumerate(parse_window(instruction.attributes.get("window", ""))):
         label = str(number)
         total *= valid_positions(dimension, left_of.get(label, 1), out_of.get(label, 1))
+        if left_of.get(label, 1) == 1:  # the kernel's dimension becomes the result's, as one more feature
+            outputs *= out_of.get(label, 1)
     groups = _DIMENSIONS.search(instruction.attributes.get("batch_group_count", ""))
-    return total // max(1, int(groups[0])) if groups else total
+    total = total // max(1, int(groups[0])) if groups else total
+    fill = (-(-inputs // _LANES) * _LANES * -(-outputs // _LANES) * _LANES) / max(1, inputs * outputs)
+    return Work(total, 0, total, round(total * fill))
 
 
 def _top_k(computation: hlo.Computation, instruction: hlo.Instruction) -> int:

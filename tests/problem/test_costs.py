@@ -135,7 +135,7 @@ def test_a_fusion_by_hand() -> None:
     assert operands[3, ()] == 0  # updated in place
     assert accessed.outputs(module.entry, fusion) == {(): 64 * 256 * 4}
     work = Arithmetic(module).work(module.entry, fusion)
-    assert work == Work(flops=64 * 128 + 2 * 64 * 256 * 128, transcendentals=64 * 128)
+    assert work == Work(64 * 128 + 2 * 64 * 256 * 128, 64 * 128, 2 * 64 * 256 * 128, 2 * 64 * 256 * 128)
 
 
 CONVOLUTION = """HloModule m, is_scheduled=true
