@@ -1,11 +1,12 @@
-"""Whether the compiler's overrides can express a plan. Measured with libtpu 0.0.52."""
+"""Whether the compiler's overrides can express a plan. Measured with libtpu 0.0.52: docs/expressibility.md."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from mallocgame.plan import Copy, Plan
-from mallocgame.problem.schema import Problem, Tensor
+from mallocgame.problem.schema import Problem, Tensor, Use
 from mallocgame.violation import PlanTables, Violation
 
 INEXPRESSIBLE = {
@@ -14,7 +15,11 @@ INEXPRESSIBLE = {
     "alias group in part": "an alias group of several tensors is pinned as a whole, without copies, or in HBM",
     "copy for no use": "a prefetch is asked for one use, which must read it",
     "copy start not expressible": "a prefetch for this use cannot start there, or not at all",
-    "kept use beside fast output": "an instruction whose operand is kept in HBM keeps its outputs there too",
+    "call in part": "a prefetch for an instruction that calls computations serves all uses in them",
+    "first use of a product": "what an instruction produces, to be copied later, has its first use in HBM",
+    "copies without HBM use between": "a tensor is copied again only after a use that is kept in HBM",
+    "copy kept past an HBM use": "the uses that one copy serves have no HBM use between them",
+    "kept use beside fast output": "a use that is kept in HBM keeps outputs of the same tuple index and size there too",
 }
 
 
@@ -26,8 +31,7 @@ def inexpressible(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
 
 
 def _tensor(tables: PlanTables, tensor: Tensor) -> Iterator[Violation]:
-    """What of one tensor's placement no override can say."""
-    copies = tables.copies.get(tensor.id, [])
+    copies = sorted(tables.copies.get(tensor.id, []), key=lambda copy: copy.before)
     for copy in copies:
         if copy.kind == "eviction":
             yield tables.violation("eviction", tensor, copy.after)
@@ -36,29 +40,59 @@ def _tensor(tables: PlanTables, tensor: Tensor) -> Iterator[Violation]:
     slow = [use for number, use in enumerate(tensor.uses) if (tensor.id, number) not in tables.plan.fast_uses]
     if not alone and (copies or not produced or slow):
         yield tables.violation("alias group in part", tensor, tensor.time)
-        return
-    if produced and (copies or slow):
+    elif produced and (copies or slow):
         yield tables.violation("pinned in part", tensor, tensor.time)
-        return
+    elif not produced:
+        yield from _copied(tables, tensor, copies)
+
+
+def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy]) -> Iterator[Violation]:
+    """A tensor in HBM, some uses of which read fast copies."""
+    fast = [(tensor.id, number) in tables.plan.fast_uses for number in range(len(tensor.uses))]
+    given = tables.problem.instructions[tensor.time].opcode in ("parameter", "constant")
+    served: set[int] = set()
+    first_served = []
     for copy in copies:
-        yield from _prefetch(tables, tensor, copy)
-    if produced:
-        return
-    for use in slow:
-        fast = [id for id in tables.problem.definitions_at[use.time] if id in tables.plan.fast_definitions]
-        if fast:
-            output = tables.problem.tensors[fast[0]].name
-            yield tables.violation("kept use beside fast output", tensor, use.time, f"output {output} is fast")
+        numbers = _served(tables, tensor, copy)
+        yield from _prefetch(tables, tensor, copy, [number for number in numbers if fast[number]], len(numbers))
+        served.update(numbers)
+        first_served.extend(numbers[:1])
+    for one, other in pairwise(first_served):
+        if all(fast[one:other]):
+            yield tables.violation("copies without HBM use between", tensor, tensor.uses[other].time)
+    for number, use in enumerate(tensor.uses):
+        after_fast = number > 0 and fast[number - 1]
+        if fast[number] and number not in served and not after_fast:
+            yield tables.violation("copy kept past an HBM use", tensor, use.time)
+        if fast[number] and number == 0 and not given:
+            yield tables.violation("first use of a product", tensor, use.time)
+        if not fast[number] and (after_fast or (number == 0 and not given)):
+            yield from _kept(tables, tensor, use)
 
 
-def _prefetch(tables: PlanTables, tensor: Tensor, copy: Copy) -> Iterator[Violation]:
-    served = [
-        use
-        for number, use in enumerate(tensor.uses)
-        if use.time == copy.before and (tensor.id, number) in tables.plan.fast_uses
-    ]
-    if not served:
+def _served(tables: PlanTables, tensor: Tensor, copy: Copy) -> list[int]:
+    """The uses that a prefetch is asked for: the one at its wait, and those in what is called there."""
+    first = tables.arrival(copy)
+    return [number for number, use in enumerate(tensor.uses) if first <= use.time <= copy.before]
+
+
+def _prefetch(tables: PlanTables, tensor: Tensor, copy: Copy, fast: list[int], asked: int) -> Iterator[Violation]:
+    """One prefetch; ``fast`` are those of the ``asked`` uses that read it."""
+    if not fast or tensor.uses[fast[-1]].time != copy.before:
         yield tables.violation("copy for no use", tensor, copy.after, f"waited for at {copy.before}")
-    elif served[0].copy_after is None or copy.after < served[0].copy_after:
-        detail = f"earliest start for the use at {copy.before}: {served[0].copy_after}"
+        return
+    if len(fast) < asked:
+        yield tables.violation("call in part", tensor, copy.before)
+    earliest = tensor.uses[fast[-1]].copy_after
+    if earliest is None or copy.after < earliest:
+        detail = f"earliest start for the use at {copy.before}: {earliest}"
         yield tables.violation("copy start not expressible", tensor, copy.after, detail)
+
+
+def _kept(tables: PlanTables, tensor: Tensor, use: Use) -> Iterator[Violation]:
+    """A use that needs an override of its own to stay in HBM."""
+    indices = {index for _, index in use.operands}
+    for id in tables.problem.definitions_at[use.time]:
+        output = tables.problem.tensors[id]
+        if id in tables.plan.fast_definitions and output.index in indices and output.size == tensor.size:
+            yield tables.violation("kept use beside fast output", tensor, use.time, f"output {output.name} is fast")

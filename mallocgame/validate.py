@@ -139,13 +139,16 @@ class _Check(PlanTables):
 
     def _joints(self, members: list[Tensor], fast: bool) -> Iterator[Violation]:
         defined = {member.time for member in members}
-        last = len(self.problem.instructions) - 1
         for member in members:
             for number, use in enumerate(member.uses):
-                joint = use.time in defined or (use.copy_after is None and use.time != last)
+                joint = use.time in defined or use.time in self.problem.children or self._is_inner_root(use.time)
                 if joint and ((member.id, number) in self.plan.fast_uses) != fast:
                     place = "HBM" if fast else "fast memory"
                     yield self.violation("alias group disagrees", member, use.time, f"this use is in {place}")
+
+    def _is_inner_root(self, time: int) -> bool:
+        computation = self.problem.computations[self.problem.instructions[time].computation]
+        return time == computation.end and computation.caller is not None
 
     def tensor(self, tensor: Tensor) -> Iterator[Violation]:
         """Everything about one tensor that is ever in fast memory."""
@@ -174,7 +177,7 @@ class _Check(PlanTables):
         for number, use in enumerate(tensor.uses):
             if (tensor.id, number) in self.plan.fast_uses:
                 yield from self._fast_use(tensor, use, stays, prefetches)
-            elif produced and not any(self._arrival(eviction) <= use.time for eviction in evictions):
+            elif produced and not any(self.arrival(eviction) <= use.time for eviction in evictions):
                 yield self.violation("use in HBM without copy there", tensor, use.time)
 
     def _copy(self, tensor: Tensor, copy: Copy) -> Iterator[Violation]:
@@ -198,11 +201,6 @@ class _Check(PlanTables):
             inner = self.problem.instructions[caller].computation
         return True
 
-    def _arrival(self, copy: Copy) -> int:
-        """The first time at which the copy has been waited for: before callees, where its wait is before a caller."""
-        callees = (self.problem.computations[number] for number in self.problem.children.get(copy.before, ()))
-        return min((callee.start for callee in callees), default=copy.before)
-
     def _produced(self, tensor: Tensor, stays: list[Stay], evictions: list[Copy]) -> Iterator[Violation]:
         instruction = self.problem.instructions[tensor.time]
         given = instruction.opcode in ("parameter", "constant")
@@ -222,6 +220,6 @@ class _Check(PlanTables):
         if stay is None:
             yield self.violation("use without stay", tensor, use.time)
             return
-        arrivals = [self._arrival(copy) for copy in prefetches if copy.after + 1 == stay.start]
+        arrivals = [self.arrival(copy) for copy in prefetches if copy.after + 1 == stay.start]
         if arrivals and min(arrivals) > use.time:
             yield self.violation("copy after use", tensor, use.time, f"waited for at {min(arrivals)}")

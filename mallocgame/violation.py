@@ -52,3 +52,8 @@ class PlanTables:
         """The violation at a tensor and a time of the schedule."""
         where = f"{tensor.name} at {time} ({self.problem.instructions[time].name})"
         return Violation(cause, tensor.id, time, f"{cause}: {where}" + (f": {detail}" if detail else ""))
+
+    def arrival(self, copy: Copy) -> int:
+        """The first time at which a copy has been waited for: before callees, where its wait is before a caller."""
+        callees = (self.problem.computations[number] for number in self.problem.children.get(copy.before, ()))
+        return min((callee.start for callee in callees), default=copy.before)

@@ -227,35 +227,63 @@ def test_a_pinned_stay_may_begin_with_the_live_range() -> None:
     }
 
 
-def test_what_overrides_cannot_say() -> None:
-    late = prefetch(copies=(Copy(0, "prefetch", 0, 10),), fast_uses=frozenset({(0, 1)}))
-    assert unsayable(late) == {"copy for no use"}
-    unread = prefetch(fast_uses=frozenset({(0, 1)}))
-    assert unsayable(unread) == {"copy for no use"}
-    beside = Plan(
-        "f",
-        frozenset({6}),
-        frozenset({(5, 1), (6, 0)}),
-        (Stay(5, 11, 11, 0), Stay(6, 10, 11, 2 * KIB4)),
-        (Copy(5, "prefetch", 10, 11),),
-    )
-    assert causes(beside) == set()
-    assert unsayable(beside) == {"kept use beside fast output"}  # c is made at 10, where b is kept in HBM
-    assert unsayable(BROKEN["use in HBM without copy there"]) == {"pinned in part"}
-    assert unsayable(EVICTED) == {"eviction", "pinned in part"}
+def called() -> Problem:
+    """Like PROBLEM, but w is also read in the loop and passed to it: uses at 3, 8 (the loop), 9, 11."""
+    tensor = replace(PROBLEM.tensors[0], uses=(use(3, None, 1), use(8, 0, 1), use(9, 0, 1), use(11, 0, 2)))
+    return replace(PROBLEM, tensors=(tensor, *PROBLEM.tensors[1:]))
+
+
+def copied(id: int, uses: set[int], *copies: tuple[int, int], outputs: frozenset[int] = frozenset()) -> Plan:
+    """Tensor ``id`` with these uses fast and prefetches (after, before); outputs pinned; stays are not looked at."""
+    fast = {(id, number) for number in uses}
+    fast |= {(output, number) for output in outputs for number in range(len(PROBLEM.tensors[output].uses))}
+    return Plan("f", outputs, frozenset(fast), (), tuple(Copy(id, "prefetch", *copy) for copy in copies))
+
+
+SAID = {
+    "eviction": (PROBLEM, EVICTED),
+    "pinned in part": (PROBLEM, BROKEN["use in HBM without copy there"]),
+    "alias group in part": (PROBLEM, copied(2, {0}, (2, 3))),
+    "copy for no use": (PROBLEM, copied(0, {1}, (0, 10))),
+    "call in part": (called(), copied(0, {1}, (0, 8))),
+    "first use of a product": (PROBLEM, copied(5, {0}, (9, 10))),
+    "copies without HBM use between": (PROBLEM, copied(0, {0, 1}, (0, 9), (9, 11))),
+    "copy kept past an HBM use": (called(), copied(0, {1, 3}, (0, 8))),
+    "kept use beside fast output": (PROBLEM, copied(0, {0}, (0, 9), outputs=frozenset({7}))),
+}
+
+
+@pytest.mark.parametrize("cause", SAID)
+def test_what_overrides_cannot_say(cause: str) -> None:
+    of, plan = SAID[cause]
+    assert cause in {violation.cause for violation in inexpressible(of, plan)}
+
+
+def test_what_overrides_can_say() -> None:
+    for plan in (
+        copied(0, {1}, (0, 11)),  # the first use of a parameter needs no override
+        copied(5, {1}, (9, 11)),  # of a product it does
+        copied(0, {0}, (0, 9), outputs=frozenset({5})),  # an output at the fast use
+        copied(5, {1}, (9, 11), outputs=frozenset({6})),  # c, made where b is kept, is smaller than b
+    ):
+        assert unsayable(plan) == set()
+    into_the_call = copied(0, {0, 1, 2, 3}, (0, 8))
+    again = copied(0, {0, 1, 3}, (0, 8), (9, 11))
+    for plan in (into_the_call, again):
+        assert inexpressible(called(), plan) == ()
+
+
+def test_where_a_prefetch_may_start() -> None:
     tensor = replace(PROBLEM.tensors[0], uses=(use(9, 3, 1), use(11, None, 2)))
     changed = replace(PROBLEM, tensors=(tensor, *PROBLEM.tensors[1:]))
-    assert [violation.cause for violation in inexpressible(changed, PREFETCH)] == ["copy start not expressible"]
-    second = prefetch(stays=(Stay(0, 10, 11, 0),), copies=(Copy(0, "prefetch", 9, 11),), fast_uses=frozenset({(0, 1)}))
-    assert [violation.cause for violation in inexpressible(changed, second)] == ["copy start not expressible"]
+    for plan in (copied(0, {0}, (0, 9)), copied(0, {1}, (8, 11))):
+        assert [violation.cause for violation in inexpressible(changed, plan)] == ["copy start not expressible"]
+    assert inexpressible(changed, copied(0, {0}, (8, 9))) == ()
 
 
 def test_every_cause_has_a_test() -> None:
     assert BROKEN.keys() == CAUSES.keys()
-    assert INEXPRESSIBLE.keys() == {
-        "eviction", "pinned in part", "alias group in part", "copy for no use", "copy start not expressible",
-        "kept use beside fast output",
-    }  # fmt: skip
+    assert SAID.keys() | {"copy start not expressible"} == INEXPRESSIBLE.keys()
 
 
 @settings(max_examples=200, deadline=None)
