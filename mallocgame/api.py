@@ -111,6 +111,10 @@ def solve(
         check_writable(out)
     start = monotonic()
     loaded = load(file, target)
+    if progress is not None:
+        progress(
+            f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors; solving for at most {time_limit:g} s"
+        )
     solution = solvers.solve(
         loaded.problem, solver=solver, time_limit=time_limit, seed=seed, final=loaded.final, progress=progress
     )

@@ -131,7 +131,7 @@ def inspect(file: Path, /, *, target: Target = None, json: Json = False) -> None
 @app.command
 def demo(
     *,
-    workload: str = "resnet50",
+    workload: str = "unet",
     targets: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ("v4 lite", "v5p"),
     time_limit: Annotated[float, Parameter(help="Seconds for the solver, each target.")] = 30.0,
     out: Annotated[Path, Parameter(help="Folder for captures, plans and pictures.")] = Path("demo"),

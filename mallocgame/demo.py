@@ -47,12 +47,15 @@ def _one_target(workload: str, target: str, time_limit: float, out: Path, progre
     name = f"{workload} for {target}"
     stem = f"{workload}-{target.replace(' ', '')}"
     capture_file, plan_file, picture = (out / f"{stem}{suffix}" for suffix in (".mgz", ".plan.json", ".png"))
-    progress(f"{name}: compiling")
+
+    def tell(line: str) -> None:
+        progress(f"{name}: {line}")
+
+    tell("compiling")
     capture = api.capture(workload, target=target, out=capture_file, workload=True)
-    progress(f"{name}: solving for at most {time_limit:.0f} s")
     problem = capture.problem()
-    solved = api.solve(capture_file, time_limit=time_limit, out=plan_file)
-    verification = api.verify(solved.named, capture, progress=lambda line: progress(f"{name}: {line}"))
+    solved = api.solve(capture_file, time_limit=time_limit, out=plan_file, progress=tell)
+    verification = api.verify(solved.named, capture, progress=tell)
     default, planned = verification.row("xla default"), verification.row("plan")
     panels = (
         placed(_title(name, "XLA's default", default), problem, capture.final, capture.buffer_assignment),
