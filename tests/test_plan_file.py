@@ -315,3 +315,10 @@ def test_any_cut_or_changed_byte_is_read_or_refused(data: st.DataObject, tmp_pat
     path.write_bytes(data.draw(st.sampled_from([text[:position], changed])))
     with contextlib.suppress(BadInputError):
         assert isinstance(load_plan(path), NamedPlan)
+
+
+def test_a_folder_in_the_way_is_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").mkdir()
+    with pytest.raises(BadInputError, match="cannot be written"):
+        save_plan(small_named(), tmp_path / "plan.json")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["plan.json"]

@@ -180,10 +180,10 @@ class FinalText:
         caller = self.schedule.computations[self.schedule.computation_of[value.time]].caller
         if caller is not None and self._copied(self.schedule.steps[caller]) is not None:
             step = self.schedule.steps[caller]
-        known = self._copied(step) is not None or is_concat(step) or step.opcode.removesuffix("-done") in COPIES
-        if not known or not step.operands:
-            return []
-        return [self.dataflow.at[self.schedule.times[step.operands[0]]].get(())]
+        elif step.opcode.endswith("-done") and step.operands:
+            step = self.step(step.operands[0]) or step
+        known = self._copied(step) is not None or is_concat(step)
+        return [self.dataflow.at[self.schedule.times[name]].get(()) for name in step.operands[:1] if known]
 
 
 def is_concat(step: hlo.Instruction) -> bool:
