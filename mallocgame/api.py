@@ -184,7 +184,8 @@ def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
     from mallocgame.inspection import inspect_problem
     from mallocgame.loading import load
 
-    return inspect_problem(load(file, target).problem)
+    loaded = load(file, target)
+    return inspect_problem(loaded.problem, loaded.final)
 
 
 def _reference(reference: str, workload: bool) -> str:

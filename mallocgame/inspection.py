@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from mallocgame.costs import m_elapsed
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import Row, relaxed_bound, replay_plan
+from mallocgame.replay import Row, relaxed_bound, replay_final, replay_plan
+
+if TYPE_CHECKING:
+    from xla_dump_parser.hlo import HloModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Inspection:
         peak_time: the first such time.
         movable: tensors that may be in fast memory for at least part of their life.
         all_hbm_seconds: everything in HBM.
+        default_seconds: XLA's own placement, where the final text is at hand; else None.
         bound_seconds: ``mallocgame.replay.relaxed_bound``, which no plan can beat.
         costliest: at most ten, most seconds first.
     """
@@ -52,17 +57,19 @@ class Inspection:
     movable: int
     loops: int
     all_hbm_seconds: float
+    default_seconds: float | None
     bound_seconds: float
     costliest: tuple[CostlyInstruction, ...]
 
     @property
     def headroom(self) -> float:
-        """Share of the all-in-HBM time above the relaxed bound."""
-        return 1 - self.bound_seconds / self.all_hbm_seconds if self.all_hbm_seconds else 0.0
+        """Share of XLA's time above the relaxed bound; of the time with everything in HBM where XLA's is not known."""
+        whole = self.all_hbm_seconds if self.default_seconds is None else self.default_seconds
+        return 1 - self.bound_seconds / whole if whole else 0.0
 
 
-def inspect_problem(problem: Problem) -> Inspection:
-    """Summarise a problem."""
+def inspect_problem(problem: Problem, final: HloModule | None = None) -> Inspection:
+    """Summarise a problem; ``final`` is the compiled module with XLA's own placement, if it is at hand."""
     replay = replay_plan(problem, Plan(problem.fingerprint), "M")
     rows = [_costly(problem, row) for row in replay.rows if row.time is not None and row.seconds]
     peak_bytes, peak_time = _peak(problem)
@@ -75,6 +82,7 @@ def inspect_problem(problem: Problem) -> Inspection:
         movable=sum(tensor.fixed is None for tensor in problem.tensors),
         loops=sum(computation.kind == "body" for computation in problem.computations),
         all_hbm_seconds=replay.total,
+        default_seconds=None if final is None else replay_final(problem, final, "M").total,
         bound_seconds=relaxed_bound(problem, "M"),
         costliest=tuple(sorted(rows, key=lambda row: (-row.seconds, row.time))[:10]),
     )

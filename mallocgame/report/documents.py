@@ -114,6 +114,7 @@ def of_inspection(inspection: Inspection) -> Document:
         "peak_at": problem.instructions[inspection.peak_time].name if problem.instructions else None,
         "fast_bytes": problem.target.fast_bytes,
         "m_all_hbm": inspection.all_hbm_seconds,
+        "m_default": inspection.default_seconds,
         "m_bound": inspection.bound_seconds,
         "headroom_share": inspection.headroom,
         "costliest": [

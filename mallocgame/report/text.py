@@ -65,17 +65,21 @@ def _solved(document: Value) -> list[str]:
 
 
 def _inspected(document: Value) -> list[str]:
+    default = document["m_default"]
+    xla = "" if default is None else f"XLA's default {duration(default)}, "
     lines = [
         f"{document['module']} for {document['target']} (costs: {document['costs']})",
-        f"schedule     {document['instructions']} instructions in {document['computations']} computations, "
-        f"{document['loops']} loops",
+        f"schedule     {document['instructions']} instructions; computations: {document['computations']}, "
+        f"loops: {document['loops']}",
         f"tensors      {document['tensors']}, {size(document['tensor_bytes'])} in all, the largest "
         f"{size(document['largest_bytes'])}; {document['movable_tensors']} may be in fast memory; "
-        f"{document['alias_groups']} alias groups of more than one",
+        f"alias groups of several: {document['alias_groups']}",
         f"peak         {size(document['peak_bytes'])} live at {document['peak_at']}; "
         f"fast memory {size(document['fast_bytes'])}",
-        f"M            everything in HBM {duration(document['m_all_hbm'])}, relaxed bound "
-        f"{duration(document['m_bound'])}: headroom {percent(document['headroom_share'])}",
+        f"M            {xla}everything in HBM {duration(document['m_all_hbm'])}, relaxed bound "
+        f"{duration(document['m_bound'])}",
+        f"headroom     {percent(document['headroom_share'])} of "
+        f"{'the time with everything in HBM' if default is None else 'the default'}",
         "",
     ]
     header = ("costliest instructions", "opcode", "runs", "M in HBM", "M bound", "bytes", "time")
