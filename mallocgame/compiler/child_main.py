@@ -114,7 +114,8 @@ def _compile(lowered: str, request: Mapping[str, Any], dump: Path) -> None:
         device = topologies.get_topology_desc(platform="tpu", topology_name=request["topology"]).devices[0]
     except Exception as error:
         raise _FailureError("jax", f"no TPU compiler for topology {request['topology']}: {_describe(error)}") from None
-    options = {**request["options"], "xla_dump_to": str(dump)}
+    # Some versions write get-tuple-elements as %x#0 unless told not to, which loses their names and places.
+    options = {**request["options"], "xla_dump_to": str(dump), "xla_dump_compact_gte": False}
     try:
         _compile_text(lowered, device, options)
     except (AttributeError, TypeError, ImportError) as error:
@@ -123,7 +124,7 @@ def _compile(lowered: str, request: Mapping[str, Any], dump: Path) -> None:
         raise _FailureError("compiler", str(error)) from None
 
 
-def _compile_text(lowered: str, device: Any, options: Mapping[str, str]) -> None:
+def _compile_text(lowered: str, device: Any, options: Mapping[str, str | bool]) -> None:
     """Compile StableHLO text for one described device, as ``Lowered.compile`` does; JAX has no public call for it."""
     import numpy as np
     from jax.interpreters import mlir
