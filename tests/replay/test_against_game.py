@@ -42,6 +42,7 @@ def test_game_validator_and_replay_agree(problem_seed: int, play_seed: int, eage
     after = replay_plan(problem, plan, "M")
     assert before.total - after.total == pytest.approx(gained, rel=1e-9, abs=1e-9 * before.total)
     assert relaxed_bound(problem, "M") <= after.total * (1 + 1e-12)
+    assert relaxed_bound(problem, "E") <= replay_plan(problem, plan, "E").total * (1 + 1e-12)
     assert 0.0 <= after.stall <= after.total
     assert after.peak_fast <= problem.target.fast_bytes
 
