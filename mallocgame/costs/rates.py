@@ -1,8 +1,8 @@
 """How fast a core computes, as the compiler's cost model has it.
 
-Fitted to the logged compute-seconds (libtpu 0.0.52) of matrix products in bf16, f32 and int8, which all run at one rate,
-of element-wise fusions, which are counted at that same rate, and of fusions of transcendental functions. For the first
-four targets the figures reproduce every logged time of such instructions to 6 digits.
+Fitted to the logged compute-seconds (libtpu 0.0.52) of matrix products in bf16, f32 and int8, which all run at one
+rate, of element-wise fusions, which are counted at that same rate, and of fusions of transcendental functions. For the
+first four targets the figures reproduce every logged time of such instructions to 6 digits.
 """
 
 from __future__ import annotations

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.problem.captured import ALL, WITH_LIVE_RANGES, Captured
 
 from mallocgame.problem.aliasing import alias_groups
 from mallocgame.problem.dataflow import analyse
 from mallocgame.problem.liveness import live_ranges, normalised
 from mallocgame.problem.schedule import flatten
 from mallocgame.problem.schema import Tensor
+from tests.problem.captured import ALL, WITH_LIVE_RANGES, Captured
 from xla_dump_parser import parse_hlo
 from xla_dump_parser.msa_tables import parse_shape_index
 

@@ -59,6 +59,15 @@ def _problem(text: str) -> Problem:
     return build_problem(parse_hlo(text), V5E)
 
 
+def _refusal(text: str) -> str:
+    """Why a text is refused; empty where it is taken."""
+    try:
+        _problem(text)
+    except (BadInputError, ParseError) as error:
+        return str(error)
+    return ""
+
+
 def test_a_loop() -> None:
     problem = _problem(_loop())
     assert [step.name for step in problem.instructions] == [
@@ -139,13 +148,9 @@ NOT_SCHEDULED = _loop().replace(", is_scheduled=true", "")
     ],
 )
 def test_what_does_not_hold_together_ends_in_one_line(text: str, message: str | None) -> None:
-    try:
-        _problem(text)
-    except (BadInputError, ParseError) as error:
-        assert "\n" not in str(error)
-        assert message is None or message in str(error)
-    else:
-        assert message is None
+    refusal = _refusal(text)
+    assert "\n" not in refusal
+    assert (message or "") in refusal
 
 
 def test_a_log_of_another_program() -> None:
@@ -167,10 +172,7 @@ def test_deep_chains_of_fusions_do_not_recurse_without_bound() -> None:
     )
     parts.append("ENTRY %main (x: f32[8]) -> f32[8] {\n  %x = f32[8]{0} parameter(0)\n")
     parts.append("  ROOT %r = f32[8]{0} fusion(%x), kind=kLoop, calls=%f2999\n}\n")
-    try:
-        _problem("".join(parts))
-    except (BadInputError, ParseError) as error:
-        assert "deep" in str(error)
+    assert "deep" in _refusal("".join(parts))
 
 
 @settings(max_examples=60, deadline=None)
@@ -188,10 +190,7 @@ def test_damaged_text_ends_in_a_problem_or_one_line(data: st.DataObject) -> None
             lines[at], lines[at - 1] = lines[at - 1], lines[at]
         else:
             lines[at] = lines[at][: data.draw(st.integers(0, len(lines[at])))]
-    try:
-        _problem("\n".join(lines))
-    except (BadInputError, ParseError) as error:
-        assert "\n" not in str(error)
+    assert "\n" not in _refusal("\n".join(lines))
 
 
 def test_fingerprint_ignores_metadata_and_sees_the_schedule() -> None:
