@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from tests.problem.captured import ALL, SCAN, Captured
 from xla_dump_parser import ParseError
-from xla_dump_parser.compile_log import (
-    InitialResource,
-    LoggedValue,
+from xla_dump_parser.compile_log import parse_compile_log, reduce_compile_log
+from xla_dump_parser.log_records import InitialResource, LoggedValue, Reduction
+from xla_dump_parser.msa_tables import (
+    AllocationInfo,
     OperandSite,
-    Reduction,
-    parse_compile_log,
-    reduce_compile_log,
+    parse_allocinfo,
+    parse_bufferinfo,
+    parse_scheduleinfo,
 )
-from xla_dump_parser.msa_tables import AllocationInfo, parse_allocinfo, parse_bufferinfo, parse_scheduleinfo
 
 PREFIX = "I1122 14:26:41.258473    2457 op_cost.cc:571] "
 COST = "Cost for <type={},computation=main.1,instruction=fusion.2,operand_num={},shape_index={}> is {}"
