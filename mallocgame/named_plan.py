@@ -23,6 +23,7 @@ class NamedUse:
         fast: whether it reads fast memory.
         copy_after: time after whose instruction the prefetch planned for this use starts; None without one.
         copy_after_instruction: name of that instruction; None without a prefetch.
+        time: of the reading instruction.
     """
 
     instruction: str
@@ -30,6 +31,7 @@ class NamedUse:
     fast: bool
     copy_after: int | None = None
     copy_after_instruction: str | None = None
+    time: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def name_plan(
                     fast=(tensor.id, number) in plan.fast_uses,
                     copy_after=after,
                     copy_after_instruction=None if after is None else problem.instructions[after].name,
+                    time=use.time,
                 )
             )
         tensors.append(

@@ -81,6 +81,7 @@ def _tensor_to_json(tensor: NamedTensor) -> dict[str, Any]:
             "fast": use.fast,
             "copy_after": use.copy_after,
             "copy_after_instruction": use.copy_after_instruction,
+            "time": use.time,
         }
         for use in tensor.uses
     ]
@@ -150,7 +151,7 @@ def _tensor(value: object, where: str) -> NamedTensor:
 
 
 def _use(value: object, where: str) -> NamedUse:
-    keys = ("instruction", "operands", "fast", "copy_after", "copy_after_instruction")
+    keys = ("instruction", "operands", "fast", "copy_after", "copy_after_instruction", "time")
     fields = checked.record(value, where, keys)
     after = checked.optional(checked.natural)(fields["copy_after"], f"{where}.copy_after")
     instruction = checked.optional(checked.name)(fields["copy_after_instruction"], f"{where}.copy_after_instruction")
@@ -162,6 +163,7 @@ def _use(value: object, where: str) -> NamedUse:
         fast=checked.boolean(fields["fast"], f"{where}.fast"),
         copy_after=after,
         copy_after_instruction=instruction,
+        time=checked.natural(fields["time"], f"{where}.time"),
     )
 
 

@@ -59,8 +59,10 @@ def small_named() -> NamedPlan:
 
 def test_names_say_where_the_prefetch_starts() -> None:
     named = small_named()
-    assert named.tensors[0].uses == (NamedUse("b", ((1, ()),), True, 0, "p.1"),)
-    assert named.tensors[1] == NamedTensor(1, "a", (), 4096, 1, True, (NamedUse("b", ((0, ()), (2, ())), True),))
+    assert named.tensors[0].uses == (NamedUse("b", ((1, ()),), True, 0, "p.1", 2),)
+    assert named.tensors[1] == NamedTensor(
+        1, "a", (), 4096, 1, True, (NamedUse("b", ((0, ()), (2, ())), True, time=2),)
+    )
     assert (named.module, named.target, named.solver, named.seed) == ("jit_f", "v5e", "local", 3)
     check_plan(named, small_problem())
 
@@ -122,10 +124,10 @@ def raw() -> dict[str, Any]:
         "tensors": [
             {"id": 0, "instruction": "p.1", "index": [], "size": 4096, "group": 0, "fast_definition": False,
              "uses": [{"instruction": "b", "operands": [[1, []]], "fast": True, "copy_after": 0,
-                       "copy_after_instruction": "p.1"}]},
+                       "copy_after_instruction": "p.1", "time": 2}]},
             {"id": 1, "instruction": "a", "index": [], "size": 4096, "group": 1, "fast_definition": True,
              "uses": [{"instruction": "b", "operands": [[0, []], [2, []]], "fast": True, "copy_after": None,
-                       "copy_after_instruction": None}]},
+                       "copy_after_instruction": None, "time": 2}]},
         ],
     }  # fmt: skip
 
@@ -259,6 +261,7 @@ def named_plans(draw: st.DrawFn) -> NamedPlan:
                 fast=draw(st.booleans()),
                 copy_after=after,
                 copy_after_instruction=None if after is None else draw(names),
+                time=draw(naturals),
             )
             uses.append(use)
             if use.fast:

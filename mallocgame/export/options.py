@@ -54,11 +54,10 @@ def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, s
 
 def _order(named: NamedPlan, first: Sequence[int]) -> list[int]:
     """The groups in an order in which the compiler's allocator finds room for them, as far as that can be foreseen."""
-    sizes = [tensor.size for tensor in named.tensors]
     stays = named.plan.stays
     target = get_target(named.target)
-    used = max((stay.offset + sizes[stay.tensor] for stay in stays), default=0)
+    used = max((stay.offset + named.tensors[stay.tensor].size for stay in stays), default=0)
     capacity = max(used, target.fast_bytes if named.scoped_vmem_kib is None else 0)
-    blocks = blocks_of(stays, [tensor.group for tensor in named.tensors], sizes)
+    blocks = blocks_of(stays, named.tensors)
     order, _ = fitting_order(blocks, capacity, target.alignment, first, named.seed)
     return [block.group for block in order]

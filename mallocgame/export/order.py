@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mallocgame.named_plan import NamedTensor
 from mallocgame.plan import Stay
 
 RANDOM_TRIES = 60
@@ -26,12 +27,14 @@ class Block:
         size: bytes.
         intervals: (first, last) occupied times of its stays, inclusive.
         offset: where the plan has it.
+        uses: times of all uses of the group, in HBM or not, ascending.
     """
 
     group: int
     size: int
     intervals: tuple[tuple[int, int], ...]
     offset: int
+    uses: tuple[int, ...] = ()
 
     @property
     def duration(self) -> int:
@@ -39,23 +42,22 @@ class Block:
         return sum(end - start + 1 for start, end in self.intervals)
 
 
-def blocks_of(stays: Sequence[Stay], group_of: Sequence[int], sizes: Sequence[int]) -> list[Block]:
-    """The blocks of a plan, by group number.
-
-    Args:
-        stays: of the plan.
-        group_of: group of each tensor.
-        sizes: padded bytes of each tensor.
-    """
+def blocks_of(stays: Sequence[Stay], tensors: Sequence[NamedTensor]) -> list[Block]:
+    """The blocks of a plan, by group number."""
     members: dict[int, list[Stay]] = {}
     for stay in stays:
-        members.setdefault(group_of[stay.tensor], []).append(stay)
+        members.setdefault(tensors[stay.tensor].group, []).append(stay)
+    uses: dict[int, set[int]] = {group: set() for group in members}
+    for tensor in tensors:
+        if tensor.group in uses:
+            uses[tensor.group].update(use.time for use in tensor.uses)
     return [
         Block(
             group,
-            max(sizes[stay.tensor] for stay in found),
+            max(tensors[stay.tensor].size for stay in found),
             tuple(sorted((stay.start, stay.end) for stay in found)),
             found[0].offset,
+            tuple(sorted(uses[group])),
         )
         for group, found in sorted(members.items())
     ]
@@ -63,6 +65,8 @@ def blocks_of(stays: Sequence[Stay], group_of: Sequence[int], sizes: Sequence[in
 
 def place(order: Sequence[Block], capacity: int, alignment: int) -> tuple[dict[int, int], list[Block]]:
     """Best fit in this order, as OpenXLA's GlobalDecreasingSizeBestFitHeap does: the smallest gap, then the lowest.
+
+    What is above all blocks counts as endless there, so it is taken last.
 
     Returns:
         Offset of each group whose block was placed (several stays of one group share no block: each interval is placed
@@ -74,7 +78,7 @@ def place(order: Sequence[Block], capacity: int, alignment: int) -> tuple[dict[i
     for block in order:
         new = []
         for start, end in _allocations(block):
-            offset = _best_fit(placed, start, end, block.size, capacity, alignment)
+            offset = _longest_fit(placed, block, start, end, capacity, alignment)
             if offset is None:
                 break
             new.append((start, end, offset, offset + block.size))
@@ -97,18 +101,31 @@ def _allocations(block: Block) -> list[tuple[int, int]]:
     return merged
 
 
+def _longest_fit(
+    placed: Sequence[tuple[int, int, int, int]], block: Block, start: int, end: int, capacity: int, alignment: int
+) -> int | None:
+    """Best fit for an allocation that ends at ``end``, by choice where it could stay until a later use of the group."""
+    for last in (*(time for time in reversed(block.uses) if time > end), end):
+        offset = _best_fit(placed, start, last, block.size, capacity, alignment)
+        if offset is not None:
+            return offset
+    return None
+
+
 def _best_fit(
     placed: Sequence[tuple[int, int, int, int]], start: int, end: int, size: int, capacity: int, alignment: int
 ) -> int | None:
     taken = sorted((low, high) for first, last, low, high in placed if first <= end and start <= last)
     best: tuple[int, int] | None = None
     floor = 0
-    for low, high in [*taken, (capacity, capacity)]:
+    for low, high in taken:
         gap = low - floor
         if gap >= size and (best is None or gap < best[0]):
             best = (gap, floor)
         floor = max(floor, -(-high // alignment) * alignment)
-    return None if best is None else best[1]
+    if best is not None:
+        return best[1]
+    return floor if floor + size <= capacity else None
 
 
 def fitting_order(

@@ -5,12 +5,13 @@ What can be expressed, and why exactly these overrides do it, is told in docs/ex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from mallocgame.errors import BadInputError
 from mallocgame.export import text
-from mallocgame.named_plan import NamedPlan, NamedTensor, NamedUse
+from mallocgame.named_plan import NamedPlan, NamedTensor
 from mallocgame.problem.schema import ShapeIndex
 
 KEEP = "keep_in_default_memory{}"
@@ -37,12 +38,12 @@ def classify(named: NamedPlan) -> Groups:
 
     Raises:
         BadInputError: the plan asks for something that no override can express (an eviction, a group that is only
-            partly in fast memory, a fast use that nothing serves, two prefetches without an HBM use between them).
+            partly in fast memory, a fast use that nothing serves).
     """
     for copy in named.plan.copies:
         if copy.kind != "prefetch":
             evicted = _name(named.tensors[copy.tensor])
-            raise BadInputError(f"this plan cannot be exported: it evicts {evicted}, and no override can say so")
+            raise _inexpressible(f"it evicts {evicted}, and no override can say so")
     members: dict[int, list[NamedTensor]] = {}
     for tensor in named.tensors:
         members.setdefault(tensor.group, []).append(tensor)
@@ -89,26 +90,24 @@ def sort_order_overrides(order: Sequence[Sequence[NamedTensor]]) -> str:
     )
 
 
-def kept_uses(tensor: NamedTensor) -> list[NamedUse]:
-    """The HBM uses of a copied tensor that need an override: its first use, and the first after each fast one.
+def _copied(tensor: NamedTensor, pinned: Mapping[tuple[str, ShapeIndex, int], NamedTensor]) -> list[str]:
+    """Keeps for the uses in HBM, and prefetches.
 
-    The others are in HBM because the compiler, left to itself under the exported options, copies nothing.
+    A keep also keeps outputs of that instruction that look like the operand. Where one of them is pinned, the keep can
+    be left out unless a fast use precedes: the compiler copies nothing by itself, but it would hold on to a copy.
     """
-    uses = tensor.uses
-    return [use for number, use in enumerate(uses) if not use.fast and (number == 0 or uses[number - 1].fast)]
-
-
-def _copied(tensor: NamedTensor, pinned: dict[tuple[str, ShapeIndex, int], NamedTensor]) -> list[str]:
     parts = []
-    for use in kept_uses(tensor):
-        for operand, index in use.operands:
-            if (use.instruction, index, tensor.size) in pinned:
-                output = pinned[use.instruction, index, tensor.size]
-                raise BadInputError(
-                    f"this plan cannot be exported: keeping {_name(tensor)} in HBM for {use.instruction} also keeps "
-                    f"{_name(output)} there"
+    previous = None
+    for use in tensor.uses:
+        for operand, index in use.operands if not use.fast else ():
+            output = pinned.get((use.instruction, index, tensor.size))
+            if output is None:
+                parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), KEEP))
+            elif previous is not None and previous.fast:
+                raise _inexpressible(
+                    f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps {_name(output)} there"
                 )
-            parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), KEEP))
+        previous = use
     for use in tensor.uses:
         if use.copy_after is not None:
             operand, index = use.operands[0]
@@ -132,22 +131,20 @@ def _check_pinned(tensors: Sequence[NamedTensor]) -> None:
     for tensor in tensors:
         in_hbm = not tensor.fast_definition or any(not use.fast for use in tensor.uses)
         if in_hbm or any(use.copy_after is not None for use in tensor.uses):
-            raise BadInputError(
-                f"this plan cannot be exported: {_name(tensor)} and what it shares a buffer with are partly in HBM and "
-                "partly written to fast memory"
+            raise _inexpressible(
+                f"{_name(tensor)} and what it shares a buffer with are partly in HBM and partly written to fast memory"
             )
 
 
 def _check_copied(tensor: NamedTensor) -> None:
-    held = False
-    for use in tensor.uses:
-        if use.copy_after is not None and not use.fast:
-            raise _inexpressible(f"{use.instruction} has a prefetch of {_name(tensor)} but reads HBM")
-        if use.copy_after is not None and held:
-            raise _inexpressible(f"the prefetch of {_name(tensor)} for {use.instruction} follows a fast use")
-        if use.fast and not held and use.copy_after is None:
-            raise _inexpressible(f"nothing brings {_name(tensor)} to fast memory for {use.instruction}")
-        held = use.fast
+    """Each run of fast uses needs a prefetch. It need not be the first use: one for a loop comes after its body's."""
+    for fast, run in groupby(tensor.uses, key=lambda use: use.fast):
+        uses = list(run)
+        copied = [use for use in uses if use.copy_after is not None]
+        if copied and not fast:
+            raise _inexpressible(f"{copied[0].instruction} has a prefetch of {_name(tensor)} but reads HBM")
+        if fast and not copied:
+            raise _inexpressible(f"nothing brings {_name(tensor)} to fast memory for {uses[0].instruction}")
 
 
 def _inexpressible(reason: str) -> BadInputError:

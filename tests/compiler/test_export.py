@@ -15,6 +15,7 @@ from mallocgame.errors import BadInputError
 from mallocgame.export import compiler_options, to_json, to_libtpu_init_args, to_python
 from mallocgame.export.options import GLOBAL_OPTIONS, SORT_ORDER, TENSOR_OVERRIDES
 from mallocgame.export.text import alternations, name_regex
+from mallocgame.named_plan import NamedUse
 from mallocgame.plan import Copy, Stay
 from tests.compiler.plans import MIB, plan, tensor, use
 from tests.compiler.text_proto import parse
@@ -67,12 +68,11 @@ def test_pinned_group_pins_every_position() -> None:
     assert all(entry["override_options"] == [{"assign_first": [True]}] for entry in order)
 
 
-def test_prefetch_keeps_first_use_and_first_use_after_a_fast_one() -> None:
+def test_prefetch_keeps_the_other_uses() -> None:
     uses = [use("u0"), use("u1"), use("u2", True, 7, operand=4), use("u3", True), use("u4"), use("u5")]
     named = plan([tensor(0, "w", uses)], [Stay(0, 8, 12, 0)], [Copy(0, "prefetch", 7, 10)])
     assert actions(named) == [
-        ("hlo_operand_filter", "u0", (), 0, "keep_in_default_memory"),
-        ("hlo_operand_filter", "u4", (), 0, "keep_in_default_memory"),
+        *[("hlo_operand_filter", name, (), 0, "keep_in_default_memory") for name in ("u0", "u1", "u4", "u5")],
         ("hlo_operand_filter", "u2", (), 4, "prefetch"),
     ]
     (prefetch,) = [e["prefetch"][0] for e in overrides(compiler_options(named)[TENSOR_OVERRIDES]) if "prefetch" in e]
@@ -88,10 +88,9 @@ def test_prefetch_keeps_first_use_and_first_use_after_a_fast_one() -> None:
         (plan([tensor(0, "a", [use("f")], fast=True)]), "partly"),
         (plan([tensor(0, "a", [use("f", True)], fast=True), tensor(1, "b", group=0)]), "partly"),
         (plan([tensor(0, "a", [use("f", True)])]), "nothing brings a to fast memory for f"),
-        (plan([tensor(0, "a", [use("f", True, 1), use("g", True, 2)])]), "for g follows a fast use"),
         (plan([tensor(0, "a", [use("f", False, 1)])]), "reads HBM"),
         (
-            plan([tensor(0, "a", [use("f"), use("g", True, 1)]), tensor(1, "f", [use("h", True)], fast=True)]),
+            plan([tensor(0, "a", [use("g", True, 1), use("f")]), tensor(1, "f", [use("h", True)], fast=True)]),
             "also keeps f there",
         ),
     ],
@@ -104,11 +103,23 @@ def test_what_cannot_be_expressed_is_refused_in_one_line(named: Any, words: str)
 
 def test_fast_output_of_another_size_may_stand_beside_a_kept_use() -> None:
     tensors = [
-        tensor(0, "a", [use("f"), use("g", True, 1)]),
+        tensor(0, "a", [use("g", True, 1), use("f")]),
         tensor(1, "f", [use("h", True)], fast=True, size=2 * MIB),
         tensor(2, "f", [use("h", True)], fast=True, index=(0,)),
     ]
     assert compiler_options(plan(tensors, [Stay(0, 2, 3, 0), Stay(1, 2, 3, MIB), Stay(2, 2, 3, 4 * MIB)]))
+
+
+def test_a_copy_before_a_loop_serves_the_uses_in_its_body() -> None:
+    loop = NamedUse("while.2", ((0, (4,)),), True, 3, "x")
+    named = plan([tensor(0, "w", [use("f", True), use("g", True), loop])], [Stay(0, 4, 20, 0)])
+    assert actions(named) == [("hlo_operand_filter", "while[.]2", (4,), 0, "prefetch")]
+
+
+def test_a_keep_that_would_touch_a_pinned_output_is_left_out_before_any_copy() -> None:
+    named = plan([tensor(0, "a", [use("f"), use("g", True, 1)]), tensor(1, "f", [use("h", True)], fast=True)])
+    assert [entry[1] for entry in actions(named)] == ["f", "g"]
+    assert [entry[4] for entry in actions(named)] == ["pin_in_alternate_memory", "prefetch"]
 
 
 def test_formats_carry_the_same_options() -> None:
