@@ -15,10 +15,10 @@ CALLS = frozenset(
 )  # fmt: skip
 """Names of the attributes whose value is one computation or ``{...}`` of several."""
 
-_GAP = r"(?:[ \t\r\n]|/\*.*?\*/)*+"
+_GAP = r"(?>(?:[ \t\r\n]|/\*.*?\*/)*)"
 _NAME = re.compile(rf"{_GAP},{_GAP}([A-Za-z_][\w.\-]*)=", re.ASCII | re.DOTALL)
 _BLANK = re.compile(_GAP, re.DOTALL)
-_STRING = r'"(?:[^"\\\n]|\\.)*+"'
+_STRING = r'"(?>(?:[^"\\\n]|\\.)*)"'
 _PLAIN_VALUE = re.compile(
     rf'(?:[^,"()\[\]{{}}\s]++|{_STRING}|\{{[^"(){{}}\[\]]*+(?:{_STRING}[^"(){{}}\[\]]*+)*\}})(?=,|\s*\Z)'
 )

@@ -9,10 +9,14 @@ MAX_DEPTH = 1000
 
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _FLAT = r'[^()\[\]{}"/]*+'
-_SKIPPED = rf'"(?:[^"\\\n]|\\.)*+"|/\*.*?\*/|/(?!\*)|\({_FLAT}\)|\[{_FLAT}\]|\{{{_FLAT}\}}'
-_OUTSIDE = re.compile(rf'(?:[^()\[\]{{}}",\n/]++|{_SKIPPED})*+([()\[\]{{}}",\n/])', re.DOTALL)
-_INSIDE = re.compile(rf'(?:[^()\[\]{{}}"/]++|{_SKIPPED})*+([()\[\]{{}}"/])', re.DOTALL)
-"""The next character that opens, closes or separates; strings, comments and brackets without inner ones are skipped."""
+_SKIPPED = rf'"(?>(?:[^"\\\n]|\\.)*)"|/\*.*?\*/|/(?!\*)|\({_FLAT}\)|\[{_FLAT}\]|\{{{_FLAT}\}}'
+_OUTSIDE = re.compile(rf'(?>(?:[^()\[\]{{}}",\n/]++|{_SKIPPED})*)([()\[\]{{}}",\n/])', re.DOTALL)
+_INSIDE = re.compile(rf'(?>(?:[^()\[\]{{}}"/]++|{_SKIPPED})*)([()\[\]{{}}"/])', re.DOTALL)
+"""The next character that opens, closes or separates; strings, comments and brackets without inner ones are skipped.
+
+Atomic groups, here and in this package's other patterns: before Python 3.11.5 a possessive repeat of a group that can
+backtrack matches wrongly (CPython issue 106052).
+"""
 
 
 class BracketError(ValueError):

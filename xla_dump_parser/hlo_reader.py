@@ -26,11 +26,11 @@ from xla_dump_parser.text import locate, read_text
 MAX_COMPUTATIONS = 1_000_000
 """Modules with more computations are refused."""
 
-_GAP = re.compile(r"(?:\s|//[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
+_GAP = re.compile(r"(?>(?:\s|//[^\n]*+|/\*.*?\*/)*)", re.DOTALL)
 _MODULE = re.compile(r"HloModule[ \t]++([\w.\-]++)", re.ASCII)
 _COMPUTATION = re.compile(r"(ENTRY[ \t]++)?%?([A-Za-z_][\w.\-]*+)[ \t]*+(?=[({])", re.ASCII)
 _TABLE = re.compile(
-    r"(?:FileNames|FunctionNames|FileLocations|StackFrames)[ \t]*+\n(?:\d++ [^\n]*+(?:\n|\Z))*+", re.ASCII
+    r"(?:FileNames|FunctionNames|FileLocations|StackFrames)[ \t]*+\n(?>(?:\d++ [^\n]*+(?:\n|\Z))*)", re.ASCII
 )
 _BODY_END = re.compile(r"\n\}(?:[ \t]*+,[ \t]*+execution_thread=\"[^\"\n]*+\")?[ \t]*+(?=\n|//|\Z)")
 

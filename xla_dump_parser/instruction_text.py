@@ -15,16 +15,16 @@ Line = tuple[str, str, str, tuple[str, ...], str | None, bool, int, tuple[int, i
 """name, opcode, text of the shape, operands, literal, is_root, line number, attributes: (start, end) of their text."""
 
 _FLAT = r"[^()\n\"]*+"
-_PAREN = rf"\({_FLAT}(?:\({_FLAT}\){_FLAT})*+\)"
+_PAREN = rf"\({_FLAT}(?>(?:\({_FLAT}\){_FLAT})*)\)"
 _LINE = re.compile(
     r"[ \t]*+(ROOT )?(%?[A-Za-z_][\w.\-]*+) = "  # name
-    r"((?:[^ \n]*, )*+[^ \n]++) "  # shape: a blank inside it comes after a comma
+    r"((?>(?:[^ \n]*, )*)[^ \n]++) "  # shape: a blank inside it comes after a comma
     r"([a-z][a-z0-9\-]*+)"  # opcode
-    rf"\(({_FLAT}(?:{_PAREN}{_FLAT})*+)\)(?=[,\n]|\Z)",  # operands, with at most two levels of brackets in them
+    rf"\(({_FLAT}(?>(?:{_PAREN}{_FLAT})*))\)(?=[,\n]|\Z)",  # operands, with at most two levels of brackets in them
     re.ASCII,
 )
-_GAP = re.compile(r"(?:\s|//[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
-_INLINE_GAP = r"(?:\s|/\*.*?\*/)*+"
+_GAP = re.compile(r"(?>(?:\s|//[^\n]*+|/\*.*?\*/)*)", re.DOTALL)
+_INLINE_GAP = r"(?>(?:\s|/\*.*?\*/)*)"
 _START = re.compile(rf"(ROOT\s++)?(%?[A-Za-z_][\w.\-]*+){_INLINE_GAP}={_INLINE_GAP}", re.ASCII | re.DOTALL)
 _OPCODE = re.compile(rf"{_INLINE_GAP}([a-z][a-z0-9\-]*+){_INLINE_GAP}\(", re.ASCII | re.DOTALL)
 _ARRAY = re.compile(r"[a-z]\w*\[[^\[\]\n]*\]", re.ASCII)

@@ -23,7 +23,7 @@ _ELEMENT_BITS = {
 }  # fmt: skip
 _SMALL_FLOAT = re.compile(r"f[48]e\d+m\d+\w*")
 
-_GAP = re.compile(r"(?:\s|/\*.*?\*/)*+", re.DOTALL)
+_GAP = re.compile(r"(?>(?:\s|/\*.*?\*/)*)", re.DOTALL)
 _ARRAY = re.compile(r"([a-z]\w*)\[([^\[\]]*)\](\{)?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 
