@@ -85,7 +85,11 @@ class Relaxation:
         if NO_ROOM in refusal.reason and tensor.group not in self.first:
             self.first = (tensor.group, *self.first)
             return True
-        name = tensor.instruction + ("{" + ",".join(map(str, tensor.index)) + "}" if tensor.index else "")
-        self.relaxed.append(Relaxed(tensor.group, name, refusal.reason))
-        self.named = leave_in_hbm(self.named, tensor.group)
+        self.leave(tensor, refusal.reason)
         return True
+
+    def leave(self, tensor: NamedTensor, reason: str) -> None:
+        """Leave a tensor's group in HBM from now on."""
+        name = tensor.instruction + ("{" + ",".join(map(str, tensor.index)) + "}" if tensor.index else "")
+        self.relaxed.append(Relaxed(tensor.group, name, reason))
+        self.named = leave_in_hbm(self.named, tensor.group)

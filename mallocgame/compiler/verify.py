@@ -14,6 +14,7 @@ from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verification import Row, RowName, Verification, best_of
 from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from mallocgame.export.options import compiler_options
+from mallocgame.export.overrides import InexpressibleError
 from mallocgame.named_plan import NamedPlan, check_plan
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import read_back, replay_final
@@ -35,10 +36,11 @@ def verify(
 ) -> Verification:
     """Confirm a plan with the real compiler.
 
-    A refused override gets its tensor allocated first, then left in HBM, at most ``max_compiles`` compiles in all.
+    A refused override gets its tensor allocated first, then left in HBM, at most ``max_compiles`` compiles in all; so
+    is what no override can express.
 
     Raises:
-        BadInputError: the plan is for another program, target or memory split, or cannot be expressed.
+        BadInputError: the plan is for another program, target or memory split, or has names that cannot be written.
         CompilerRefusedError: the compiler refuses for another reason, or schedules another program.
         NoAnswerError: a limit was reached.
     """
@@ -93,7 +95,7 @@ def _compile_plan(
     relaxation: Relaxation, capture: Capture, limits: Limits | None, max_compiles: int, tell: Callable[[str], None]
 ) -> tuple[Compiled, dict[str, str], int]:
     for number in range(1, max_compiles + 1):
-        options = {**capture.options, **compiler_options(relaxation.named, relaxation.first)}
+        options = {**capture.options, **_expressible(relaxation)}
         tell(f"compiling with the plan's options ({number})")
         try:
             return compile_in_child(_request(capture, options), limits), options, number
@@ -102,6 +104,16 @@ def _compile_plan(
             if not relaxation.refuse(refusal):
                 raise
     raise NoAnswerError(f"the compiler still refuses overrides after {max_compiles} compiles")
+
+
+def _expressible(relaxation: Relaxation) -> dict[str, str]:
+    """The options of the plan, less the groups that no override can express."""
+    for _ in relaxation.named.tensors:
+        try:
+            return compiler_options(relaxation.named, relaxation.first)
+        except InexpressibleError as error:
+            relaxation.leave(error.tensor, str(error))
+    return compiler_options(relaxation.named, relaxation.first)
 
 
 def _request(capture: Capture, options: Mapping[str, str]) -> Request:

@@ -36,7 +36,7 @@ def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, s
         first: alias groups that the compiler is to allocate before all others.
 
     Raises:
-        BadInputError: the plan cannot be expressed; the message names the tensor.
+        BadInputError: the plan cannot be expressed (InexpressibleError), or a name cannot be written.
     """
     groups = classify(named)
     options = dict(GLOBAL_OPTIONS)

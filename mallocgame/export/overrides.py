@@ -14,6 +14,19 @@ from mallocgame.export import text
 from mallocgame.named_plan import NamedPlan, NamedTensor
 from mallocgame.problem.schema import ShapeIndex
 
+
+class InexpressibleError(BadInputError):
+    """No override can say this.
+
+    Attributes:
+        tensor: what it is about.
+    """
+
+    def __init__(self, tensor: NamedTensor, reason: str) -> None:
+        super().__init__(f"this plan cannot be exported: {reason}")
+        self.tensor = tensor
+
+
 KEEP = "keep_in_default_memory{}"
 PIN = "pin_in_alternate_memory{}"
 
@@ -37,13 +50,13 @@ def classify(named: NamedPlan) -> Groups:
     """Sort the groups of a plan.
 
     Raises:
-        BadInputError: the plan asks for something that no override can express (an eviction, a group that is only
+        InexpressibleError: the plan asks for something that no override can express (an eviction, a group that is only
             partly in fast memory, a fast use that nothing serves).
     """
     for copy in named.plan.copies:
         if copy.kind != "prefetch":
-            evicted = _name(named.tensors[copy.tensor])
-            raise _inexpressible(f"it evicts {evicted}, and no override can say so")
+            evicted = named.tensors[copy.tensor]
+            raise InexpressibleError(evicted, f"it evicts {_name(evicted)}, and no override can say so")
     members: dict[int, list[NamedTensor]] = {}
     for tensor in named.tensors:
         members.setdefault(tensor.group, []).append(tensor)
@@ -65,14 +78,15 @@ def tensor_overrides(groups: Groups) -> str:
     """The text of ``xla_tpu_msa_tensor_overrides``.
 
     Raises:
-        BadInputError: an output that the plan wants in fast memory would be kept in HBM together with a use.
+        InexpressibleError: an output that the plan wants in fast memory would be kept in HBM together with a use.
     """
     parts = _by_position([tensor for tensors in groups.in_hbm for tensor in tensors], KEEP)
     parts += _by_position([tensor for tensors in groups.pinned for tensor in tensors], PIN)
-    pinned = {(t.instruction, t.index, t.size): t for tensors in groups.pinned for t in tensors}
+    moved = [tensor for tensors in (*groups.pinned, *groups.copied) for tensor in tensors]
+    outputs = {(tensor.instruction, tensor.index, tensor.size): tensor for tensor in moved}
     for tensors in groups.copied:
         for tensor in tensors:
-            parts += _copied(tensor, pinned)
+            parts += _copied(tensor, outputs)
     return text.join(parts)
 
 
@@ -90,22 +104,23 @@ def sort_order_overrides(order: Sequence[Sequence[NamedTensor]]) -> str:
     )
 
 
-def _copied(tensor: NamedTensor, pinned: Mapping[tuple[str, ShapeIndex, int], NamedTensor]) -> list[str]:
+def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], NamedTensor]) -> list[str]:
     """Keeps for the uses in HBM, and prefetches.
 
-    A keep also keeps outputs of that instruction that look like the operand. Where one of them is pinned, the keep can
-    be left out unless a fast use precedes: the compiler copies nothing by itself, but it would hold on to a copy.
+    A keep also keeps outputs of that instruction that look like the operand, with all of their uses. Where the plan has
+    something of them in fast memory, the keep is left out unless a fast use precedes: the compiler copies nothing by
+    itself, but it would hold on to a copy.
     """
     parts = []
     previous = None
     for use in tensor.uses:
         for operand, index in use.operands if not use.fast else ():
-            output = pinned.get((use.instruction, index, tensor.size))
+            output = outputs.get((use.instruction, index, tensor.size))
             if output is None:
                 parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), KEEP))
             elif previous is not None and previous.fast:
-                raise _inexpressible(
-                    f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps {_name(output)} there"
+                raise InexpressibleError(
+                    tensor, f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps {_name(output)} there"
                 )
         previous = use
     for use in tensor.uses:
@@ -131,8 +146,9 @@ def _check_pinned(tensors: Sequence[NamedTensor]) -> None:
     for tensor in tensors:
         in_hbm = not tensor.fast_definition or any(not use.fast for use in tensor.uses)
         if in_hbm or any(use.copy_after is not None for use in tensor.uses):
-            raise _inexpressible(
-                f"{_name(tensor)} and what it shares a buffer with are partly in HBM and partly written to fast memory"
+            raise InexpressibleError(
+                tensor,
+                f"{_name(tensor)} and what it shares a buffer with are partly in HBM and partly written to fast memory",
             )
 
 
@@ -142,13 +158,9 @@ def _check_copied(tensor: NamedTensor) -> None:
         uses = list(run)
         copied = [use for use in uses if use.copy_after is not None]
         if copied and not fast:
-            raise _inexpressible(f"{copied[0].instruction} has a prefetch of {_name(tensor)} but reads HBM")
+            raise InexpressibleError(tensor, f"{copied[0].instruction} has a prefetch of {_name(tensor)} but reads HBM")
         if fast and not copied:
-            raise _inexpressible(f"nothing brings {_name(tensor)} to fast memory for {uses[0].instruction}")
-
-
-def _inexpressible(reason: str) -> BadInputError:
-    return BadInputError(f"this plan cannot be exported: {reason}")
+            raise InexpressibleError(tensor, f"nothing brings {_name(tensor)} to fast memory for {uses[0].instruction}")
 
 
 def _name(tensor: NamedTensor) -> str:
