@@ -32,7 +32,8 @@ class Capture:
         seconds: wall time of the compile.
         peak_hbm: bytes of HBM that the program needs, by the compiler's memory-usage report.
         lowered: StableHLO text, for recompiling.
-        before_msa: scheduled HLO before memory space assignment.
+        before_msa: scheduled HLO before memory space assignment, with all of its instructions.
+        schedule: fingerprint of that schedule as the compiler dumped it; a recompile has to have the same.
         final: HLO after code generation.
         log: the compile log, reduced to what ``parse_compile_log`` reads.
         buffer_assignment: the buffer-assignment text.
@@ -46,6 +47,7 @@ class Capture:
     versions: Mapping[str, str]
     seconds: float
     peak_hbm: int
+    schedule: str
     lowered: str
     before_msa: str
     final: str
@@ -123,6 +125,15 @@ def peak_hbm(memory_usage: str) -> int:
     return sum(space.total_bytes for space in parse_memory_usage_report(memory_usage) if space.memory_space == 0)
 
 
+def schedule_of(before_msa: str) -> str:
+    """Fingerprint of a dumped schedule."""
+    from mallocgame.problem.fingerprint import fingerprint
+    from mallocgame.problem.schedule import flatten
+    from xla_dump_parser import parse_hlo
+
+    return fingerprint(flatten(parse_hlo(before_msa, "before_msa")))
+
+
 def _lowered(function: Callable[..., Any], args: tuple[Any, ...] | None) -> str:
     from mallocgame.compiler.child_main import lower
 
@@ -137,7 +148,8 @@ def _lowered(function: Callable[..., Any], args: tuple[Any, ...] | None) -> str:
 
 
 def _keep(compiled: Compiled, target: str, topology: str, function: str, options: Mapping[str, str]) -> Capture:
-    from xla_dump_parser.compile_log import reduce_compile_log
+    from mallocgame.compiler.hidden_elements import show_elements
+    from xla_dump_parser.compile_log import parse_compile_log, reduce_compile_log
 
     log = reduce_compile_log(compiled.log)
     if not compiled.before_msa or "Initial resource[" not in log:
@@ -150,8 +162,9 @@ def _keep(compiled: Compiled, target: str, topology: str, function: str, options
         versions={**compiled.versions, "mallocgame": __version__},
         seconds=compiled.seconds,
         peak_hbm=peak_hbm(compiled.memory_usage),
+        schedule=schedule_of(compiled.before_msa),
         lowered=compiled.lowered,
-        before_msa=compiled.before_msa,
+        before_msa=show_elements(compiled.before_msa, parse_compile_log(log).sequence),
         final=compiled.final,
         log=log,
         buffer_assignment=compiled.buffer_assignment,

@@ -58,6 +58,7 @@ def to_bytes(capture: Capture) -> bytes:
         "versions": dict(capture.versions),
         "seconds": capture.seconds,
         "peak_hbm": capture.peak_hbm,
+        "schedule": capture.schedule,
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
@@ -114,6 +115,7 @@ def _read(archive: zipfile.ZipFile, source: Path) -> Capture:
         versions=_strings(manifest, "versions", source),
         seconds=float(_of(manifest, "seconds", (int, float), source)),
         peak_hbm=_of(manifest, "peak_hbm", int, source),
+        schedule=_of(manifest, "schedule", str, source),
         **texts,
     )
 

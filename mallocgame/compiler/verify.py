@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from mallocgame.compiler.capture import Capture, peak_hbm
+from mallocgame.compiler.capture import Capture, peak_hbm, schedule_of
 from mallocgame.compiler.changes import changes
 from mallocgame.compiler.child import QUIET_VMODULE, Compiled, Limits, Request, compile_in_child
 from mallocgame.compiler.compare import compare, last_timed, takes_time
@@ -133,12 +133,7 @@ def _msa_off(capture: Capture, limits: Limits | None, notes: list[str]) -> Compi
 
 def _check_schedule(compiled: Compiled, capture: Capture, how: str) -> None:
     """Costs and times are those of the capture's schedule, so another one cannot be judged."""
-    if compiled.before_msa == capture.before_msa:
-        return
-    from mallocgame.problem.fingerprint import fingerprint
-    from mallocgame.problem.schedule import flatten
-
-    if fingerprint(flatten(parse_hlo(compiled.before_msa, "recompiled"))) != capture.problem().fingerprint:
+    if schedule_of(compiled.before_msa) != capture.schedule:
         raise CompilerRefusedError(f"the compiler schedules another program {how}; capture again with this libtpu")
 
 
