@@ -85,7 +85,7 @@ class Board:
         """
         program, timeline = self.program, self.timeline
         times = program.times[program.computation[before]]
-        last = program.position[before] - 1
+        last = program.latest[before]
         first = program.earliest_position(before, earliest)
         if last < first:
             return None
@@ -121,7 +121,7 @@ class Board:
         if after is None:
             return None
         times = self.program.times[self.program.computation[before]]
-        low, high = self.program.position[after], self.program.position[before] - 1
+        low, high = self.program.position[after], self.program.latest[before]
         offset = self._gap(tensor, after, until)
         if offset is not None:
             return after, offset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from mallocgame.problem.schema import Problem, Tensor
@@ -51,6 +52,9 @@ class Program:
         entry: index of the entry computation.
         times: per computation, the times of its own instructions (callees' excluded), ascending.
         position: per time, the index in its computation's ``times``.
+        latest: per time, the index in its computation's ``times`` of the last instruction after which a copy for a use
+            there may start: the one before, and before a caller the one before that (measured: what hands the operands
+            over waits for the copy).
         depth: per computation, how many computations enclose it.
         children: per time, the computations called there.
         pinnable: per group, whether it may be pinned at all: nothing of it is ``fixed`` or has an
@@ -74,6 +78,7 @@ class Program:
         self.caller = [computation.caller for computation in problem.computations]
         self.entry = self.caller.index(None)
         self.children = [problem.children.get(time, ()) for time in range(len(problem.instructions))]
+        self.latest = [place - (2 if self.children[time] else 1) for time, place in enumerate(self.position)]
         self.depth = [self._depth(number) for number in range(len(problem.computations))]
         self.uses_at = problem.uses_at
         self.definitions_at = problem.definitions_at
@@ -99,6 +104,30 @@ class Program:
     def serving_at(self, tensor: int, number: int) -> int | None:
         """Index of the serving that a use belongs to."""
         return self._serving_at.get((tensor, number))
+
+    def kept(self, tensor: int, fast: Collection[int]) -> Iterator[tuple[int, frozenset[int]]]:
+        """What the compiler has to be told to keep in HBM if a tensor in HBM has these fast uses.
+
+        That is its first use, if an instruction produces it, and the first HBM use after each fast one; bitcasts do
+        not count. With such a use the compiler also keeps outputs of its instruction in HBM: those of the same tuple
+        index and size (measured, libtpu 0.0.52; docs/expressibility.md).
+
+        Yields:
+            Index of the use, and the ids of these outputs.
+        """
+        value = self.problem.tensors[tensor]
+        after = value.uses and self.problem.instructions[value.time].opcode not in NOT_PRODUCED
+        for number, use in enumerate(value.uses):
+            if self.serving_at(tensor, number) is None:
+                continue
+            if number not in fast and after:
+                indices = {index for _, index in use.operands}
+                outputs = (self.problem.tensors[id] for id in self.definitions_at[use.time])
+                yield (
+                    number,
+                    frozenset(out.id for out in outputs if out.index in indices and out.size == value.size),
+                )
+            after = number in fast
 
     def earliest_position(self, time: int, after: int) -> int:
         """Index, in the times of ``time``'s computation, of the first instruction at or after time ``after``."""
@@ -146,7 +175,7 @@ class Program:
                 continue
             earliest = use.copy_after
             kept_first = produced and not found
-            if earliest is not None and self.earliest_position(use.time, earliest) == self.position[use.time]:
+            if earliest is not None and self.earliest_position(use.time, earliest) > self.latest[use.time]:
                 earliest = None
             found.append(Serving(first, last, use.time, None if kept_first else earliest))
         return tuple(found) if any(serving.earliest is not None for serving in found) else ()

@@ -1,7 +1,8 @@
 """The rules of the memory mapping game, exactly. A player, alone, answers one site after the other.
 
 Words: time, tensor, use, group, stay, copy as in ``mallocgame.problem.schema`` and ``mallocgame.plan``. ``times(c)``
-are the times of the instructions of computation c itself, callees' excluded; ``previous(t)`` is the one before t.
+are the times of the instructions of computation c itself, callees' excluded; ``previous(t)`` is the one before t, and
+where t calls computations the one before that: what hands it its operands has to wait for the copy.
 
 Sites
     For each time in order: the uses there (``Problem.uses_at``), then the definitions (``Problem.definitions_at``). A
@@ -45,12 +46,12 @@ Where a prefetch starts
     The offset is best fit over [s + 1, t].
 
 Keep rule
-    The compiler option that keeps one use in HBM also keeps the outputs of the using instruction in HBM. So where a
-    copied tensor has both fast and HBM uses, the instructions of its HBM uses define nothing in fast memory. Hence
-    * the first COPY of a tensor is illegal if one of its uses outside of the serving is at an instruction that defines
-      a tensor of a pinned group (also if that use is still to come);
-    * pinning is illegal if an instruction that defines a tensor of the group uses a copied tensor from HBM or
-      is still to be asked about it.
+    The compiler option that keeps one use in HBM also keeps those outputs of the using instruction in HBM that have the
+    tensor's size and the operand's tuple index. Of a copied tensor, such an option is needed for its first use, if
+    the tensor is produced, and for the first HBM use after each fast one (``Program.kept``). So these outputs may not
+    be pinned. Uses still to come count as HBM uses, so that DROP stays legal at them. Hence
+    * COPY and NO_COPY are illegal if a use that would then have to be kept has such an output of a pinned group;
+    * pinning is illegal if a tensor of the group is such an output of a use that has to be kept at present.
 
 Drop-backup
     Where a later definition of a pinned group no longer finds its bytes free, the group is barred from being pinned and
@@ -84,7 +85,7 @@ from typing import Self
 from mallocgame.game.board import Board
 from mallocgame.game.program import Program, Serving, Site
 from mallocgame.plan import Plan, Stay
-from mallocgame.problem.schema import Problem
+from mallocgame.problem.schema import Problem, Tensor
 
 
 class Move(Enum):
@@ -250,9 +251,7 @@ class Game:
 
     def _can_copy(self, state: State, tensor: int, serving: Serving) -> bool:
         value = self.problem.tensors[tensor]
-        previous = self.program.times[self.program.computation[serving.before]][
-            self.program.position[serving.before] - 1
-        ]
+        previous = self.program.times[self.program.computation[serving.before]][self.program.latest[serving.before]]
         gap = state.board.occupancy.best_fit([(previous + 1, serving.before)], value.size, value.group)
         return gap is not None and previous >= self._earliest(state, tensor, serving)
 
@@ -266,22 +265,31 @@ class Game:
     def _pin_offset(self, state: State, group: int) -> int | None:
         """Where the group would be pinned; None where it may not be."""
         members = [self.problem.tensors[id] for id in self.problem.groups[group].tensors]
-        for member in members:
-            for tensor, number in self.program.uses_at[member.time]:
-                if tensor in state.copied and (tensor, number) not in state.board.fast_uses:
-                    return None
+        if any(self._has_to_be_kept(state, member) for member in members):
+            return None
         size = max(member.size for member in members)
         return state.board.occupancy.best_fit([member.live for member in members], size, group)
 
-    def _copy_breaks_keep_rule(self, state: State, tensor: int, serving: Serving) -> bool:
-        if tensor in state.copied:
-            return False
-        uses = self.problem.tensors[tensor].uses
-        others = (*uses[: serving.first], *uses[serving.last + 1 :])
-        return any(self._defines_pinned(state, use.time) for use in others)
+    def _has_to_be_kept(self, state: State, output: Tensor) -> bool:
+        """Whether a tensor is an output that a kept use keeps in HBM too."""
+        for tensor, number in self.program.uses_at[output.time]:
+            if tensor in state.copied:
+                kept = dict(self.program.kept(tensor, self._fast_uses(state, tensor)))
+                if output.id in kept.get(number, ()):
+                    return True
+        return False
 
-    def _defines_pinned(self, state: State, time: int) -> bool:
-        return any(self.problem.tensors[id].group in state.pins for id in self.program.definitions_at[time])
+    def _copy_breaks_keep_rule(self, state: State, tensor: int, serving: Serving) -> bool:
+        fast = self._fast_uses(state, tensor).union(range(serving.first, serving.last + 1))
+        return any(
+            self.problem.tensors[id].group in state.pins
+            for _, outputs in self.program.kept(tensor, fast)
+            for id in outputs
+        )
+
+    def _fast_uses(self, state: State, tensor: int) -> set[int]:
+        uses = range(len(self.problem.tensors[tensor].uses))
+        return {number for number in uses if (tensor, number) in state.board.fast_uses}
 
     def _apply(self, state: State, move: Move) -> int | None:
         """Apply a legal move in place.

@@ -155,17 +155,16 @@ class Builder:
         found: set[int] = set()
         if served:
             tensor = self.problem.groups[group].tensors[0]
-            fast = self._uses_of(tensor, served)
-            for number, use in enumerate(tensors[tensor].uses):
-                if number not in fast:
-                    outputs = self.board.fast_definitions.intersection(program.definitions_at[use.time])
-                    found.update(tensors[id].group for id in outputs)
+            for _, outputs in program.kept(tensor, self._uses_of(tensor, served)):
+                found.update(tensors[id].group for id in outputs & self.board.fast_definitions)
             return found
         for id in self.problem.groups[group].tensors:
             for tensor, number in program.uses_at[tensors[id].time]:
-                other = tensors[tensor].group
-                if self.decisions[other].fetches and (tensor, number) not in self.board.fast_uses:
-                    found.add(other)
+                decision = self.decisions[tensors[tensor].group]
+                if decision.fetches:
+                    kept = dict(program.kept(tensor, self._uses_of(tensor, decision.served)))
+                    if id in kept.get(number, ()):
+                        found.add(tensors[tensor].group)
         return found
 
     def _uses_of(self, tensor: int, served: Collection[int]) -> set[int]:

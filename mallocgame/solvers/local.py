@@ -1,13 +1,14 @@
 """Local search: simulated annealing over valid plans, from the greedy one, in cycles of growing length.
 
-Every cycle starts at the best plan so far; its temperature falls from the mean worsening of a move seen so far to a
-thousandth of it. The search can be stopped at any time and then gives the best plan so far. Bounded by steps it is
-deterministic from the seed.
+Every cycle starts at the best plan so far; its temperature falls from the mean worsening of a move seen so far, or a
+part of that (``HEATS`` in turn), to a thousandth. The search can be stopped at any time and then gives the best plan so
+far. Bounded by steps it is deterministic from the seed.
 """
 
 from __future__ import annotations
 
 import random
+from itertools import cycle
 from math import exp
 
 from mallocgame.solvers import priority
@@ -16,12 +17,16 @@ from mallocgame.solvers.builder import Builder
 from mallocgame.solvers.greedy import place
 from mallocgame.solvers.moves import Moves
 
-FIRST_CYCLE = 500
-"""Moves of the first cycle; each further one has twice as many, up to ``LAST_CYCLE`` a group."""
-
+FIRST_CYCLE = 10
 LAST_CYCLE = 100
-FUTILE_CYCLES = 4
+"""Moves a group of the first cycle and of the longest; in between, each cycle has twice as many as the one before."""
+
+LEAST_CYCLE = 200
+FUTILE_CYCLES = 6
 """Cycles of full length without a better plan after which the search has converged."""
+
+HEATS = (0.1, 1.0, 0.02)
+"""First temperatures of the cycles, in turn, as shares of the mean worsening."""
 
 COOLING = 1e-3
 """Last temperature of a cycle, as a share of its first."""
@@ -63,13 +68,16 @@ class _Search:
         moves = Moves(self.builder, self.rng)
         if not moves.groups:
             return "converged"
-        length, longest, futile = FIRST_CYCLE, max(FIRST_CYCLE, LAST_CYCLE * len(moves.groups)), 0
-        while futile < FUTILE_CYCLES:
+        length, longest = (max(LEAST_CYCLE, share * len(moves.groups)) for share in (FIRST_CYCLE, LAST_CYCLE))
+        futile = 0
+        for heat in cycle(HEATS):
             before = self.best
-            reason = self._cycle(moves, length)
+            reason = self._cycle(moves, length, heat)
             if reason is not None:
                 return reason
             futile = futile + 1 if length == longest and self.best == before else 0
+            if futile == FUTILE_CYCLES:
+                break
             length = min(2 * length, longest)
         return "converged"
 
@@ -85,7 +93,7 @@ class _Search:
             return None
         return self.task.stop_reason(self.steps)
 
-    def _cycle(self, moves: Moves, length: int) -> str | None:
+    def _cycle(self, moves: Moves, length: int, heat: float) -> str | None:
         """One annealing cycle from the best plan; returns why to stop, or None."""
         builder = self.builder
         builder.restore(self.best_decisions)
@@ -96,7 +104,7 @@ class _Search:
                 return reason
             moves.change()
             total = builder.total
-            if total <= now or self.rng.random() < exp((now - total) / self._temperature(step / length, total - now)):
+            if total <= now or self._accepts(total - now, heat * COOLING ** (step / length)):
                 builder.commit()
                 now = total
                 if now < self.best * (1 - 1e-12):
@@ -105,11 +113,11 @@ class _Search:
                 builder.rollback()
         return None
 
-    def _temperature(self, progress: float, worsening: float) -> float:
+    def _accepts(self, worsening: float, heat: float) -> bool:
         total, count = self._worsenings
         self._worsenings = total + worsening, count + 1
-        mean = (total + worsening) / (count + 1)
-        return float(mean * COOLING**progress)
+        temperature = heat * (total + worsening) / (count + 1)
+        return self.rng.random() < exp(-worsening / temperature)
 
     def _keep_best(self, total: float) -> None:
         self.best = total

@@ -160,7 +160,7 @@ class Moves:
         assert serving.earliest is not None
         times = program.times[program.computation[serving.before]]
         first = program.earliest_position(serving.before, serving.earliest)
-        last = program.position[serving.before] - 1
+        last = program.latest[serving.before]
         reach = 2 ** self.rng.randrange(max(1, (last - first + 1).bit_length()))
         index = program.position[after] + self.rng.randint(-reach, reach)
         return times[min(max(index, first), last)]

@@ -146,8 +146,24 @@ def test_best_fit_takes_the_smallest_gap_then_the_lowest() -> None:
     assert offsets == {0: 0, 1: 256, 2: 768, 3: 1024, 4: 256}
 
 
-def test_keep_rule_forbids_the_copy_beside_a_pinned_output() -> None:
-    """w's first use would be kept in HBM, and with it x, which is pinned."""
+@pytest.mark.parametrize(("size", "legal"), [(256, {DROP}), (512, {DROP, COPY})])
+def test_keep_rule_forbids_the_copy_beside_a_pinned_output(size: int, legal: set[Move]) -> None:
+    """y's first use would be kept in HBM, and with it x, which is pinned, if x has y's size."""
+    steps = [
+        Step(makes="y"),
+        Step(makes="x", reads=("y",)),
+        Step(2.0, reads=("x",)),
+        Step(reads=("y",)),
+    ]
+    game = Game(problem(steps, {"y": 256, "x": size}))
+    state, _ = play(game, DROP, DROP, NO_COPY, NO_COPY)
+    assert game.legal(state) == legal
+    state, _ = play(game, DROP, DROP, DROP, DROP)
+    assert game.legal(state) == {DROP, COPY}
+
+
+def test_keep_rule_counts_only_uses_that_have_to_be_kept() -> None:
+    """Before its first copy a parameter is in HBM without being told."""
     steps = [
         Step(opcode="parameter", makes="w"),
         Step(makes="x", reads=("w",)),
@@ -156,8 +172,6 @@ def test_keep_rule_forbids_the_copy_beside_a_pinned_output() -> None:
     ]
     game = Game(problem(steps, {"w": 256, "x": 256}))
     state, _ = play(game, DROP, NO_COPY, NO_COPY)
-    assert game.legal(state) == {DROP}
-    state, _ = play(game, DROP, DROP, DROP)
     assert game.legal(state) == {DROP, COPY}
 
 
