@@ -204,20 +204,30 @@ def _uses(schedule: Schedule, value: Value, costs: list[Cost]) -> tuple[Use, ...
             time=time,
             operands=tuple(sorted(places)),
             accessed_bytes=float(sum(costs[time].operand_bytes.get(place, 0.0) for place in places)),
-            copy_after=_copy_after(schedule, value, time),
+            copy_after=_copy_after(schedule, value, time, len(places)),
         )
         for time, places in sorted(operands.items())
     )
 
 
-def _copy_after(schedule: Schedule, value: Value, time: int) -> int | None:
-    """The definition's time where a prefetch can be asked for: within one computation, for a use that reads itself."""
+def _copy_after(schedule: Schedule, value: Value, time: int, sites: int) -> int | None:
+    """From when on a prefetch for a use can be asked for: the definition, or where a loop or branch takes the value in.
+
+    None for uses that hand the value on, except by a loop or a conditional through one operand: a prefetch for that
+    one serves the uses inside. What the overrides can do was measured; see docs/expressibility.md.
+    """
     step = schedule.steps[time]
     home = schedule.computation_of[time]
-    passes = step.opcode in CALLERS or is_asynchronous(step.opcode) or step.opcode in ("tuple", "get-tuple-element")
-    if passes or schedule.computation_of[value.time] != home:
+    if is_asynchronous(step.opcode) or step.opcode in ("tuple", "get-tuple-element", "call"):
         return None
-    return value.time
+    if step.opcode in ("while", "conditional") and sites > 1:
+        return None
+    if schedule.computation_of[value.time] == home:
+        return value.time
+    if schedule.computations[home].kind not in ("body", "branch"):
+        return None
+    taken = [at for at, _ in value.positions if schedule.computation_of[at] == home]
+    return taken[0] if taken and schedule.steps[taken[0]].opcode == "parameter" else None
 
 
 def _groups(dataflow: Dataflow, groups: tuple[tuple[int, ...], ...]) -> tuple[Group, ...]:

@@ -133,8 +133,11 @@ def test_the_problem_holds_together(captured: Captured) -> None:
         assert tensor.size <= problem.groups[tensor.group].size
         home = problem.instructions[tensor.time].computation
         for use in tensor.uses:
-            assert use.copy_after in (None, tensor.time)
-            assert use.copy_after is None or problem.instructions[use.time].computation == home
+            if use.copy_after is None:
+                continue
+            start, reader = problem.instructions[use.copy_after], problem.instructions[use.time]
+            assert start.computation == reader.computation
+            assert use.copy_after == tensor.time if start.computation == home else start.opcode == "parameter"
     for computation in problem.computations:
         if computation.caller is not None:
             outer = problem.computations[problem.instructions[computation.caller].computation]
