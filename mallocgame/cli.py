@@ -134,7 +134,7 @@ def demo(
     workload: str = "unet",
     targets: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ("v4 lite", "v5p"),
     time_limit: Annotated[float, Parameter(help="Seconds for the solver, each target.")] = 30.0,
-    out: Annotated[Path, Parameter(help="Folder for captures, plans and pictures.")] = Path("demo"),
+    out: Annotated[Path, Parameter(help="Folder for captures, plans and pictures.")] = Path("out"),
     json: Json = False,
 ) -> None:
     """The whole way for one real model and two targets: capture, solve, verify, table, memory maps."""

@@ -18,7 +18,9 @@ def lines_of(document: Value) -> list[str]:
 
 def duration(seconds: float) -> str:
     """``"12.3 us"``: three to four digits in the unit that suits."""
-    for limit, factor, unit in ((1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
+    if seconds == 0:
+        return "0"
+    for limit, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
         if abs(seconds) < limit:
             return f"{seconds * factor:.4g} {unit}"
     return f"{seconds:.4g} s"
