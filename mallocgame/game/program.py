@@ -109,8 +109,8 @@ class Program:
         """What the compiler has to be told to keep in HBM if a tensor in HBM has these fast uses.
 
         That is its first use, if an instruction produces it, and the first HBM use after each fast one; bitcasts do
-        not count. With such a use the compiler also keeps outputs of its instruction in HBM: those of the same tuple
-        index and size (measured, libtpu 0.0.52; docs/expressibility.md).
+        not count. With such a use the compiler also keeps outputs of its instruction in HBM, with all of their uses:
+        those of the same tuple index and size (measured, libtpu 0.0.52; docs/expressibility.md).
 
         Yields:
             Index of the use, and the ids of these outputs.

@@ -46,11 +46,13 @@ Where a prefetch starts
     The offset is best fit over [s + 1, t].
 
 Keep rule
-    The compiler option that keeps one use in HBM also keeps those outputs of the using instruction in HBM that have the
-    tensor's size and the operand's tuple index. Of a copied tensor, such an option is needed for its first use, if
-    the tensor is produced, and for the first HBM use after each fast one (``Program.kept``). So these outputs may not
-    be pinned. Uses still to come count as HBM uses, so that DROP stays legal at them. Hence
-    * COPY and NO_COPY are illegal if a use that would then have to be kept has such an output of a pinned group;
+    The compiler option that keeps one use in HBM also keeps those outputs of the using instruction in HBM, with all of
+    their uses, that have the tensor's size and the operand's tuple index. Of a copied tensor, such an option is needed
+    for its first use, if the tensor is produced, and for the first HBM use after each fast one (``Program.kept``). So
+    these outputs may be neither pinned nor copied. Uses still to come count as HBM uses, so that DROP stays legal at
+    them. Hence
+    * COPY and NO_COPY are illegal if a use that would then have to be kept has such an output that is of a pinned group
+      or copied, or if the tensor itself is such an output of a use that has to be kept at present;
     * pinning is illegal if a tensor of the group is such an output of a use that has to be kept at present.
 
 Drop-backup
@@ -281,11 +283,10 @@ class Game:
 
     def _copy_breaks_keep_rule(self, state: State, tensor: int, serving: Serving) -> bool:
         fast = self._fast_uses(state, tensor).union(range(serving.first, serving.last + 1))
-        return any(
-            self.problem.tensors[id].group in state.pins
-            for _, outputs in self.program.kept(tensor, fast)
-            for id in outputs
-        )
+        for _, outputs in self.program.kept(tensor, fast):
+            if any(self.problem.tensors[id].group in state.pins or id in state.copied for id in outputs):
+                return True
+        return self._has_to_be_kept(state, self.problem.tensors[tensor])
 
     def _fast_uses(self, state: State, tensor: int) -> set[int]:
         uses = range(len(self.problem.tensors[tensor].uses))

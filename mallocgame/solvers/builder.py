@@ -156,8 +156,7 @@ class Builder:
         if served:
             tensor = self.problem.groups[group].tensors[0]
             for _, outputs in program.kept(tensor, self._uses_of(tensor, served)):
-                found.update(tensors[id].group for id in outputs & self.board.fast_definitions)
-            return found
+                found.update(tensors[id].group for id in outputs if self.decisions[tensors[id].group] != HBM)
         for id in self.problem.groups[group].tensors:
             for tensor, number in program.uses_at[tensors[id].time]:
                 decision = self.decisions[tensors[tensor].group]

@@ -56,7 +56,7 @@ def best_plan(problem: Problem, limit: int) -> tuple[float, Plan] | None:
         definitions = frozenset(id for plan in choice for id in plan.fast_definitions)
         uses = frozenset(use for plan in choice for use in plan.fast_uses)
         plan = Plan(problem.fingerprint, definitions, uses, stays, tuple(copies))
-        if not inexpressible(problem, plan):
+        if not inexpressible(problem, plan) and not _copies_kept_output(problem, plan):
             timed.append((replay_plan(problem, plan, "M").total, plan))
     timed.sort(key=lambda pair: pair[0])
     for seconds, plan in timed:
@@ -64,6 +64,20 @@ def best_plan(problem: Problem, limit: int) -> tuple[float, Plan] | None:
         if packed is not None:
             return seconds, packed
     raise AssertionError("everything in HBM always fits")
+
+
+def _copies_kept_output(problem: Problem, plan: Plan) -> bool:
+    """Whether an output that is kept in HBM beside a kept operand is copied later; these problems have no bitcasts."""
+    copied = {copy.tensor for copy in plan.copies}
+    for tensor in (problem.tensors[id] for id in copied):
+        told = problem.instructions[tensor.time].opcode not in ("parameter", "constant")
+        for number, use in enumerate(tensor.uses):
+            fast = (tensor.id, number) in plan.fast_uses
+            alike = (id for id in problem.definitions_at[use.time] if problem.tensors[id].size == tensor.size)
+            if told and not fast and any(id in copied and problem.tensors[id].index == () for id in alike):
+                return True
+            told = fast
+    return False
 
 
 def _options(problem: Problem, group: int) -> Iterator[Plan]:
