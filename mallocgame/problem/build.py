@@ -198,7 +198,8 @@ def _tensors(
 def _uses(schedule: Schedule, value: Value, costs: list[Cost]) -> tuple[Use, ...]:
     operands: dict[int, list[tuple[int, ShapeIndex]]] = {}
     for time, operand, index in value.reads:
-        operands.setdefault(time, []).append((operand, index))
+        if not _passes_by(schedule.steps[time], index):
+            operands.setdefault(time, []).append((operand, index))
     return tuple(
         Use(
             time=time,
@@ -208,6 +209,11 @@ def _uses(schedule: Schedule, value: Value, costs: list[Cost]) -> tuple[Use, ...
         )
         for time, places in sorted(operands.items())
     )
+
+
+def _passes_by(step: hlo.Instruction, index: ShapeIndex) -> bool:
+    """Whether a get-tuple-element takes another part of the tuple: XLA counts all parts as used where it is a root."""
+    return step.opcode == "get-tuple-element" and index != () and str(index[0]) != step.attributes.get("index")
 
 
 def _copy_after(schedule: Schedule, value: Value, time: int, sites: int) -> int | None:
