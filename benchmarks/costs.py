@@ -28,9 +28,10 @@ from statistics import median
 import numpy as np
 
 from mallocgame.costs import m_elapsed
+from mallocgame.errors import MallocgameError
 from mallocgame.problem import Problem, Target, build_problem, get_target
 from mallocgame.problem.targets import half_unit
-from xla_dump_parser import find_dump, parse_hlo, read_hlo, read_text
+from xla_dump_parser import ParseError, find_dump, parse_hlo, read_hlo, read_text
 from xla_dump_parser.compile_log import CompileLog, parse_compile_log
 from xla_dump_parser.hlo import HloModule
 
@@ -78,7 +79,11 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("captures", nargs="+", metavar="CAPTURE")
-    rows = [compare(load(name)) for name in parser.parse_args().captures]
+    try:
+        rows = [compare(load(name)) for name in parser.parse_args().captures]
+    except (MallocgameError, ParseError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     width = max(len(row.name) for row in rows)
     print(
         f"{'capture':{width}} {'target':8} {'instr':>6} {'all HBM':>9} {'fast lines':>10} {'one fast':>9}"

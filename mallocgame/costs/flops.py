@@ -33,7 +33,8 @@ class Work(NamedTuple):
         flops: operations, those of matrix products included.
         transcendentals: functions.
         matrix: of the operations, those of matrix products and convolutions.
-        padded: the same with input and output features filled up to whole lanes of the matrix unit.
+        padded: the same with input and output features filled up to whole lanes of the matrix unit, and with at least
+            as many rows as hide the loading of weights.
     """
 
     flops: int
@@ -52,6 +53,8 @@ class Work(NamedTuple):
 
 _NONE = Work(0, 0)
 _LANES = 128
+_LEAST_ROWS = 176
+"""Rows that a matrix unit works through in the time that it takes to load its weights (fitted on v6e)."""
 
 
 class Arithmetic:
@@ -140,16 +143,19 @@ def _convolution(computation: hlo.Computation, instruction: hlo.Instruction) -> 
     left_of, right_of, out_of = (
         dict(zip(labels[n], dims, strict=True)) for n, dims in ((1, left), (2, right), (3, out))
     )
-    inputs, outputs = right_of.get("i", 1), out_of.get("f", 1)
+    inputs, outputs, rows = right_of.get("i", 1), out_of.get("f", 1), out_of.get("b", 1)
     total: int = 2 * inputs * outputs * out_of.get("b", 1)
     for number, dimension in enumerate(parse_window(instruction.attributes.get("window", ""))):
         label = str(number)
         total *= valid_positions(dimension, left_of.get(label, 1), out_of.get(label, 1))
         if left_of.get(label, 1) == 1:  # the kernel's dimension becomes the result's, as one more feature
             outputs *= out_of.get(label, 1)
+        elif dimension.base_dilation == 1:  # else each place has weights of its own, as a batch dimension
+            rows *= out_of.get(label, 1)
     groups = _DIMENSIONS.search(instruction.attributes.get("batch_group_count", ""))
     total = total // max(1, int(groups[0])) if groups else total
     fill = (-(-inputs // _LANES) * _LANES * -(-outputs // _LANES) * _LANES) / max(1, inputs * outputs)
+    fill *= max(rows, _LEAST_ROWS) / max(rows, 1)
     return Work(total, 0, total, round(total * fill))
 
 
