@@ -22,6 +22,8 @@ def never_fast(schedule: Schedule, value: Value, size: int, target: Target) -> s
         return f"larger than the fast memory of {target.fast_bytes} bytes"
     if value.shape.layout is not None and value.shape.layout.memory_space:
         return f"coloured to memory space {value.shape.layout.memory_space}"
+    if any(time in schedule.hinted for time, _ in value.positions):
+        return "placed by the compiler's own hint"
     opcodes = {schedule.steps[time].opcode for time, _ in value.positions}
     opcodes.update(schedule.steps[time].opcode for time, _, _ in value.reads)
     if opcodes & _TRANSFERS:

@@ -27,6 +27,7 @@ class Schedule:
         times: instruction name -> time. A colouring hint, which the compiler removes before MSA, has the time of what
             it is put on and is no step of its own.
         bodies: for each computation, the HLO computation itself.
+        hinted: times of instructions that a colouring hint is put on, parameters left out.
     """
 
     steps: tuple[hlo.Instruction, ...]
@@ -34,6 +35,7 @@ class Schedule:
     computations: tuple[Computation, ...]
     times: Mapping[str, int]
     bodies: tuple[hlo.Computation, ...]
+    hinted: frozenset[int]
 
     @property
     def entry_root(self) -> int:
@@ -137,6 +139,10 @@ def _callees(module: hlo.HloModule, body: hlo.Computation, instruction: hlo.Inst
     return callees
 
 
+def _is_hint(step: hlo.Instruction, name: str) -> bool:
+    return step.name != name and step.opcode != "parameter"
+
+
 def asynchronous_start(body: hlo.Computation, instruction: hlo.Instruction) -> hlo.Instruction | None:
     """The async-start that an async-start, -update or -done is of; None where it is not in the same computation."""
     step: hlo.Instruction | None = instruction
@@ -191,4 +197,5 @@ def _schedule(
         computations=tuple(computations),
         times=times,
         bodies=tuple(item.body for item, _ in closed),
+        hinted=frozenset(time for name, time in times.items() if _is_hint(steps[time], name)),
     )
