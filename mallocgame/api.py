@@ -54,8 +54,8 @@ def capture(
     """Compile a function for a target and keep what is needed in one file.
 
     Args:
-        reference: ``MODULE:FUNCTION``, or with ``workload`` the name of one of ``workloads.names()``. The function
-            takes nothing and returns (function, abstract arguments).
+        reference: ``MODULE:FUNCTION``, the path of a saved lowered module (StableHLO text, ``*.mlir``), or with
+            ``workload`` the name of one of ``workloads.names()``. The function takes nothing and returns (function, abstract arguments).
         target: e.g. ``"v5p"``.
         out: the capture file to write.
         scoped_vmem_kib: the memory split: KiB of VMEM for fusions' own windows; None for the compiler's default.
@@ -190,6 +190,8 @@ def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
 
 def _reference(reference: str, workload: bool) -> str:
     """MODULE:FUNCTION of what to capture."""
+    if not workload and reference.endswith(".mlir"):
+        return reference
     if not workload:
         module, colon, function = reference.partition(":")
         if not (module and colon and function):

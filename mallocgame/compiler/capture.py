@@ -91,8 +91,9 @@ def capture(
     """Compile for a target as XLA does by default, and keep the result in ``out`` if given.
 
     Args:
-        function: ``MODULE:FUNCTION`` of a function that returns (function, abstract arguments); or the function to
-            compile itself, which is then lowered in this process.
+        function: ``MODULE:FUNCTION`` of a function that returns (function, abstract arguments); the path of a saved
+            lowered module (StableHLO text, named ``*.mlir``); or the function to compile itself, which is then lowered
+            in this process.
         args: abstract arguments (pytrees of ``jax.ShapeDtypeStruct``) where the function itself is given, else None.
         target: e.g. ``"v5p"``.
         out: capture file to write.
@@ -106,10 +107,11 @@ def capture(
     from mallocgame.problem.targets import TOPOLOGIES, get_target
 
     topology = TOPOLOGIES[get_target(target).name]
-    if isinstance(function, str):
+    if isinstance(function, str) and not is_lowered_module(function):
         request = Request(topology, function=function, options=dict(options or {}))
     else:
-        request = Request(topology, lowered=_lowered(function, args), options=dict(options or {}))
+        lowered = _read_lowered(function) if isinstance(function, str) else _lowered(function, args)
+        request = Request(topology, lowered=lowered, options=dict(options or {}))
     compiled = compile_in_child(request, limits)
     name = function if isinstance(function, str) else getattr(function, "__name__", "function")
     kept = _keep(compiled, target, topology, name, request.options)
@@ -132,6 +134,20 @@ def schedule_of(before_msa: str) -> str:
     from xla_dump_parser import parse_hlo
 
     return fingerprint(flatten(parse_hlo(before_msa, "before_msa")))
+
+
+def is_lowered_module(reference: str) -> bool:
+    """Whether a reference is the path of a saved lowered module rather than MODULE:FUNCTION."""
+    return reference.endswith(".mlir")
+
+
+def _read_lowered(path: str) -> str:
+    from xla_dump_parser import ParseError, read_text
+
+    try:
+        return read_text(path)
+    except ParseError as error:
+        raise BadInputError(str(error)) from None
 
 
 def _lowered(function: Callable[..., Any], args: tuple[Any, ...] | None) -> str:
