@@ -55,7 +55,8 @@ def capture(
 
     Args:
         reference: ``MODULE:FUNCTION``, the path of a saved lowered module (StableHLO text, ``*.mlir``), or with
-            ``workload`` the name of one of ``workloads.names()``. The function takes nothing and returns (function, abstract arguments).
+            ``workload`` the name of one of ``workloads.names()``. The function takes nothing and returns
+            (function, abstract arguments).
         target: e.g. ``"v5p"``.
         out: the capture file to write.
         scoped_vmem_kib: the memory split: KiB of VMEM for fusions' own windows; None for the compiler's default.
