@@ -51,13 +51,14 @@ def capture(
 ) -> None:
     """Compile a JAX function for a target and keep what the other commands need in one file.
 
-    MODULE:FUNCTION takes no arguments and returns (function, abstract arguments), see `workloads`.
+    MODULE:FUNCTION takes no arguments and returns (function, abstract arguments); a saved lowered module (StableHLO
+    text, FILE.mlir) does as well.
     """
     from mallocgame import api
     from mallocgame.report import documents
 
     if (reference is None) == (workload is None):
-        raise BadInputError("give either MODULE:FUNCTION or --workload NAME")
+        raise BadInputError("give either MODULE:FUNCTION (or FILE.mlir) or --workload NAME")
     _progress(f"compiling {reference or workload} for {target}")
     kept = api.capture(
         reference or workload or "",
