@@ -98,7 +98,8 @@ def hbm_bandwidth(target: Target, log: CompileLog) -> float | None:
 
     MSA prints the time for one size that it picks for the whole program and does not name, so the size is the multiple
     of 512 bytes nearest to seconds x the bandwidth that the memory-bound instructions show. The prefetch intervals
-    are multiples of the same times and give more digits. None where the log has no such line.
+    are multiples of the same times and give more digits, and so do the elapsed times of memory-bound instructions as
+    far as they agree. None where the log has no such line.
     """
     rough = _memory_bound_bandwidth(log) or target.hbm_bandwidth
     sizes = {reduction.size for reduction in log.reductions}
@@ -116,12 +117,27 @@ def hbm_bandwidth(target: Target, log: CompileLog) -> float | None:
         if ratio and abs(interval.maximum * rough / (ratio * heap) - 1) <= _ROUGHLY:
             bounds.append(_rates(ratio * heap, interval.maximum))
     low, high = (max(low for low, _ in bounds), min(high for _, high in bounds)) if bounds else (1.0, 0.0)
-    return (low + high) / 2 if low <= high else None
+    if low > high:
+        return None
+    for total, seconds in _exact_times(log):
+        slowest, fastest = _rates(total, seconds)
+        if slowest <= high and fastest >= low:
+            low, high = max(low, slowest), min(high, fastest)
+    return (low + high) / 2
 
 
 def _rates(size: float, seconds: float) -> tuple[float, float]:
     half = half_unit(seconds)
     return size / (seconds + half), size / (seconds - half)
+
+
+def _exact_times(log: CompileLog) -> Iterator[tuple[float, float]]:
+    """(bytes accessed, elapsed seconds in HBM) of instructions whose bytes are printed with all digits."""
+    totals = {instruction: cost.total_bytes for (_, instruction), cost in log.costs.items()}
+    for resource in log.resources:
+        total = totals.get(resource.instruction)
+        if total is not None and 1e4 < total < 1e6 and resource.seconds > 0:
+            yield total, resource.seconds
 
 
 def _multiples(log: CompileLog, seconds: float) -> Iterator[tuple[int, float]]:
