@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
+from mallocgame.errors import MallocgameError
 from mallocgame.game import Game, Move, State
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
@@ -122,7 +123,7 @@ def compare(count: int, seed: int) -> int:
 
 
 def main() -> int:
-    """Command line; 0 if everything agrees."""
+    """Command line; 0 if everything agrees, 2 if a capture cannot be read."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("captures", nargs="*", help="captures, dump folders or HLO texts with --target")
     parser.add_argument("--count", type=int, default=10000)
@@ -130,7 +131,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--target", default=None)
     options = parser.parse_args()
-    captures = [_load(path, options.target) for path in options.captures]
+    try:
+        captures = [_load(path, options.target) for path in options.captures]
+    except MallocgameError as error:
+        print(error)
+        return error.exit_code
     wrong = play(captures, options.count, options.seed)
     wrong += compare(options.tiny, options.seed)
     return 1 if wrong else 0

@@ -17,8 +17,11 @@ from mallocgame.plan import Plan, Stay
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.base import Answer, Task, register
 
-ORDERS = 60
+ORDERS = 200
 """Orders of best fit that are tried before the placement is given up."""
+
+PROMOTION = 2.0
+"""Factor on the weight of a part that found no room, for the next order."""
 
 Part = tuple[Stay, ...]
 """Stays with one offset: all of an alias group of several tensors, else one."""
@@ -39,14 +42,19 @@ def solve(task: Task) -> Answer:
     found = read_back(task.problem, task.final)
     late = {(copy.tensor, copy.after): max(after for after, _ in copy.slices) for copy in found.copies if copy.slices}
     early_plan = found.to_plan()
-    tries = [(number, plan) for plan in (early_plan, _delayed(early_plan, late)) for number in range(ORDERS)]
-    for step, (number, placed) in enumerate(tries):
-        if task.stop_reason(step) is not None:
-            break
-        stays = _best_fit(task.problem, _order(task.problem, placed, number, task.seed))
-        if stays is not None:
-            plan = replace(placed, stays=tuple(sorted(stays)))
-            return Answer(plan, replay_plan(task.problem, plan, "M").total, "feasible", step + 1)
+    steps = 0
+    for placed in (early_plan, _delayed(early_plan, late)):
+        weights = _weights(task.problem, placed)
+        rng = random.Random(task.seed)
+        for _ in range(ORDERS):
+            steps += 1
+            stays, homeless = _best_fit(task.problem, sorted(weights, key=lambda part: -weights[part]))
+            if homeless is None:
+                plan = replace(placed, stays=tuple(sorted(stays)))
+                return Answer(plan, replay_plan(task.problem, plan, "M").total, "feasible", steps)
+            if task.stop_reason(steps) is not None:
+                break
+            weights[homeless] *= PROMOTION * rng.uniform(1.0, 2.0)
     raise NoAnswerError("no addresses found for XLA's own placement, whose slices count as whole copies")
 
 
@@ -66,37 +74,33 @@ def _delayed(plan: Plan, late: Mapping[tuple[int | None, int], int]) -> Plan:
     return replace(plan, copies=tuple(copies), stays=tuple(sorted(stays)))
 
 
-def _order(problem: Problem, plan: Plan, number: int, seed: int) -> list[Part]:
-    """Parts by bytes x time, then by size, then by time; after that at random, large ones first by tendency."""
+def _weights(problem: Problem, plan: Plan) -> dict[Part, float]:
+    """The parts of a plan, weighted by bytes x time: heavier ones are given their address first."""
     parts: dict[tuple[int, Stay | None], list[Stay]] = {}
     for stay in plan.stays:
         group = problem.tensors[stay.tensor].group
         several = len(problem.groups[group].tensors) > 1
         parts.setdefault((group, None if several else stay), []).append(stay)
-    rng = random.Random(seed * ORDERS + number)
-
-    def weight(part: Part) -> float:
-        size, times = _size(problem, part), sum(stay.end - stay.start + 1 for stay in part)
-        fixed = (float(size * times), float(size), float(times))
-        return fixed[number] if number < len(fixed) else size * times * rng.uniform(0.3, 1.0)
-
-    weights = {part: weight(part) for part in map(tuple, parts.values())}
-    return sorted(weights, key=lambda part: -weights[part])
+    return {
+        part: float(_size(problem, part) * sum(stay.end - stay.start + 1 for stay in part))
+        for part in map(tuple, parts.values())
+    }
 
 
 def _size(problem: Problem, part: Part) -> int:
     return max(problem.tensors[stay.tensor].size for stay in part)
 
 
-def _best_fit(problem: Problem, parts: list[Part]) -> list[Stay] | None:
+def _best_fit(problem: Problem, parts: list[Part]) -> tuple[list[Stay], Part | None]:
+    """Stays with addresses, up to the first part that finds no room, and that part."""
     occupancy = Occupancy(problem.target.fast_bytes, problem.target.alignment)
     placed: list[Stay] = []
     for owner, part in enumerate(parts):
         size = _size(problem, part)
         offset = occupancy.best_fit([(stay.start, stay.end) for stay in part], size, owner)
         if offset is None:
-            return None
+            return placed, part
         for stay in part:
             placed.append(replace(stay, offset=offset))
             occupancy.add(placed[-1], size, owner)
-    return placed
+    return placed, None
