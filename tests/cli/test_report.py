@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import Computation, Instruction, Problem, Target, Tensor
 from mallocgame.report.files import write_atomically
 from mallocgame.report.memory_map import Panel, draw_memory_map, positions, rectangles
-from mallocgame.report.table import plain_table, print_table
+from mallocgame.report.table import plain_table
 from mallocgame.report.text import duration, percent, size
 
 MIB = 2**20
@@ -82,15 +80,6 @@ def test_an_unknown_picture_is_refused(tmp_path: Path) -> None:
 def test_plain_table_aligns() -> None:
     lines = plain_table("title", ("name", "E", "verdict"), [("a", "12", "x"), ("long", "3", "")])
     assert lines == ["title", "name   E  verdict", "----  --  -------", "a     12  x", "long   3"]
-
-
-def test_a_table_is_plain_unless_on_a_terminal() -> None:
-    plain, terminal = io.StringIO(), io.StringIO()
-    print_table("t", ("a", "b"), [("1", "[bold]2[/bold]")], Console(file=plain))
-    print_table("t", ("a", "b"), [("1", "[bold]2[/bold]")], Console(file=terminal, force_terminal=True, width=60))
-    assert plain.getvalue() == "t\na  b\n-  --------------\n1  [bold]2[/bold]\n"
-    assert "\x1b[" in terminal.getvalue()
-    assert "[bold]2[/bold]" in terminal.getvalue()
 
 
 def test_units() -> None:
