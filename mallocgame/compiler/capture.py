@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from mallocgame.problem.schema import Problem
 
 SCOPED_VMEM = "xla_tpu_scoped_vmem_limit_kib"
+
+_OPTION = re.compile(r"xla_[a-z0-9_]{1,200}")
+_FILES = ("dump", "path", "dir", "file", "cache", "profile")
+"""Words in the names of options that read or write files; a capture of unknown origin may not have them."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +105,14 @@ def capture(
         options: compiler options, e.g. another memory split.
 
     Raises:
-        BadInputError: unknown target, or the function cannot be loaded or lowered.
+        BadInputError: unknown target, the function cannot be loaded or lowered, or an option that is about files.
         CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
     """
     from mallocgame.compiler.capture_file import save_capture
     from mallocgame.problem.targets import TOPOLOGIES, get_target
 
     topology = TOPOLOGIES[get_target(target).name]
+    check_options(options or {})
     if isinstance(function, str) and not is_lowered_module(function):
         request = Request(topology, function=function, options=dict(options or {}))
     else:
@@ -118,6 +124,19 @@ def capture(
     if out is not None:
         save_capture(kept, out)
     return kept
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Refuse what is no option of the compiler, and what would make it read or write files.
+
+    Raises:
+        BadInputError: such an option.
+    """
+    for name, value in options.items():
+        if not _OPTION.fullmatch(name) or any(word in name for word in _FILES):
+            raise BadInputError(f"{name[:100]!r} is not an option that a capture may have")
+        if name == SCOPED_VMEM and not re.fullmatch(r"[0-9]{1,9}", value):
+            raise BadInputError(f"{SCOPED_VMEM} has to be a number of KiB, not {value[:40]!r}")
 
 
 def peak_hbm(memory_usage: str) -> int:

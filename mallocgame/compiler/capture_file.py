@@ -8,14 +8,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mallocgame.compiler.capture import SCOPED_VMEM, Capture
+from mallocgame.compiler.capture import Capture, check_options
 from mallocgame.errors import BadInputError
 
 FORMAT = "mallocgame-capture"
@@ -104,8 +103,10 @@ def _read(archive: zipfile.ZipFile, source: Path) -> Capture:
             f"{source}: capture format {manifest.get('version')!r}, but this mallocgame reads {VERSION}; capture again"
         )
     options = _strings(manifest, "options", source)
-    if not re.fullmatch(r"[0-9]{1,9}", options.get(SCOPED_VMEM, "0")):
-        raise BadInputError(f"{source}: damaged: its manifest has no valid options")
+    try:
+        check_options(options)
+    except BadInputError as error:
+        raise BadInputError(f"{source}: {error}") from None
     texts = {name: _text(archive, f"{name}.txt", MAX_TEXT_BYTES, source) for name in _TEXTS}
     return Capture(
         target=_of(manifest, "target", str, source),

@@ -71,7 +71,9 @@ def entries() -> dict[str, bytes]:
         ({"target": None}, "no valid target"),
         ({"schedule": 5}, "no valid schedule"),
         ({"options": {"a": 1}}, "no valid options"),
-        ({"options": {"xla_tpu_scoped_vmem_limit_kib": "lots"}}, "no valid options"),
+        ({"options": {"xla_tpu_scoped_vmem_limit_kib": "lots"}}, "has to be a number of KiB"),
+        ({"options": {"xla_jf_dump_to": "/etc"}}, "not an option that a capture may have"),
+        ({"options": {"--xla_a b": "1"}}, "not an option that a capture may have"),
         ({"versions": []}, "no valid versions"),
     ],
 )
