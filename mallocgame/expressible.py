@@ -19,7 +19,7 @@ INEXPRESSIBLE = {
     "first use of a product": "what an instruction produces, to be copied later, has its first use in HBM",
     "copies without HBM use between": "a tensor is copied again only after a use that is kept in HBM",
     "copy kept past an HBM use": "the uses that one copy serves have no HBM use between them",
-    "kept use beside fast output": "a use that is kept in HBM keeps outputs of the same tuple index and size there too",
+    "kept use beside fast output": "a use that is kept in HBM keeps outputs of its tuple index and size there for good",
 }
 
 
@@ -58,16 +58,24 @@ def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy]) -> Iterator[
         served.update(numbers)
         first_served.extend(numbers[:1])
     for one, other in pairwise(first_served):
-        if all(fast[one:other]):
+        if all(fast[number] for number in _read(tables, tensor) if one <= number < other):
             yield tables.violation("copies without HBM use between", tensor, tensor.uses[other].time)
-    for number, use in enumerate(tensor.uses):
-        after_fast = number > 0 and fast[number - 1]
-        if fast[number] and number not in served and not after_fast:
+    before: bool | None = None
+    for number in _read(tables, tensor):
+        use, first_of_product = tensor.uses[number], before is None and not given
+        if fast[number] and number not in served and not before:
             yield tables.violation("copy kept past an HBM use", tensor, use.time)
-        if fast[number] and number == 0 and not given:
+        if fast[number] and first_of_product:
             yield tables.violation("first use of a product", tensor, use.time)
-        if not fast[number] and (after_fast or (number == 0 and not given)):
+        if not fast[number] and (before or first_of_product):
             yield from _kept(tables, tensor, use)
+        before = fast[number]
+
+
+def _read(tables: PlanTables, tensor: Tensor) -> list[int]:
+    """The uses that the compiler serves, in program order: a bitcast is none to it."""
+    opcodes = (tables.problem.instructions[use.time].opcode for use in tensor.uses)
+    return [number for number, opcode in enumerate(opcodes) if opcode != "bitcast"]
 
 
 def _served(tables: PlanTables, tensor: Tensor, copy: Copy) -> list[int]:
@@ -87,6 +95,15 @@ def _prefetch(tables: PlanTables, tensor: Tensor, copy: Copy, fast: list[int], a
     if earliest is None or copy.after < earliest:
         detail = f"earliest start for the use at {copy.before}: {earliest}"
         yield tables.violation("copy start not expressible", tensor, copy.after, detail)
+    elif copy.before in tables.problem.children and copy.after >= _previous(tables.problem, copy.before):
+        detail = f"the instruction before the call at {copy.before} waits for it"
+        yield tables.violation("copy start not expressible", tensor, copy.after, detail)
+
+
+def _previous(problem: Problem, time: int) -> int:
+    """The time of the instruction before, in the same computation; -1 if there is none."""
+    computation = problem.instructions[time].computation
+    return next((t for t in range(time - 1, -1, -1) if problem.instructions[t].computation == computation), -1)
 
 
 def _kept(tables: PlanTables, tensor: Tensor, use: Use) -> Iterator[Violation]:
@@ -94,5 +111,5 @@ def _kept(tables: PlanTables, tensor: Tensor, use: Use) -> Iterator[Violation]:
     indices = {index for _, index in use.operands}
     for id in tables.problem.definitions_at[use.time]:
         output = tables.problem.tensors[id]
-        if id in tables.plan.fast_definitions and output.index in indices and output.size == tensor.size:
+        if id in tables.touched and output.index in indices and output.size == tensor.size:
             yield tables.violation("kept use beside fast output", tensor, use.time, f"output {output.name} is fast")

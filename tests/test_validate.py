@@ -326,3 +326,26 @@ def test_any_plan_gets_an_answer(data: st.DataObject) -> None:
     )
     for violation in validate(PROBLEM, plan):
         assert violation.cause in CAUSES
+
+
+def test_an_output_kept_with_a_use_is_not_copied_later() -> None:
+    tensor = replace(PROBLEM.tensors[0], uses=(use(9, 0, 1), use(10, 0, 1)))
+    changed = replace(PROBLEM, tensors=(tensor, *PROBLEM.tensors[1:]))
+    plan = copied(0, {0}, (0, 9))
+    later = replace(plan, fast_uses=plan.fast_uses | {(6, 0)}, copies=(*plan.copies, Copy(6, "prefetch", 10, 11)))
+    assert inexpressible(changed, plan) == ()
+    assert "kept use beside fast output" in {violation.cause for violation in inexpressible(changed, later)}
+
+
+def test_a_copy_for_a_call_starts_before_what_hands_the_operands_over() -> None:
+    assert inexpressible(called(), copied(0, {0, 1}, (0, 8))) == ()
+    causes = [violation.cause for violation in inexpressible(called(), copied(0, {0, 1}, (1, 8)))]
+    assert causes == ["copy start not expressible"]
+
+
+def test_a_bitcast_is_no_first_use() -> None:
+    steps = list(PROBLEM.instructions)
+    steps[10] = replace(steps[10], opcode="bitcast")
+    changed = replace(PROBLEM, instructions=tuple(steps))
+    causes = {violation.cause for violation in inexpressible(changed, copied(5, {1}, (9, 11)))}
+    assert causes == {"first use of a product"}
