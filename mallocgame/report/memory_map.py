@@ -28,6 +28,7 @@ _PANEL_INCHES = (15.0, 3.6)
 _LABEL_SHARE = (0.055, 0.055)
 """A rectangle gets its tensor's name if it is at least this share of the panel's width and height."""
 _LABEL_LETTERS_PER_WIDTH = 190
+_SPARE = 1.25
 
 
 Slices = Mapping[tuple[int, int], tuple[tuple[int, int], ...]]
@@ -108,8 +109,11 @@ def draw_memory_map(problem: Problem, panels: Sequence[Panel], out: str | os.Pat
     figure = Figure(figsize=(width, height * len(panels) + 0.7), layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     across = positions(problem)
-    for panel, axis in zip(panels, axes, strict=True):
-        _draw_panel(problem, panel, axis, across)
+    drawn = [rectangles(problem, panel) for panel in panels]
+    top = _height(problem, [shape for shapes in drawn for shape in shapes])
+    for panel, shapes, axis in zip(panels, drawn, axes, strict=True):
+        axis.set_title(panel.title, loc="left", fontsize=11, color=_INK)
+        _draw_panel(problem, shapes, axis, across, top)
     axes[-1].set_xlabel("time (instructions of the schedule that take time)", color=_INK)
     handles: list[Any] = [Patch(color=colour, label=kind) for kind, colour in _COLOURS.items()]
     if any(computation.kind == "body" for computation in problem.computations):
@@ -120,15 +124,21 @@ def draw_memory_map(problem: Problem, panels: Sequence[Panel], out: str | os.Pat
     write_atomically(path, picture.getvalue())
 
 
-def _draw_panel(problem: Problem, panel: Panel, axis: Any, across: tuple[int, ...]) -> None:
+def _height(problem: Problem, shapes: Sequence[Rectangle]) -> float:
+    """MiB that the address axis shows: all of fast memory, or a little more than what is used if that is far less."""
+    used = max((shape.offset + shape.size for shape in shapes), default=problem.target.fast_bytes)
+    return min(problem.target.fast_bytes, _SPARE * used) / MIB
+
+
+def _draw_panel(
+    problem: Problem, shapes: Sequence[Rectangle], axis: Any, across: tuple[int, ...], capacity: float
+) -> None:
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle as Box
 
-    horizon, capacity = max(across[-1], 1), problem.target.fast_bytes / MIB
     for computation in problem.computations:
         if computation.kind == "body":
             axis.axvspan(across[computation.start], across[computation.end + 1], color=_LOOP, zorder=0)
-    shapes = rectangles(problem, panel)
     for kind, colour in _COLOURS.items():
         boxes = [
             Box((across[shape.start], shape.offset / MIB), _width(shape, across), shape.size / MIB)
@@ -138,10 +148,9 @@ def _draw_panel(problem: Problem, panel: Panel, axis: Any, across: tuple[int, ..
         axis.add_collection(PatchCollection(boxes, facecolor=colour, edgecolor="white", linewidth=0.35, zorder=2))
     for shape in shapes:
         _label(shape, axis, across, capacity)
-    axis.set_xlim(0, horizon)
+    axis.set_xlim(0, max(across[-1], 1))
     axis.set_ylim(0, capacity)
-    axis.set_title(panel.title, loc="left", fontsize=11, color=_INK)
-    axis.set_ylabel("address (MiB)", color=_INK)
+    axis.set_ylabel(f"address (MiB of {problem.target.fast_bytes / MIB:.0f})", color=_INK)
     axis.tick_params(labelsize=9, colors=_INK)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mallocgame.compiler.verification import Row
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import Computation, Instruction, Problem, Target, Tensor
+from mallocgame.report.documents import verdict
 from mallocgame.report.files import write_atomically
 from mallocgame.report.memory_map import Panel, draw_memory_map, positions, rectangles
 from mallocgame.report.table import plain_table
@@ -112,3 +114,19 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     for bad in (tmp_path, tmp_path / "missing" / "out", out / "out"):
         with pytest.raises(BadInputError, match="cannot be written"):
             write_atomically(bad, b"three")
+
+
+@pytest.mark.parametrize(
+    ("e", "m", "fits", "words"),
+    [
+        (0.9, 1.0, True, "better"),
+        (1.0009, 0.99, True, "better"),
+        (1.002, 0.9, True, "mixed"),
+        (1.0005, 0.9995, True, "equal"),
+        (1.1, 1.0, True, "worse"),
+        (0.5, 0.5, False, "does not fit in HBM"),
+    ],
+)
+def test_verdict(e: float, m: float, fits: bool, words: str) -> None:
+    default = Row("xla default", 1.0, 0.0, 1.0, 0.0, 0, 0, (), True)
+    assert verdict(Row("plan", e, 0.0, m, 0.0, 0, 0, (), fits), default) == words

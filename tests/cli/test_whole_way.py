@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mallocgame.report.text import lines_of
 from tests.cli.support import Outcome
 
 Run = Callable[..., Outcome]
@@ -57,3 +58,22 @@ def test_a_function_that_does_not_lower_is_bad_input(run: Run, tmp_path: Path) -
     assert outcome.code == 2
     assert outcome.error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_demo(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "new" / "out"
+    outcome = run("demo", "--workload", "tiny-scan", "--targets", "v5e", "--time-limit", "1", "--out", out, "--json")
+    assert outcome.code == 0, outcome.err
+    answer = json.loads(outcome.out)
+    (part,) = answer["targets"]
+    assert part["target"] == "v5e"
+    assert Path(part["picture"]).read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "tiny-scan-v5e.mgz",
+        "tiny-scan-v5e.plan.json",
+        "tiny-scan-v5e.png",
+    ]
+    lines = lines_of(answer)
+    assert lines[0].startswith("tiny-scan: ")
+    assert any(line.startswith("v5e: plan") for line in lines)
