@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from mallocgame.named_plan import NamedTensor
 from mallocgame.plan import Stay
 
-RANDOM_TRIES = 60
-WORK_LIMIT = 40_000_000
+RANDOM_TRIES = 4000
+STALE_TRIES = 150
+"""Tries without a gain after which the search starts again from one of the first orders."""
+
+WORK_LIMIT = 200_000_000
 """Bound on tries times squared blocks, which bounds the time of the search to some tens of seconds."""
 
 
@@ -136,33 +139,46 @@ def fitting_order(
     Groups of ``first`` come first, in that order. The same arguments give the same order.
     """
     front = {group: rank for rank, group in enumerate(first)}
-    keys: tuple[Callable[[Block], tuple[int, ...]], ...] = (
-        lambda block: (block.offset, block.intervals[0][0]),
-        lambda block: (-block.size * block.duration, block.offset),
-        lambda block: (-block.duration, -block.size, block.offset),
-        lambda block: (-block.size, -block.duration, block.offset),
-        lambda block: (block.intervals[0][0], block.offset),
-    )
-    if not blocks:
-        return [], []
-    best: tuple[int, list[Block], list[Block]] | None = None
+    starts = [sorted(blocks, key=lambda block: (*key(block), block.group)) for key in _KEYS]
+    for start in starts:
+        start.sort(key=lambda block: front.get(block.group, len(front)))
+    found = [_Try(start, place(start, capacity, alignment)[1]) for start in starts]
+    best = min(found, key=lambda one: one.cost)
     rng = random.Random(seed)
-    tries = max(1, min(RANDOM_TRIES, WORK_LIMIT // max(1, len(blocks) ** 2)))
-    for number in range(len(keys) + tries):
-        if number < len(keys):
-            order = sorted(blocks, key=lambda block: (*keys[number](block), block.group))
-        else:
-            assert best is not None
-            order = _perturbed(best[1], best[2], rng)
-        order.sort(key=lambda block: front.get(block.group, len(front)))
-        _, missed = place(order, capacity, alignment)
-        cost = sum(block.size * block.duration for block in missed)
-        if best is None or cost <= best[0]:
-            best = (cost, order, missed)
-        if not missed:
+    current, stale = best, 0
+    for _ in range(min(RANDOM_TRIES, WORK_LIMIT // max(1, len(blocks) ** 2))):
+        if not best.missed:
             break
-    assert best is not None
-    return best[1], best[2]
+        order = _perturbed(current.order, current.missed, rng)
+        order.sort(key=lambda block: front.get(block.group, len(front)))
+        new = _Try(order, place(order, capacity, alignment)[1])
+        stale = 0 if new.cost < current.cost else stale + 1
+        if new.cost <= current.cost:
+            current = new
+        if new.cost < best.cost:
+            best = new
+        if stale > STALE_TRIES:
+            current, stale = rng.choice(found), 0
+    return best.order, best.missed
+
+
+_KEYS: tuple[Callable[[Block], tuple[int, ...]], ...] = (
+    lambda block: (block.offset, block.intervals[0][0]),
+    lambda block: (-block.size * block.duration, block.offset),
+    lambda block: (-block.duration, -block.size, block.offset),
+    lambda block: (-block.size, -block.duration, block.offset),
+    lambda block: (block.intervals[0][0], block.offset),
+)
+"""Orders to begin with."""
+
+
+class _Try:
+    """An order, what finds no room in it, and how much that is in bytes x times."""
+
+    def __init__(self, order: list[Block], missed: list[Block]) -> None:
+        self.order = order
+        self.missed = missed
+        self.cost = sum(block.size * block.duration for block in missed)
 
 
 def _perturbed(order: Sequence[Block], missed: Sequence[Block], rng: random.Random) -> list[Block]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mallocgame.export import order
 from mallocgame.export.order import Block, blocks_of, fitting_order, place
 from mallocgame.named_plan import NamedUse
 from mallocgame.plan import Stay
@@ -42,15 +44,15 @@ def test_intervals_are_closed() -> None:
 def test_finds_an_order_where_the_plan_order_fails() -> None:
     """Lowest offset first puts the short block under the long ones; the long ones have to come first."""
     blocks = [block(0, 4, 0, 9, 0), block(1, 4, 4, 14, 8), block(2, 4, 10, 19, 0), block(3, 8, 15, 19, 4)]
-    order, missed = fitting_order(blocks, 12, 1)
+    found, missed = fitting_order(blocks, 12, 1)
     assert not missed
-    assert sorted(one.group for one in order) == [0, 1, 2, 3]
+    assert sorted(one.group for one in found) == [0, 1, 2, 3]
 
 
 def test_first_groups_come_first() -> None:
     blocks = [block(number, 4, 0, 9, 4 * number) for number in range(5)]
-    order, _ = fitting_order(blocks, 20, 1, first=(3, 1))
-    assert [one.group for one in order][:2] == [3, 1]
+    found, _ = fitting_order(blocks, 20, 1, first=(3, 1))
+    assert [one.group for one in found][:2] == [3, 1]
 
 
 def test_blocks_join_the_stays_of_a_group() -> None:
@@ -76,15 +78,22 @@ def test_a_place_that_lasts_until_a_later_use_is_taken_first() -> None:
     assert place([below, above, stay], 11, 1)[0] == {0: 0, 1: 4, 2: 0}
 
 
+@pytest.fixture(autouse=True)
+def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing fits, the search would go on for seconds."""
+    monkeypatch.setattr(order, "RANDOM_TRIES", 40)
+
+
 spans = st.tuples(st.integers(0, 20), st.integers(0, 8), st.integers(1, 6))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(spans, max_size=12), st.integers(0, 3))
 def test_placed_blocks_never_overlap(found: list[tuple[int, int, int]], seed: int) -> None:
     blocks = [block(number, size, start, start + length) for number, (start, length, size) in enumerate(found)]
-    order, missed = fitting_order(blocks, 12, 2, seed=seed)
-    assert fitting_order(blocks, 12, 2, seed=seed) == (order, missed)
-    offsets, again = place(order, 12, 2)
+    found_order, missed = fitting_order(blocks, 12, 2, seed=seed)
+    assert fitting_order(blocks, 12, 2, seed=seed) == (found_order, missed)
+    offsets, again = place(found_order, 12, 2)
     assert again == missed
     placed = [one for one in blocks if one.group in offsets]
     assert len(placed) + len(missed) == len(blocks)
