@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mallocgame.errors import BadInputError, MallocgameError
-from mallocgame.report.files import check_writable
+from mallocgame.files import check_writable
 
 if TYPE_CHECKING:
     from mallocgame.compiler import Capture, Verification

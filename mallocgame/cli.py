@@ -94,7 +94,11 @@ def solve(
 
 @app.command
 def export(
-    plan: Path, /, *, format: Annotated[ExportFormat, Parameter(help="What to print.")], json: Json = False
+    plan: Path,
+    /,
+    *,
+    format: Annotated[ExportFormat, Parameter(help="What to print.")] = "compiler-options",
+    json: Json = False,
 ) -> None:
     """Print a plan as flags of the compiler."""
     from mallocgame import api

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from mallocgame import checked_json as checked
 from mallocgame.errors import BadInputError
+from mallocgame.files import write_atomically
 from mallocgame.named_plan import NamedPlan, NamedTensor, NamedUse, Option, check_plan, name_plan
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import ShapeIndex
@@ -32,17 +32,7 @@ def save_plan(named: NamedPlan, path: str | os.PathLike[str]) -> None:
     if _from_json(value, str(target)) != named:
         raise BadInputError(f"{target}: this plan cannot be written without loss")
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    except OSError as error:
-        raise BadInputError(f"{target}: cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        os.replace(temporary, target)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise BadInputError(f"{target}: cannot be written: {error.strerror}") from None
+    write_atomically(target, (text + "\n").encode())
 
 
 def load_plan(path: str | os.PathLike[str]) -> NamedPlan:

@@ -16,6 +16,7 @@ from typing import Any
 
 from mallocgame.compiler.capture import Capture, check_options
 from mallocgame.errors import BadInputError
+from mallocgame.files import write_atomically
 
 FORMAT = "mallocgame-capture"
 VERSION = 1
@@ -35,14 +36,7 @@ def save_capture(capture: Capture, path: str | os.PathLike[str]) -> None:
     Raises:
         BadInputError: ``path`` cannot be written.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(to_bytes(capture))
-        os.replace(temporary, target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BadInputError(f"{target}: cannot be written: {error.strerror}") from None
+    write_atomically(path, to_bytes(capture))
 
 
 def to_bytes(capture: Capture) -> bytes:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.errors import BadInputError
+from mallocgame.files import write_atomically
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
-from mallocgame.report.files import write_atomically
 
 MIB = 2**20
 _INK = "#1f2933"
