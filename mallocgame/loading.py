@@ -97,7 +97,26 @@ def _from_text(path: Path, target: str | None) -> Loaded:
     from xla_dump_parser import read_hlo
 
     chosen = get_target(_needed(path, target, "an HLO text"))
-    return Loaded(build_problem(read_hlo(path), chosen), None, None, str(path))
+    module = read_hlo(path)
+    problem = build_problem(module, chosen)
+    _check_before_msa(path, module, problem)
+    return Loaded(problem, None, None, str(path))
+
+
+def _check_before_msa(path: Path, module: HloModule, problem: Problem) -> None:
+    """Refuse a schedule that MSA has been over: overrides act on the one before it, whose times are others."""
+    from xla_dump_parser import walk_shape
+
+    space = problem.target.fast_space
+    for computation in problem.computations:
+        for step in module.computations[computation.name].instructions:
+            if not step.opcode.endswith("-start"):
+                continue
+            if any(array.layout and array.layout.memory_space == space for _, array in walk_shape(step.shape)):
+                raise BadInputError(
+                    f"{path}:{step.line}: {step.name} copies to fast memory, so memory space assignment has been over "
+                    "this schedule; give the one before it (after_optimizations_before_buffer_assignment of a dump)"
+                )
 
 
 def _needed(path: Path, target: str | None, what: str) -> str:

@@ -40,6 +40,12 @@ TEXTS = {
     "no entry": PROGRAM.replace("ENTRY ", ""),
     "two modules": PROGRAM + PROGRAM,
     "not scheduled": PROGRAM.replace(", is_scheduled=true", ""),
+    "after memory space assignment": PROGRAM.replace(
+        "  %multiply.1 =",
+        "  %copy-start = (bf16[1024,1024]{1,0:T(8,128)(2,1)S(1)}, bf16[1024,1024]{1,0:T(8,128)(2,1)}, u32[]{:S(2)}) "
+        "copy-start(%v)\n  %copy-done = bf16[1024,1024]{1,0:T(8,128)(2,1)S(1)} copy-done(%copy-start)\n"
+        "  %multiply.1 =",
+    ),
     "overflowing size": PROGRAM.replace("bf16[1024,1024]", "bf16[9223372036854775807,9223372036854775807]"),
     "number beyond 64 bits": PROGRAM.replace("bf16[1024,1024]", f"bf16[{'9' * 400}]"),
     "negative size": PROGRAM.replace("bf16[1024,1024]", "bf16[-1024,1024]"),
