@@ -127,7 +127,7 @@ def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], N
         if use.copy_after is not None:
             operand, index = use.operands[0]
             action = f"prefetch{{logical_time:{use.copy_after},strict_timing:true}}"
-            parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), action))
+            parts.append(text.override(text.use(use.instruction, operand, index), action))
     return parts
 
 

@@ -64,10 +64,14 @@ def position(regex: str, index: ShapeIndex) -> str:
     return f'hlo_position_matcher{{instruction_name_regex:"{regex}",{tuple_index(index)}}}'
 
 
-def use(instruction: str, operand: int, index: ShapeIndex, size: int) -> str:
-    """A filter of one use of a tensor of ``size`` padded bytes, and of outputs of that instruction like it."""
+def use(instruction: str, operand: int, index: ShapeIndex, size: int | None = None) -> str:
+    """A filter of one use, and of outputs of that instruction of the same tuple index.
+
+    ``size`` (padded bytes) leaves out outputs of another size.
+    """
     name = f'instruction_name_regex:"{name_regex(instruction)}",operand_number:{_number(operand)}'
-    return f"hlo_operand_filter{{{name},{tuple_index(index)},size_gte:{_number(size)},size_lte:{_number(size)}}}"
+    sizes = "" if size is None else f",size_gte:{_number(size)},size_lte:{_number(size)}"
+    return f"hlo_operand_filter{{{name},{tuple_index(index)}{sizes}}}"
 
 
 def override(matcher: str, action: str) -> str:
