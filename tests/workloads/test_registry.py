@@ -17,7 +17,7 @@ def test_names_need_no_jax() -> None:
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(KeyError, match=r"unknown workload 'resnet'; known: resnet50, "):
+    with pytest.raises(KeyError, match=r"unknown workload 'resnet'; known: alexnet, "):
         workloads.find("resnet")
 
 

@@ -1,4 +1,4 @@
-"""Convolutional networks."""
+"""ResNets (He et al., arXiv 1512.03385)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from workloads import Built
+from workloads.abstract import abstract_variables, in_bfloat16
 from workloads.training import cross_entropy, momentum_step
 
 
@@ -50,44 +51,11 @@ class ResNet50(nn.Module):
         return logits
 
 
-class UNet(nn.Module):
-    """U-Net (Ronneberger et al. 2015) with same padding: four halvings, transposed convolutions back, 2 classes."""
-
-    features: tuple[int, ...] = (64, 128, 256, 512, 1024)
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, height, width, 3] -> logits [batch, height, width, 2]."""
-
-        def twice(y: jax.Array, features: int) -> jax.Array:
-            for _ in range(2):
-                y = nn.relu(nn.Conv(features, (3, 3), dtype=jnp.bfloat16, param_dtype=jnp.bfloat16)(y))
-            return y
-
-        skips = []
-        for features in self.features[:-1]:
-            x = twice(x, features)
-            skips.append(x)
-            x = nn.max_pool(x, (2, 2), (2, 2))
-        x = twice(x, self.features[-1])
-        for features, skip in zip(self.features[-2::-1], skips[::-1], strict=True):
-            x = nn.ConvTranspose(features, (2, 2), (2, 2), dtype=jnp.bfloat16, param_dtype=jnp.bfloat16)(x)
-            x = twice(jnp.concatenate([skip, x], -1), features)
-        logits: jax.Array = nn.Conv(2, (1, 1), dtype=jnp.bfloat16, param_dtype=jnp.bfloat16)(x)
-        return logits
-
-
-def _variables(model: nn.Module, *args: Any) -> Any:
-    """Abstract variables of a flax model."""
-    return jax.eval_shape(lambda: model.init(jax.random.key(0), *args))
-
-
 def resnet50() -> Built:
     """Inference, batch 32, weights in bf16."""
     model = ResNet50()
     images = jax.ShapeDtypeStruct((32, 224, 224, 3), jnp.bfloat16)
-    variables = _variables(model, jnp.zeros((1, 224, 224, 3), jnp.bfloat16), False)
-    variables = jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, jnp.bfloat16), variables)
+    variables = in_bfloat16(abstract_variables(model, jnp.zeros((1, 224, 224, 3), jnp.bfloat16), False))
 
     def infer(variables: Any, images: jax.Array) -> Any:
         return model.apply(variables, images, False)
@@ -100,7 +68,7 @@ def resnet50_train() -> Built:
     model = ResNet50()
     images = jax.ShapeDtypeStruct((32, 224, 224, 3), jnp.bfloat16)
     labels = jax.ShapeDtypeStruct((32,), jnp.int32)
-    variables = _variables(model, jnp.zeros((1, 224, 224, 3), jnp.bfloat16), False)
+    variables = abstract_variables(model, jnp.zeros((1, 224, 224, 3), jnp.bfloat16), False)
     weights, statistics = variables["params"], variables["batch_stats"]
 
     def train(weights: Any, velocity: Any, statistics: Any, images: jax.Array, labels: jax.Array) -> Any:
@@ -114,15 +82,3 @@ def resnet50_train() -> Built:
         return *momentum_step(weights, velocity, gradients), updated, value
 
     return train, (weights, weights, statistics, images, labels)
-
-
-def unet() -> Built:
-    """Inference, batch 8 of 256x256, weights in bf16."""
-    model = UNet()
-    images = jax.ShapeDtypeStruct((8, 256, 256, 3), jnp.bfloat16)
-    variables = _variables(model, jnp.zeros((1, 32, 32, 3), jnp.bfloat16))
-
-    def infer(variables: Any, images: jax.Array) -> Any:
-        return model.apply(variables, images)
-
-    return infer, (variables, images)

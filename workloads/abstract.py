@@ -1,0 +1,19 @@
+"""What flax models share: their abstract variables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+
+def abstract_variables(model: nn.Module, *args: Any, **settings: Any) -> Any:
+    """Abstract variables (``jax.ShapeDtypeStruct``) of a flax model; ``args`` as for its call, no array is made of them."""
+    return jax.eval_shape(lambda: model.init(jax.random.key(0), *args, **settings))
+
+
+def in_bfloat16(variables: Any) -> Any:
+    """The same abstract variables, all in bf16, as inference keeps them."""
+    return jax.tree.map(lambda v: jax.ShapeDtypeStruct(v.shape, jnp.bfloat16), variables)

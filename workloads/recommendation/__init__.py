@@ -1,0 +1,1 @@
+"""Recommenders: embedding tables and dense layers."""

@@ -1,0 +1,1 @@
+"""Programs partitioned over several devices."""

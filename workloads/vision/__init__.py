@@ -1,0 +1,1 @@
+"""Convolutional networks and other models of images."""
