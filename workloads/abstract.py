@@ -10,7 +10,7 @@ from flax import linen as nn
 
 
 def abstract_variables(model: nn.Module, *args: Any, **settings: Any) -> Any:
-    """Abstract variables (``jax.ShapeDtypeStruct``) of a flax model; ``args`` and ``settings`` are those of its call."""
+    """Abstract variables (``jax.ShapeDtypeStruct``) of a flax model; ``args`` and ``settings`` are of its call."""
     return jax.eval_shape(lambda: model.init(jax.random.key(0), *args, **settings))
 
 
