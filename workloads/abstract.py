@@ -10,8 +10,18 @@ from flax import linen as nn
 
 
 def abstract_variables(model: nn.Module, *args: Any, **settings: Any) -> Any:
-    """Abstract variables (``jax.ShapeDtypeStruct``) of a flax model; ``args`` and ``settings`` are of its call."""
-    return jax.eval_shape(lambda: model.init(jax.random.key(0), *args, **settings))
+    """Abstract variables (``jax.ShapeDtypeStruct``) of a flax model; ``args`` and ``settings`` are those of its call.
+
+    Arguments that are abstract themselves are traced, all others are given to the model as they are.
+    """
+    abstract = [arg for arg in args if isinstance(arg, jax.ShapeDtypeStruct)]
+
+    def initialise(*traced: Any) -> Any:
+        rest = iter(traced)
+        given = [next(rest) if isinstance(arg, jax.ShapeDtypeStruct) else arg for arg in args]
+        return model.init(jax.random.key(0), *given, **settings)
+
+    return jax.eval_shape(initialise, *abstract)
 
 
 def in_bfloat16(variables: Any) -> Any:
