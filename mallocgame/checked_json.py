@@ -37,6 +37,15 @@ def read_json(path: str | os.PathLike[str], max_bytes: int) -> object:
         raise BadInputError(f"{source}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > max_bytes:
         raise BadInputError(f"{source}: larger than {max_bytes} bytes")
+    return parse_json(data, source)
+
+
+def parse_json(data: bytes, source: str) -> object:
+    """The value of a JSON text.
+
+    Raises:
+        BadInputError: not UTF-8 or not strict JSON, as ``read_json`` has it; ``source`` begins the message.
+    """
     try:
         return json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
     except RecursionError:
