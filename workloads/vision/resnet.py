@@ -35,8 +35,14 @@ class Bottleneck(nn.Module):
         return nn.relu(x + y)
 
 
-class ResNet50(nn.Module):
-    """ResNet-50 with 1000 classes."""
+class ResNet(nn.Module):
+    """A residual network of bottlenecks with 1000 classes.
+
+    Attributes:
+        blocks: bottlenecks of each stage.
+    """
+
+    blocks: tuple[int, ...]
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -44,17 +50,20 @@ class ResNet50(nn.Module):
         x = nn.Conv(64, (7, 7), (2, 2), padding=3, use_bias=False, dtype=jnp.bfloat16)(x)
         x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=jnp.bfloat16)(x))
         x = nn.max_pool(x, (3, 3), (2, 2), "SAME")
-        for stage, blocks in enumerate((3, 4, 6, 3)):
+        for stage, blocks in enumerate(self.blocks):
             for block in range(blocks):
                 x = Bottleneck(64 * 2**stage, 2 if stage and block == 0 else 1)(x, train)
         logits: jax.Array = nn.Dense(1000, dtype=jnp.bfloat16)(x.mean((1, 2))).astype(jnp.float32)
         return logits
 
 
-def resnet50() -> Built:
-    """Inference, batch 32, weights in bf16."""
-    model = ResNet50()
-    images = jax.ShapeDtypeStruct((32, 224, 224, 3), jnp.bfloat16)
+LAYERS_50 = ResNet((3, 4, 6, 3))
+LAYERS_101 = ResNet((3, 4, 23, 3))
+
+
+def inference(model: ResNet, batch: int) -> Built:
+    """Logits of images [batch, 224, 224, 3], weights and statistics in bf16."""
+    images = jax.ShapeDtypeStruct((batch, 224, 224, 3), jnp.bfloat16)
     variables = in_bfloat16(abstract_variables(model, jnp.zeros((1, 224, 224, 3), jnp.bfloat16), False))
 
     def infer(variables: Any, images: jax.Array) -> Any:
@@ -63,11 +72,13 @@ def resnet50() -> Built:
     return infer, (variables, images)
 
 
-def resnet50_train() -> Built:
-    """One training step, batch 32: f32 weights and momentum, bf16 compute, batch statistics updated."""
-    model = ResNet50()
-    images = jax.ShapeDtypeStruct((32, 224, 224, 3), jnp.bfloat16)
-    labels = jax.ShapeDtypeStruct((32,), jnp.int32)
+def training(model: ResNet, batch: int) -> Built:
+    """One step on images [batch, 224, 224, 3]: f32 weights and momentum, bf16 compute, batch statistics updated.
+
+    The function takes (weights, velocity, statistics, images, labels) and gives back the first three and the loss.
+    """
+    images = jax.ShapeDtypeStruct((batch, 224, 224, 3), jnp.bfloat16)
+    labels = jax.ShapeDtypeStruct((batch,), jnp.int32)
     variables = abstract_variables(model, jnp.zeros((1, 224, 224, 3), jnp.bfloat16), False)
     weights, statistics = variables["params"], variables["batch_stats"]
 
@@ -82,3 +93,23 @@ def resnet50_train() -> Built:
         return *momentum_step(weights, velocity, gradients), updated, value
 
     return train, (weights, weights, statistics, images, labels)
+
+
+def resnet50() -> Built:
+    """Inference, batch 32."""
+    return inference(LAYERS_50, 32)
+
+
+def resnet50_train() -> Built:
+    """One training step, batch 32."""
+    return training(LAYERS_50, 32)
+
+
+def resnet101() -> Built:
+    """Inference, batch 8."""
+    return inference(LAYERS_101, 8)
+
+
+def resnet101_train() -> Built:
+    """One training step, batch 16."""
+    return training(LAYERS_101, 16)

@@ -39,13 +39,21 @@ class UNet(nn.Module):
         return logits
 
 
-def unet() -> Built:
-    """Inference, batch 8 of 256x256, weights in bf16."""
-    model = UNet()
-    images = jax.ShapeDtypeStruct((8, 256, 256, 3), jnp.bfloat16)
+def _inference(model: UNet, batch: int, size: int) -> Built:
+    images = jax.ShapeDtypeStruct((batch, size, size, 3), jnp.bfloat16)
     variables = abstract_variables(model, jnp.zeros((1, 32, 32, 3), jnp.bfloat16))
 
     def infer(variables: Any, images: jax.Array) -> Any:
         return model.apply(variables, images)
 
     return infer, (variables, images)
+
+
+def unet() -> Built:
+    """Inference, batch 8 of 256x256, weights in bf16."""
+    return _inference(UNet(), 8, 256)
+
+
+def unet_large() -> Built:
+    """Inference, one image of 1024x1024, half the channels, weights in bf16."""
+    return _inference(UNet((32, 64, 128, 256, 512)), 1, 1024)
