@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from workloads import Built
+from workloads.training import cross_entropy, momentum_step
 
 
 def lstm() -> Built:
@@ -41,3 +42,54 @@ def lstm() -> Built:
         jax.ShapeDtypeStruct((width, vocabulary), jnp.bfloat16),
         jax.ShapeDtypeStruct((tokens, batch), jnp.int32),
     )
+
+
+def gru_cell(hidden: jax.Array, x: jax.Array, gates: jax.Array, candidate: jax.Array) -> jax.Array:
+    """One step of a gated recurrent unit (Cho et al. 2014, section 2.3).
+
+    Args:
+        hidden: [batch, width].
+        x: [batch, 3 * width], the input's part of reset gate, update gate and candidate.
+        gates: [width, 2 * width], recurrent weights of both gates.
+        candidate: [width, width], recurrent weights of the candidate.
+
+    Returns:
+        The new hidden state, [batch, width].
+    """
+    from_reset, from_update, from_candidate = jnp.split(x, 3, -1)
+    reset, update = jnp.split(hidden @ gates, 2, -1)
+    new = jnp.tanh(from_candidate + (jax.nn.sigmoid(from_reset + reset) * hidden) @ candidate)
+    keep = jax.nn.sigmoid(from_update + update)
+    return keep * hidden + (1 - keep) * new
+
+
+def gru_train() -> Built:
+    """One training step of a GRU language model, back through 64 tokens: batch 32, width 1024, vocabulary 10000."""
+    batch, tokens, width, vocabulary = 32, 64, 1024, 10000
+    shapes = {
+        "embedding": (vocabulary, width),
+        "input": (width, 3 * width),
+        "bias": (3 * width,),
+        "gates": (width, 2 * width),
+        "candidate": (width, width),
+        "output": (width, vocabulary),
+    }
+    weights = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
+
+    def loss(weights: Any, inputs: jax.Array, labels: jax.Array) -> jax.Array:
+        weights = jax.tree.map(lambda w: w.astype(jnp.bfloat16), weights)
+
+        def step(hidden: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            hidden = gru_cell(hidden, x, weights["gates"], weights["candidate"])
+            return hidden, hidden
+
+        projected = weights["embedding"][inputs] @ weights["input"] + weights["bias"]
+        hidden = jax.lax.scan(step, jnp.zeros((batch, width), jnp.bfloat16), projected)[1]
+        return cross_entropy(hidden @ weights["output"], labels)
+
+    def train(weights: Any, velocity: Any, inputs: jax.Array, labels: jax.Array) -> Any:
+        value, gradients = jax.value_and_grad(loss)(weights, inputs, labels)
+        return *momentum_step(weights, velocity, gradients), value
+
+    ids = jax.ShapeDtypeStruct((tokens, batch), jnp.int32)
+    return train, (weights, weights, ids, ids)
