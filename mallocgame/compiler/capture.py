@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mallocgame import __version__
-from mallocgame.compiler.child import Compiled, Limits, Request, compile_in_child
+from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
 from mallocgame.errors import BadInputError, CompilerRefusedError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Capture:
         log: the compile log, reduced to what ``parse_compile_log`` reads.
         buffer_assignment: the buffer-assignment text.
         memory_usage: the memory-usage-report text.
+        peak_memory: most resident bytes of the compiling process; 0 in captures of before it was kept.
     """
 
     target: str
@@ -59,6 +60,7 @@ class Capture:
     log: str
     buffer_assignment: str
     memory_usage: str
+    peak_memory: int = 0
 
     @property
     def scoped_vmem_kib(self) -> int | None:
@@ -92,6 +94,7 @@ def capture(
     *,
     options: Mapping[str, str] | None = None,
     limits: Limits | None = None,
+    compile: Compile = compile_in_child,
 ) -> Capture:
     """Compile for a target as XLA does by default, and keep the result in ``out`` if given.
 
@@ -103,6 +106,8 @@ def capture(
         target: e.g. ``"v5p"``.
         out: capture file to write.
         options: compiler options, e.g. another memory split.
+        limits: of the compile.
+        compile: who compiles, e.g. a cache.
 
     Raises:
         BadInputError: unknown target, the function cannot be loaded or lowered, or an option that is about files.
@@ -118,7 +123,7 @@ def capture(
     else:
         lowered = _read_lowered(function) if isinstance(function, str) else _lowered(function, args)
         request = Request(topology, lowered=lowered, options=dict(options or {}))
-    compiled = compile_in_child(request, limits)
+    compiled = compile(request, limits)
     name = function if isinstance(function, str) else getattr(function, "__name__", "function")
     kept = _keep(compiled, target, topology, name, request.options)
     if out is not None:
@@ -204,4 +209,5 @@ def _keep(compiled: Compiled, target: str, topology: str, function: str, options
         log=log,
         buffer_assignment=compiled.buffer_assignment,
         memory_usage=compiled.memory_usage,
+        peak_memory=compiled.peak_memory,
     )

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +88,10 @@ class Compiled:
     versions: Mapping[str, str]
     seconds: float
     peak_memory: int
+
+
+Compile = Callable[[Request, Limits | None], Compiled]
+"""Who compiles: ``compile_in_child``, or a cache before it."""
 
 
 def compile_in_child(request: Request, limits: Limits | None = None) -> Compiled:

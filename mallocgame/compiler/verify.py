@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from mallocgame.compiler.capture import Capture, peak_hbm, schedule_of
 from mallocgame.compiler.changes import changes
-from mallocgame.compiler.child import QUIET_VMODULE, Compiled, Limits, Request, compile_in_child
+from mallocgame.compiler.child import QUIET_VMODULE, Compile, Compiled, Limits, Request, compile_in_child
 from mallocgame.compiler.compare import compare, last_timed, takes_time
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import Relaxation
@@ -25,6 +25,9 @@ MAX_COMPILES = 12
 
 MSA_OFF: Mapping[str, str] = {"xla_msa_enable": "false"}
 
+_Run = Callable[[Mapping[str, str]], Compiled]
+"""Compiles the captured module with these options."""
+
 
 def verify(
     named: NamedPlan,
@@ -33,8 +36,9 @@ def verify(
     limits: Limits | None = None,
     max_compiles: int = MAX_COMPILES,
     progress: Callable[[str], None] | None = None,
+    compile: Compile = compile_in_child,
 ) -> Verification:
-    """Confirm a plan with the real compiler.
+    """Confirm a plan with the real compiler, or with ``compile`` in its place, e.g. a cache.
 
     A refused override gets its tensor allocated first, then left in HBM, at most ``max_compiles`` compiles in all; so
     is what no override can express.
@@ -53,16 +57,23 @@ def verify(
             f"the plan is for a memory split of {named.scoped_vmem_kib} KiB, the capture has {capture.scoped_vmem_kib}"
         )
     relaxation = Relaxation(named)
-    compiled, options, compiles = _compile_plan(relaxation, capture, limits, max_compiles, tell)
-    _check_schedule(compiled, capture, "with the plan's options")
+
+    def run(options: Mapping[str, str]) -> Compiled:
+        request = Request(capture.topology, lowered=capture.lowered, options=options, vmodule=QUIET_VMODULE)
+        return compile(request, limits)
+
+    compiled, options, compiles = _compile_plan(relaxation, capture, run, max_compiles, tell)
+    check_schedule(compiled, capture, "with the plan's options")
     default, final = parse_hlo(capture.final, "final of XLA's default"), parse_hlo(compiled.final, "final of the plan")
-    rows = [_row("xla default", problem, default, capture.peak_hbm)]
+    rows = [replayed("xla default", problem, default, capture.peak_hbm)]
     notes = list(changes(default, final))
     tell("compiling with MSA switched off")
-    off = _msa_off(capture, limits, notes)
+    off = _msa_off(capture, run, notes)
     if off is not None:
-        rows.append(_row("msa off", problem, parse_hlo(off.final, "final with MSA off"), peak_hbm(off.memory_usage)))
-    rows.append(_row("plan", problem, final, peak_hbm(compiled.memory_usage)))
+        rows.append(
+            replayed("msa off", problem, parse_hlo(off.final, "final with MSA off"), peak_hbm(off.memory_usage))
+        )
+    rows.append(replayed("plan", problem, final, peak_hbm(compiled.memory_usage)))
     if not rows[-1].fits:
         notes.append(
             f"the plan needs {rows[-1].peak_hbm} bytes of HBM, {problem.target.name} has {problem.target.hbm_bytes}"
@@ -92,13 +103,13 @@ def verify(
 
 
 def _compile_plan(
-    relaxation: Relaxation, capture: Capture, limits: Limits | None, max_compiles: int, tell: Callable[[str], None]
+    relaxation: Relaxation, capture: Capture, run: _Run, max_compiles: int, tell: Callable[[str], None]
 ) -> tuple[Compiled, dict[str, str], int]:
     for number in range(1, max_compiles + 1):
         options = {**capture.options, **_expressible(relaxation)}
         tell(f"compiling with the plan's options ({number})")
         try:
-            return compile_in_child(_request(capture, options), limits), options, number
+            return run(options), options, number
         except OverrideRefusedError as refusal:
             tell(str(refusal))
             if not relaxation.refuse(refusal):
@@ -116,28 +127,29 @@ def _expressible(relaxation: Relaxation) -> dict[str, str]:
     return compiler_options(relaxation.named, relaxation.first)
 
 
-def _request(capture: Capture, options: Mapping[str, str]) -> Request:
-    return Request(capture.topology, lowered=capture.lowered, options=options, vmodule=QUIET_VMODULE)
-
-
-def _msa_off(capture: Capture, limits: Limits | None, notes: list[str]) -> Compiled | None:
+def _msa_off(capture: Capture, run: _Run, notes: list[str]) -> Compiled | None:
     """The program without MSA; None, with a note, where it cannot be compared."""
     try:
-        compiled = compile_in_child(_request(capture, {**capture.options, **MSA_OFF}), limits)
-        _check_schedule(compiled, capture, "with MSA switched off")
+        compiled = run({**capture.options, **MSA_OFF})
+        check_schedule(compiled, capture, "with MSA switched off")
     except (CompilerRefusedError, NoAnswerError) as error:
         notes.append(f"MSA off is left out: {error}")
         return None
     return compiled
 
 
-def _check_schedule(compiled: Compiled, capture: Capture, how: str) -> None:
-    """Costs and times are those of the capture's schedule, so another one cannot be judged."""
+def check_schedule(compiled: Compiled, capture: Capture, how: str) -> None:
+    """Costs and times are those of the capture's schedule, so another one cannot be judged.
+
+    Raises:
+        CompilerRefusedError: the compile has another schedule; ``how`` it was compiled goes into the message.
+    """
     if schedule_of(compiled.before_msa) != capture.schedule:
         raise CompilerRefusedError(f"the compiler schedules another program {how}; capture again with this libtpu")
 
 
-def _row(name: RowName, problem: Problem, final: hlo.HloModule, hbm: int) -> Row:
+def replayed(name: RowName, problem: Problem, final: hlo.HloModule, hbm: int) -> Row:
+    """The figures of a final text; ``hbm`` is the bytes of HBM that it needs."""
     e, m = replay_final(problem, final, "E"), replay_final(problem, final, "M")
     return Row(
         name=name,

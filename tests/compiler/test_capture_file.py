@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mallocgame.compiler import capture_file
+from mallocgame.compiler import archive
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import is_capture, load_capture, save_capture, to_bytes
 from mallocgame.errors import BadInputError
@@ -102,7 +102,7 @@ def test_missing_text_and_missing_file(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture_file, "MAX_TEXT_BYTES", 1000)
+    monkeypatch.setattr(archive, "MAX_TEXT_BYTES", 1000)
     found = {**entries(), "final.txt": b"a" * 1001}
     with pytest.raises(BadInputError, match=r"final.txt is larger than 1000 bytes"):
         load_capture(written(tmp_path / "a.mgz", found))
