@@ -1,6 +1,6 @@
 """Compiling with libtpu: captures and their verification. libtpu runs in child processes only."""
 
-from mallocgame.compiler.capture import Capture, capture
+from mallocgame.compiler.capture import Capture, capture, recapture
 from mallocgame.compiler.capture_file import is_capture, load_capture, save_capture
 from mallocgame.compiler.child import Limits
 from mallocgame.compiler.failures import OverrideRefusedError
@@ -18,6 +18,7 @@ __all__ = [
     "capture",
     "is_capture",
     "load_capture",
+    "recapture",
     "save_capture",
     "verify",
 ]

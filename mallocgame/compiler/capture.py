@@ -131,6 +131,24 @@ def capture(
     return kept
 
 
+def recapture(
+    kept: Capture,
+    options: Mapping[str, str],
+    *,
+    limits: Limits | None = None,
+    compile: Compile = compile_in_child,
+) -> Capture:
+    """The captured module compiled anew with these options, e.g. another memory split: another schedule.
+
+    Raises:
+        BadInputError: an option that is about files.
+        CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
+    """
+    check_options(options)
+    request = Request(kept.topology, lowered=kept.lowered, options=dict(options))
+    return _keep(compile(request, limits), kept.target, kept.topology, kept.function, request.options)
+
+
 def check_options(options: Mapping[str, str]) -> None:
     """Refuse what is no option of the compiler, and what would make it read or write files.
 

@@ -1,0 +1,135 @@
+"""A folder of finished compiles: the same module, options and versions are compiled once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib import metadata
+from pathlib import Path
+
+from mallocgame.compiler import archive
+from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
+from mallocgame.compiler.failures import OverrideRefusedError
+from mallocgame.errors import BadInputError, CompilerRefusedError
+from mallocgame.files import write_atomically
+
+__all__ = ["COMPILERS", "Compile", "CompileCache", "installed_versions"]
+
+COMPILERS = ("jax", "jaxlib", "libtpu")
+"""The packages whose versions decide what a compile gives."""
+
+VERSION = 1
+
+_KIND = "compile"
+_TEXTS = ("lowered", "before_msa", "final", "buffer_assignment", "memory_usage", "log")
+_REFUSAL = ("refusal",)
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of ``COMPILERS`` in this environment, without importing them.
+
+    Raises:
+        CompilerRefusedError: one is not installed.
+    """
+    try:
+        return {name: metadata.version(name) for name in COMPILERS}
+    except metadata.PackageNotFoundError as error:
+        raise CompilerRefusedError(
+            f"{error.name} is not installed; install the tpu extra: pip install 'mallocgame[tpu]'"
+        ) from None
+
+
+class CompileCache:
+    """Compiles as ``compile_in_child`` does, unless the folder has the answer.
+
+    An answer is kept under the SHA-256 of the lowered module, topology, options, what is logged, and the versions of
+    jax, jaxlib and libtpu. Refused overrides are answers too: the compiler is deterministic. A damaged entry is made
+    anew. A request for a function is not cached, for its module is not known before it is lowered.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], compile: Compile = compile_in_child) -> None:
+        """Keep answers of ``compile`` in ``folder``, which is made.
+
+        Raises:
+            BadInputError: the folder cannot be made.
+        """
+        self._folder, self._compile = Path(folder), compile
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInputError(f"{folder}: cannot be made: {error.strerror}") from None
+
+    def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+        """The answer; errors as ``compile_in_child``."""
+        if request.lowered is None:
+            return self._compile(request, limits)
+        path = self._folder / f"{_key(request)}.zip"
+        if path.exists():
+            try:
+                return _load(path)
+            except BadInputError:
+                path.unlink(missing_ok=True)
+        try:
+            compiled = self._compile(request, limits)
+        except OverrideRefusedError as refusal:
+            write_atomically(path, archive.pack(_KIND, VERSION, {"refused": True}, {"refusal": _of_refusal(refusal)}))
+            raise
+        write_atomically(path, _to_bytes(compiled))
+        return compiled
+
+
+def _key(request: Request) -> str:
+    parts = (
+        request.topology,
+        hashlib.sha256((request.lowered or "").encode()).hexdigest(),
+        sorted(request.options.items()),
+        request.vmodule,
+        installed_versions(),
+    )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _to_bytes(compiled: Compiled) -> bytes:
+    manifest = {
+        "refused": False,
+        "versions": dict(compiled.versions),
+        "seconds": compiled.seconds,
+        "peak_memory": compiled.peak_memory,
+    }
+    return archive.pack(_KIND, VERSION, manifest, {name: getattr(compiled, name) for name in _TEXTS})
+
+
+def _load(path: Path) -> Compiled:
+    """The answer in a file.
+
+    Raises:
+        BadInputError: it is damaged.
+        OverrideRefusedError: that was the answer.
+    """
+    source = str(path)
+    manifest, _ = archive.unpack(path, _KIND, VERSION, ())
+    if manifest.get("refused") is True:
+        raise _to_refusal(archive.unpack(path, _KIND, VERSION, _REFUSAL)[1]["refusal"], source)
+    manifest, texts = archive.unpack(path, _KIND, VERSION, _TEXTS)
+    return Compiled(
+        versions=archive.strings(manifest, "versions", source),
+        seconds=float(archive.field(manifest, "seconds", (int, float), source)),
+        peak_memory=archive.field(manifest, "peak_memory", int, source),
+        **texts,
+    )
+
+
+def _of_refusal(refusal: OverrideRefusedError) -> str:
+    index = None if refusal.index is None else list(refusal.index)
+    return json.dumps([refusal.instruction, refusal.operand, refusal.defining, refusal.reason, index])
+
+
+def _to_refusal(text: str, source: str) -> OverrideRefusedError:
+    try:
+        instruction, operand, defining, reason, index = json.loads(text)
+        return OverrideRefusedError(
+            instruction, int(operand), defining, str(reason), None if index is None else tuple(map(int, index))
+        )
+    except (ValueError, TypeError, RecursionError):
+        raise BadInputError(f"{source}: damaged refusal") from None
