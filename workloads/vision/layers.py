@@ -60,7 +60,8 @@ def inference(model: nn.Module, batch: int, size: int) -> Built:
     images = jax.ShapeDtypeStruct((batch, size, size, 3), jnp.bfloat16)
     variables = in_bfloat16(abstract_variables(model, jnp.zeros((1, size, size, 3), jnp.bfloat16)))
 
-    def infer(variables: Any, images: jax.Array) -> Any:
-        return model.apply(variables, images).astype(jnp.float32)
+    def infer(variables: Any, images: jax.Array) -> jax.Array:
+        logits: Any = model.apply(variables, images)
+        return logits.astype(jnp.float32)
 
     return infer, (variables, images)

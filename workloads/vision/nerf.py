@@ -57,7 +57,8 @@ def nerf() -> Built:
         points = origins[:, None] + depths[:, None] * directions[:, None]
         views = encode(directions / jnp.linalg.norm(directions, axis=-1, keepdims=True), 4).astype(jnp.bfloat16)
         views = jnp.broadcast_to(views[:, None], (rays, samples, 27))
-        density, colour = field.apply(weights, encode(points, 10).astype(jnp.bfloat16), views)
+        shaded: Any = field.apply(weights, encode(points, 10).astype(jnp.bfloat16), views)
+        density, colour = shaded
         return composite(density, colour, step)
 
     vectors = jax.ShapeDtypeStruct((rays, 3), jnp.float32)
