@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
-from workloads.vision.layers import Activation, ConvNorm
+from workloads.vision.layers import Activation, ConvNorm, dense
 
 
 class SqueezeExcite(nn.Module):
@@ -26,8 +25,8 @@ class SqueezeExcite(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, channels] -> the same shape."""
         mean = x.mean((1, 2), keepdims=True)
-        hidden = self.inner(nn.Dense(self.hidden, dtype=jnp.bfloat16)(mean))
-        return x * self.gate(nn.Dense(x.shape[-1], dtype=jnp.bfloat16)(hidden))
+        hidden = self.inner(dense(self.hidden)(mean))
+        return x * self.gate(dense(x.shape[-1])(hidden))
 
 
 class InvertedResidual(nn.Module):
