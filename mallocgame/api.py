@@ -85,10 +85,10 @@ def solve(
     out: PathLike | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Solved:
-    """Find a plan for a capture, a dump folder or an HLO text, check it, and write it to ``out`` if given.
+    """Find a plan for FILE, check it, and write it to ``out`` if given.
 
     Args:
-        file: an HLO text needs ``target``; its costs are then analytic.
+        file: a capture, a problem file, a dump folder or an HLO text. A text needs ``target``; its costs are analytic.
         solver: one of ``mallocgame.solvers.SOLVERS``.
         time_limit: seconds for the solver.
         seed: the same seed, file and options give the same moves.
@@ -117,20 +117,25 @@ def solve(
             f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors; solving for at most {time_limit:g} s"
         )
     solution = solvers.solve(
-        loaded.problem, solver=solver, time_limit=time_limit, seed=seed, final=loaded.final, progress=progress
+        loaded.problem,
+        solver=solver,
+        time_limit=time_limit,
+        seed=seed,
+        final=loaded.final,
+        default=loaded.default,
+        progress=progress,
     )
     violations = validate(loaded.problem, solution.plan)
     if violations:
         raise MallocgameError(f"solver {solver} gave an invalid plan ({violations[0].message}); please report this")
-    capture = loaded.capture
     named = name_plan(
         loaded.problem,
         solution.plan,
         solver=solver,
         seed=seed,
         options={"time_limit": time_limit, "costs": loaded.problem.costs},
-        versions=capture.versions if capture else None,
-        scoped_vmem_kib=capture.scoped_vmem_kib if capture else None,
+        versions=loaded.versions,
+        scoped_vmem_kib=loaded.scoped_vmem_kib,
     )
     if out is not None:
         save_plan(named, out)
@@ -176,7 +181,7 @@ def verify(
 
 
 def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
-    """Tensors, sizes, peak, headroom and the ten costliest instructions of a capture, dump folder or HLO text.
+    """Tensors, sizes, peak, headroom and the ten costliest instructions of a file that ``solve`` takes.
 
     Raises:
         BadInputError: the file cannot be used.
@@ -186,7 +191,7 @@ def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
     from mallocgame.loading import load
 
     loaded = load(file, target)
-    return inspect_problem(loaded.problem, loaded.final)
+    return inspect_problem(loaded.problem, loaded.default_seconds())
 
 
 def _reference(reference: str, workload: bool) -> str:

@@ -86,6 +86,13 @@ def natural(value: object, where: str) -> int:
     raise bad(where, "an integer from 0 to 2^63-1", value)
 
 
+def non_negative(value: object, where: str) -> float:
+    """A number from 0 to 2^63 - 1, as a float."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_INTEGER:
+        return float(value)
+    raise bad(where, "a number from 0 to 2^63-1", value)
+
+
 def boolean(value: object, where: str) -> bool:
     """True or false."""
     if isinstance(value, bool):

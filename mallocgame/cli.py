@@ -72,7 +72,9 @@ def capture(
 
 @app.command
 def solve(
-    file: Annotated[Path, Parameter(help="A capture, a dump folder, or an HLO text (plain or .gz).")],
+    file: Annotated[
+        Path, Parameter(help="A capture, a problem file (.mgp), a dump folder, or an HLO text (plain or .gz).")
+    ],
     /,
     *,
     target: Target = None,

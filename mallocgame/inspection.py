@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from mallocgame.costs import m_elapsed
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import Row, relaxed_bound, replay_final, replay_plan
-
-if TYPE_CHECKING:
-    from xla_dump_parser.hlo import HloModule
+from mallocgame.replay import Row, relaxed_bound, replay_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ class Inspection:
         peak_time: the first such time.
         movable: tensors that may be in fast memory for at least part of their life.
         all_hbm_seconds: everything in HBM.
-        default_seconds: XLA's own placement, where the final text is at hand; else None.
+        default_seconds: XLA's own placement, where it is known; else None.
         bound_seconds: ``mallocgame.replay.relaxed_bound``, which no plan can beat.
         costliest: at most ten, most seconds first.
     """
@@ -68,8 +64,8 @@ class Inspection:
         return 1 - self.bound_seconds / whole if whole else 0.0
 
 
-def inspect_problem(problem: Problem, final: HloModule | None = None) -> Inspection:
-    """Summarise a problem; ``final`` is the compiled module with XLA's own placement, if it is at hand."""
+def inspect_problem(problem: Problem, default_seconds: float | None = None) -> Inspection:
+    """Summarise a problem; ``default_seconds`` are those of XLA's own placement under M, if they are known."""
     replay = replay_plan(problem, Plan(problem.fingerprint), "M")
     rows = [_costly(problem, row) for row in replay.rows if row.time is not None and row.seconds]
     peak_bytes, peak_time = _peak(problem)
@@ -82,7 +78,7 @@ def inspect_problem(problem: Problem, final: HloModule | None = None) -> Inspect
         movable=sum(tensor.fixed is None for tensor in problem.tensors),
         loops=sum(computation.kind == "body" for computation in problem.computations),
         all_hbm_seconds=replay.total,
-        default_seconds=None if final is None else replay_final(problem, final, "M").total,
+        default_seconds=default_seconds,
         bound_seconds=relaxed_bound(problem, "M"),
         costliest=tuple(sorted(rows, key=lambda row: (-row.seconds, row.time))[:10]),
     )

@@ -1,16 +1,17 @@
-"""FILE of the commands: a capture, a dump folder or an HLO text, read into a problem."""
+"""FILE of the commands: a capture, a problem file, a dump folder or an HLO text, read into a problem."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.errors import BadInputError
 
 if TYPE_CHECKING:
-    from mallocgame.compiler import Capture
+    from mallocgame.problem.problem_file import Default
     from mallocgame.problem.schema import Problem
     from xla_dump_parser.hlo import HloModule
 
@@ -21,28 +22,42 @@ class Loaded:
 
     Attributes:
         problem: the schedule before MSA, as a problem.
-        final: the compiled module with XLA's own placement, where the file has it.
-        capture: the capture it was read from, or None.
         source: the path as given.
+        final: the compiled module with XLA's own placement, where the file has it.
+        default: XLA's own placement with its figures, where the file has these instead.
+        versions: of what compiled it, e.g. ``{"libtpu": "0.0.52"}``, as far as the file says.
+        scoped_vmem_kib: the memory split it was compiled with; None for the compiler's default.
     """
 
     problem: Problem
-    final: HloModule | None
-    capture: Capture | None
     source: str
+    final: HloModule | None = None
+    default: Default | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    scoped_vmem_kib: int | None = None
+
+    def default_seconds(self) -> float | None:
+        """Seconds under M of XLA's own placement, where the file has it."""
+        from mallocgame.replay import replay_final
+
+        if self.default is not None:
+            return self.default.m_seconds
+        return None if self.final is None else replay_final(self.problem, self.final, "M").total
 
 
 def load(file: str | os.PathLike[str], target: str | None = None) -> Loaded:
-    """Read a capture (.mgz), a dump folder, or an HLO text (plain or .gz).
+    """Read a capture (.mgz), a problem file (.mgp), a dump folder, or an HLO text (plain or .gz).
 
     Args:
         file: path.
-        target: needed unless ``file`` is a capture, which knows its own.
+        target: needed unless ``file`` is a capture or a problem file, which know their own.
 
     Raises:
-        BadInputError: no such file, not readable, no target, or another target than the capture's.
+        BadInputError: no such file, not readable, no target, or another target than the file's.
         xla_dump_parser.ParseError: the text is damaged; with file, line and column.
     """
+    from mallocgame.problem.problem_file import is_problem_file
+
     path = Path(file)
     try:
         if not path.exists():
@@ -51,6 +66,8 @@ def load(file: str | os.PathLike[str], target: str | None = None) -> Loaded:
             return _from_folder(path, target)
         if not path.is_file():
             raise BadInputError(f"{path}: not a file or folder")
+        if is_problem_file(path):
+            return _from_problem_file(path, target)
         if _is_capture(path):
             return _from_capture(path, target)
         return _from_text(path, target)
@@ -66,13 +83,38 @@ def _is_capture(path: Path) -> bool:
 
 def _from_capture(path: Path, target: str | None) -> Loaded:
     from mallocgame.compiler import load_capture
-    from mallocgame.problem.targets import get_target
     from xla_dump_parser import parse_hlo
 
     capture = load_capture(path)
-    if target is not None and get_target(target).name != capture.target:
-        raise BadInputError(f"{path}: was captured for {capture.target}, not for {target}; leave --target out")
-    return Loaded(capture.problem(), parse_hlo(capture.final, f"{path} (final)"), capture, str(path))
+    _check_target(path, target, capture.target)
+    return Loaded(
+        capture.problem(),
+        str(path),
+        final=parse_hlo(capture.final, f"{path} (final)"),
+        versions=capture.versions,
+        scoped_vmem_kib=capture.scoped_vmem_kib,
+    )
+
+
+def _from_problem_file(path: Path, target: str | None) -> Loaded:
+    from mallocgame.problem.problem_file import load_problem
+
+    found = load_problem(path)
+    _check_target(path, target, found.problem.target.name)
+    return Loaded(
+        found.problem,
+        str(path),
+        default=found.default,
+        versions=found.versions,
+        scoped_vmem_kib=found.scoped_vmem_kib,
+    )
+
+
+def _check_target(path: Path, asked: str | None, captured: str) -> None:
+    from mallocgame.problem.targets import get_target
+
+    if asked is not None and get_target(asked).name != captured:
+        raise BadInputError(f"{path}: was captured for {captured}, not for {asked}; leave --target out")
 
 
 def _from_folder(path: Path, target: str | None) -> Loaded:
@@ -86,9 +128,9 @@ def _from_folder(path: Path, target: str | None) -> Loaded:
     module = read_hlo(dump.before_msa)
     final = read_hlo(dump.final) if dump.final is not None else None
     if dump.log is None:
-        return Loaded(build_problem(module, chosen, final=final), final, None, str(path))
+        return Loaded(build_problem(module, chosen, final=final), str(path), final)
     log = parse_compile_log(read_text(dump.log))
-    return Loaded(build_problem(module, target_from_log(chosen, log), log, final), final, None, str(path))
+    return Loaded(build_problem(module, target_from_log(chosen, log), log, final), str(path), final)
 
 
 def _from_text(path: Path, target: str | None) -> Loaded:
@@ -100,7 +142,7 @@ def _from_text(path: Path, target: str | None) -> Loaded:
     module = read_hlo(path)
     problem = build_problem(module, chosen)
     _check_before_msa(path, module, problem)
-    return Loaded(problem, None, None, str(path))
+    return Loaded(problem, str(path))
 
 
 def _check_before_msa(path: Path, module: HloModule, problem: Problem) -> None:

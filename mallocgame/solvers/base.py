@@ -16,6 +16,7 @@ from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 
 if TYPE_CHECKING:
+    from mallocgame.problem.problem_file import Default
     from xla_dump_parser.hlo import HloModule
 
 
@@ -26,6 +27,7 @@ class Task:
     Attributes:
         problem: to be solved.
         final: the final HLO of XLA's default compile, where there is one.
+        default: XLA's own placement, where it was read back before.
         seed: of all random choices.
         time_limit: seconds from the making of this task.
         max_steps: steps after which to stop whatever the time, or None. A run that stops for its steps gives the same
@@ -35,6 +37,7 @@ class Task:
 
     problem: Problem
     final: HloModule | None
+    default: Default | None
     seed: int
     time_limit: float
     max_steps: int | None
@@ -134,6 +137,7 @@ def solve(
     final: HloModule | None = None,
     progress: Callable[[str], None] | None = None,
     max_steps: int | None = None,
+    default: Default | None = None,
 ) -> Solution:
     """Find a plan.
 
@@ -142,9 +146,10 @@ def solve(
         solver: one of ``names()``.
         time_limit: seconds.
         seed: of all random choices.
-        final: the final HLO of XLA's default compile; the solver ``xla`` needs it.
+        final: the final HLO of XLA's default compile; the solver ``xla`` needs it, or ``default``.
         progress: called with one line when a better plan is found, at most once a second.
         max_steps: see ``Task``.
+        default: XLA's own placement of a problem file.
 
     Raises:
         BadInputError: unknown solver, or what it needs is missing.
@@ -152,7 +157,7 @@ def solve(
     if solver not in names():
         raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(names())}")
     whole = all_hbm_seconds(problem)
-    task = Task(problem, final, seed, time_limit, max_steps, _reporter(whole, progress))
+    task = Task(problem, final, default, seed, time_limit, max_steps, _reporter(whole, progress))
     answer = _SOLVERS[solver](task)
     return Solution(
         plan=answer.plan,

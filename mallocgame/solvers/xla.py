@@ -14,6 +14,7 @@ from dataclasses import replace
 from mallocgame.errors import BadInputError, NoAnswerError
 from mallocgame.game.occupancy import Occupancy
 from mallocgame.plan import Plan, Stay
+from mallocgame.problem.problem_file import Default
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.base import Answer, Task, register
 
@@ -23,22 +24,28 @@ ORDERS = 200
 PROMOTION = 2.0
 """Factor on the weight of a part that found no room, for the next order."""
 
+_NO_ADDRESSES = "no addresses found for XLA's own placement, whose slices count as whole copies"
+
 Part = tuple[Stay, ...]
 """Stays with one offset: all of an alias group of several tensors, else one."""
 
 
 @register("xla")
 def solve(task: Task) -> Answer:
-    """Read the placement back and give it addresses.
+    """Give the placement of a problem file; else read it back and give it addresses.
 
     Raises:
-        BadInputError: there is no final HLO.
+        BadInputError: there is neither a placement nor a final HLO.
         NoAnswerError: no addresses were found.
     """
     from mallocgame.replay import read_back, replay_plan
 
+    if task.default is not None:
+        return _stored(task.problem, task.default)
     if task.final is None:
-        raise BadInputError("the solver xla reads the final HLO: give it a capture or a dump folder, not an HLO text")
+        raise BadInputError(
+            "the solver xla reads the final HLO: give it a capture, a problem file or a dump folder, not an HLO text"
+        )
     found = read_back(task.problem, task.final)
     late = {(copy.tensor, copy.after): max(after for after, _ in copy.slices) for copy in found.copies if copy.slices}
     early_plan = found.to_plan()
@@ -55,7 +62,19 @@ def solve(task: Task) -> Answer:
             if task.stop_reason(steps) is not None:
                 break
             weights[homeless] *= PROMOTION * rng.uniform(1.0, 2.0)
-    raise NoAnswerError("no addresses found for XLA's own placement, whose slices count as whole copies")
+    raise NoAnswerError(_NO_ADDRESSES)
+
+
+def _stored(problem: Problem, default: Default) -> Answer:
+    from mallocgame.replay import replay_plan
+    from mallocgame.validate import validate
+
+    if default.plan is None:
+        raise NoAnswerError(_NO_ADDRESSES)
+    violations = validate(problem, default.plan)
+    if violations:
+        raise BadInputError(f"the placement of the problem file is not valid: {violations[0].message}")
+    return Answer(default.plan, replay_plan(problem, default.plan, "M").total, "feasible", 0)
 
 
 def _delayed(plan: Plan, late: Mapping[tuple[int | None, int], int]) -> Plan:

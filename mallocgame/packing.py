@@ -1,0 +1,72 @@
+"""From a capture to the content of a problem file."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from mallocgame.errors import NoAnswerError
+from mallocgame.problem.problem_file import Addresses, Default, ProblemFile
+from mallocgame.replay import read_back, replay_final
+from mallocgame.solvers import solve
+from mallocgame.validate import validate
+from xla_dump_parser import parse_buffer_assignment, parse_hlo
+
+if TYPE_CHECKING:
+    from mallocgame.compiler import Capture
+    from mallocgame.plan import Plan
+    from mallocgame.problem.schema import Problem
+    from workloads import Workload
+    from xla_dump_parser.buffer_assignment import Allocation
+    from xla_dump_parser.hlo import HloModule
+
+
+def pack(capture: Capture, workload: Workload | None = None) -> ProblemFile:
+    """The problem of a capture, with XLA's own placement and its figures.
+
+    Args:
+        capture: of a compile by XLA's default.
+        workload: the catalogue's entry that was captured.
+
+    Raises:
+        BadInputError, xla_dump_parser.ParseError: the capture is damaged.
+    """
+    problem = capture.problem()
+    final = parse_hlo(capture.final, "final")
+    plan, addresses = _placement(problem, final, parse_buffer_assignment(capture.buffer_assignment))
+    under_e, under_m = replay_final(problem, final, "E"), replay_final(problem, final, "M")
+    return ProblemFile(
+        problem=problem,
+        default=Default(
+            e_seconds=under_e.total,
+            e_stall=under_e.stall,
+            m_seconds=under_m.total,
+            m_stall=under_m.stall,
+            peak_fast=under_m.peak_fast,
+            peak_hbm=capture.peak_hbm,
+            plan=plan,
+            addresses=addresses,
+        ),
+        workload=None if workload is None else workload.name,
+        family=None if workload is None else workload.family,
+        phase=None if workload is None else workload.phase,
+        function=capture.function,
+        module_sha256=sha256(capture.lowered.encode()).hexdigest(),
+        scoped_vmem_kib=capture.scoped_vmem_kib,
+        versions=capture.versions,
+    )
+
+
+def _placement(
+    problem: Problem, final: HloModule, allocations: tuple[Allocation, ...]
+) -> tuple[Plan | None, Addresses | None]:
+    """XLA's own placement as a valid plan: at the compiler's addresses, else at others, else none."""
+    found = read_back(problem, final, allocations)
+    plan = found.to_plan()
+    if found.offsets_known and not validate(problem, plan):
+        return plan, "compiler"
+    try:
+        plan = solve(problem, "xla", time_limit=3600.0, max_steps=400, final=final).plan
+    except NoAnswerError:
+        return None, None
+    return (None, None) if validate(problem, plan) else (plan, "best fit")
