@@ -11,7 +11,7 @@ _SPACE = re.compile(r"Memory Space: (\S+) \(color=(\d{1,9})\)", re.ASCII)
 _TOTAL = re.compile(r"Total bytes: (\d{1,18}) \([^()]*\)", re.ASCII)
 _LEFT_OUT = re.compile(r"  The rest \d+ values are less than 5% of the total size and not shown\.", re.ASCII)
 _ROW = re.compile(
-    r" *([\d.]+ ?[KMGTP]?i?B)\( *(\d+)%\); *([\d.]+ ?[KMGTP]?i?B); *(\d{1,18}); *(\d{1,18}); (.*)", re.ASCII
+    r" *([\d.]+ ?[KMGTP]?i?B)\( *(?:\d+|-?nan)%\); *([\d.]+ ?[KMGTP]?i?B); *(\d{1,18}); *(\d{1,18}); (.*)", re.ASCII
 )
 _COLUMNS = "  cumulative_size;       size;       offset; used_by_n_values; shapes_list"
 _RULE = re.compile(r"  -+")
@@ -79,7 +79,7 @@ def parse_memory_usage_report(text: str, source: str = "<string>") -> tuple[Spac
         elif name and line == _COLUMNS:
             tables.append([])
         elif tables and (match := _ROW.fullmatch(line)):
-            tables[-1].append(UsageRow(match[3], int(match[4]), int(match[5]), match[6]))
+            tables[-1].append(UsageRow(match[2], int(match[3]), int(match[4]), match[5]))
         else:
             raise ParseError(source, number, 1, f"not a line of a memory-usage report: {quote(line)}")
     finish(number)

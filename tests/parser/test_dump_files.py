@@ -186,3 +186,12 @@ def test_folders_that_are_refused(tmp_path: Path, names: tuple[str, ...], words:
 def test_not_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ParseError, match="cannot read the folder"):
         find_dump(tmp_path / "missing")
+
+
+def test_a_memory_space_of_no_bytes_has_no_share() -> None:
+    # As libtpu 0.0.52 writes it for the gpt2-train workload on v5p: 0 of 0 bytes are "-nan" per cent.
+    text = "Memory Space: smem (color=4)\nTotal bytes: 0 (0B)\n  cumulative_size;       size;       offset; "
+    text += "used_by_n_values; shapes_list\n         0B(-nan%);         0B;            0;                1; s32[0]\n"
+    [space] = parse_memory_usage_report(text)
+    assert space.allocations[0][0].size == "0B"
+    assert space.total_bytes == 0
