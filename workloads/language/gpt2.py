@@ -8,49 +8,39 @@ import jax
 import jax.numpy as jnp
 
 from workloads import Built
+from workloads.language.layers import abstract_weights, layer_norm
 from workloads.training import cross_entropy, momentum_step
 
 WIDTH = 768
 HEADS = 12
 VOCABULARY = 50257
 
-
-def _normalise(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
-    """Layer norm over the last axis, computed in f32."""
-    y = x.astype(jnp.float32)
-    y = (y - y.mean(-1, keepdims=True)) * jax.lax.rsqrt(y.var(-1, keepdims=True) + 1e-5)
-    return (y * scale + shift).astype(x.dtype)
+_LAYER = {
+    "qkv": (WIDTH, 3 * WIDTH),
+    "out": (WIDTH, WIDTH),
+    "up": (WIDTH, 4 * WIDTH),
+    "down": (4 * WIDTH, WIDTH),
+    "up_bias": (4 * WIDTH,),
+    "down_bias": (WIDTH,),
+    "scale1": (WIDTH,),
+    "shift1": (WIDTH,),
+    "scale2": (WIDTH,),
+    "shift2": (WIDTH,),
+}
 
 
 def _layer(x: jax.Array, weights: dict[str, jax.Array]) -> jax.Array:
     """One pre-norm transformer layer with causal attention, bf16[batch, tokens, WIDTH] -> the same."""
     batch, tokens, width = x.shape
-    h = _normalise(x, weights["scale1"], weights["shift1"])
+    h = layer_norm(x, weights["scale1"], weights["shift1"])
     qkv = (h @ weights["qkv"]).reshape(batch, tokens, 3, HEADS, width // HEADS)
     query, key, value = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
     scores = jnp.einsum("bqhd,bkhd->bhqk", query, key).astype(jnp.float32) * (width // HEADS) ** -0.5
     scores = jnp.where(jnp.tril(jnp.ones((tokens, tokens), bool)), scores, -1e9)
     attention = jax.nn.softmax(scores, -1).astype(x.dtype)
     x = x + jnp.einsum("bhqk,bkhd->bqhd", attention, value).reshape(x.shape) @ weights["out"]
-    h = _normalise(x, weights["scale2"], weights["shift2"])
+    h = layer_norm(x, weights["scale2"], weights["shift2"])
     return x + jax.nn.gelu(h @ weights["up"] + weights["up_bias"]) @ weights["down"] + weights["down_bias"]
-
-
-def _layer_weights(stack: tuple[int, ...] = (), dtype: Any = jnp.bfloat16) -> dict[str, jax.ShapeDtypeStruct]:
-    """Abstract weights of one layer, or of a stack of layers with leading axes ``stack``."""
-    shapes = {
-        "qkv": (WIDTH, 3 * WIDTH),
-        "out": (WIDTH, WIDTH),
-        "up": (WIDTH, 4 * WIDTH),
-        "down": (4 * WIDTH, WIDTH),
-        "up_bias": (4 * WIDTH,),
-        "down_bias": (WIDTH,),
-        "scale1": (WIDTH,),
-        "shift1": (WIDTH,),
-        "scale2": (WIDTH,),
-        "shift2": (WIDTH,),
-    }
-    return {name: jax.ShapeDtypeStruct(stack + shape, dtype) for name, shape in shapes.items()}
 
 
 def gpt2() -> Built:
@@ -61,7 +51,7 @@ def gpt2() -> Built:
             x = _layer(x, weights)
         return x
 
-    return infer, (jax.ShapeDtypeStruct((8, 512, WIDTH), jnp.bfloat16), [_layer_weights() for _ in range(12)])
+    return infer, (jax.ShapeDtypeStruct((8, 512, WIDTH), jnp.bfloat16), [abstract_weights(_LAYER) for _ in range(12)])
 
 
 def gpt2_scan() -> Built:
@@ -70,7 +60,7 @@ def gpt2_scan() -> Built:
     def infer(x: jax.Array, layers: dict[str, jax.Array]) -> jax.Array:
         return jax.lax.scan(lambda x, weights: (_layer(x, weights), None), x, layers)[0]
 
-    return infer, (jax.ShapeDtypeStruct((8, 512, WIDTH), jnp.bfloat16), _layer_weights((12,)))
+    return infer, (jax.ShapeDtypeStruct((8, 512, WIDTH), jnp.bfloat16), abstract_weights(_LAYER, (12,)))
 
 
 def gpt2_train() -> Built:
@@ -79,7 +69,7 @@ def gpt2_train() -> Built:
     weights = {
         "embedding": jax.ShapeDtypeStruct((VOCABULARY, WIDTH), jnp.float32),
         "positions": jax.ShapeDtypeStruct((tokens, WIDTH), jnp.float32),
-        "layers": [_layer_weights(dtype=jnp.float32) for _ in range(layers)],
+        "layers": [abstract_weights(_LAYER, dtype=jnp.float32) for _ in range(layers)],
     }
 
     def loss(weights: Any, inputs: jax.Array, labels: jax.Array) -> jax.Array:

@@ -8,15 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from workloads import Built
-from workloads.language.layers import Weights, abstract_weights, rms_norm, split_heads
+from workloads.language.layers import Weights, abstract_weights, rms_norm
 
 LAYERS = 8
 WIDTH = 2048
 HIDDEN = 5632
-HEADS = 32
+HEAD_WIDTH = 64
 GROUPS = 4
-"""Key-value heads: 8 query heads read one (grouped-query attention)."""
-HEAD_WIDTH = WIDTH // HEADS
+"""Key-value heads: 8 of the 32 query heads read one (grouped-query attention)."""
 VOCABULARY = 32000
 CONTEXT = 1024
 
@@ -47,36 +46,37 @@ def _attention(query: jax.Array, key: jax.Array, value: jax.Array, visible: jax.
     """Grouped-query attention.
 
     Args:
-        query: [batch, queries, HEADS, HEAD_WIDTH].
-        key: [batch, GROUPS, keys, HEAD_WIDTH], as caches have it; ``value`` too.
+        query: [batch, queries, heads, HEAD_WIDTH].
+        key: [batch, groups, keys, HEAD_WIDTH], as caches have it; ``value`` too.
         visible: bool[queries, keys].
 
     Returns:
-        [batch, queries, WIDTH].
+        [batch, queries, heads * HEAD_WIDTH].
     """
     batch, queries = query.shape[:2]
-    grouped = query.reshape(batch, queries, GROUPS, HEADS // GROUPS, HEAD_WIDTH)
+    grouped = query.reshape(batch, queries, key.shape[1], -1, HEAD_WIDTH)
     scores = jnp.einsum("bqghd,bgkd->bghqk", grouped, key).astype(jnp.float32) * HEAD_WIDTH**-0.5
     shares = jax.nn.softmax(jnp.where(visible, scores, -1e9), -1).astype(query.dtype)
-    return jnp.einsum("bghqk,bgkd->bqghd", shares, value).reshape(batch, queries, WIDTH)
+    return jnp.einsum("bghqk,bgkd->bqghd", shares, value).reshape(batch, queries, -1)
 
 
-def _projections(x: jax.Array, weights: Weights, positions: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Query [batch, tokens, HEADS, HEAD_WIDTH], and key and value as [batch, GROUPS, tokens, HEAD_WIDTH]."""
+def _projections(x: jax.Array, weights: Weights, positions: jax.Array) -> list[jax.Array]:
+    """Query [batch, tokens, heads, HEAD_WIDTH], and key and value as [batch, groups, tokens, HEAD_WIDTH]."""
     h = rms_norm(x, weights["norm1"])
-    query = rotate(split_heads(h @ weights["query"], HEADS), positions)
-    key = rotate(split_heads(h @ weights["key"], GROUPS), positions)
-    return query, key.swapaxes(1, 2), split_heads(h @ weights["value"], GROUPS).swapaxes(1, 2)
+    query, key, value = (
+        (h @ weights[name]).reshape(*x.shape[:2], -1, HEAD_WIDTH) for name in ("query", "key", "value")
+    )
+    return [rotate(query, positions), rotate(key, positions).swapaxes(1, 2), value.swapaxes(1, 2)]
 
 
 def _feed_forward(x: jax.Array, weights: Weights) -> jax.Array:
-    """Gated feed-forward block with its residual, [batch, tokens, WIDTH] -> the same."""
+    """Gated feed-forward block with its residual, [batch, tokens, width] -> the same."""
     h = rms_norm(x, weights["norm2"])
     return x + (jax.nn.silu(h @ weights["gate"]) * (h @ weights["up"])) @ weights["down"]
 
 
-def _prefill(ends: Weights, layers: list[Weights], inputs: jax.Array) -> Any:
-    """Logits f32[batch, VOCABULARY] after the last of ``inputs`` i32[batch, tokens], and each layer's (key, value)."""
+def prefill(ends: Weights, layers: list[Weights], inputs: jax.Array) -> Any:
+    """Logits f32[batch, words] after the last of ``inputs`` i32[batch, tokens], and each layer's (key, value)."""
     positions = jnp.arange(inputs.shape[1])
     visible = positions[:, None] >= positions
     x = ends["embedding"][inputs]
@@ -88,13 +88,13 @@ def _prefill(ends: Weights, layers: list[Weights], inputs: jax.Array) -> Any:
     return (rms_norm(x[:, -1], ends["norm"]) @ ends["output"]).astype(jnp.float32), caches
 
 
-def _decode(ends: Weights, layers: list[Weights], caches: Any, inputs: jax.Array, position: jax.Array) -> Any:
-    """Logits f32[batch, VOCABULARY] for the next word after ``inputs`` i32[batch], and the updated caches.
+def decode(ends: Weights, layers: list[Weights], caches: Any, inputs: jax.Array, position: jax.Array) -> Any:
+    """Logits f32[batch, words] for the next word after ``inputs`` i32[batch], and the updated caches.
 
     Args:
         ends: embedding, last norm and output.
         layers: weights of each layer.
-        caches: for each layer (key, value) of [batch, GROUPS, CONTEXT, HEAD_WIDTH].
+        caches: for each layer (key, value) of [batch, groups, context, HEAD_WIDTH].
         inputs: one word of each sequence.
         position: i32[], where these words stand; earlier entries of the caches are filled.
     """
@@ -117,7 +117,7 @@ def _weights() -> tuple[Any, list[Any]]:
 
 def llama_prefill() -> Built:
     """Logits after a prompt of 1 x 1024 tokens, and the filled caches."""
-    return _prefill, (*_weights(), jax.ShapeDtypeStruct((1, CONTEXT), jnp.int32))
+    return prefill, (*_weights(), jax.ShapeDtypeStruct((1, CONTEXT), jnp.int32))
 
 
 def _decoding(batch: int) -> Built:
@@ -125,7 +125,7 @@ def _decoding(batch: int) -> Built:
     cache = jax.ShapeDtypeStruct((batch, GROUPS, CONTEXT, HEAD_WIDTH), jnp.bfloat16)
     caches = [(cache, cache) for _ in range(LAYERS)]
     position = jax.ShapeDtypeStruct((), jnp.int32)
-    return jax.jit(_decode, donate_argnums=2), (
+    return jax.jit(decode, donate_argnums=2), (
         *_weights(),
         caches,
         jax.ShapeDtypeStruct((batch,), jnp.int32),
