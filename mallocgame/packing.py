@@ -33,7 +33,7 @@ def pack(capture: Capture, workload: Workload | None = None) -> ProblemFile:
     """
     problem = capture.problem()
     final = parse_hlo(capture.final, "final")
-    plan, addresses = _placement(problem, final, parse_buffer_assignment(capture.buffer_assignment))
+    plan, addresses, no_plan = _placement(problem, final, parse_buffer_assignment(capture.buffer_assignment))
     under_e, under_m = replay_final(problem, final, "E"), replay_final(problem, final, "M")
     return ProblemFile(
         problem=problem,
@@ -46,6 +46,7 @@ def pack(capture: Capture, workload: Workload | None = None) -> ProblemFile:
             peak_hbm=capture.peak_hbm,
             plan=plan,
             addresses=addresses,
+            no_plan=no_plan,
         ),
         workload=None if workload is None else workload.name,
         family=None if workload is None else workload.family,
@@ -59,14 +60,15 @@ def pack(capture: Capture, workload: Workload | None = None) -> ProblemFile:
 
 def _placement(
     problem: Problem, final: HloModule, allocations: tuple[Allocation, ...]
-) -> tuple[Plan | None, Addresses | None]:
-    """XLA's own placement as a valid plan: at the compiler's addresses, else at others, else none."""
+) -> tuple[Plan | None, Addresses | None, str | None]:
+    """XLA's own placement as a valid plan: at the compiler's addresses, else at others, else none and why."""
     found = read_back(problem, final, allocations)
     plan = found.to_plan()
     if found.offsets_known and not validate(problem, plan):
-        return plan, "compiler"
+        return plan, "compiler", None
     try:
         plan = solve(problem, "xla", time_limit=3600.0, max_steps=400, final=final).plan
-    except NoAnswerError:
-        return None, None
-    return (None, None) if validate(problem, plan) else (plan, "best fit")
+    except NoAnswerError as error:
+        return None, None, str(error)
+    violations = validate(problem, plan)
+    return (None, None, violations[0].message) if violations else (plan, "best fit", None)

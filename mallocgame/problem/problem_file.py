@@ -46,8 +46,10 @@ class Default:
         m_stall: the part of it that waits for copies.
         peak_fast: most bytes of fast memory occupied at one time.
         peak_hbm: bytes of HBM that the program needs.
-        plan: the placement as a valid plan; None where it is none, because a plan copies a sliced tensor as a whole.
+        plan: the placement as a valid plan; None where it is none: XLA may have a loop's buffers in fast memory in
+            part, and copy in slices where there is no room for the whole.
         addresses: of the plan's stays; None without a plan.
+        no_plan: why there is no plan, in one line; None with one.
     """
 
     e_seconds: float
@@ -58,6 +60,7 @@ class Default:
     peak_hbm: int
     plan: Plan | None
     addresses: Addresses | None
+    no_plan: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ _KEYS = (
     "default", "problem",
 )  # fmt: skip
 _FIGURES = ("e_seconds", "e_stall", "m_seconds", "m_stall")
-_DEFAULT = (*_FIGURES, "peak_fast", "peak_hbm", "plan", "addresses")
+_DEFAULT = (*_FIGURES, "peak_fast", "peak_hbm", "plan", "addresses", "no_plan")
 
 
 def _to_json(content: ProblemFile) -> dict[str, Any]:
@@ -235,6 +238,9 @@ def _default(value: object, where: str, problem: Problem) -> Default:
     addresses = fields["addresses"]
     if addresses not in ((None,) if plan is None else get_args(Addresses)):
         raise checked.bad(f"{where}.addresses", "'compiler' or 'best fit', or null without a plan", addresses)
+    no_plan = checked.optional(checked.text)(fields["no_plan"], f"{where}.no_plan")
+    if (plan is None) != (no_plan is not None):
+        raise BadInputError(f"{where}: expected either a plan or no_plan, the reason")
     return Default(
         e_seconds,
         e_stall,
@@ -244,6 +250,7 @@ def _default(value: object, where: str, problem: Problem) -> Default:
         checked.natural(fields["peak_hbm"], f"{where}.peak_hbm"),
         plan,
         addresses,
+        no_plan,
     )
 
 

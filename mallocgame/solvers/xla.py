@@ -24,8 +24,6 @@ ORDERS = 200
 PROMOTION = 2.0
 """Factor on the weight of a part that found no room, for the next order."""
 
-_NO_ADDRESSES = "no addresses found for XLA's own placement, whose slices count as whole copies"
-
 Part = tuple[Stay, ...]
 """Stays with one offset: all of an alias group of several tensors, else one."""
 
@@ -62,7 +60,7 @@ def solve(task: Task) -> Answer:
             if task.stop_reason(steps) is not None:
                 break
             weights[homeless] *= PROMOTION * rng.uniform(1.0, 2.0)
-    raise NoAnswerError(_NO_ADDRESSES)
+    raise NoAnswerError("no addresses found for XLA's own placement, whose slices count as whole copies")
 
 
 def _stored(problem: Problem, default: Default) -> Answer:
@@ -70,7 +68,7 @@ def _stored(problem: Problem, default: Default) -> Answer:
     from mallocgame.validate import validate
 
     if default.plan is None:
-        raise NoAnswerError(_NO_ADDRESSES)
+        raise NoAnswerError(f"XLA's own placement is no plan of ours: {default.no_plan}")
     violations = validate(problem, default.plan)
     if violations:
         raise BadInputError(f"the placement of the problem file is not valid: {violations[0].message}")

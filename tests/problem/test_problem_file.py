@@ -21,6 +21,7 @@ from mallocgame.plan import Plan, Stay
 from mallocgame.plan_file import check_plan
 from mallocgame.problem.problem_file import (
     MAX_TEXT_BYTES,
+    Addresses,
     Default,
     ProblemFile,
     from_bytes,
@@ -38,7 +39,8 @@ from tests.test_plan_file import small_plan, small_problem
 
 
 def content_of(problem: Problem, plan: Plan | None) -> ProblemFile:
-    default = Default(3e-6, 1e-6, 2.5e-6, 0.5e-6, 4096, 10**9, plan, None if plan is None else "compiler")
+    placed: tuple[Addresses | None, str | None] = ("compiler", None) if plan else (None, "no addresses found")
+    default = Default(3e-6, 1e-6, 2.5e-6, 0.5e-6, 4096, 10**9, plan, *placed)
     return ProblemFile(
         problem,
         default,
@@ -175,6 +177,7 @@ def test_a_wrong_value_anywhere_gives_one_line_or_a_problem_that_holds_together(
         (("workload",), 5, "workload: expected a text of one line .* found 5"),
         (("default", "e_seconds"), -1, r"default.e_seconds: expected a number from 0 to 2\^63-1, found -1"),
         (("default", "addresses"), None, "default.addresses: expected 'compiler' or 'best fit'"),
+        (("default", "no_plan"), "why", "default: expected either a plan or no_plan, the reason"),
         (("default", "plan", "uses", "number"), [1, 0], "default.plan.uses.number.0.: expected an integer from 0 to 0"),
         (("problem", "target", "alignment"), 0, "target.alignment: expected a positive integer, found 0"),
         (("problem", "target", "hbm_bandwidth"), 0, "target.hbm_bandwidth: expected a positive number, found 0"),
@@ -244,7 +247,7 @@ def test_solver_xla_gives_the_stored_placement(stored: Path) -> None:
 @pytest.mark.parametrize(
     ("plan", "error", "message"),
     [
-        (None, NoAnswerError, "no addresses found for XLA's own placement"),
+        (None, NoAnswerError, "XLA's own placement is no plan of ours: no addresses found"),
         (
             Plan("f" * 64, stays=(Stay(1, 1, 2, 4097),)),
             BadInputError,
