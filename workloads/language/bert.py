@@ -1,4 +1,4 @@
-"""BERT-base (Devlin et al., arXiv 1810.04805)."""
+"""BERT-base (Devlin et al., arXiv 1810.04805), with the tanh form of gelu as in the paper's code."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def layer(x: jax.Array, weights: Weights, bias: jax.Array) -> jax.Array:
     query, key, value = (split_heads(part, HEADS) for part in qkv)
     mixed = attention(query, key, value, bias, (WIDTH // HEADS) ** -0.5)
     x = layer_norm(x + mixed @ weights["out"] + weights["out_bias"], weights["scale1"], weights["shift1"], _EPSILON)
-    h = jax.nn.gelu(x @ weights["up"] + weights["up_bias"], approximate=False) @ weights["down"]
+    h = jax.nn.gelu(x @ weights["up"] + weights["up_bias"]) @ weights["down"]
     return layer_norm(x + h + weights["down_bias"], weights["scale2"], weights["shift2"], _EPSILON)
 
 
@@ -124,7 +124,7 @@ def bert_base_train() -> Built:
         x = embed(weights["embeddings"], inputs, types)
         x, _ = jax.lax.scan(lambda x, weights: (layer(x, weights, bias), None), x, weights["layers"])
         x = jnp.take_along_axis(x, masked[..., None], 1)
-        x = jax.nn.gelu(x @ head["dense"] + head["dense_bias"], approximate=False)
+        x = jax.nn.gelu(x @ head["dense"] + head["dense_bias"])
         x = layer_norm(x, head["scale"], head["shift"], _EPSILON)
         return cross_entropy(x @ weights["embeddings"]["words"].T + head["bias"], labels)
 

@@ -50,8 +50,8 @@ def bucket(distance: jax.Array, both_ways: bool) -> jax.Array:
 def _position_bias(table: jax.Array, tokens: int, both_ways: bool) -> jax.Array:
     """f32[1, HEADS, tokens, tokens] of learned scores, table [BUCKETS, HEADS]."""
     positions = jnp.arange(tokens)
-    learned = table[bucket(positions - positions[:, None], both_ways)].astype(jnp.float32)
-    return learned.transpose(2, 0, 1)[None]
+    chosen = jax.nn.one_hot(bucket(positions - positions[:, None], both_ways), BUCKETS, dtype=table.dtype)
+    return jnp.einsum("qkb,bh->hqk", chosen, table, preferred_element_type=jnp.float32)[None]
 
 
 def _attend(x: jax.Array, memory: jax.Array | None, weights: Weights, bias: jax.Array) -> jax.Array:
