@@ -303,8 +303,8 @@ BENCHMARK: tuple[Workload, ...] = (
         "workloads.multimodal.whisper:whisper_encoder",
         "whisper",
         "inference",
-        "base, batch 8 of 3000 frames, bf16",
-        "1500 tokens: attention scores of 8 heads fill fast memory",
+        "base, one recording of 3000 frames, bf16",
+        "1500 tokens: attention scores of 8 heads fill half of fast memory in f32",
         "Radford et al., arXiv 2212.04356",
     ),
     Workload(

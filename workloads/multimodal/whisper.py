@@ -33,9 +33,9 @@ class Encoder(nn.Module):
 
 
 def whisper_encoder() -> Built:
-    """Inference of the base model's encoder, batch 8 of 30 s (3000 frames), weights in bf16."""
+    """Inference of the base model's encoder, 30 s (3000 frames) of one recording, weights in bf16."""
     model = Encoder()
-    frames = jax.ShapeDtypeStruct((8, 3000, 80), jnp.bfloat16)
+    frames = jax.ShapeDtypeStruct((1, 3000, 80), jnp.bfloat16)
     positions = jax.ShapeDtypeStruct((1500, model.width), jnp.bfloat16)
 
     def infer(variables: Any, frames: jax.Array, positions: jax.Array) -> Any:
