@@ -232,12 +232,12 @@ def test_experts_with_room_for_all_equal_a_weighted_sum() -> None:
     y = jax.jit(mixture.experts_block, static_argnums=2)(x, weights, 5)
 
     shares = np.exp(np.asarray(x[0] @ weights["router"]))
-    x, up, down = (np.asarray(value) for value in (x, weights["up"], weights["down"]))
-    for token, share in enumerate(shares):
+    tokens, up, down = (np.asarray(value) for value in (x[0], weights["up"], weights["down"]))
+    for token, share, answer in zip(tokens, shares, y[0], strict=True):
         best = np.argsort(-share)[:2]
-        answers = [np.maximum(x[0, token] @ up[e], 0) @ down[e] for e in best]
+        answers = [np.maximum(token @ up[e], 0) @ down[e] for e in best]
         expected = sum(share[e] / share[best].sum() * a for e, a in zip(best, answers, strict=True))
-        np.testing.assert_allclose(y[0, token], expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(answer, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

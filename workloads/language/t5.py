@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from workloads import Built
-from workloads.language.layers import Weights, abstract_weights, attention, causal_bias, rms_norm, split_heads
+from workloads.language.layers import Shapes, Weights, abstract_weights, attention, causal_bias, rms_norm, split_heads
 
 LAYERS = 6
 WIDTH = 512
@@ -19,8 +19,8 @@ FARTHEST = 128
 
 _EPSILON = 1e-6
 
-_ATTENTION = {"norm": (WIDTH,)} | dict.fromkeys(("query", "key", "value", "out"), (WIDTH, WIDTH))
-_FEED_FORWARD = {"norm": (WIDTH,), "up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)}
+_ATTENTION: Shapes = {"norm": (WIDTH,)} | dict.fromkeys(("query", "key", "value", "out"), (WIDTH, WIDTH))
+_FEED_FORWARD: Shapes = {"norm": (WIDTH,), "up": (WIDTH, HIDDEN), "down": (HIDDEN, WIDTH)}
 _ENDS = {
     "embedding": (VOCABULARY, WIDTH),
     "encoder_positions": (BUCKETS, HEADS),
@@ -95,7 +95,7 @@ def t5() -> Built:
     encoder_parts = {"self": _ATTENTION, "feed_forward": _FEED_FORWARD}
     decoder_parts = {"self": _ATTENTION, "cross": _ATTENTION, "feed_forward": _FEED_FORWARD}
 
-    def stack(parts: dict[str, dict[str, tuple[int, ...]]]) -> list[Block]:
+    def stack(parts: dict[str, Shapes]) -> list[Block]:
         return [{part: abstract_weights(shapes) for part, shapes in parts.items()} for _ in range(LAYERS)]
 
     return _infer, (
