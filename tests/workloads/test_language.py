@@ -181,8 +181,8 @@ def test_linear_attention_equals_the_quadratic_form() -> None:
 def test_selective_scan_equals_the_recurrence() -> None:
     tokens, channels, states = 2 * state_space.CHUNK, 3, 2
     x, drive, read = normal(1, tokens, channels), normal(1, tokens, states), normal(1, tokens, states)
-    step = jnp.abs(normal(1, tokens, channels))
-    decay = -jnp.abs(normal(states, channels))
+    step: Any = jnp.abs(normal(1, tokens, channels))
+    decay: Any = -jnp.abs(normal(states, channels))
     y = jax.jit(state_space.selective_scan)(x, step, decay, drive, read)
 
     h = np.zeros((states, channels))
