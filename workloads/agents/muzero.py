@@ -5,6 +5,7 @@ Residual blocks are those of its successor (arXiv 2104.06294): norms first, over
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -118,6 +119,7 @@ class MuZero(nn.Module):
 def muzero() -> Built:
     """One training step, batch 128, dynamics as a scan over 5 steps: f32 weights and momentum, bf16 compute."""
     model = MuZero(16)
+    apply: Callable[..., Any] = model.apply
     batch = 128
     frames = jax.ShapeDtypeStruct((batch, 96, 96, 12), jnp.bfloat16)
     actions = jax.ShapeDtypeStruct((UNROLL, batch), jnp.int32)
@@ -132,11 +134,11 @@ def muzero() -> Built:
         def advance(state: jax.Array, step: Any) -> tuple[jax.Array, jax.Array]:
             action, reward_target, value_target, visit_target = step
             state = (state + jax.lax.stop_gradient(state)) / 2
-            state, reward, policy, value = model.apply(weights, state, action, method="advance")
+            state, reward, policy, value = apply(weights, state, action, method="advance")
             pairs = ((reward, reward_target), (value, value_target), (policy, visit_target))
-            return state, sum(soft_cross_entropy(*pair) for pair in pairs) / UNROLL
+            return state, jnp.stack([soft_cross_entropy(*pair) for pair in pairs]).sum() / UNROLL
 
-        state, policy, value = model.apply(weights, frames, method="start")
+        state, policy, value = apply(weights, frames, method="start")
         first = soft_cross_entropy(value, values[0]) + soft_cross_entropy(policy, visits[0])
         rest = jax.lax.scan(advance, state, (actions, rewards, values[1:], visits[1:]))[1]
         return first + rest.sum()

@@ -80,7 +80,7 @@ def clip() -> Built:
     weights = abstract_variables(model, images, texts)
 
     def loss(weights: Any, images: jax.Array, texts: jax.Array) -> jax.Array:
-        similarities = model.apply(weights, images, texts)
+        similarities: Any = model.apply(weights, images, texts)
         labels = jnp.arange(len(similarities))
         return (cross_entropy(similarities, labels) + cross_entropy(similarities.T, labels)) / 2
 

@@ -100,7 +100,7 @@ def diffusion_step() -> Built:
     step = jax.ShapeDtypeStruct((), jnp.int32)
 
     def infer(variables: Any, latents: jax.Array, fresh: jax.Array, step: jax.Array) -> Any:
-        noise = model.apply(variables, latents.astype(jnp.bfloat16), step)
+        noise: Any = model.apply(variables, latents.astype(jnp.bfloat16), step)
         return denoise(latents, noise.astype(jnp.float32), fresh, step)
 
     return infer, (in_bfloat16(abstract_variables(model, latents, step)), latents, latents, step)

@@ -38,8 +38,8 @@ def merge(x: jax.Array, size: int, window: int) -> jax.Array:
 def shift_mask(size: int, window: int, shift: int) -> np.ndarray:
     """-100 between tokens that are neighbours only because a shifted map wraps: f32[windows, window**2, window**2]."""
     part = np.searchsorted([size - window, size - shift], np.arange(size), side="right")
-    regions = (3 * part[:, None] + part).reshape(size // window, window, size // window, window)
-    regions = regions.transpose(0, 2, 1, 3).reshape(-1, window * window)
+    tiles = (3 * part[:, None] + part).reshape(size // window, window, size // window, window)
+    regions = tiles.transpose(0, 2, 1, 3).reshape(-1, window * window)
     return np.where(regions[:, :, None] == regions[:, None], 0.0, -100.0).astype(np.float32)
 
 
