@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-RowName = Literal["xla default", "msa off", "plan"]
+from mallocgame.problem.schema import Problem
+from mallocgame.replay import replay_final
+from xla_dump_parser import hlo
+
+RowName = Literal["xla default", "msa off", "flag tuning", "plan"]
+Verdict = Literal["better", "equal", "worse"]
 
 TOLERANCE = 0.001
 """A plan is better where neither model is more than this share worse, and one more than this share better."""
+
+SPLIT_TOLERANCE = 0.025
+"""The share by which another memory split may be worse under M, which cannot see windows, where it gains under E."""
+
+
+class Figures(Protocol):
+    """What a verdict needs of a compiled program; a ``Row`` has it."""
+
+    @property
+    def e_seconds(self) -> float: ...
+    @property
+    def m_seconds(self) -> float: ...
+    @property
+    def fits(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +133,62 @@ class Verification:
         return next((row for row in self.rows if row.name == name), None)
 
 
-def is_better(row: Row, default: Row) -> bool:
-    """Whether ``row`` beats XLA's default: better under one model and not worse under the other."""
-    e, m = row.e_seconds / default.e_seconds, row.m_seconds / default.m_seconds
-    return row.fits and max(e, m) <= 1 + TOLERANCE and min(e, m) < 1 - TOLERANCE
+def verdict(candidate: Figures, default: Figures, split_changed: bool = False, strict: bool = False) -> Verdict:
+    """How a program compares with XLA's default, by the rule in game.md.
+
+    ``"better"``: neither E nor M is more than 0.1 % worse and at least one is more than 0.1 % better. Where the memory
+    split differs from the default's, M may be up to 2.5 % worse if E is more than 0.1 % better, unless ``strict``.
+    ``"equal"``: both within 0.1 %. ``"worse"``: anything else, a gain under one model that costs too much under
+    the other and a program that does not fit in HBM included.
+    """
+    if not candidate.fits:
+        return "worse"
+    e_gains = candidate.e_seconds < default.e_seconds * (1 - TOLERANCE)
+    m_gains = candidate.m_seconds < default.m_seconds * (1 - TOLERANCE)
+    allowed = SPLIT_TOLERANCE if split_changed and e_gains and not strict else TOLERANCE
+    if candidate.e_seconds > default.e_seconds * (1 + TOLERANCE):
+        return "worse"
+    if candidate.m_seconds > default.m_seconds * (1 + allowed):
+        return "worse"
+    return "better" if e_gains or m_gains else "equal"
+
+
+def is_better(row: Figures, default: Figures, split_changed: bool = False, strict: bool = False) -> bool:
+    """Whether ``row`` beats XLA's default: its ``verdict`` is ``"better"``."""
+    return verdict(row, default, split_changed, strict) == "better"
 
 
 def best_of(rows: tuple[Row, ...]) -> RowName:
-    """The row to use: of those that beat XLA's default the one with the least product of E and M; else the default."""
+    """The row to use: of those that beat XLA's default the one with the least product of E and M; else the default.
+
+    The rows are of one memory split, XLA's default first.
+    """
     default = rows[0]
-    better = [row for row in rows[1:] if default.e_seconds and default.m_seconds and is_better(row, default)]
+    better = [row for row in rows[1:] if is_better(row, default)]
     return min(better, key=lambda row: row.e_seconds * row.m_seconds).name if better else default.name
+
+
+def replayed(name: RowName, problem: Problem, final: hlo.HloModule, peak_hbm: int) -> Row:
+    """The row of a final text, replayed with the costs of ``problem``.
+
+    Args:
+        name: which.
+        problem: of the schedule that the text was compiled from.
+        final: HLO after code generation.
+        peak_hbm: bytes of HBM that the program needs, by the compiler's report.
+
+    Raises:
+        BadInputError: the text is not scheduled, or of another program.
+    """
+    e, m = replay_final(problem, final, "E"), replay_final(problem, final, "M")
+    return Row(
+        name=name,
+        e_seconds=e.total,
+        e_stall=e.stall,
+        m_seconds=m.total,
+        m_stall=m.stall,
+        peak_fast=m.peak_fast,
+        peak_hbm=peak_hbm,
+        missing=m.missing,
+        fits=peak_hbm <= problem.target.hbm_bytes,
+    )
