@@ -132,8 +132,8 @@ BENCHMARK: tuple[Workload, ...] = (
         "workloads.vision.convnext:convnext_t",
         "convnext",
         "inference",
-        "batch 16 of 224x224, bf16",
-        "7x7 depthwise convolutions beside wide pointwise ones",
+        "batch 32 of 224x224, the blocks of a stage as a scan, bf16",
+        "7x7 depthwise convolutions beside wide pointwise ones, in loops that pass only the image",
         "Liu et al., arXiv 2201.03545",
     ),
     Workload(
