@@ -19,13 +19,13 @@ from time import monotonic
 
 from mallocgame.errors import MallocgameError
 from mallocgame.game import Game, Move, State
+from mallocgame.generator import random_problem, tiny_recipe, varied_recipe
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
 from mallocgame.solvers import solve
 from mallocgame.validate import inexpressible, validate
 from tests.game.brute_force import best_plan, best_return
-from tests.random_problems import random_problem, tiny_recipe, varied_recipe
 
 TOLERANCE = 1e-9
 

@@ -10,6 +10,7 @@ import pytest
 
 from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
+from mallocgame.generator import Recipe, random_problem, tiny_recipe, varied_recipe
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
@@ -20,7 +21,6 @@ from mallocgame.solvers.priority import boundedness, order
 from mallocgame.validate import inexpressible, validate
 from tests.game.brute_force import best_plan, best_return
 from tests.game.hand_made import Step, problem
-from tests.random_problems import Recipe, random_problem, tiny_recipe, varied_recipe
 
 
 def check(task: Problem, solution: Solution) -> None:

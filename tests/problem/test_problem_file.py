@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from mallocgame import api
 from mallocgame.errors import BadInputError, NoAnswerError
+from mallocgame.generator import random_problem, varied_recipe
 from mallocgame.loading import load
 from mallocgame.plan import Plan, Stay
 from mallocgame.plan_file import check_plan
@@ -34,7 +35,6 @@ from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
 from mallocgame.solvers import solve
 from mallocgame.validate import validate
-from tests.random_problems import random_problem, varied_recipe
 from tests.test_plan_file import small_plan, small_problem
 
 

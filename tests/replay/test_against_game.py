@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mallocgame.game import Game, Move
+from mallocgame.generator import random_problem, varied_recipe
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import relaxed_bound, replay_plan
 from mallocgame.validate import inexpressible, validate
-from tests.random_problems import random_problem, varied_recipe
 
 SEEDS = st.integers(0, 2**32 - 1)
 
