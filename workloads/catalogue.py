@@ -285,8 +285,8 @@ BENCHMARK: tuple[Workload, ...] = (
         "workloads.language.mixture:mixture_of_experts",
         "mixture of experts",
         "inference",
-        "2 of 8 experts a token, 4 layers of width 1024, 4096 tokens, bf16",
-        "dispatch and combine tensors are large, gathered and used once",
+        "2 of 8 experts a token, 4 layers of width 1024, 4 x 1024 tokens, bf16",
+        "dispatch and combine tensors of 20 MiB are made and used within a layer, beside 64 MiB of experts a matrix",
         "Fedus et al., arXiv 2101.03961; top-2 as in Lepikhin et al., arXiv 2006.16668",
     ),
     Workload(
