@@ -1,0 +1,107 @@
+"""What the rows of many programs say together: geometric means with intervals, counts, and the answers.
+
+A ratio is XLA's default divided by the row: above 1 is faster.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mallocgame.bench.rows import FLAG_TUNING, XLA_DEFAULT, BenchRow, Kind
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A geometric mean and its bootstrap interval.
+
+    Attributes:
+        mean: geometric mean.
+        low: lower end.
+        high: upper end.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows have which verdict; those without figures are failed."""
+
+    better: int
+    equal: int
+    worse: int
+    failed: int
+
+
+def ratios(row: BenchRow) -> tuple[float, float] | None:
+    """Default / row under E and under M; None where there are no figures, or one of them is 0 s."""
+    if not (row.e_seconds and row.m_seconds and row.default_e and row.default_m):
+        return None
+    return row.default_e / row.e_seconds, row.default_m / row.m_seconds
+
+
+def geometric_mean(values: Sequence[float], seed: int = 0) -> Interval:
+    """Geometric mean of positive numbers with the percentile bootstrap's 95 % interval.
+
+    Args:
+        values: at least one.
+        seed: of the 10,000 resamples.
+
+    Raises:
+        ValueError: no values, or one that is not positive.
+    """
+    if not values or min(values) <= 0:
+        raise ValueError("a geometric mean needs positive values")
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    drawn = np.random.default_rng(seed).integers(len(logs), size=(RESAMPLES, len(logs)))
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(logs[drawn].mean(axis=1), [tail, 1 - tail])
+    return Interval(float(np.exp(logs.mean())), float(np.exp(low)), float(np.exp(high)))
+
+
+def count(rows: Iterable[BenchRow], strict: bool = False) -> Counts:
+    """Verdicts of rows, by game.md's rule or the strict one."""
+    found = Counter(row.strict_verdict if strict else row.verdict for row in rows)
+    return Counts(found["better"], found["equal"], found["worse"], found[None])
+
+
+def kinds(rows: Iterable[BenchRow]) -> dict[Kind, int]:
+    """How many rows are of which kind, plans first, those that do not occur left out."""
+    found = Counter(row.kind for row in rows)
+    order: tuple[Kind, ...] = ("plan", "split", "global flags", "msa off", "xla default")
+    return {kind: found[kind] for kind in order if found[kind]}
+
+
+def answer(rows: Sequence[BenchRow], strict: bool = False) -> BenchRow | None:
+    """What a user would get for one program: the best of XLA's default, MSA off and the solvers' rows.
+
+    Of those that are better than XLA's default, the one with the least product of E and M; else XLA's default, so it is
+    never worse. Flag tuning is what this is compared with, and so left out.
+
+    Args:
+        rows: of one workload, target and seed, one for each method.
+        strict: whether another split may not lose under M.
+
+    Returns:
+        The row; None where XLA's default has no figures.
+    """
+    default = next((row for row in rows if row.method == XLA_DEFAULT and row.failure is None), None)
+    if default is None:
+        return None
+    better = [
+        row for row in rows if row.method != FLAG_TUNING and (row.strict_verdict if strict else row.verdict) == "better"
+    ]
+    return min(better, key=_product, default=default)
+
+
+def _product(row: BenchRow) -> float:
+    return (row.e_seconds or 0.0) * (row.m_seconds or 0.0)
