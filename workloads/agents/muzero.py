@@ -1,4 +1,5 @@
-"""MuZero's networks and loss (Schrittwieser et al., arXiv 1911.08265), sizes of its Atari agent.
+"""MuZero's networks and loss (Schrittwieser et al., arXiv 1911.08265), of the form of its Atari agent with
+6 blocks instead of 16.
 
 Residual blocks are those of its successor (arXiv 2104.06294): norms first, over channels.
 """
@@ -118,7 +119,7 @@ class MuZero(nn.Module):
 
 def muzero() -> Built:
     """One training step, batch 128, dynamics as a scan over 5 steps: f32 weights and momentum, bf16 compute."""
-    model = MuZero(16)
+    model = MuZero(6)
     apply: Callable[..., Any] = model.apply
     batch = 128
     frames = jax.ShapeDtypeStruct((batch, 96, 96, 12), jnp.bfloat16)
