@@ -1,7 +1,7 @@
-"""MuZero's networks and loss (Schrittwieser et al., arXiv 1911.08265), of the form of its Atari agent with
-6 blocks instead of 16.
+"""MuZero's networks and loss (Schrittwieser et al., arXiv 1911.08265).
 
-Residual blocks are those of its successor (arXiv 2104.06294): norms first, over channels.
+They have the form of its Atari agent, but 6 residual blocks instead of 16, for the time of the compile. The blocks are
+those of its successor (arXiv 2104.06294): norms first, over channels.
 """
 
 from __future__ import annotations
