@@ -23,7 +23,7 @@ def layer(x: jax.Array, weights: jax.Array, senders: jax.Array, receivers: jax.A
 
 
 def infer(layers: list[jax.Array], nodes: jax.Array, *edges: jax.Array) -> jax.Array:
-    """Logits f32[nodes, classes]; edges are senders i32, receivers i32 and scales f32; nodes have edges to themselves."""
+    """Logits f32[nodes, classes]; edges are senders i32, receivers i32, scales f32, self-edges among them."""
     x = nodes.astype(jnp.bfloat16)
     for weights in layers[:-1]:
         x = jax.nn.relu(layer(x, weights.astype(x.dtype), *edges)).astype(x.dtype)

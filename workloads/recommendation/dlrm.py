@@ -10,7 +10,7 @@ import numpy as np
 
 from workloads import Built
 
-TABLES, ROWS, WIDTH, NUMBERS = 26, 100_000, 64, 13
+TABLES, ROWS, WIDTH, NUMBERS = 26, 100_000, 128, 13
 BOTTOM = (NUMBERS, 512, 256, WIDTH)
 TOP = (WIDTH + (TABLES + 1) * TABLES // 2, 1024, 1024, 512, 256, 1)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from workloads import Built
 
-FEATURES, ROWS, WIDTH = 20, 50_000, 32
+FEATURES, ROWS, WIDTH = 20, 10_000, 128
 CROSSES, CROSSED = 10, 1_000_000
 LAYERS = (FEATURES * WIDTH, 1024, 512, 256, 1)
 RATE = 0.01
