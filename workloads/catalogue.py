@@ -159,7 +159,7 @@ BENCHMARK: tuple[Workload, ...] = (
         "workloads.vision.diffusion:diffusion_step",
         "diffusion",
         "inference",
-        "one denoising step on latents, batch 8 of 64x64x4, bf16",
+        "one denoising step on latents, batch 8 of 64x64x4, 128 to 512 channels, one block a level, bf16",
         "a U-Net with attention: skips, wide feature maps and weights compete",
         "Ho et al., arXiv 2006.11239; latents as in Rombach et al., arXiv 2112.10752",
     ),

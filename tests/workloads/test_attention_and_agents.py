@@ -15,6 +15,7 @@ pytest.importorskip("flax")
 jax.config.update("jax_platforms", "cpu")
 
 import jax.numpy as jnp  # noqa: E402
+from flax import linen as nn  # noqa: E402
 
 from workloads.abstract import abstract_variables  # noqa: E402
 from workloads.agents import muzero, ppo  # noqa: E402
@@ -153,6 +154,14 @@ def test_shifted_windows_hide_what_only_wrapping_made_neighbours() -> None:
     assert right.tolist() == [[i % 2 == j % 2 for j in range(4)] for i in range(4)]
     assert below.tolist() == [[i // 2 == j // 2 for j in range(4)] for i in range(4)]
     assert corner.tolist() == np.eye(4, dtype=bool).tolist()
+
+
+def test_group_norm_is_that_of_flax() -> None:
+    x = np.random.default_rng(0).normal(3, 2, size=(2, 3, 3, 8)).astype(np.float32)
+    scale, shift = np.linspace(1, 2, 8), np.linspace(-1, 1, 8)
+    ours = diffusion.GroupNorm(4).apply({"params": {"scale": scale, "shift": shift}}, x)
+    flax = nn.GroupNorm(4).apply({"params": {"scale": scale, "bias": shift}}, x)
+    np.testing.assert_allclose(ours, flax, atol=1e-4)
 
 
 def test_last_denoising_step_gives_the_image_back() -> None:
