@@ -110,7 +110,7 @@ def _facts(rows: Sequence[BenchRow], complete: bool) -> list[str]:
         for row in rows
         if row.options
     )
-    return [*facts, f"Table made {datetime.now(UTC):%Y-%m-%d} on {_machine()}."]
+    return [*facts, f"Table made {datetime.now(UTC):%Y-%m-%d} on a machine of {_machine()}."]
 
 
 def _machine() -> str:
@@ -120,7 +120,7 @@ def _machine() -> str:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
         return cores
-    return f"{cores}, {memory / 2**30:.1f} GiB of memory"
+    return f"{cores} and {memory / 2**30:.1f} GiB of memory"
 
 
 def _programs(target: str, lines: dict[tuple[str, int], dict[str, BenchRow]], methods: Sequence[str]) -> Grid:

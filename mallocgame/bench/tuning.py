@@ -228,11 +228,15 @@ def _shuffled(capture: Capture, random: Random) -> list[Setting]:
 
 
 def _parents(default: Row, tried: Sequence[Tried]) -> list[Settings]:
-    """The best so far, XLA's default among them: better ones first, then by the product of E and M."""
-    ranked: list[tuple[bool, float, Settings]] = [(True, _product(default), ())]
-    ranked += [(entry.verdict != "better", _product(entry.row), entry.settings) for entry in tried if entry.row]
-    ranked.sort(key=lambda candidate: candidate[:2])
-    return [settings for _, _, settings in ranked[:PARENTS]]
+    """The best so far, XLA's default among them: better ones first, then by the product of E and M.
+
+    Of those with the same figures the first one tried counts alone, so settings that change nothing are not kept.
+    """
+    distinct: dict[tuple[bool, float], Settings] = {(True, _product(default)): ()}
+    for entry in tried:
+        if entry.row is not None:
+            distinct.setdefault((entry.verdict != "better", _product(entry.row)), entry.settings)
+    return [distinct[rank] for rank in sorted(distinct)[:PARENTS]]
 
 
 def _vary(parents: Sequence[Settings], singles: Sequence[Settings], random: Random) -> Settings:
