@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -21,6 +22,9 @@ from mallocgame.errors import BadInputError, MallocgameError
 from mallocgame.files import check_writable
 
 if TYPE_CHECKING:
+    from mallocgame.bench.methods import Settings
+    from mallocgame.bench.replay_row import Compared
+    from mallocgame.bench.run import Outcome
     from mallocgame.compiler import Capture, Verification
     from mallocgame.inspection import Inspection
     from mallocgame.loading import Loaded
@@ -192,6 +196,61 @@ def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
 
     loaded = load(file, target)
     return inspect_problem(loaded.problem, loaded.default_seconds())
+
+
+def bench(
+    workloads: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    solvers: Sequence[str] = (),
+    *,
+    settings: Settings | None = None,
+    captures: PathLike = "out/captures",
+    out: PathLike = "out/bench",
+    progress: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Run every method on every workload and target that has no row in ``out`` yet, and write rows and tables there.
+
+    Args:
+        workloads: names; all 52 of the benchmark if empty.
+        targets: names; v4 lite and v5p if empty.
+        methods: ``"xla default"``, ``"msa off"``, ``"flag tuning"``, solvers; the three and ``solvers`` if empty.
+        solvers: more columns; ``"local"`` if both are empty.
+        settings: seed, time limit and compiles.
+        captures: folder of captures; missing ones are made.
+        out: folder of ``rows.jsonl``, the tables, and the finished compiles.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: an unknown name, a folder that cannot be used, rows or captures of other versions.
+    """
+    from mallocgame.bench.methods import Settings
+    from mallocgame.bench.run import run
+    from mallocgame.bench.selection import select
+    from mallocgame.bench.store import CaptureStore
+    from mallocgame.compiler.cache import CompileCache
+
+    selection = select(workloads, targets, methods, solvers, settings or Settings())
+    cache = CompileCache(Path(out) / "compiles")
+    return run(selection, CaptureStore(Path(captures)), cache, Path(out), progress or _silent)
+
+
+def replay(row: str, *, captures: PathLike = "out/captures", progress: Callable[[str], None] | None = None) -> Compared:
+    """Compile a row of ``bench`` again, ``FILE:LINE``, and compare every figure to the last digit.
+
+    Raises:
+        BadInputError: there is no such row, or it is of other versions of jax, jaxlib or libtpu.
+        CompilerRefusedError, NoAnswerError: as ``capture``.
+    """
+    from mallocgame.bench.replay_row import replay_row
+    from mallocgame.bench.rows_file import read_row
+    from mallocgame.bench.store import CaptureStore
+
+    return replay_row(read_row(row), CaptureStore(Path(captures)), progress or _silent)
+
+
+def _silent(_: str) -> None:
+    return None
 
 
 def _reference(reference: str, workload: bool) -> str:

@@ -136,6 +136,60 @@ def inspect(file: Path, /, *, target: Target = None, json: Json = False) -> None
 
 
 @app.command
+def bench(
+    *,
+    list_: Annotated[bool, Parameter(name="--list", negative="", help="Print workloads and captures.")] = False,
+    quick: Annotated[bool, Parameter(negative="", help="Six small programs for two targets, in minutes.")] = False,
+    capture_only: Annotated[bool, Parameter(negative="", help="Make the captures that are missing, no rows.")] = False,
+    replay: Annotated[str | None, Parameter(help="FILE:LINE of a row to compile again and compare.")] = None,
+    workloads: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="All 52 if not given.")] = (),
+    targets: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="v4 lite and v5p if not given.")] = (),
+    methods: Annotated[
+        tuple[str, ...],
+        Parameter(consume_multiple=True, help="Only these columns: xla default, msa off, flag tuning, or solvers."),
+    ] = (),
+    solvers: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="Columns; local if not given.")] = (),
+    compiles: Annotated[int | None, Parameter(help="For each solver and flag tuning on a program; 6.")] = None,
+    time_limit: Annotated[float | None, Parameter(help="Seconds for a solver on a program; 30.")] = None,
+    seed: int = 0,
+    captures: Annotated[Path, Parameter(help="Folder of captures; what is missing is made.")] = Path("out/captures"),
+    out: Annotated[Path | None, Parameter(help="Folder of rows and tables; out/bench or out/bench-quick.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare XLA's default, MSA off, flag tuning and solvers on workloads x targets, in rows that can be replayed.
+
+    What is there is not run again: after Ctrl-C the same command goes on. A capture that failed is not tried again
+    while its .failed.json is there.
+    """
+    from mallocgame import api
+    from mallocgame.bench import listing
+    from mallocgame.bench.selection import QUICK, choose_settings, select
+    from mallocgame.bench.store import CaptureStore
+    from mallocgame.report import documents
+
+    settings = choose_settings(quick, seed, time_limit, compiles)
+    names = workloads or (QUICK if quick else ())
+    store = CaptureStore(captures)
+    if list_:
+        documents.show(listing.of_listing(store), json)
+    elif replay is not None:
+        compared = api.replay(replay, captures=captures, progress=_progress)
+        documents.show(documents.of_replay(compared), json)
+        if compared.differences:
+            raise MallocgameError(f"{replay}: {', '.join(compared.differences)} differ")
+    elif capture_only:
+        wanted = select(names, targets, methods, solvers, settings)
+        made = store.make_all(wanted.workloads, wanted.targets, _progress)
+        documents.show(listing.of_captures(made, store), json)
+    else:
+        folder = out or Path("out/bench-quick" if quick else "out/bench")
+        outcome = api.bench(
+            names, targets, methods, solvers, settings=settings, captures=captures, out=folder, progress=_progress
+        )
+        documents.show(documents.of_bench(outcome), json)
+
+
+@app.command
 def demo(
     *,
     workload: str = "unet",

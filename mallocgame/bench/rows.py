@@ -1,16 +1,15 @@
 """Rows of the benchmark: one program by one method on one target, with all that is needed to compile it again.
 
-A row is one line of JSON. Its figures are those of a compile with ``compiler_options`` at the row's memory split,
-replayed as game.md says: a row of kind ``"plan"`` or ``"msa off"`` with the costs of XLA's default capture at that
-split, any other with the costs of its own compile's log.
+A row is one line of JSON. Its figures are those of a compile with ``compiler_options``, replayed as game.md says: with
+the costs of XLA's default capture, or of the compile's own log where the memory split or the schedule is another.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Literal, get_args
 
 from mallocgame.checked_json import (
     Decoder,
@@ -33,7 +32,9 @@ VERSION = 1
 MAX_OPTION = 1 << 24
 """Characters of one compiler option: overrides of a large program are megabytes."""
 
-XLA_DEFAULT, MSA_OFF, FLAG_TUNING = "xla default", "msa off", "flag tuning"
+XLA_DEFAULT: Final = "xla default"
+MSA_OFF: Final = "msa off"
+FLAG_TUNING: Final = "flag tuning"
 FIXED_METHODS = (XLA_DEFAULT, MSA_OFF, FLAG_TUNING)
 """The methods that are no solvers."""
 
@@ -85,30 +86,30 @@ class BenchRow:
     seed: int
     options: Mapping[str, Scalar]
     versions: Mapping[str, str]
-    module_sha256: str | None
-    fingerprint: str | None
-    compiler_options: Mapping[str, str]
-    scoped_vmem_kib: int | None
-    e_seconds: float | None
-    e_stall: float | None
-    m_seconds: float | None
-    m_stall: float | None
-    peak_fast: int | None
-    peak_hbm: int | None
-    fits: bool | None
-    default_e: float | None
-    default_m: float | None
-    bound_e: float | None
-    bound_m: float | None
-    verdict: Verdict | None
-    strict_verdict: Verdict | None
-    kind: Kind | None
-    honoured: int | None
-    sites: int | None
-    compiles: int
-    seconds: float
-    peak_memory: int
-    failure: str | None
+    module_sha256: str | None = None
+    fingerprint: str | None = None
+    compiler_options: Mapping[str, str] = field(default_factory=dict)
+    scoped_vmem_kib: int | None = None
+    e_seconds: float | None = None
+    e_stall: float | None = None
+    m_seconds: float | None = None
+    m_stall: float | None = None
+    peak_fast: int | None = None
+    peak_hbm: int | None = None
+    fits: bool | None = None
+    default_e: float | None = None
+    default_m: float | None = None
+    bound_e: float | None = None
+    bound_m: float | None = None
+    verdict: Verdict | None = None
+    strict_verdict: Verdict | None = None
+    kind: Kind | None = None
+    honoured: int | None = None
+    sites: int | None = None
+    compiles: int = 0
+    seconds: float = 0.0
+    peak_memory: int = 0
+    failure: str | None = None
 
     @property
     def key(self) -> Key:
@@ -122,7 +123,7 @@ FIGURES = (
 )  # fmt: skip
 """Fields that are None in a row with a failure, and only there."""
 
-_NAMES = tuple(field.name for field in fields(BenchRow))
+_NAMES = tuple(attribute.name for attribute in fields(BenchRow))
 
 
 def to_json(row: BenchRow) -> str:

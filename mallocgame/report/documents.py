@@ -15,6 +15,8 @@ from mallocgame.report.text import lines_of
 
 if TYPE_CHECKING:
     from mallocgame.api import Solved
+    from mallocgame.bench.replay_row import Compared
+    from mallocgame.bench.run import Outcome
     from mallocgame.compiler.capture import Capture
     from mallocgame.compiler.verification import Row, Verification
     from mallocgame.inspection import Inspection
@@ -164,6 +166,38 @@ def of_verification(verification: Verification, target: str) -> Document:
         "relaxed": [asdict(relaxed) for relaxed in verification.relaxed],
         "options": dict(verification.options),
         "notes": list(verification.notes),
+    }
+
+
+def of_bench(outcome: Outcome) -> Document:
+    """The answer of ``bench``."""
+    from mallocgame.bench.tables import markdown
+
+    return {
+        "command": "bench",
+        "complete": outcome.complete,
+        "made": outcome.made,
+        "rows": [asdict(row) for row in outcome.rows],
+        "table": markdown(outcome.rows, outcome.complete),
+        "out": str(outcome.folder),
+    }
+
+
+def of_replay(compared: Compared) -> Document:
+    """The answer of ``bench --replay``."""
+    from mallocgame.bench.replay_row import COMPARED
+
+    row = compared.row
+    figures = {name: (getattr(row, name), getattr(compared.figures, name)) for name in COMPARED}
+    figures["fingerprint"] = (row.fingerprint, compared.fingerprint)
+    return {
+        "command": "bench --replay",
+        "workload": row.workload,
+        "target": row.target,
+        "method": row.method,
+        "versions": dict(row.versions),
+        "figures": {name: {"row": before, "replayed": after} for name, (before, after) in figures.items()},
+        "same": not compared.differences,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mallocgame.report import bench_text
 from mallocgame.report.table import plain_table
 
 Value = Mapping[str, Any]
@@ -175,4 +176,8 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "inspect": _inspected,
     "verify": _verified,
     "demo": _demonstrated,
+    "bench": bench_text.benched,
+    "bench --list": bench_text.listed,
+    "bench --capture-only": bench_text.captured,
+    "bench --replay": bench_text.replayed,
 }

@@ -1,0 +1,252 @@
+"""The columns of the benchmark: what each method does with one captured program, as a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from time import monotonic
+
+from mallocgame import __version__
+from mallocgame.bench.rows import FLAG_TUNING, MSA_OFF, XLA_DEFAULT, BenchRow, Kind
+from mallocgame.bench.store import module_sha256
+from mallocgame.bench.tuning import tune
+from mallocgame.checked_json import Scalar
+from mallocgame.compiler import Capture, Limits, verify
+from mallocgame.compiler.capture import SCOPED_VMEM, peak_hbm
+from mallocgame.compiler.child import QUIET_VMODULE, Compile, Compiled, Request
+from mallocgame.compiler.verification import Row, replayed, verdict
+from mallocgame.compiler.verify import MSA_OFF as OFF_OPTIONS
+from mallocgame.compiler.verify import check_schedule
+from mallocgame.errors import MallocgameError
+from mallocgame.named_plan import name_plan
+from mallocgame.problem.schema import Problem
+from mallocgame.replay import relaxed_bound
+from mallocgame.solvers import solve
+from mallocgame.validate import validate
+from xla_dump_parser import hlo, parse_hlo
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run asks of every method.
+
+    Attributes:
+        seed: of all random choices.
+        time_limit: seconds for a solver on one program.
+        compiles: how many compiles a solver's plan or flag tuning may take on one program.
+    """
+
+    seed: int = 0
+    time_limit: float = 30.0
+    compiles: int = 6
+
+    def options(self, method: str) -> dict[str, Scalar]:
+        """Those that a method depends on."""
+        if method in (XLA_DEFAULT, MSA_OFF):
+            return {}
+        if method == FLAG_TUNING:
+            return {"compiles": self.compiles}
+        return {"compiles": self.compiles, "time_limit": self.time_limit}
+
+
+@dataclass
+class Meter:
+    """Compiles, and counts.
+
+    Attributes:
+        compile: who compiles.
+        compiles: how many were asked for, refused ones included.
+        seconds: that they took; a cached one counts as long as it took.
+        peak_memory: resident bytes of the largest.
+    """
+
+    compile: Compile
+    compiles: int = 0
+    seconds: float = 0.0
+    peak_memory: int = 0
+
+    def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+        self.compiles += 1
+        started = monotonic()
+        try:
+            compiled = self.compile(request, limits)
+        except MallocgameError:
+            self.seconds += monotonic() - started
+            raise
+        self.seconds += compiled.seconds
+        self.peak_memory = max(self.peak_memory, compiled.peak_memory)
+        return compiled
+
+
+@dataclass(frozen=True)
+class Program:
+    """One captured program with what its rows share.
+
+    Attributes:
+        workload: its name.
+        capture: by XLA's default, at the compiler's own split.
+        problem: of the capture.
+        final: of the capture.
+        default: figures of XLA's default.
+        bound_e: relaxed bound under E, seconds.
+        bound_m: relaxed bound under M, seconds.
+        module: digest of the lowered module.
+    """
+
+    workload: str
+    capture: Capture
+    problem: Problem
+    final: hlo.HloModule
+    default: Row
+    bound_e: float
+    bound_m: float
+    module: str
+
+
+def program_of(workload: str, capture: Capture) -> Program:
+    """Parse a capture and replay XLA's default.
+
+    Raises:
+        BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
+    """
+    problem, final = capture.problem(), parse_hlo(capture.final, "final of XLA's default")
+    return Program(
+        workload=workload,
+        capture=capture,
+        problem=problem,
+        final=final,
+        default=replayed("xla default", problem, final, capture.peak_hbm),
+        bound_e=relaxed_bound(problem, "E"),
+        bound_m=relaxed_bound(problem, "M"),
+        module=module_sha256(capture.lowered),
+    )
+
+
+def run_method(
+    method: str, program: Program, settings: Settings, compile: Compile, limits: Limits | None, progress: Progress
+) -> BenchRow:
+    """The row of one method.
+
+    Raises:
+        MallocgameError: there are no figures, with the reason.
+        KeyboardInterrupt: the solver was interrupted.
+    """
+    meter = Meter(compile)
+    if method == XLA_DEFAULT:
+        return _default_row(program, settings)
+    if method == MSA_OFF:
+        return _msa_off_row(program, settings, meter, limits)
+    if method == FLAG_TUNING:
+        return _tuned_row(program, settings, compile, limits, progress)
+    return _solver_row(method, program, settings, meter, limits, progress)
+
+
+def _default_row(program: Program, settings: Settings) -> BenchRow:
+    capture = program.capture
+    row = _figures(program, XLA_DEFAULT, settings, program.default, XLA_DEFAULT, capture.options)
+    return replace(row, compiles=1, seconds=capture.seconds, peak_memory=capture.peak_memory)
+
+
+def _msa_off_row(program: Program, settings: Settings, meter: Meter, limits: Limits | None) -> BenchRow:
+    capture = program.capture
+    options = {**capture.options, **OFF_OPTIONS}
+    compiled = meter(Request(capture.topology, lowered=capture.lowered, options=options, vmodule=QUIET_VMODULE), limits)
+    check_schedule(compiled, capture, "with MSA switched off")
+    final = parse_hlo(compiled.final, "final with MSA off")
+    found = replayed("msa off", program.problem, final, peak_hbm(compiled.memory_usage))
+    return _metered(_figures(program, MSA_OFF, settings, found, "msa off", options), meter)
+
+
+def _tuned_row(
+    program: Program, settings: Settings, compile: Compile, limits: Limits | None, progress: Progress
+) -> BenchRow:
+    tuned = tune(
+        program.capture,
+        compiles=settings.compiles,
+        seed=settings.seed,
+        compile=compile,
+        limits=limits,
+        progress=progress,
+    )
+    row = _figures(program, FLAG_TUNING, settings, tuned.figures, tuned.kind, tuned.compiler_options)
+    return replace(
+        row,
+        fingerprint=tuned.fingerprint,
+        compiles=tuned.compiles,
+        seconds=tuned.seconds,
+        peak_memory=tuned.peak_memory,
+    )
+
+
+def _solver_row(
+    solver: str, program: Program, settings: Settings, meter: Meter, limits: Limits | None, progress: Progress
+) -> BenchRow:
+    problem, capture = program.problem, program.capture
+    solution = solve(problem, solver, settings.time_limit, settings.seed, program.final)
+    if solution.status == "interrupted":
+        raise KeyboardInterrupt
+    violations = validate(problem, solution.plan)
+    if violations:
+        raise MallocgameError(f"solver {solver} gave an invalid plan ({violations[0].message})")
+    named = name_plan(
+        problem,
+        solution.plan,
+        solver=solver,
+        seed=settings.seed,
+        options=settings.options(solver),
+        versions=capture.versions,
+        scoped_vmem_kib=capture.scoped_vmem_kib,
+    )
+    verification = verify(
+        named, capture, limits=limits, max_compiles=settings.compiles, progress=progress, compile=meter
+    )
+    found = verification.row("plan")
+    if found is None:
+        raise MallocgameError("the verification has no row of the plan")
+    row = _metered(_figures(program, solver, settings, found, "plan", verification.options), meter)
+    return replace(
+        row,
+        honoured=verification.honoured,
+        sites=verification.sites,
+        seconds=row.seconds + solution.seconds_spent,
+    )
+
+
+def _figures(
+    program: Program, method: str, settings: Settings, found: Row, kind: Kind, options: Mapping[str, str]
+) -> BenchRow:
+    capture, default = program.capture, program.default
+    split = int(options[SCOPED_VMEM]) if SCOPED_VMEM in options else None
+    changed = split != capture.scoped_vmem_kib
+    return BenchRow(
+        workload=program.workload,
+        target=capture.target,
+        method=method,
+        seed=settings.seed,
+        options=settings.options(method),
+        versions={**capture.versions, "mallocgame": __version__},
+        module_sha256=program.module,
+        fingerprint=program.problem.fingerprint,
+        compiler_options=dict(options),
+        scoped_vmem_kib=split,
+        e_seconds=found.e_seconds,
+        e_stall=found.e_stall,
+        m_seconds=found.m_seconds,
+        m_stall=found.m_stall,
+        peak_fast=found.peak_fast,
+        peak_hbm=found.peak_hbm,
+        fits=found.fits,
+        default_e=default.e_seconds,
+        default_m=default.m_seconds,
+        bound_e=program.bound_e,
+        bound_m=program.bound_m,
+        verdict=verdict(found, default, changed),
+        strict_verdict=verdict(found, default, changed, strict=True),
+        kind=kind,
+    )
+
+
+def _metered(row: BenchRow, meter: Meter) -> BenchRow:
+    return replace(row, compiles=meter.compiles, seconds=meter.seconds, peak_memory=meter.peak_memory)

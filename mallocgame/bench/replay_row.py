@@ -1,0 +1,89 @@
+"""Compiles a row again, without any cache, and compares every figure to the last digit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mallocgame.bench.rows import BenchRow
+from mallocgame.bench.store import CaptureStore, check_versions, module_sha256
+from mallocgame.bench.tuning import costs_of
+from mallocgame.compiler import Capture, Limits
+from mallocgame.compiler.capture import peak_hbm, recapture
+from mallocgame.compiler.child import QUIET_VMODULE, Compile, Request, compile_in_child
+from mallocgame.compiler.verification import Row, replayed
+from mallocgame.compiler.verify import check_schedule
+from mallocgame.errors import BadInputError
+from mallocgame.problem.schema import Problem
+from xla_dump_parser import parse_hlo
+
+COMPARED = ("e_seconds", "e_stall", "m_seconds", "m_stall", "peak_fast", "peak_hbm", "fits")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A replayed row.
+
+    Attributes:
+        row: as it was read.
+        figures: of the new compile.
+        fingerprint: of the problem that these rest on.
+    """
+
+    row: BenchRow
+    figures: Row
+    fingerprint: str
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """Names of the figures that differ, in any digit."""
+        found = [name for name in COMPARED if getattr(self.row, name) != getattr(self.figures, name)]
+        return (*found, *(["fingerprint"] if self.fingerprint != self.row.fingerprint else []))
+
+
+def replay_row(
+    row: BenchRow,
+    store: CaptureStore,
+    progress: Callable[[str], None],
+    limits: Limits | None = None,
+    compile: Compile = compile_in_child,
+) -> Compared:
+    """Compile the row's program with its options, and replay it as it was when the row was made.
+
+    Raises:
+        BadInputError: the row has no figures, was made by other versions of jax, jaxlib or libtpu, or its workload
+            has changed since.
+        CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
+    """
+    name = f"{row.workload} for {row.target}, {row.method}"
+    if row.failure is not None:
+        raise BadInputError(f"the row of {name} has no figures to compare: {row.failure}")
+    check_versions(row.versions, f"the row of {name}")
+    kept = store.get(row.workload, row.target)
+    if module_sha256(kept.lowered) != row.module_sha256:
+        raise BadInputError(
+            f"the row of {name} is of another module than {store.path(row.workload, row.target)}: the workload has "
+            "changed since one of them was made"
+        )
+    progress(f"{name}: compiling")
+    problem, figures = _again(row, kept, limits, compile)
+    return Compared(row, figures, problem.fingerprint)
+
+
+def _again(row: BenchRow, kept: Capture, limits: Limits | None, compile: Compile) -> tuple[Problem, Row]:
+    if row.kind == "xla default":
+        fresh = recapture(kept, row.compiler_options, limits=limits, compile=compile)
+        final = parse_hlo(fresh.final, "final of XLA's default")
+        return fresh.problem(), replayed("xla default", fresh.problem(), final, fresh.peak_hbm)
+    if row.kind in ("plan", "msa off"):
+        request = Request(
+            kept.topology, lowered=kept.lowered, options=dict(row.compiler_options), vmodule=QUIET_VMODULE
+        )
+        compiled = compile(request, limits)
+        check_schedule(compiled, kept, "with the row's options")
+        problem = kept.problem()
+    else:
+        compiled = compile(Request(kept.topology, lowered=kept.lowered, options=dict(row.compiler_options)), limits)
+        problem = costs_of(compiled, kept, row.scoped_vmem_kib)
+    final = parse_hlo(compiled.final, "final")
+    return problem, replayed("plan", problem, final, peak_hbm(compiled.memory_usage))
