@@ -18,7 +18,7 @@ VOCABULARY = 49408
 
 
 class Tower(nn.Module):
-    """A transformer as a scan over stacked layers, and a norm."""
+    """A transformer as a scan over stacked layers, computed again in the backward pass (section 2.5), and a norm."""
 
     layers: int
     heads: int
@@ -31,7 +31,7 @@ class Tower(nn.Module):
             return block(x, bias), None
 
         scan = nn.scan(layer, variable_axes={"params": 0}, split_rngs={"params": True}, length=self.layers)
-        x, _ = scan(Block(self.heads, 4 * x.shape[-1]), x, None)
+        x, _ = scan(nn.remat(Block, prevent_cse=False)(self.heads, 4 * x.shape[-1]), x, None)
         normed: jax.Array = nn.LayerNorm(dtype=jnp.bfloat16)(x)
         return normed
 
