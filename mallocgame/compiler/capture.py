@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mallocgame import __version__
 from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
+from mallocgame.compiler.devices import devices_of
 from mallocgame.errors import BadInputError, CompilerRefusedError
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ def capture(
     Args:
         function: ``MODULE:FUNCTION`` of a function that returns (function, abstract arguments); the path of a saved
             lowered module (StableHLO text, named ``*.mlir``); or the function to compile itself, which is then lowered
-            in this process.
+            in this process. A program over several devices (its arguments have a ``NamedSharding`` of an
+            ``AbstractMesh``) is compiled for the smallest topology with as many, and what is captured is the program
+            of each device.
         args: abstract arguments (pytrees of ``jax.ShapeDtypeStruct``) where the function itself is given, else None.
         target: e.g. ``"v5p"``.
         out: capture file to write.
@@ -114,17 +117,18 @@ def capture(
         CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
     """
     from mallocgame.compiler.capture_file import save_capture
-    from mallocgame.problem.targets import TOPOLOGIES, get_target
+    from mallocgame.problem.targets import get_target, topology_for
 
-    topology = TOPOLOGIES[get_target(target).name]
+    get_target(target)
     check_options(options or {})
     if isinstance(function, str) and not is_lowered_module(function):
-        request = Request(topology, function=function, options=dict(options or {}))
+        request = Request(target, function=function, options=dict(options or {}))
     else:
         lowered = _read_lowered(function) if isinstance(function, str) else _lowered(function, args)
-        request = Request(topology, lowered=lowered, options=dict(options or {}))
+        request = Request(topology_for(target, devices_of(lowered)), lowered=lowered, options=dict(options or {}))
     compiled = compile(request, limits)
     name = function if isinstance(function, str) else getattr(function, "__name__", "function")
+    topology = topology_for(target, devices_of(compiled.lowered))
     kept = _keep(compiled, target, topology, name, request.options)
     if out is not None:
         save_capture(kept, out)

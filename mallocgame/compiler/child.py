@@ -49,7 +49,8 @@ class Request:
     """One compile. Exactly one of ``lowered`` and ``function`` is set.
 
     Attributes:
-        topology: name for ``jax.experimental.topologies``, e.g. ``"v5e:1x1"``.
+        topology: name for ``jax.experimental.topologies``, e.g. ``"v5e:1x1"``; or a target, e.g. ``"v5e"``, for its
+            smallest topology with as many devices as the module is for.
         lowered: StableHLO text of a lowered module.
         function: ``MODULE:FUNCTION``; called without arguments it returns (function, abstract arguments).
         options: compiler options, as text.

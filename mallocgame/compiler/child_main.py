@@ -16,9 +16,13 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from mallocgame.compiler.devices import devices_of, replicas_and_partitions
+from mallocgame.errors import BadInputError
+from mallocgame.problem.targets import topology_for
 
 _MAX_FILE_BYTES = 8 * 2**30
 _PR_SET_PDEATHSIG = 1
@@ -110,22 +114,33 @@ def _compile(lowered: str, request: Mapping[str, Any], dump: Path) -> None:
         from jax.experimental import topologies
     except ImportError as error:
         raise _FailureError("jax", f"JAX cannot be imported ({error}); install the tpu extra") from None
+    topology = _topology(lowered, request["topology"])
     try:
-        device = topologies.get_topology_desc(platform="tpu", topology_name=request["topology"]).devices[0]
+        devices = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
     except Exception as error:
-        raise _FailureError("jax", f"no TPU compiler for topology {request['topology']}: {_describe(error)}") from None
+        raise _FailureError("jax", f"no TPU compiler for topology {topology}: {_describe(error)}") from None
+    if len(devices) < devices_of(lowered):
+        raise _FailureError("input", f"{topology} has {len(devices)} devices, the program is for {devices_of(lowered)}")
     # Some versions write get-tuple-elements as %x#0 unless told not to, which loses their names and places.
     options = {**request["options"], "xla_dump_to": str(dump), "xla_dump_compact_gte": False}
     try:
-        _compile_text(lowered, device, options)
+        _compile_text(lowered, devices[: devices_of(lowered)], options)
     except (AttributeError, TypeError, ImportError) as error:
         raise _FailureError("jax", f"jax {jax.__version__} is not supported: {_describe(error)}") from None
     except Exception as error:
         raise _FailureError("compiler", str(error)) from None
 
 
-def _compile_text(lowered: str, device: Any, options: Mapping[str, str | bool]) -> None:
-    """Compile StableHLO text for one described device, as ``Lowered.compile`` does; JAX has no public call for it."""
+def _topology(lowered: str, name: str) -> str:
+    """The topology of this name, or the smallest of this target that has enough devices."""
+    try:
+        return name if ":" in name else topology_for(name, devices_of(lowered))
+    except BadInputError as error:
+        raise _FailureError("input", str(error)) from None
+
+
+def _compile_text(lowered: str, devices: Sequence[Any], options: Mapping[str, str | bool]) -> None:
+    """Compile StableHLO text for described devices, as ``Lowered.compile`` does; JAX has no public call for it."""
     import numpy as np
     from jax.interpreters import mlir
     from jaxlib import _jax
@@ -134,14 +149,18 @@ def _compile_text(lowered: str, device: Any, options: Mapping[str, str | bool]) 
     with mlir.make_ir_context():
         module = mlir.ir.Module.parse(lowered)
     compile_options = xc.CompileOptions()
-    compile_options.num_replicas = 1
-    compile_options.num_partitions = 1
-    compile_options.device_assignment = xc.DeviceAssignment.create(np.array([[0]]))
+    replicas, partitions = replicas_and_partitions(lowered)
+    compile_options.num_replicas = replicas
+    compile_options.num_partitions = partitions
+    assignment = np.array([device.id for device in devices]).reshape(replicas, partitions)
+    compile_options.device_assignment = xc.DeviceAssignment.create(assignment)
     compile_options.env_option_overrides = sorted(options.items())
     build = compile_options.executable_build_options
     build.use_spmd_partitioning = True
     build.use_shardy_partitioner = True
-    device.client.compile(module, _jax.DeviceList((device,)), compile_options)
+    build.allow_spmd_sharding_propagation_to_parameters = [True]
+    build.allow_spmd_sharding_propagation_to_output = [True]
+    devices[0].client.compile(module, _jax.DeviceList(tuple(devices)), compile_options)
 
 
 def _versions() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mallocgame.problem.build import build_problem
 from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Target, Tensor, Use
-from mallocgame.problem.targets import TARGETS, TOPOLOGIES, get_target, target_from_log
+from mallocgame.problem.targets import TARGETS, TOPOLOGIES, get_target, target_from_log, topology_for
 
 __all__ = [
     "TARGETS",
@@ -19,4 +19,5 @@ __all__ = [
     "build_problem",
     "get_target",
     "target_from_log",
+    "topology_for",
 ]

@@ -47,15 +47,15 @@ TARGETS: Mapping[str, Target] = {
 }
 """By name. Fast memory's bandwidth is a fixed multiple of HBM's in MSA's model, for reading and writing alike."""
 
-TOPOLOGIES: Mapping[str, str] = {
-    "v4 lite": "v4 lite:1x1",
-    "v4": "v4:2x2x1",
-    "v5e": "v5e:1x1",
-    "v5p": "v5p:2x2x1",
-    "v6e": "v6e:1x1",
-    "tpu7x": "tpu7x:2x2x1",
+TOPOLOGIES: Mapping[str, Mapping[int, str]] = {
+    "v4 lite": {1: "v4 lite:1x1", 4: "v4 lite:2x2", 8: "v4 lite:2x4", 16: "v4 lite:4x4"},
+    "v4": {8: "v4:2x2x1", 16: "v4:2x2x2"},
+    "v5e": {1: "v5e:1x1", 4: "v5e:2x2", 8: "v5e:2x4", 16: "v5e:4x4"},
+    "v5p": {4: "v5p:2x2x1", 8: "v5p:2x2x2", 16: "v5p:2x2x4"},
+    "v6e": {1: "v6e:1x1", 4: "v6e:2x2", 8: "v6e:2x4", 16: "v6e:4x4"},
+    "tpu7x": {8: "tpu7x:2x2x1", 16: "tpu7x:2x2x2"},
 }
-"""The smallest topology of each target that libtpu compiles for."""
+"""Topologies of each target by the number of devices that libtpu 0.0.52 gives them: chips, on v4 and tpu7x cores."""
 
 
 def get_target(name: str) -> Target:
@@ -68,6 +68,19 @@ def get_target(name: str) -> Target:
     if target is None:
         raise BadInputError(f"unknown target {name!r}; known are {', '.join(map(repr, TARGETS))}")
     return target
+
+
+def topology_for(name: str, devices: int) -> str:
+    """The smallest topology of a target with at least so many devices.
+
+    Raises:
+        BadInputError: no such target, or none of its topologies has so many devices.
+    """
+    topologies = TOPOLOGIES[get_target(name).name]
+    enough = [size for size in topologies if size >= devices]
+    if not enough:
+        raise BadInputError(f"the program is for {devices} devices; {name} is known with up to {max(topologies)}")
+    return topologies[min(enough)]
 
 
 def target_from_log(target: Target, log: CompileLog) -> Target:

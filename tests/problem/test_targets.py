@@ -8,16 +8,26 @@ import pytest
 
 from benchmarks.costs import elapsed_error, reduction_error
 from mallocgame.errors import BadInputError
-from mallocgame.problem import TARGETS, TOPOLOGIES, get_target, target_from_log
+from mallocgame.problem import TARGETS, TOPOLOGIES, get_target, target_from_log, topology_for
 from tests.problem.captured import ALL, Captured
 from xla_dump_parser.compile_log import parse_compile_log
 
 
 def test_names() -> None:
     assert TARGETS.keys() == TOPOLOGIES.keys()
-    assert all(name == target.name and TOPOLOGIES[name].startswith(name + ":") for name, target in TARGETS.items())
+    assert all(name == target.name for name, target in TARGETS.items())
+    assert all(text.startswith(name + ":") for name, sizes in TOPOLOGIES.items() for text in sizes.values())
     with pytest.raises(BadInputError, match="unknown target 'v3'"):
         get_target("v3")
+
+
+def test_the_smallest_topology_with_enough_devices() -> None:
+    assert topology_for("v5e", 1) == "v5e:1x1"
+    assert topology_for("v5e", 3) == topology_for("v5e", 4) == "v5e:2x2"
+    assert topology_for("v4", 1) == topology_for("v4", 8) == "v4:2x2x1"
+    assert topology_for("v5p", 8) == "v5p:2x2x2"
+    with pytest.raises(BadInputError, match="the program is for 17 devices; v6e is known with up to 16"):
+        topology_for("v6e", 17)
 
 
 @pytest.mark.parametrize("captured", ALL, ids=str)
