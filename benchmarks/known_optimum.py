@@ -97,10 +97,8 @@ def main() -> int:
     print(f"{totals['problems']} problems with known optimum, {perf_counter() - start:.0f} s; failures: {failures}")
     print(f"the validator accepts {totals['accepted']} of them")
     print(f"enumeration agrees on {totals['agreed']} of the {totals['enumerated']} that it can run")
-    print(
-        f"local search reaches {totals['local reached']} within {options.max_steps} steps, greedy {totals['greedy reached']}"
-    )
-    print(f"below the optimum: {tally['below', '']}")
+    print(f"within {options.max_steps} steps local search reaches {totals['local reached']}")
+    print(f"greedy reaches {totals['greedy reached']}; answers below the optimum: {tally['below', '']}")
     return 1 if failures else 0
 
 
