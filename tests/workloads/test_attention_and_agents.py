@@ -219,12 +219,12 @@ def test_learning_stops_at_the_limit_of_divergence() -> None:
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), workloads.get("ppo")()[1][0].weights)
     learner = ppo.Learner(zeros, zeros, zeros, jnp.int32(0))
     steps, frames = jnp.zeros((2, 2)), jnp.zeros((2, 2, 84 * 84 * 4), jnp.uint8)
+    learn = jax.jit(ppo.learn)
 
-    def updates(likelihood: Any) -> Any:
+    def updates(likelihood: float) -> int:
         """Updates made on four steps whose actions had this log likelihood when they were taken."""
         rollout = ppo.Rollout(frames, steps.astype(jnp.int32), steps + likelihood, steps, steps, steps)
-        return ppo.learn(learner, rollout, jnp.zeros(2), jnp.zeros(2, jnp.uint32))[0].count
+        return int(learn(learner, rollout, jnp.zeros(2), jnp.zeros(2, jnp.uint32))[0].count)
 
-    count = jax.jit(updates)
-    assert count(-np.log(18)) == 16  # weights of zeros: the first policy is uniform
-    assert count(-10.0) == 1
+    assert updates(-np.log(18)) == 16  # weights of zeros: the first policy is uniform
+    assert updates(-10.0) == 1
