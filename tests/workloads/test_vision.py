@@ -53,6 +53,12 @@ def _unet_weights(features: list[int]) -> int:
     return down + up + 2 * features[0] + 2
 
 
+def test_scanned_weights_are_all_there() -> None:
+    weights, velocity, statistics = _built("resnet101-train")[1][:3]
+    assert _size(weights) == _size(velocity) == 44_549_160
+    assert _size(statistics) == 2 * 52_672
+
+
 def test_weights_of_both_unets() -> None:
     assert _size(workloads.get("unet")()[1][0]) == _unet_weights([64, 128, 256, 512, 1024]) == 31_031_810
     assert _size(workloads.get("unet-large")()[1][0]) == _unet_weights([32, 64, 128, 256, 512])
@@ -112,9 +118,42 @@ def test_results(name: str, shape: tuple[int, ...]) -> None:
     assert jax.eval_shape(function, *args).shape == shape
 
 
-def test_each_stage_of_convnext_is_a_loop() -> None:
-    function, args = _built("convnext-t")
-    assert jax.jit(function).lower(*args).as_text().count("stablehlo.while") == 4
+def _loops(built: workloads.Built) -> int:
+    function, args = built
+    return jax.jit(function).lower(*args).as_text().count("stablehlo.while")
+
+
+def test_stages_are_loops_and_loops_back() -> None:
+    from workloads.vision.resnet import ResNet, training
+
+    assert _loops(_built("convnext-t")) == 4
+    assert _loops(training(ResNet((3,), scanned=True), 1)) == 2
+
+
+def test_scanned_bottlenecks_compute_what_single_ones_do() -> None:
+    from workloads.vision.resnet import ResNet
+
+    scanned, single = ResNet((3,), scanned=True), ResNet((3,))
+    random = np.random.default_rng(0)
+    images = random.normal(size=(2, 16, 16, 3)).astype(np.float32)
+    shapes = jax.eval_shape(lambda: scanned.init(jax.random.key(0), images, False))
+    stacked = jax.tree.map(lambda leaf: random.normal(scale=0.1, size=leaf.shape).astype(np.float32), shapes)
+
+    def unstacked(variables: dict[str, Any]) -> dict[str, Any]:
+        second, third = (jax.tree.map(lambda leaf, i=i: leaf[i], variables["Bottleneck_1"]) for i in range(2))
+        return variables | {"Bottleneck_1": second, "Bottleneck_2": third}
+
+    def step(model: ResNet) -> Any:
+        return jax.jit(lambda variables: model.apply(variables, images, True, mutable=["batch_stats"]))
+
+    logits, updated = step(scanned)(stacked)
+    expected = step(single)({kind: unstacked(tree) for kind, tree in stacked.items()})
+    assert np.ptp(logits) > 0.1
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=0.01),
+        (logits, {"batch_stats": unstacked(updated["batch_stats"])}),
+        expected,
+    )
 
 
 def test_positions_are_encoded_as_waves() -> None:

@@ -40,9 +40,11 @@ class ResNet(nn.Module):
 
     Attributes:
         blocks: bottlenecks of each stage.
+        scanned: whether all but the first of a stage, which are alike, are one scan over stacked weights.
     """
 
     blocks: tuple[int, ...]
+    scanned: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -51,14 +53,30 @@ class ResNet(nn.Module):
         x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=jnp.bfloat16)(x))
         x = nn.max_pool(x, (3, 3), (2, 2), "SAME")
         for stage, blocks in enumerate(self.blocks):
-            for block in range(blocks):
-                x = Bottleneck(64 * 2**stage, 2 if stage and block == 0 else 1)(x, train)
+            x = Bottleneck(64 * 2**stage, 2 if stage else 1)(x, train)
+            x = self._alike(64 * 2**stage, blocks - 1, x, train)
         logits: jax.Array = nn.Dense(1000, dtype=jnp.bfloat16)(x.mean((1, 2))).astype(jnp.float32)
         return logits
+
+    def _alike(self, features: int, blocks: int, x: jax.Array, train: bool) -> jax.Array:
+        """The other bottlenecks of a stage: the same shape in and out."""
+        if not self.scanned:
+            for _ in range(blocks):
+                x = Bottleneck(features, 1)(x, train)
+            return x
+
+        def step(block: Bottleneck, x: jax.Array, _: None) -> tuple[jax.Array, None]:
+            return block(x, train), None
+
+        axes = {"params": 0, "batch_stats": 0}
+        scan = nn.scan(step, axes, split_rngs={"params": True}, length=blocks)
+        x, _ = scan(Bottleneck(features, 1), x, None)
+        return x
 
 
 LAYERS_50 = ResNet((3, 4, 6, 3))
 LAYERS_101 = ResNet((3, 4, 23, 3))
+LAYERS_101_SCANNED = ResNet((3, 4, 23, 3), scanned=True)
 
 
 def inference(model: ResNet, batch: int) -> Built:
@@ -111,5 +129,5 @@ def resnet101() -> Built:
 
 
 def resnet101_train() -> Built:
-    """One training step, batch 16."""
-    return training(LAYERS_101, 16)
+    """One training step, batch 16, with the blocks of a stage as a scan."""
+    return training(LAYERS_101_SCANNED, 16)
