@@ -68,8 +68,7 @@ class ResNet(nn.Module):
         def step(block: Bottleneck, x: jax.Array, _: None) -> tuple[jax.Array, None]:
             return block(x, train), None
 
-        axes = {"params": 0, "batch_stats": 0}
-        scan = nn.scan(step, axes, split_rngs={"params": True}, length=blocks)
+        scan = nn.scan(step, {"params": 0, "batch_stats": 0}, split_rngs={"params": True}, length=blocks)
         x, _ = scan(Bottleneck(features, 1), x, None)
         return x
 
