@@ -200,7 +200,13 @@ def _solver_row(
         scoped_vmem_kib=capture.scoped_vmem_kib,
     )
     verification = verify(
-        named, capture, limits=limits, max_compiles=settings.compiles, progress=progress, compile=meter
+        named,
+        capture,
+        limits=limits,
+        max_compiles=settings.compiles,
+        progress=progress,
+        compile=meter,
+        msa_off=False,
     )
     found = verification.row("plan")
     if found is None:

@@ -15,7 +15,7 @@ from mallocgame.solvers import SOLVERS
 TARGETS = ("v4 lite", "v5p")
 """One chip with CMEM, and one whose fast memory is what the fusions' windows leave of VMEM."""
 
-QUICK = ("wide-mlp", "lstm", "heat", "matmul-chain", "k-means", "dlrm")
+QUICK = ("wide-mlp", "lstm", "heat", "sinkhorn", "gpt2-scan", "llama-decode-b1")
 """Six programs of six families that compile in a few seconds."""
 
 QUICK_SETTINGS = Settings(time_limit=5.0, compiles=2)
