@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Parameter
 import mallocgame
 import workloads
 from mallocgame.api import ExportFormat
-from mallocgame.errors import BadInputError, MallocgameError
+from mallocgame.errors import BadInputError, MallocgameError, NoAnswerError
 
 TRACEBACK = "MALLOCGAME_TRACEBACK"
 """Environment variable: a bug of ours shows where it happened, for a report."""
@@ -187,6 +187,29 @@ def bench(
             names, targets, methods, solvers, settings=settings, captures=captures, out=folder, progress=_progress
         )
         documents.show(documents.of_bench(outcome), json)
+
+
+@app.command
+def pack(
+    file: Annotated[Path, Parameter(help="CSV: id, lower, upper, size; alignment, gaps, hint and offset if any.")],
+    /,
+    *,
+    capacity: Annotated[int | None, Parameter(help="Bytes; the smallest that can be found if not given.")] = None,
+    out: Annotated[Path | None, Parameter(help="Where to write the rows with a column offset.")] = None,
+    time_limit: Annotated[float, Parameter(help="Seconds.")] = 60.0,
+    seed: int = 0,
+    json: Json = False,
+) -> None:
+    """Find offsets for buffers so that no two that are live at once share a byte, or prove that there are none."""
+    from mallocgame import api
+    from mallocgame.report import documents
+
+    found = api.pack(file, capacity=capacity, time_limit=time_limit, seed=seed, out=out, progress=_progress)
+    document = documents.of_packing(found, file, out)
+    if json or found.offsets is not None:
+        documents.show(document, json)
+    if found.offsets is None:
+        raise NoAnswerError(f"{file}: {document['notes'][0]}")
 
 
 @app.command

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mallocgame.compiler.capture import Capture
     from mallocgame.compiler.verification import Row, Verification
     from mallocgame.inspection import Inspection
+    from mallocgame.packing import Packing
     from mallocgame.plan import Plan
     from mallocgame.problem.schema import Problem
 
@@ -198,6 +199,26 @@ def of_replay(compared: Compared) -> Document:
         "versions": dict(row.versions),
         "figures": {name: {"row": before, "replayed": after} for name, (before, after) in figures.items()},
         "same": not compared.differences,
+    }
+
+
+def of_packing(packing: Packing, file: Path, out: Path | None) -> Document:
+    """The answer of ``pack``; ``out`` is None where nothing was written."""
+    reasons = {
+        "infeasible": f"infeasible: proven that {packing.capacity} bytes are not enough",
+        "time limit": f"time limit: no packing into {packing.capacity} bytes found in {packing.seconds:.1f} s",
+    }
+    return {
+        "command": "pack",
+        "file": str(file),
+        "status": packing.status,
+        "capacity": packing.capacity,
+        "lower_bound": packing.lower_bound,
+        "offsets": packing.offsets,
+        "seconds": round(packing.seconds, 3),
+        "nodes": packing.nodes,
+        "out": str(out) if out is not None and packing.offsets is not None else None,
+        "notes": [reasons[packing.status]] if packing.offsets is None else [],
     }
 
 

@@ -166,6 +166,15 @@ def _demonstrated(document: Value) -> list[str]:
     return lines
 
 
+def _packed(document: Value) -> list[str]:
+    lines = [
+        f"{document['file']}: {len(document['offsets'])} buffers in {document['capacity']} bytes",
+        f"status       {document['status']}, at least {document['lower_bound']} bytes are needed",
+        f"search       {document['seconds']:.2f} s, {document['nodes']} nodes",
+    ]
+    return [*lines, f"written      {document['out']}"] if document["out"] else lines
+
+
 def _notes(document: Value) -> list[str]:
     return [f"note: {note}" for note in document.get("notes", ())]
 
@@ -176,6 +185,7 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "inspect": _inspected,
     "verify": _verified,
     "demo": _demonstrated,
+    "pack": _packed,
     "bench": bench_text.benched,
     "bench --list": bench_text.listed,
     "bench --capture-only": bench_text.captured,

@@ -1,0 +1,22 @@
+"""Packing buffers into memory: offsets so that no two that are live at once share a byte."""
+
+from mallocgame.packing.buffer import Buffer, Packing
+from mallocgame.packing.csv_file import BufferTable, format_csv, parse_csv, read_csv, write_csv
+from mallocgame.packing.minimise import minimise
+from mallocgame.packing.pack import compile_native, pack
+from mallocgame.packing.validate import PackingViolation, validate
+
+__all__ = [
+    "Buffer",
+    "BufferTable",
+    "Packing",
+    "PackingViolation",
+    "compile_native",
+    "format_csv",
+    "minimise",
+    "pack",
+    "parse_csv",
+    "read_csv",
+    "validate",
+    "write_csv",
+]

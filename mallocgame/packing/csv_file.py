@@ -1,0 +1,183 @@
+"""Buffers as CSV, with the columns of MiniMalloc (github.com/google/minimalloc).
+
+    id,lower,upper,size,alignment,gaps,hint,offset
+    b1,0,9,4,2,3-5 7-8,16,
+
+``id`` (or ``buffer``, ``buffer_id``), ``lower`` (``start``, ``begin``), ``upper`` and ``size`` are needed. With ``end``
+instead of ``upper``, live ranges and gaps include their last time. An ``offset`` (or ``fixed``) that is not empty is
+the only one allowed. Cells of the optional columns may be empty.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mallocgame.errors import BadInputError
+from mallocgame.files import write_atomically
+from mallocgame.packing.buffer import Buffer, check_together
+
+LARGEST_FILE = 256 * 1024 * 1024
+
+_MEANINGS = {
+    **dict.fromkeys(("id", "buffer", "buffer_id"), "id"),
+    **dict.fromkeys(("lower", "start", "begin"), "lower"),
+    **dict.fromkeys(("upper", "end"), "upper"),
+    **dict.fromkeys(("offset", "fixed"), "offset"),
+    **{name: name for name in ("size", "alignment", "gaps", "hint")},
+}
+_NEEDED = ("id", "lower", "upper", "size")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_GAP = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+
+
+@dataclass(frozen=True)
+class BufferTable:
+    """Buffers and the text that they came from.
+
+    Attributes:
+        header: the names of the columns as they are in the file.
+        rows: the cells of each row as they are in the file.
+        buffers: one a row.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    buffers: tuple[Buffer, ...]
+
+
+def read_csv(path: str | os.PathLike[str]) -> BufferTable:
+    """Read buffers from a file.
+
+    Raises:
+        BadInputError: the file cannot be read or does not hold a problem; one line that names the file and the line.
+    """
+    try:
+        if Path(path).stat().st_size > LARGEST_FILE:
+            raise BadInputError(f"{path}: larger than {LARGEST_FILE} bytes")
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{path}: is not text in UTF-8") from None
+    return parse_csv(text, str(path))
+
+
+def parse_csv(text: str, name: str) -> BufferTable:
+    """Read buffers from a text; ``name`` stands for the file in errors.
+
+    Raises:
+        BadInputError: as `read_csv`.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines: list[tuple[int, list[str]]] = []
+    try:
+        lines.extend((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
+    except csv.Error as error:
+        raise BadInputError(f"{name}:{reader.line_num}: {error}") from None
+    if not lines:
+        raise BadInputError(f"{name}:1: no header; it has to name at least {', '.join(_NEEDED)}")
+    columns = _columns(lines[0][1], f"{name}:{lines[0][0]}")
+    closed = 1 if "end" in (cell.strip() for cell in lines[0][1]) else 0
+    buffers: dict[str, Buffer] = {}
+    for number, cells in lines[1:]:
+        place = f"{name}:{number}"
+        if len(cells) != len(lines[0][1]):
+            raise BadInputError(f"{place}: {len(cells)} cells under a header of {len(lines[0][1])}")
+        buffer = _buffer({meaning: cells[index].strip() for meaning, index in columns.items()}, closed, place)
+        if buffer.id in buffers:
+            raise BadInputError(f"{place}: the id {buffer.id!r} is there twice")
+        buffers[buffer.id] = buffer
+    try:
+        check_together(tuple(buffers.values()))
+    except BadInputError as error:
+        raise BadInputError(f"{name}: {error}") from None
+    rows = tuple(tuple(cells) for _, cells in lines[1:])
+    return BufferTable(tuple(lines[0][1]), rows, tuple(buffers.values()))
+
+
+def format_csv(table: BufferTable, offsets: Sequence[int]) -> str:
+    """The rows as they were, with their offsets in the column ``offset``, which is the last one if it is new."""
+    header, rows = list(table.header), [list(row) for row in table.rows]
+    names = [name.strip() for name in header]
+    column = names.index("offset") if "offset" in names else len(header)
+    header[column:] = ["offset", *header[column + 1 :]]
+    for row, offset in zip(rows, offsets, strict=True):
+        row[column:] = [str(offset), *row[column + 1 :]]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
+
+
+def write_csv(path: str | os.PathLike[str], table: BufferTable, offsets: Sequence[int]) -> None:
+    """Write `format_csv` to a file, whole or not at all.
+
+    Raises:
+        BadInputError: it cannot be written.
+    """
+    write_atomically(path, format_csv(table, offsets).encode())
+
+
+def _columns(header: Sequence[str], place: str) -> dict[str, int]:
+    """Which column has which meaning."""
+    columns: dict[str, int] = {}
+    for index, cell in enumerate(header):
+        name = cell.strip()
+        if name not in _MEANINGS:
+            raise BadInputError(f"{place}: unknown column {name!r}; known: {', '.join(_MEANINGS)}")
+        if _MEANINGS[name] in columns:
+            raise BadInputError(f"{place}: two columns for the {_MEANINGS[name]}")
+        columns[_MEANINGS[name]] = index
+    missing = [meaning for meaning in _NEEDED if meaning not in columns]
+    if missing:
+        raise BadInputError(f"{place}: no column for the {missing[0]}")
+    return columns
+
+
+def _buffer(cells: dict[str, str], closed: int, place: str) -> Buffer:
+    """The buffer of a row; ``closed`` is 1 if ranges include their last time."""
+    if not cells["id"]:
+        raise BadInputError(f"{place}: the id is empty")
+    try:
+        return Buffer(
+            id=cells["id"],
+            lower=_number(cells["lower"], "lower", place),
+            upper=_number(cells["upper"], "upper", place) + closed,
+            size=_number(cells["size"], "size", place),
+            alignment=1 if (alignment := _optional(cells, "alignment", place)) is None else alignment,
+            gaps=_gaps(cells.get("gaps", ""), closed, place),
+            hint=_optional(cells, "hint", place),
+            offset=_optional(cells, "offset", place),
+        )
+    except BadInputError as error:
+        text = str(error)
+        raise BadInputError(text if text.startswith(place) else f"{place}: {text}") from None
+
+
+def _number(cell: str, meaning: str, place: str) -> int:
+    if not _NUMBER.fullmatch(cell):
+        raise BadInputError(f"{place}: {meaning} {cell!r} is not a whole number")
+    return int(cell)
+
+
+def _optional(cells: dict[str, str], meaning: str, place: str) -> int | None:
+    cell = cells.get(meaning, "")
+    return _number(cell, meaning, place) if cell else None
+
+
+def _gaps(cell: str, closed: int, place: str) -> tuple[tuple[int, int], ...]:
+    """The gaps of a cell, e.g. ``7-8 10-12``."""
+    gaps = []
+    for word in cell.split():
+        if "@" in word:
+            raise BadInputError(f"{place}: gap {word!r} keeps a part of the buffer, which is not supported")
+        matched = _GAP.fullmatch(word)
+        if not matched:
+            raise BadInputError(f"{place}: gap {word!r} is not TIME-TIME")
+        gaps.append((int(matched[1]), int(matched[2]) + closed))
+    return tuple(gaps)

@@ -1,0 +1,54 @@
+"""First fit: each buffer in turn at the lowest offset that is free; quick, and good where memory is not tight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from time import monotonic
+
+import numpy as np
+
+from mallocgame.packing import native
+from mallocgame.packing.buffer import Buffer
+from mallocgame.packing.restarts import orders
+from mallocgame.packing.state import make_state
+
+SHARE_SWAPPED = 0.05
+
+
+class FirstFit:
+    """First fit in the orders of the exact search, and then in random changes of the best one.
+
+    Attributes:
+        offsets: bytes, of the lowest packing found so far.
+        height: its largest offset + size, bytes.
+    """
+
+    def __init__(self, buffers: Sequence[Buffer], seed: Sequence[int]) -> None:
+        state = make_state(buffers)
+        self._rows = state.buffers
+        self._state = tuple(getattr(state, field.name) for field in fields(state))
+        self._fixed = np.array([buffer.offset is None for buffer in buffers])
+        self._random = np.random.default_rng(seed)
+        self.height = -1
+        for preference in orders(buffers):
+            self._try(np.lexsort((-preference, self._fixed)))
+
+    def improve(self, goal: int, rounds: int, deadline: float) -> None:
+        """Try this many changed orders; end early at the goal (bytes) or the deadline (`time.monotonic`)."""
+        count = len(self._order)
+        swaps = max(1, int(SHARE_SWAPPED * count))
+        for _ in range(rounds):
+            if self.height <= goal or monotonic() >= deadline:
+                return
+            order = self._order.copy()
+            for first, second in self._random.integers(count, size=(int(self._random.integers(1, swaps + 1)), 2)):
+                if self._fixed[order[first]] and self._fixed[order[second]]:
+                    order[[first, second]] = order[[second, first]]
+            self._try(order)
+
+    def _try(self, order: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
+        height = native.first_fit(self._state, order)
+        if self.height < 0 or height <= self.height:
+            self.height, self._order = int(height), order
+            self.offsets: list[int] = self._rows["head"][:-1].tolist()

@@ -1,0 +1,128 @@
+"""Offsets for buffers within a capacity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+
+from mallocgame.errors import BadInputError, MallocgameError
+from mallocgame.packing import native
+from mallocgame.packing.buffer import LARGEST, Buffer, Packing, Status, check_together
+from mallocgame.packing.restarts import Restarts
+from mallocgame.packing.state import max_load, partitions
+from mallocgame.packing.validate import validate
+
+
+def pack(buffers: Sequence[Buffer], capacity: int, *, time_limit: float = 60.0, seed: int = 0) -> Packing:
+    """Find offsets within a capacity, or prove that there are none.
+
+    Hints that are valid as they stand are the answer. The first call after an installation compiles native code, which
+    takes some seconds beyond the time limit (`compile_native`).
+
+    Args:
+        buffers: what to pack; every id once.
+        capacity: bytes.
+        time_limit: seconds.
+        seed: the same seed and buffers give the same answer, unless the time limit ends the search.
+
+    Returns:
+        Status ``"feasible"``, ``"infeasible"`` or ``"time limit"``. Every answer has been validated.
+
+    Raises:
+        BadInputError: the buffers do not make a problem, or a limit is out of range.
+        KeyboardInterrupt: Ctrl-C; the search has ended.
+    """
+    check_together(buffers, capacity)
+    check_time_limit(time_limit)
+    start = monotonic()
+    bound = max_load(buffers)
+    status: Status = "infeasible"
+    offsets, nodes = None, 0
+    if bound <= capacity and not fixed_collide(buffers):
+        offsets = _hinted(buffers, capacity)
+        status = "feasible"
+        if offsets is None:
+            search = Search(buffers, capacity, seed)
+            status = search.run(start + time_limit)
+            offsets, nodes = search.offsets, search.nodes
+    if offsets is not None and (violations := validate(buffers, offsets, capacity)):
+        raise MallocgameError(f"the packer's answer is invalid ({violations[0].message}); please report this")
+    return Packing(status, offsets, capacity, bound, monotonic() - start, nodes)
+
+
+def check_time_limit(time_limit: float) -> None:
+    """Raises BadInputError unless it is a positive number of seconds."""
+    if not (math.isfinite(time_limit) and time_limit > 0):
+        raise BadInputError(f"the time limit has to be a positive number of seconds, not {time_limit}")
+
+
+def fixed_collide(buffers: Sequence[Buffer]) -> bool:
+    """Whether the fixed buffers alone cannot be."""
+    fixed = [buffer for buffer in buffers if buffer.offset is not None]
+    return bool(validate(fixed, [buffer.offset or 0 for buffer in fixed], LARGEST))
+
+
+def compile_native() -> float:
+    """Compile the native code, or load it from numba's cache, now instead of at the first call.
+
+    Returns:
+        Seconds.
+    """
+    start = monotonic()
+    pack([Buffer("a", 0, 2, 2), Buffer("b", 1, 3, 1)], 3)
+    return monotonic() - start
+
+
+class Search:
+    """The search of all partitions for one capacity, which can be continued.
+
+    Attributes:
+        offsets: bytes, one a buffer, once `run` has returned ``"feasible"``.
+    """
+
+    def __init__(self, buffers: Sequence[Buffer], capacity: int, seed: int) -> None:
+        self.offsets: tuple[int, ...] | None = None
+        self._buffers = buffers
+        self._groups = partitions(buffers)
+        self._restarts = [
+            Restarts([buffers[index] for index in group], capacity, (seed, number))
+            for number, group in enumerate(self._groups)
+        ]
+        self._unsolved = list(self._restarts)
+
+    @property
+    def nodes(self) -> int:
+        """States searched so far."""
+        return sum(restarts.nodes for restarts in self._restarts)
+
+    def run(self, deadline: float, limit: float = math.inf) -> Status:
+        """Go on until the answer is known, or until the deadline (`time.monotonic`) or this many nodes more.
+
+        The partitions take turns, so that a hard one does not hide that another has no solution.
+        """
+        limit += self.nodes
+        with ThreadPoolExecutor(1) as pool:
+            while self._unsolved:
+                for restarts in tuple(self._unsolved):
+                    outcome = restarts.attempt(pool, deadline)
+                    if outcome == native.EXHAUSTED:
+                        return "infeasible"
+                    if outcome == native.FOUND:
+                        self._unsolved.remove(restarts)
+                    elif monotonic() >= deadline or self.nodes >= limit:
+                        return "time limit"
+        placed = [0 if buffer.offset is None else buffer.offset for buffer in self._buffers]
+        for group, restarts in zip(self._groups, self._restarts, strict=True):
+            for index, offset in zip(group, restarts.offsets, strict=True):
+                placed[index] = offset
+        self.offsets = tuple(placed)
+        return "feasible"
+
+
+def _hinted(buffers: Sequence[Buffer], capacity: int) -> tuple[int, ...] | None:
+    """The hints, if all buffers have one or a fixed offset, and if they are valid."""
+    offsets = tuple(buffer.hint if buffer.offset is None else buffer.offset for buffer in buffers)
+    whole = tuple(offset for offset in offsets if offset is not None)
+    return whole if len(whole) == len(buffers) and not validate(buffers, whole, capacity) else None
