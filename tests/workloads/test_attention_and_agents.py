@@ -165,8 +165,8 @@ def test_shifted_windows_hide_what_only_wrapping_made_neighbours() -> None:
 def test_group_norm_is_that_of_flax() -> None:
     x = np.random.default_rng(0).normal(3, 2, size=(2, 3, 3, 8)).astype(np.float32)
     scale, shift = np.linspace(1, 2, 8), np.linspace(-1, 1, 8)
-    ours = diffusion.GroupNorm(4).apply({"params": {"scale": scale, "shift": shift}}, x)
-    flax = nn.GroupNorm(4).apply({"params": {"scale": scale, "bias": shift}}, x)
+    ours: Any = diffusion.GroupNorm(4).apply({"params": {"scale": scale, "shift": shift}}, x)
+    flax: Any = nn.GroupNorm(4).apply({"params": {"scale": scale, "bias": shift}}, x)
     np.testing.assert_allclose(ours, flax, atol=1e-4)
 
 
