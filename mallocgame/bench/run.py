@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 from mallocgame import __version__
 from mallocgame.bench.methods import Program, Progress, Settings, program_of, run_method
 from mallocgame.bench.rows import FIXED_METHODS, FLAG_TUNING, BenchRow
 from mallocgame.bench.rows_file import RowsFile, open_rows
-from mallocgame.bench.store import CaptureStore
+from mallocgame.bench.store import CaptureStore, time_left
 from mallocgame.bench.tables import html, markdown
 from mallocgame.compiler import Limits
 from mallocgame.compiler.cache import COMPILERS, Compile, installed_versions
@@ -121,8 +122,10 @@ class _Runner:
     def run(self) -> None:
         missing = self.missing()
         total = len(self.selection.workloads) * len(self.selection.targets)
-        for number, (workload, target) in enumerate(missing, total - len(missing) + 1):
-            self._program(workload, target, f"[{number} of {total}] {workload} for {target}")
+        started = monotonic()
+        for done, (workload, target) in enumerate(missing):
+            name = f"[{total - len(missing) + done + 1} of {total}] {workload} for {target}"
+            self._program(workload, target, name, time_left(monotonic() - started, done, len(missing)))
 
     def _methods(self, workload: str, target: str) -> list[str]:
         """Those without a row."""
@@ -130,9 +133,10 @@ class _Runner:
         ordered = self.selection.methods_in_order()
         return [method for method in ordered if (workload, target, method, seed) not in self.file.rows]
 
-    def _program(self, workload: str, target: str, name: str) -> None:
+    def _program(self, workload: str, target: str, name: str, left: str) -> None:
         methods = self._methods(workload, target)
-        self.progress(f"{name}: {'capture' if self.store.state(workload, target) == 'captured' else 'compiling'}")
+        there = self.store.state(workload, target) == "captured"
+        self.progress(f"{name}: {'loading its capture' if there else 'compiling'}{left}")
         try:
             program = program_of(workload, self.store.get(workload, target))
         except BadInputError:
@@ -163,12 +167,12 @@ class _Runner:
         settings = self.selection.settings
         if method != FLAG_TUNING:
             return settings
-        keys = [
-            (program.workload, program.capture.target, solver, settings.seed)
-            for solver in self.selection.methods
-            if solver not in FIXED_METHODS
+        taken = [
+            row.compiles
+            for row in self.file.rows.values()
+            if row.key == (program.workload, program.capture.target, row.method, settings.seed)
+            and row.method not in FIXED_METHODS
         ]
-        taken = [self.file.rows[key].compiles for key in keys if key in self.file.rows]
         return replace(settings, compiles=max(taken)) if any(taken) else settings
 
     def _fail(self, workload: str, target: str, method: str, versions: Mapping[str, str], error: Exception) -> None:

@@ -133,7 +133,9 @@ class CaptureStore:
             if (name, target) not in todo:
                 yield Made(name, target, self.state(name, target), self.failure(name, target))
                 continue
-            progress(f"[{done + 1} of {len(todo)}] {name} for {target}{_left(monotonic() - started, done, len(todo))}")
+            progress(
+                f"[{done + 1} of {len(todo)}] {name} for {target}{time_left(monotonic() - started, done, len(todo))}"
+            )
             try:
                 self.get(name, target)
                 yield Made(name, target, "captured")
@@ -184,7 +186,6 @@ def _failed(path: Path) -> Path:
     return path.with_suffix(".failed.json")
 
 
-def _left(seconds: float, done: int, wanted: int) -> str:
-    if not done:
-        return ""
-    return f"; about {seconds / done * (wanted - done) / 60:.0f} min left"
+def time_left(seconds: float, done: int, wanted: int) -> str:
+    """The end of a line of progress, where ``done`` of ``wanted`` took so many seconds; empty at the start."""
+    return f"; about {seconds / done * (wanted - done) / 60:.0f} min left" if done else ""

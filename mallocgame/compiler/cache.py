@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -45,7 +46,8 @@ class CompileCache:
 
     An answer is kept under the SHA-256 of the lowered module, topology, options, what is logged, and the versions of
     jax, jaxlib and libtpu. Refused overrides are answers too: the compiler is deterministic. A damaged entry is made
-    anew. A request for a function is not cached, for its module is not known before it is lowered.
+    anew. A request for a function is not cached, for its module is not known before it is lowered. Logs are reduced to
+    what ``parse_compile_log`` reads: those of large programs have 100 MB.
     """
 
     def __init__(self, folder: str | os.PathLike[str], compile: Compile = compile_in_child) -> None:
@@ -71,7 +73,7 @@ class CompileCache:
             except BadInputError:
                 path.unlink(missing_ok=True)
         try:
-            compiled = self._compile(request, limits)
+            compiled = _reduced(self._compile(request, limits))
         except OverrideRefusedError as refusal:
             write_atomically(path, archive.pack(_KIND, VERSION, {"refused": True}, {"refusal": _of_refusal(refusal)}))
             raise
@@ -88,6 +90,12 @@ def _key(request: Request) -> str:
         installed_versions(),
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _reduced(compiled: Compiled) -> Compiled:
+    from xla_dump_parser.compile_log import reduce_compile_log
+
+    return replace(compiled, log=reduce_compile_log(compiled.log))
 
 
 def _to_bytes(compiled: Compiled) -> bytes:
