@@ -6,9 +6,9 @@ updated in place on the way. No use can be prefetched, and no instruction has an
 
 Proof: without prefetches and evictions (which cannot be expressed) a candidate is in fast memory for its whole life or
 not at all. With nothing to compute, an instruction takes the sum of its bytes over their bandwidths, so that what a
-candidate saves does not depend on the others; a plan saves the sum over those that it pins. Candidates of one segment are
-all live at its last step, so that the sizes of the pinned ones sum up to at most the size of fast memory; where they
-do, all of them fit, one above the other, as sizes are multiples of the alignment. Segments share no time. So the
+candidate saves does not depend on the others; a plan saves the sum over those that it pins. Candidates of one segment
+are all live at its last step, so that the sizes of the pinned ones sum up to at most the size of fast memory; where
+they do, all of them fit, one above the other, as sizes are multiples of the alignment. Segments share no time. So the
 best plan is a best subset of each segment, which a table over (candidates, units of memory) finds exactly: the 0/1
 knapsack problem, in integers.
 """

@@ -74,7 +74,7 @@ class ProblemFile:
         family: of the workload, e.g. ``"gpt"``.
         phase: of the workload, e.g. ``"prefill"``.
         function: ``MODULE:FUNCTION`` that was compiled.
-        module_sha256: hex digest of the lowered module's text.
+        module_sha256: hex digest of the lowered module, as ``mallocgame.bench`` has it in its rows.
         scoped_vmem_kib: the memory split; None for the compiler's default.
         versions: of python, jax, jaxlib, libtpu and mallocgame, of the compile.
     """

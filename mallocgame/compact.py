@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from mallocgame.bench.store import module_sha256
 from mallocgame.errors import NoAnswerError
 from mallocgame.problem.problem_file import Addresses, Default, ProblemFile
 from mallocgame.replay import read_back, replay_final
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xla_dump_parser.hlo import HloModule
 
 
-def pack(capture: Capture, workload: Workload | None = None) -> ProblemFile:
+def compact(capture: Capture, workload: Workload | None = None) -> ProblemFile:
     """The problem of a capture, with XLA's own placement and its figures.
 
     Args:
@@ -52,7 +52,7 @@ def pack(capture: Capture, workload: Workload | None = None) -> ProblemFile:
         family=None if workload is None else workload.family,
         phase=None if workload is None else workload.phase,
         function=capture.function,
-        module_sha256=sha256(capture.lowered.encode()).hexdigest(),
+        module_sha256=module_sha256(capture.lowered),
         scoped_vmem_kib=capture.scoped_vmem_kib,
         versions=capture.versions,
     )
