@@ -33,6 +33,26 @@ def looped() -> tuple[Any, Any]:
     return run, (shape, shape)
 
 
+def sharded() -> tuple[Any, Any]:
+    """Two blocks of two products over 2 x 2 devices: each block ends in an all-reduce over half of them."""
+    import jax
+    import jax.numpy as jnp
+    from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
+
+    mesh = AbstractMesh((2, 2), ("data", "model"))
+
+    def place(shape: tuple[int, ...], *axes: str | None) -> Any:
+        return jax.ShapeDtypeStruct(shape, jnp.bfloat16, sharding=NamedSharding(mesh, PartitionSpec(*axes)))
+
+    def run(x: Any, blocks: list[Any]) -> Any:
+        for up, down in blocks:
+            x = jnp.tanh(x + jnp.tanh(x @ up) @ down)
+        return x
+
+    block = (place((512, 1024), None, "model"), place((1024, 512), "model"))
+    return run, (place((1024, 512), "data"), [block] * 2)
+
+
 def raises() -> Any:
     """Goes wrong with a message of two lines."""
     raise ValueError("first line\nsecond line")

@@ -62,6 +62,16 @@ def test_functions_that_go_wrong(function: str, kind: type[MallocgameError], wor
         (Request(TOPOLOGY, lowered="module @m {"), CompilerRefusedError, "refused"),
         (Request("v99:1x1", lowered="module @m {}"), CompilerRefusedError, "no TPU compiler for topology v99:1x1"),
         (
+            Request(TOPOLOGY, lowered="module @m attributes {mhlo.num_partitions = 4 : i32} {}"),
+            BadInputError,
+            "v5e:1x1 has 1 devices, the program is for 4",
+        ),
+        (
+            Request("v5e", lowered="module @m attributes {mhlo.num_partitions = 64 : i32} {}"),
+            BadInputError,
+            "the program is for 64 devices; v5e is known with up to 16",
+        ),
+        (
             Request(TOPOLOGY, function="tests.compiler.models:layers", options={"xla_no_such_option": "1"}),
             CompilerRefusedError,
             "no option xla_no_such_option; install libtpu >= 0.0.50",

@@ -42,6 +42,17 @@ def test_capture_knows_its_program(looped: Capture) -> None:
     assert 2 * 512 * 512 * 2 <= looped.peak_hbm < 64 * 2**20
 
 
+@pytest.mark.parametrize("target", ["v5e", "v5p"])
+def test_a_program_over_four_devices(target: str) -> None:
+    kept = capture("tests.compiler.models:sharded", None, target)
+    assert kept.topology == {"v5e": "v5e:2x2", "v5p": "v5p:2x2x1"}[target]
+    opcodes = [instruction.opcode for instruction in kept.problem().instructions]
+    assert any(opcode in ("all-reduce", "all-reduce-start") for opcode in opcodes)
+    verification = verify(planned(kept), kept)
+    assert verification.misses == ()
+    assert [row.missing for row in verification.rows] == [()] * 3
+
+
 def test_a_plan_is_honoured_in_full(looped: Capture) -> None:
     named = planned(looped)
     assert named.plan.fast_uses

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import pytest
 
 import workloads
 
 jax = pytest.importorskip("jax")
+np = pytest.importorskip("numpy")
 
 
 def lowered(name: str) -> str:
@@ -47,14 +47,14 @@ def test_the_lattice_keeps_mass_and_momentum() -> None:
     for (down, right), back in zip(flow.DIRECTIONS, flow.OPPOSITE, strict=True):
         assert flow.DIRECTIONS[back] == (-down, -right)
     rest = flow.equilibrium(*(np.full((2, 2), value, np.float32) for value in (2.0, 0.1, -0.05)))
-    assert sum(rest)[0, 0] == pytest.approx(2.0)
+    assert np.sum(rest, 0)[0, 0] == pytest.approx(2.0)
     for axis, speed in ((0, 0.1), (1, -0.05)):
-        momentum = sum(direction[axis] * field for direction, field in zip(flow.DIRECTIONS, rest, strict=True))
+        momentum = np.sum([d[axis] * field for d, field in zip(flow.DIRECTIONS, rest, strict=True)], 0)
         assert momentum[0, 0] == pytest.approx(2 * speed)
 
     fields = list(np.random.default_rng(0).uniform(0.1, 0.2, (9, 6, 8)).astype(np.float32))
     free, wall = np.zeros((6, 8), bool), np.ones((6, 8), bool)
-    assert float(sum(flow.step(fields, free)).sum()) == pytest.approx(float(sum(fields).sum()))
+    assert float(np.sum(flow.step(fields, free))) == pytest.approx(float(np.sum(fields)))
     # Inside a wall nothing but turning round and streaming happens: a field moves against its own direction.
     turned = flow.step(fields, wall)
     np.testing.assert_array_equal(turned[3], np.roll(fields[1], -1, 0))

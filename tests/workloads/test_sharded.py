@@ -9,6 +9,7 @@ import pytest
 import workloads
 
 jax = pytest.importorskip("jax")
+np = pytest.importorskip("numpy")
 
 NAMES = [workload.name for workload in workloads.SHARDED]
 
@@ -51,8 +52,6 @@ def test_what_each_device_holds() -> None:
 
 
 def test_loss_is_the_likelihood_of_the_labels() -> None:
-    import numpy as np
-
     from workloads.sharded.transformer import loss
     from workloads.training import cross_entropy
 

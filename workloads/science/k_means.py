@@ -9,6 +9,9 @@ from workloads import Built
 
 ROUNDS = 20
 
+_State = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+"""Centres, the centre of each point, whether one has changed, rounds done."""
+
 
 def cluster(points: jax.Array, centres: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Move centres until no point changes its centre, at most ``ROUNDS`` times.
@@ -29,11 +32,11 @@ def cluster(points: jax.Array, centres: jax.Array) -> tuple[jax.Array, jax.Array
         count = members.sum(0)[:, None]
         return jnp.where(count > 0, members.T @ points / jnp.maximum(count, 1), old)
 
-    def goes_on(state: tuple[jax.Array, ...]) -> jax.Array:
+    def goes_on(state: _State) -> jax.Array:
         _, _, moved, done = state
         return moved & (done < ROUNDS)
 
-    def advance(state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def advance(state: _State) -> _State:
         centres, assigned, _, done = state
         centres = means(centres, assigned)
         now = nearest(centres)

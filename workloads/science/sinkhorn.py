@@ -25,8 +25,7 @@ def transport(costs: jax.Array, sources: jax.Array, sinks: jax.Array) -> tuple[j
     scaled = costs / -REGULARISATION
 
     def advance(_: int, potentials: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        _, right = potentials
-        left = sources - jax.nn.logsumexp(scaled + right, 1)
+        left = sources - jax.nn.logsumexp(scaled + potentials[1], 1)
         return left, sinks - jax.nn.logsumexp(scaled + left[:, None], 0)
 
     left, right = jax.lax.fori_loop(0, ROUNDS, advance, (jnp.zeros_like(sources), jnp.zeros_like(sinks)))
