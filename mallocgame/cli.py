@@ -135,20 +135,30 @@ def inspect(file: Path, /, *, target: Target = None, json: Json = False) -> None
     documents.show(documents.of_inspection(api.inspect(file, target=target)), json)
 
 
+def _several(text: str) -> Parameter:
+    """An option that takes any number of names."""
+    return Parameter(consume_multiple=True, negative="", show_default=False, help=text)
+
+
 @app.command
 def bench(
     *,
-    list_: Annotated[bool, Parameter(name="--list", negative="", help="Print workloads and captures.")] = False,
-    quick: Annotated[bool, Parameter(negative="", help="Six small programs for two targets, in minutes.")] = False,
-    capture_only: Annotated[bool, Parameter(negative="", help="Make the captures that are missing, no rows.")] = False,
+    list_: Annotated[
+        bool, Parameter(name="--list", negative="", show_default=False, help="Print workloads and captures.")
+    ] = False,
+    quick: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Six small programs for two targets, in minutes.")
+    ] = False,
+    capture_only: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Only make missing captures.")
+    ] = False,
     replay: Annotated[str | None, Parameter(help="FILE:LINE of a row to compile again and compare.")] = None,
-    workloads: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="All 52 if not given.")] = (),
-    targets: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="v4 lite and v5p if not given.")] = (),
+    workloads: Annotated[tuple[str, ...], _several("All 52 if not given.")] = (),
+    targets: Annotated[tuple[str, ...], _several("v4 lite and v5p if not given.")] = (),
     methods: Annotated[
-        tuple[str, ...],
-        Parameter(consume_multiple=True, help="Only these columns: xla default, msa off, flag tuning, or solvers."),
+        tuple[str, ...], _several("Only these columns: xla default, msa off, flag tuning, or solvers.")
     ] = (),
-    solvers: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="Columns; local if not given.")] = (),
+    solvers: Annotated[tuple[str, ...], _several("Columns; local if not given.")] = (),
     compiles: Annotated[int | None, Parameter(help="For each solver and flag tuning on a program; 6.")] = None,
     time_limit: Annotated[float | None, Parameter(help="Seconds for a solver on a program; 30.")] = None,
     seed: int = 0,
