@@ -115,7 +115,7 @@ def live_together(buffers: Sequence[Buffer]) -> npt.NDArray[np.bool_]:
 
 
 def max_load(buffers: Sequence[Buffer]) -> int:
-    """The largest sum of sizes that are live at once, bytes; and no less than the end of any fixed buffer."""
+    """Bytes that any packing needs: the largest sum of sizes that are live at once, and the end of each buffer."""
     changes = sorted(
         (time, change)
         for buffer in buffers
@@ -126,7 +126,7 @@ def max_load(buffers: Sequence[Buffer]) -> int:
     for _, change in changes:
         load += change
         largest = max(largest, load)
-    return max([largest, *(b.offset + b.size for b in buffers if b.offset is not None)])
+    return max([largest, *((buffer.offset or 0) + buffer.size for buffer in buffers)])
 
 
 def make_state(buffers: Sequence[Buffer]) -> State:

@@ -1,0 +1,177 @@
+"""The exact search against brute force over all offsets, and cases that can be checked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mallocgame.errors import BadInputError, NoAnswerError
+from mallocgame.packing import Buffer, minimise, pack, validate
+
+
+def live(buffer: Buffer, time: int) -> bool:
+    return buffer.lower <= time < buffer.upper and not any(low <= time < high for low, high in buffer.gaps)
+
+
+def brute_force(buffers: Sequence[Buffer], capacity: int) -> bool:
+    """Whether any offsets at all do, tried one by one on a grid of times and bytes."""
+    taken: set[tuple[int, int]] = set()
+
+    def fits(index: int) -> bool:
+        if index == len(buffers):
+            return True
+        buffer = buffers[index]
+        for offset in range(0, capacity - buffer.size + 1, buffer.alignment):
+            cells = {
+                (time, byte)
+                for time in range(buffer.lower, buffer.upper)
+                if live(buffer, time)
+                for byte in range(offset, offset + buffer.size)
+            }
+            if cells & taken or buffer.offset not in (None, offset):
+                continue
+            taken.update(cells)
+            if fits(index + 1):
+                return True
+            taken.difference_update(cells)
+        return False
+
+    return fits(0)
+
+
+@st.composite
+def problems(draw: st.DrawFn, count: int) -> list[Buffer]:
+    """At least one buffer, at most ``count``."""
+    buffers = []
+    for index in range(draw(st.integers(1, count))):
+        lower = draw(st.integers(0, 5))
+        upper = draw(st.integers(lower + 1, 6))
+        alignment = draw(st.sampled_from([1, 1, 1, 2, 3]))
+        low = draw(st.integers(lower, upper - 1))
+        gaps = draw(st.sampled_from([(), (), ((low, draw(st.integers(low + 1, upper))),)]))
+        size = draw(st.sampled_from([1, 2, 2, 3, 3, 4, 5, 0]))
+        offset = draw(st.sampled_from([None, None, None, draw(st.integers(0, 2)) * alignment]))
+        hint = draw(st.sampled_from([None, None, draw(st.integers(0, 8))]))
+        buffers.append(Buffer(str(index), lower, upper, size, alignment, gaps, hint, offset))
+    return buffers
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems(7), st.integers(3, 9))
+def test_agrees_with_brute_force(buffers: list[Buffer], capacity: int) -> None:
+    found = pack(buffers, capacity)
+    assert found.status == ("feasible" if brute_force(buffers, capacity) else "infeasible")
+    assert found.lower_bound <= capacity or found.offsets is None
+    if found.offsets is not None:
+        assert not validate(buffers, found.offsets, capacity)
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(4))
+def test_smallest_capacity_is_brute_forces(buffers: list[Buffer]) -> None:
+    try:
+        found = minimise(buffers)
+    except NoAnswerError:
+        assert not brute_force([buffer for buffer in buffers if buffer.offset is not None], 20)
+        return
+    assert found.status == "optimal"
+    assert found.offsets is not None
+    assert found.lower_bound == found.capacity
+    assert not validate(buffers, found.offsets, found.capacity)
+    assert brute_force(buffers, found.capacity)
+    assert not brute_force(buffers, found.capacity - 1)
+
+
+def test_example_needs_all_of_its_capacity() -> None:
+    rows = [("b1", 0, 3), ("b2", 3, 9), ("b3", 0, 9), ("b4", 9, 21), ("b5", 0, 21)]
+    buffers = [Buffer(name, lower, upper, 4) for name, lower, upper in rows]
+    assert pack(buffers, 12).status == "feasible"
+    assert pack(buffers, 11).status == "infeasible"
+
+
+def test_load_is_not_enough() -> None:
+    """Never more than 4 bytes live at once, and yet nothing fits in 4 (found by brute force)."""
+    rows = [(2, 0, 2), (1, 0, 5), (1, 0, 3), (2, 2, 4), (1, 3, 8), (2, 4, 6), (1, 5, 8), (2, 6, 8)]
+    buffers = [Buffer(str(k), lower, upper, size) for k, (size, lower, upper) in enumerate(rows)]
+    found = pack(buffers, 4)
+    assert found.lower_bound == 4
+    assert found.status == ("feasible" if brute_force(buffers, 4) else "infeasible")
+
+
+def test_half_open_ranges_share_bytes() -> None:
+    buffers = [Buffer("a", 0, 5, 8), Buffer("b", 5, 9, 8)]
+    assert pack(buffers, 8).offsets == (0, 0)
+
+
+def test_alignment() -> None:
+    buffers = [Buffer("a", 0, 2, 3, offset=0), Buffer("b", 0, 2, 4, alignment=4)]
+    assert pack(buffers, 8).offsets == (0, 4)
+    assert pack(buffers, 7).status == "infeasible"
+
+
+def test_gap_holds_another_buffer() -> None:
+    outer = Buffer("outer", 0, 10, 6, gaps=((3, 7),))
+    inner = Buffer("inner", 3, 7, 6)
+    assert pack([outer, inner], 6).offsets == (0, 0)
+    assert pack([outer, Buffer("inner", 3, 8, 6)], 11).status == "infeasible"
+
+
+def test_fixed_offset_splits_the_room() -> None:
+    wall = Buffer("wall", 0, 4, 2, offset=4)
+    assert pack([wall, Buffer("a", 0, 4, 4), Buffer("b", 0, 4, 4)], 10).status == "feasible"
+    assert pack([wall, Buffer("a", 0, 4, 5), Buffer("b", 0, 4, 3)], 11).offsets == (4, 6, 0)
+    assert pack([wall, Buffer("a", 0, 4, 5), Buffer("b", 0, 4, 4)], 10).status == "infeasible"
+
+
+def test_fixed_offsets_that_overlap() -> None:
+    buffers = [Buffer("a", 0, 4, 2, offset=1), Buffer("b", 3, 5, 2, offset=2)]
+    assert pack(buffers, 100).status == "infeasible"
+    with pytest.raises(NoAnswerError, match="fixed offsets overlap"):
+        minimise(buffers)
+
+
+def test_valid_hints_are_the_answer() -> None:
+    buffers = [Buffer("a", 0, 4, 2, hint=5), Buffer("b", 0, 4, 2, hint=0), Buffer("c", 4, 5, 1, offset=3)]
+    found = pack(buffers, 7)
+    assert found.offsets == (5, 0, 3)
+    assert found.nodes == 0
+    assert pack(buffers, 6).status == "feasible"
+
+
+def test_nothing_to_pack() -> None:
+    assert pack([], 0).offsets == ()
+    assert pack([Buffer("empty", 0, 1, 0)], 0).offsets == (0,)
+    assert minimise([]).status == "optimal"
+    hollow = Buffer("hollow", 0, 4, 9, gaps=((0, 4),))
+    assert pack([hollow], 9).offsets == (0,)
+    assert pack([hollow], 8).status == "infeasible"
+
+
+def test_time_limit_is_not_infeasible() -> None:
+    """29 of 30 squares' worth of room that no search proves anything about in a millisecond."""
+    buffers = [Buffer(str(k), (7 * k) % 40, (7 * k) % 40 + 5 + k % 9, 11 + (13 * k) % 17) for k in range(60)]
+    found = pack(buffers, pack(buffers, 10**6).lower_bound, time_limit=1e-6)
+    assert found.status == "time limit"
+    assert found.offsets is None
+    assert found.seconds < 1
+
+
+@pytest.mark.parametrize("time_limit", [0.0, -1.0, float("nan"), float("inf")])
+def test_time_limit_out_of_range(time_limit: float) -> None:
+    with pytest.raises(BadInputError, match="time limit"):
+        pack([], 1, time_limit=time_limit)
+
+
+def test_two_of_a_name() -> None:
+    with pytest.raises(BadInputError, match="'a'"):
+        pack([Buffer("a", 0, 1, 1), Buffer("a", 0, 1, 1)], 2)
+
+
+def test_seeds_repeat() -> None:
+    buffers = [Buffer(str(k), (7 * k) % 40, (7 * k) % 40 + 5 + k % 9, 11 + (13 * k) % 17) for k in range(60)]
+    first, second = (minimise(buffers, time_limit=2, seed=3) for _ in range(2))
+    assert first.status == second.status == "optimal"
+    assert (first.offsets, first.nodes) == (second.offsets, second.nodes)
