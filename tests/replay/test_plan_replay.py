@@ -224,6 +224,9 @@ def test_relaxed_bound() -> None:
     builder.parameter("w", 20)
     builder.add("z", compute=1.0, reads={"w": 50.0})
     assert relaxed_bound(builder.build(), "M") == 20.0  # w crosses once, at least
+    builder.parameter("table", 1000)
+    builder.add("elsewhere", reads={"table": 1000.0}, free=True, opcode="async-update")
+    assert relaxed_bound(builder.build(), "M") == 20.0  # what takes no time is not waited for
 
 
 def test_relaxed_bound_of_loops_and_branches() -> None:
