@@ -429,8 +429,8 @@ BENCHMARK: tuple[Workload, ...] = (
         "workloads.agents.muzero:muzero",
         "board game",
         "training step",
-        "representation, dynamics as a scan over 5 steps and heads, 6 blocks of 256 (of 16) on 6x6, batch 128",
-        "weights of the dynamics are read five times, gradients are summed over them",
+        "chess, batch 128: 16 blocks of 256 as a scan for representation and, in a scan over 5 moves, for dynamics",
+        "loops in loops: weights of the dynamics are read five times, gradients are summed over them",
         "Schrittwieser et al., arXiv 1911.08265",
     ),
     Workload(

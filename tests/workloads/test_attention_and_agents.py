@@ -57,6 +57,17 @@ ALPHAZERO = sum(
     )
 )
 
+CONVOLUTION = 9 * 256**2
+
+MUZERO = sum(
+    (
+        9 * (119 + 256 + 8) * 256,  # boards, and states with moves
+        2 * 16 * 2 * (CONVOLUTION + 2 * 256),
+        CONVOLUTION + 256 + 256 * 73 + 73,  # policy
+        256 + 1 + (64 + 1) * 256 + 257,  # value
+    )
+)
+
 BLOCK = 12 * 512**2 + 13 * 512
 """Weights of a transformer block of width 512: 12 d^2, biases of 4d and 5d, two norms of 2d."""
 
@@ -72,6 +83,7 @@ BLOCK = 12 * 512**2 + 13 * 512
         ("alphatensor", 4 * 3 * BLOCK + 3 * (3 * 256 + (16 * 8 + 2) * 512)),
         ("evoformer", EVOFORMER),
         ("alphazero", ALPHAZERO),
+        ("muzero", MUZERO),
     ],
 )
 def test_weights_are_those_of_the_paper(name: str, count: int) -> None:
@@ -123,7 +135,7 @@ def _types(tree: Any) -> Any:
     ("name", "whiles", "cases"),
     [
         ("clip", 4, 0),  # two towers, there and back
-        ("muzero", 2, 0),  # the unrolled dynamics, there and back
+        ("muzero", 7, 0),  # blocks of both towers and moves, there and back; bf16 kernels of the dynamics, once
         ("ppo", 3, 1),  # advantages, epochs, minibatches; an update or none
     ],
 )
@@ -188,15 +200,11 @@ def test_incoming_edges_are_outgoing_ones_of_the_transposed_pairs() -> None:
     assert abs(outgoing(weights, pair) - incoming(weights, pair)).max() > 1
 
 
-def test_two_hot_puts_a_value_between_its_neighbours() -> None:
-    weights = muzero.two_hot(jnp.array([2.25, -1000.0]))
-    assert weights.shape == (2, 601)
-    assert weights[0, 300:305].tolist() == [0, 0, 0.75, 0.25, 0]
-    assert weights[1, 0] == weights[1].sum() == 1
-
-
-def test_values_are_squashed_as_in_the_appendix() -> None:
-    np.testing.assert_allclose(muzero.scaled(jnp.array([3.0, 0.0, -8.0])), [1.003, 0, -2.008], rtol=1e-6)
+def test_states_lie_between_0_and_1_and_pass_half_of_the_gradient() -> None:
+    state = jnp.array([3.0, 5.0, 7.0, 4.0]).reshape(1, 2, 2, 1)
+    np.testing.assert_allclose(muzero.zero_to_one(state).ravel(), [0, 0.5, 1, 0.25], rtol=1e-5)
+    value, gradient = jax.value_and_grad(lambda x: muzero.half_gradient(x) ** 2)(3.0)
+    assert (value, gradient) == (9, 3)
 
 
 def test_advantages_are_discounted_sums_of_surprises() -> None:
