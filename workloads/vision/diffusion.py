@@ -75,7 +75,7 @@ class ResidualBlock(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """A U-Net of residual blocks, with attention below the first level."""
+    """A U-Net of residual blocks, with attention on the smallest map (16x16, as in arXiv 2006.11239)."""
 
     features: tuple[int, ...] = (128, 256, 512)
     blocks: int = 1
@@ -100,13 +100,13 @@ class Denoiser(nn.Module):
                 skips.append(x)
             for _ in range(self.blocks):
                 x = ResidualBlock(features)(x, time)
-                x = attended(x) if level else x
+                x = attended(x) if features == self.features[-1] else x
                 skips.append(x)
         x = ResidualBlock(x.shape[-1])(attended(ResidualBlock(x.shape[-1])(x, time)), time)
         for level, features in reversed(list(enumerate(self.features))):
             for _ in range(self.blocks + 1):
                 x = ResidualBlock(features)(jnp.concatenate([x, skips.pop()], -1), time)
-                x = attended(x) if level else x
+                x = attended(x) if features == self.features[-1] else x
             if level:
                 x = nn.Conv(features, (3, 3), dtype=jnp.bfloat16)(x.repeat(2, 1).repeat(2, 2))
         x = nn.silu(GroupNorm()(x))
