@@ -42,7 +42,6 @@ def compact(capture: Capture, workload: Workload | None = None) -> ProblemFile:
             e_stall=under_e.stall,
             m_seconds=under_m.total,
             m_stall=under_m.stall,
-            peak_fast=under_m.peak_fast,
             peak_hbm=capture.peak_hbm,
             plan=plan,
             addresses=addresses,
@@ -54,6 +53,7 @@ def compact(capture: Capture, workload: Workload | None = None) -> ProblemFile:
         function=capture.function,
         module_sha256=module_sha256(capture.lowered),
         scoped_vmem_kib=capture.scoped_vmem_kib,
+        compile_seconds=capture.seconds,
         versions=capture.versions,
     )
 

@@ -44,7 +44,6 @@ class Default:
         e_stall: the part of it that waits for copies.
         m_seconds: under M, stalls included.
         m_stall: the part of it that waits for copies.
-        peak_fast: most bytes of fast memory occupied at one time.
         peak_hbm: bytes of HBM that the program needs.
         plan: the placement as a valid plan; None where it is none: XLA may have a loop's buffers in fast memory in
             part, and copy in slices where there is no room for the whole.
@@ -56,7 +55,6 @@ class Default:
     e_stall: float
     m_seconds: float
     m_stall: float
-    peak_fast: int
     peak_hbm: int
     plan: Plan | None
     addresses: Addresses | None
@@ -76,6 +74,7 @@ class ProblemFile:
         function: ``MODULE:FUNCTION`` that was compiled.
         module_sha256: hex digest of the lowered module, as ``mallocgame.bench`` has it in its rows.
         scoped_vmem_kib: the memory split; None for the compiler's default.
+        compile_seconds: wall time of the compile.
         versions: of python, jax, jaxlib, libtpu and mallocgame, of the compile.
     """
 
@@ -87,6 +86,7 @@ class ProblemFile:
     function: str
     module_sha256: str
     scoped_vmem_kib: int | None
+    compile_seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -157,11 +157,11 @@ def is_problem_file(path: str | os.PathLike[str]) -> bool:
 
 
 _KEYS = (
-    "format", "version", "workload", "family", "phase", "function", "module_sha256", "scoped_vmem_kib", "versions",
-    "default", "problem",
+    "format", "version", "workload", "family", "phase", "function", "module_sha256", "scoped_vmem_kib",
+    "compile_seconds", "versions", "default", "problem",
 )  # fmt: skip
 _FIGURES = ("e_seconds", "e_stall", "m_seconds", "m_stall")
-_DEFAULT = (*_FIGURES, "peak_fast", "peak_hbm", "plan", "addresses", "no_plan")
+_DEFAULT = (*_FIGURES, "peak_hbm", "plan", "addresses", "no_plan")
 
 
 def _to_json(content: ProblemFile) -> dict[str, Any]:
@@ -175,6 +175,7 @@ def _to_json(content: ProblemFile) -> dict[str, Any]:
         "function": content.function,
         "module_sha256": content.module_sha256,
         "scoped_vmem_kib": content.scoped_vmem_kib,
+        "compile_seconds": content.compile_seconds,
         "versions": dict(content.versions),
         "default": {
             **{name: getattr(default, name) for name in _DEFAULT},
@@ -225,6 +226,7 @@ def from_json(value: object, source: str) -> ProblemFile:
         function=checked.text(top["function"], f"{source}: function"),
         module_sha256=checked.name(top["module_sha256"], f"{source}: module_sha256"),
         scoped_vmem_kib=checked.optional(checked.natural)(top["scoped_vmem_kib"], f"{source}: scoped_vmem_kib"),
+        compile_seconds=checked.non_negative(top["compile_seconds"], f"{source}: compile_seconds"),
         versions=checked.mapping(checked.text)(top["versions"], f"{source}: versions"),
     )
 
@@ -246,7 +248,6 @@ def _default(value: object, where: str, problem: Problem) -> Default:
         e_stall,
         m_seconds,
         m_stall,
-        checked.natural(fields["peak_fast"], f"{where}.peak_fast"),
         checked.natural(fields["peak_hbm"], f"{where}.peak_hbm"),
         plan,
         addresses,

@@ -40,7 +40,7 @@ from tests.test_plan_file import small_plan, small_problem
 
 def content_of(problem: Problem, plan: Plan | None) -> ProblemFile:
     placed: tuple[Addresses | None, str | None] = ("compiler", None) if plan else (None, "no addresses found")
-    default = Default(3e-6, 1e-6, 2.5e-6, 0.5e-6, 4096, 10**9, plan, *placed)
+    default = Default(3e-6, 1e-6, 2.5e-6, 0.5e-6, 10**9, plan, *placed)
     return ProblemFile(
         problem,
         default,
@@ -50,6 +50,7 @@ def content_of(problem: Problem, plan: Plan | None) -> ProblemFile:
         "workloads.language.gpt2:gpt2",
         "0" * 64,
         16384,
+        8.5,
         {"libtpu": "0.0.52"},
     )
 
