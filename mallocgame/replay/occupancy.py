@@ -9,11 +9,12 @@ Interval = tuple[Hashable, int, int, int]
 
 
 def peak_bytes(intervals: Iterable[Interval]) -> int:
-    """Most bytes occupied at one time."""
+    """Most bytes occupied at one time; an interval that ends before it starts occupies nothing."""
     changes: dict[int, list[tuple[bool, Hashable, int]]] = {}
     for owner, start, end, size in intervals:
-        changes.setdefault(start, []).append((True, owner, size))
-        changes.setdefault(end + 1, []).append((False, owner, size))
+        if start <= end:
+            changes.setdefault(start, []).append((True, owner, size))
+            changes.setdefault(end + 1, []).append((False, owner, size))
     sizes: dict[Hashable, list[int]] = {}
     occupied = peak = 0
     for time in sorted(changes):

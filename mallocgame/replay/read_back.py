@@ -105,7 +105,10 @@ class ReadBack:
         )
 
     def peak_fast(self) -> int:
-        """Most bytes of fast memory occupied at one time; each slice of a copy counts from its own start."""
+        """Most bytes of fast memory occupied at one time.
+
+        Each slice of a copy counts from its own start, until another tensor of its alias group takes the bytes over.
+        """
         sliced = {
             (copy.tensor, copy.after + 1): copy.slices
             for copy in self.copies
@@ -114,9 +117,15 @@ class ReadBack:
         stays = self.to_plan().stays
         whole = [stay for stay in stays if (stay.tensor, stay.start) not in sliced]
         intervals = stay_intervals(self.problem, whole)
+        tensors = self.problem.tensors
+        of_group: dict[int, list[Stay]] = {}
         for stay in stays:
+            of_group.setdefault(tensors[stay.tensor].group, []).append(stay)
+        for stay in stays:
+            others = (other for other in of_group[tensors[stay.tensor].group] if other.tensor != stay.tensor)
+            end = min([stay.end, *(other.start - 1 for other in others if stay.start < other.start)])
             for number, (after, size) in enumerate(sliced.get((stay.tensor, stay.start), ())):
-                intervals.append(((stay, number), after + 1, stay.end, size))
+                intervals.append(((stay, number), after + 1, end, size))
         return peak_bytes(intervals)
 
     def _stays(self, tensor: Tensor, copies: list[FoundCopy]) -> Iterable[Stay]:
@@ -258,6 +267,9 @@ def _computation(text: FinalText, transfer: Transfer) -> int:
 def _neighbours(text: FinalText) -> tuple[list[int], list[int]]:
     """For each time of the final schedule, the problem's times of the instructions around it in its computation.
 
+    The compiler moves some get-tuple-elements up, to what they are of: one that stands before an earlier instruction
+    of the problem does not count.
+
     Returns:
         (the last one before it, the first one after it that takes time or calls); the computation's first and last
         time where there is none.
@@ -267,16 +279,17 @@ def _neighbours(text: FinalText) -> tuple[list[int], list[int]]:
     owners = [spans.get(text.computation_name(time), (0, 0)) for time in range(len(schedule.steps))]
     known = [text.times.get(step.name) for step in schedule.steps]
     earlier, later = [start for start, _ in owners], [end for _, end in owners]
-    last: dict[int, int] = {}
-    for time, at in enumerate(known):
-        computation = schedule.computation_of[time]
-        earlier[time] = last.get(computation, earlier[time])
-        if at is not None:
-            last[computation] = at
     following: dict[int, int] = {}
     for time, at in reversed(list(enumerate(known))):
         computation = schedule.computation_of[time]
         later[time] = following.get(computation, later[time])
         if at is not None and (not problem.instructions[at].free or at in problem.children):
             following[computation] = at
+    last: dict[int, int] = {}
+    for time, at in enumerate(known):
+        computation = schedule.computation_of[time]
+        earlier[time] = last.get(computation, earlier[time])
+        moved = schedule.steps[time].opcode == "get-tuple-element" and (at or 0) > later[time]
+        if at is not None and not moved:
+            last[computation] = at
     return earlier, later

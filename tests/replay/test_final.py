@@ -118,6 +118,37 @@ def test_a_slice_occupies_its_bytes_from_its_own_start() -> None:
     assert result.peak_fast == 16384  # 8192 of the first slice and 4096 of u, later both slices
 
 
+def test_a_result_in_the_place_of_slices_takes_no_bytes_of_its_own() -> None:
+    update = "dynamic-update-slice({}, %x, %i, %i)"
+    index = "  %i = s32[] constant(0)\n"
+    before = index + texts.ENTRY.strip("\n").replace("negate(%w)", update.format("%w"))
+    final = texts.SLICED_SHORT.replace(f"%n = {texts.SLOW4} negate(%joined)", f"%n = {texts.FAST4} negate(%joined)")
+    assert final != texts.SLICED_SHORT
+    final = index + final.strip("\n").replace("negate(%joined)", update.format("%joined"))
+    result = replay_final(problem(module(before)), module(final), "M")
+    assert result.peak_fast == 16384
+
+
+def test_a_copy_after_a_part_of_a_tuple_that_was_moved_up() -> None:
+    parts = [f"  %g{n} = {SLOW} get-tuple-element(%two), index={n}" for n in range(2)]
+    lines = [
+        f"  %x = {SLOW} parameter(0)",
+        f"  %w = {SLOW} parameter(1)",
+        f'  %two = ({SLOW}, {SLOW}) custom-call(%x), custom_call_target="two"',
+        parts[0],
+        f"  %a = {SLOW} negate(%g0)",
+        f"  %n = {SLOW} negate(%w)",
+        parts[1],
+        f"  %b = {SLOW} add(%g1, %n)",
+        f"  ROOT %r = {SLOW} add(%a, %b)",
+    ]
+    start = f"  %copy-start = ({FAST}, {SLOW}, {texts.SYNC}) copy-start(%w)"
+    done = f"  %copy-done = {FAST} copy-done(%copy-start)"
+    final = [*lines[:4], parts[1], start, lines[4], done, lines[5].replace("%w", "%copy-done"), *lines[7:]]
+    (copy,) = read_back(problem(module("\n".join(lines))), module("\n".join(final))).copies
+    assert (copy.tensor, copy.after, copy.before) == (1, 3, 5)
+
+
 def test_an_eviction_and_the_way_back() -> None:
     final = module(texts.EVICTED)
     result = replay_final(PROBLEM, final, "M")
