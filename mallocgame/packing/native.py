@@ -24,9 +24,8 @@ import numpy as np
 from numba import njit
 
 EXHAUSTED, FOUND, STOPPED = 0, 1, 2
-LOWEST, FEWEST, WEIGHTED = 0, 1, 2
-"""Where the search goes on: at the lowest head; in the section where the fewest buffers can be the lowest; in the one
-where that number divided by the section's weight is the smallest."""
+LOWEST, FEWEST = 0, 1
+"""Where the search goes on: at the lowest head, or in the section where the fewest buffers can be the lowest."""
 NODES, LIMIT, RAISED, ORDER, STOP = 0, 1, 2, 3, 4
 """The counters: nodes so far, how many are allowed, lengths of the two trails, 1 to stop from another thread."""
 COUNTERS = 5
@@ -45,7 +44,7 @@ def search(state: Any, table: Any, counters: Any, capacity: int, strategy: int) 
         table: ``[a power of 2]`` uint64: hashes of states that have no solution within this capacity.
         counters: ``[COUNTERS]`` int64.
         capacity: bytes.
-        strategy: LOWEST, FEWEST or WEIGHTED.
+        strategy: LOWEST or FEWEST.
     """
     frames, items, component = state[2], state[3], state[4]
     depth = 0
@@ -170,7 +169,6 @@ def _bound(state: Any, low: int, high: int, capacity: int) -> bool:
             s = members[k]
             load = sections[s].load + size
             if load + bound > capacity:
-                sections[s].weight += 1.0
                 return False
             sections[s].load = load
             sections[s].floor = bound
@@ -249,7 +247,7 @@ def _score(state: Any, low: int, high: int, capacity: int, strategy: int) -> Non
         for k in range(buffers[b].sections, buffers[b + 1].sections):
             s = members[k]
             if buffers[b].bound + sections[s].load <= capacity:
-                sections[s].score += 1.0 / sections[s].weight if strategy == WEIGHTED else 1.0
+                sections[s].score += 1.0
 
 
 @compiled

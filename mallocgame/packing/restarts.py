@@ -19,7 +19,7 @@ GROWTH = 1.5
 ROUND = 12
 """Nodes of the first restarts; each round of so many restarts, the limit grows by so much."""
 
-_STRATEGIES = (native.LOWEST, native.FEWEST, native.WEIGHTED)
+_STRATEGIES = (native.FEWEST, native.FEWEST, native.FEWEST, native.LOWEST)
 _NOISES = (0.0, 0.05, 0.2)
 _TABLE_SIZE = 1 << 18
 

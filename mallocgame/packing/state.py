@@ -36,7 +36,6 @@ SECTION = np.dtype(
         ("load", np.int64),  # bytes of its buffers that are not placed
         ("floor", np.int64),  # lowest bound among those
         ("score", np.float64),  # how soon the search goes on in this section; smaller first
-        ("weight", np.float64),  # 1 + how often the search failed here
         ("begin", np.int64),  # used while splitting into components
     ]
 )
@@ -150,7 +149,6 @@ def make_state(buffers: Sequence[Buffer]) -> State:
     rows["sections"][1:] = np.cumsum(columns.sum(1))
     rows["obstacles"][1:] = np.cumsum([len(pairs) for pairs in obstacles])
     sections = np.zeros(columns.shape[1] + 1, SECTION)
-    sections["weight"] = 1.0
     neighbours = np.nonzero(shared)[1].astype(np.int64)
     flat = [pair for pairs in obstacles for pair in pairs]
     return State(

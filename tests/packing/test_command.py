@@ -1,0 +1,83 @@
+"""``mallocgame pack``: what it writes, prints and returns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mallocgame.cli import main
+
+EXAMPLE = "id,lower,upper,size\nb1,0,3,4\nb2,3,9,4\nb3,0,9,4\nb4,9,21,4\nb5,0,21,4\n"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """MiniMalloc's example, which needs 12 bytes."""
+    file = tmp_path / "input.csv"
+    file.write_text(EXAMPLE)
+    return file
+
+
+def run(*tokens: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(token) for token in tokens])
+    return int(stopped.value.code or 0)
+
+
+@pytest.mark.parametrize("capacity", [("--capacity", 12), ()])
+def test_rows_with_offsets(example: Path, capacity: tuple[object, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    out = example.with_name("out.csv")
+    assert run("pack", example, *capacity, "--out", out) == 0
+    rows = [line.split(",") for line in out.read_text().splitlines()]
+    assert rows[0] == ["id", "lower", "upper", "size", "offset"]
+    assert [",".join(row[:4]) for row in rows] == EXAMPLE.splitlines()
+    offsets = {row[0]: int(row[4]) for row in rows[1:]}
+    assert {offsets["b1"], offsets["b3"], offsets["b5"]} == {0, 4, 8}
+    assert {offsets["b2"], offsets["b3"], offsets["b5"]} == {0, 4, 8}
+    assert offsets["b4"] != offsets["b5"]
+    assert "5 buffers in 12 bytes" in capsys.readouterr().out
+
+
+def test_infeasible_writes_nothing(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = example.with_name("out.csv")
+    out.write_text("what was there before")
+    assert run("pack", example, "--capacity", 11, "--out", out) == 3
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.splitlines()[-1].endswith("infeasible: proven that 11 bytes are not enough")
+    assert out.read_text() == "what was there before"
+
+
+def test_json(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("pack", example, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["command"], document["status"], document["capacity"]) == ("pack", "optimal", 12)
+    assert run("pack", example, "--capacity", 11, "--json") == 3
+    document = json.loads(capsys.readouterr().out)
+    assert (document["status"], document["offsets"], document["out"]) == ("infeasible", None, None)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (("nowhere.csv",), "nowhere.csv: cannot be read"),
+        (("input.csv", "--capacity", "-1"), "capacity -1 is out of range"),
+        (("input.csv", "--time-limit", "0"), "the time limit has to be a positive number"),
+        (("input.csv", "--out", "nowhere/out.csv"), "there is no folder"),
+    ],
+)
+def test_bad_input(
+    example: Path,
+    tokens: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(example.parent)
+    assert run("pack", *tokens) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert message in streams.err.splitlines()[-1]
+    assert "Traceback" not in streams.err
