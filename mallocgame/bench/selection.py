@@ -18,7 +18,7 @@ TARGETS = ("v4 lite", "v5p")
 QUICK = ("wide-mlp", "lstm", "heat", "sinkhorn", "gpt2-scan", "llama-decode-b1")
 """Six programs of six families that compile in a few seconds."""
 
-QUICK_SETTINGS = Settings(time_limit=5.0, compiles=2)
+QUICK_SETTINGS = Settings(time_limit=3.0, compiles=2)
 SOLVER = "local"
 
 
