@@ -4,8 +4,8 @@
 
 Each problem is made twice (the same both times), its plan goes through validator and expressibility, and its seconds
 through the replay and the relaxed bound. Enumeration is of every plan of the plan space, where there are at most
-``--plans`` (it knows no copies before a loop, so problems whose optimum has one are left out). Exit code 1 on any
-failure; that local search misses an optimum is none.
+``--plans`` (it knows no copies into a loop from outside, so problems whose optimum has one are left out). Exit code 1
+on any failure; that local search misses an optimum is none.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def rejected(known: Known) -> str | None:
 
 def enumerated(known: Known, plans: int) -> float | None:
     """The optimum by enumeration; None where that cannot be run."""
-    if any(copy.before in known.problem.children for copy in known.plan.copies):
+    copied = {copy.tensor for copy in known.plan.copies}
+    served = (known.problem.tensors[id].uses[number] for id, number in known.plan.fast_uses if id in copied)
+    if any(use.copy_after is None for use in served):
         return None
     found = best_plan(known.problem, plans)
     return None if found is None else found[0]
