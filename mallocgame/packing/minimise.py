@@ -42,6 +42,7 @@ def minimise(
     Raises:
         BadInputError: the buffers do not make a problem, or the time limit is out of range.
         NoAnswerError: the fixed offsets overlap.
+        KeyboardInterrupt: Ctrl-C before anything was found.
     """
     check_together(buffers)
     check_time_limit(time_limit)
@@ -51,6 +52,8 @@ def minimise(
     descent = _Descent(buffers, seed, progress or (lambda line: None))
     with suppress(KeyboardInterrupt):
         descent.run(start + time_limit)
+    if descent.offsets is None:
+        raise KeyboardInterrupt
     violations = validate(buffers, descent.offsets, descent.height)
     if violations:
         raise MallocgameError(f"the packer's answer is invalid ({violations[0].message}); please report this")
@@ -75,16 +78,17 @@ class _Descent:
         self._step = _step(buffers)
         self.bound = -(-max_load(buffers) // self._step) * self._step
         self.height = -1
+        self.offsets: tuple[int, ...] | None = None
         self.nodes = 0
         self._searches: dict[int, Search] = {}
         self._fits = {
             tuple(group): FirstFit([buffers[index] for index in group], (seed, number))
             for number, group in enumerate(partitions(buffers))
         }
-        self._take_first_fit()
 
     def run(self, deadline: float) -> None:
         """Until both meet or the deadline (`monotonic`) has passed."""
+        self._take_first_fit()
         try:
             for fit in self._fits.values():
                 fit.improve(self.bound, FIRST_FIT_ROUNDS, deadline)

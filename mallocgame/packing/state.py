@@ -132,24 +132,23 @@ def make_state(buffers: Sequence[Buffer]) -> State:
     """The arrays of a partition, nothing placed."""
     count = len(buffers)
     columns = live_together(buffers)
-    shared = columns.astype(np.float32) @ columns.T.astype(np.float32) > 0
-    np.fill_diagonal(shared, False)
+    shared = _neighbours(buffers)
     fixed = [index for index in range(count) if buffers[index].offset is not None]
     obstacles = [
-        sorted((buffers[k].offset or 0, (buffers[k].offset or 0) + buffers[k].size) for k in fixed if shared[index, k])
-        if buffers[index].offset is None
+        sorted((buffers[k].offset or 0, (buffers[k].offset or 0) + buffers[k].size) for k in fixed if k in row)
+        if fixed and buffer.offset is None
         else []
-        for index in range(count)
+        for buffer, row in zip(buffers, shared, strict=True)
     ]
     rows = np.zeros(count + 1, BUFFER)
     rows["size"][:count] = [buffer.size for buffer in buffers]
     rows["alignment"][:count] = [buffer.alignment for buffer in buffers]
     rows["fixed"][:count] = [-1 if buffer.offset is None else buffer.offset for buffer in buffers]
-    rows["neighbours"][1:] = np.cumsum(shared.sum(1))
+    rows["neighbours"][1:] = np.cumsum([len(row) for row in shared])
     rows["sections"][1:] = np.cumsum(columns.sum(1))
     rows["obstacles"][1:] = np.cumsum([len(pairs) for pairs in obstacles])
     sections = np.zeros(columns.shape[1] + 1, SECTION)
-    neighbours = np.nonzero(shared)[1].astype(np.int64)
+    neighbours = np.concatenate(shared)
     flat = [pair for pairs in obstacles for pair in pairs]
     return State(
         buffers=rows,
@@ -164,6 +163,18 @@ def make_state(buffers: Sequence[Buffer]) -> State:
         members=np.nonzero(columns)[1].astype(np.int64),
         obstacles=np.array(flat, np.int64).reshape(len(flat), 2),
     )
+
+
+def _neighbours(buffers: Sequence[Buffer]) -> list[Ints]:
+    """For each buffer those that are live at a time at which it is, in order."""
+    ranges = [(low, high, index) for index, buffer in enumerate(buffers) for low, high in buffer.live()]
+    lows, highs, owners = np.array(ranges, np.int64).T
+    found = []
+    for index, buffer in enumerate(buffers):
+        met = [owners[(lows < high) & (highs > low)] for low, high in buffer.live()]
+        row = np.unique(np.concatenate(met))
+        found.append(row[row != index])
+    return found
 
 
 def _maximal(columns: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +84,20 @@ def test_bad_input(
     assert streams.out == ""
     assert message in streams.err.splitlines()[-1]
     assert "Traceback" not in streams.err
+
+
+def test_interrupted_search_keeps_the_best_packing(tmp_path: Path) -> None:
+    """Whoever stops the search for the smallest capacity gets the smallest one so far, and the file."""
+    rows = [(k, (37 * k) % 211, (37 * k) % 211 + 20 + k % 43, 1001 + (7919 * k) % 9973) for k in range(160)]
+    file, out = tmp_path / "input.csv", tmp_path / "out.csv"
+    file.write_text("id,lower,upper,size\n" + "".join(f"{','.join(map(str, row))}\n" for row in rows))
+    command = [sys.executable, "-m", "mallocgame", "pack", str(file), "--out", str(out), "--time-limit", "300"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        while "found: " not in (line := child.stderr.readline()):
+            assert line, "it ended before anything was found"
+        child.send_signal(signal.SIGINT)
+        stdout, _ = child.communicate(timeout=30)
+    assert child.returncode == 0
+    assert "status       time limit" in stdout
+    assert len(out.read_text().splitlines()) == 161
