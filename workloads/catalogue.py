@@ -429,7 +429,7 @@ BENCHMARK: tuple[Workload, ...] = (
         "workloads.agents.muzero:muzero",
         "board game",
         "training step",
-        "chess, batch 128: 16 blocks of 256 as a scan for representation and, in a scan over 5 moves, for dynamics",
+        "chess, batch 32: 16 blocks of 256 as a scan for representation and, in a scan over 5 moves, for dynamics",
         "loops in loops: weights of the dynamics are read five times, gradients are summed over them",
         "Schrittwieser et al., arXiv 1911.08265",
     ),

@@ -103,10 +103,10 @@ class MuZero(nn.Module):
 
 
 def muzero() -> Built:
-    """One training step, batch 128 of 8x8, dynamics as a scan over 5 moves: f32 weights and momentum, bf16 compute."""
+    """One training step, batch 32 of 8x8, dynamics as a scan over 5 moves: f32 weights and momentum, bf16 compute."""
     model = MuZero()
     apply: Callable[..., Any] = model.apply
-    batch = 128
+    batch = 32
     boards = jax.ShapeDtypeStruct((batch, 8, 8, 119), jnp.bfloat16)
     moves = jax.ShapeDtypeStruct((UNROLL, batch, 8, 8, 8), jnp.bfloat16)
     outcomes = jax.ShapeDtypeStruct((UNROLL + 1, batch), jnp.float32)
