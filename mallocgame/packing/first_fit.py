@@ -11,12 +11,37 @@ import numpy as np
 from mallocgame.packing import native
 from mallocgame.packing.buffer import Buffer
 from mallocgame.packing.restarts import orders
-from mallocgame.packing.state import make_state
+from mallocgame.packing.state import make_state, partitions
 
 SHARE_SWAPPED = 0.05
 
 
 class FirstFit:
+    """First fit of a whole problem, its partitions one by one."""
+
+    def __init__(self, buffers: Sequence[Buffer], seed: int) -> None:
+        self._buffers = buffers
+        self._groups = partitions(buffers)
+        self._fits = [
+            _PartitionFit([buffers[index] for index in group], (seed, number))
+            for number, group in enumerate(self._groups)
+        ]
+
+    def improve(self, goal: int, rounds: int, deadline: float) -> None:
+        """Try so many changed orders a partition; end early at the goal (bytes) or the deadline (`time.monotonic`)."""
+        for fit in self._fits:
+            fit.improve(goal, rounds, deadline)
+
+    def offsets(self) -> tuple[int, ...]:
+        """Bytes, one a buffer, of the lowest packing found so far."""
+        placed = [0 if buffer.offset is None else buffer.offset for buffer in self._buffers]
+        for group, fit in zip(self._groups, self._fits, strict=True):
+            for index, offset in zip(group, fit.offsets, strict=True):
+                placed[index] = offset
+        return tuple(placed)
+
+
+class _PartitionFit:
     """First fit in the orders of the exact search, and then in random changes of the best one.
 
     Attributes:
@@ -35,7 +60,7 @@ class FirstFit:
             self._try(np.lexsort((-preference, self._fixed)))
 
     def improve(self, goal: int, rounds: int, deadline: float) -> None:
-        """Try this many changed orders; end early at the goal (bytes) or the deadline (`time.monotonic`)."""
+        """As `FirstFit.improve`."""
         count = len(self._order)
         swaps = max(1, int(SHARE_SWAPPED * count))
         for _ in range(rounds):

@@ -11,7 +11,7 @@ from mallocgame.errors import MallocgameError, NoAnswerError
 from mallocgame.packing.buffer import Buffer, Packing, check_together
 from mallocgame.packing.first_fit import FirstFit
 from mallocgame.packing.pack import Search, check_time_limit, fixed_collide
-from mallocgame.packing.state import max_load, partitions
+from mallocgame.packing.state import max_load
 from mallocgame.packing.validate import validate
 
 FIRST_LIMIT = 2000
@@ -81,19 +81,15 @@ class _Descent:
         self.offsets: tuple[int, ...] | None = None
         self.nodes = 0
         self._searches: dict[int, Search] = {}
-        self._fits = {
-            tuple(group): FirstFit([buffers[index] for index in group], (seed, number))
-            for number, group in enumerate(partitions(buffers))
-        }
+        self._fit = FirstFit(buffers, seed)
 
     def run(self, deadline: float) -> None:
         """Until both meet or the deadline (`monotonic`) has passed."""
-        self._take_first_fit()
+        self._take(self._fit.offsets())
         try:
-            for fit in self._fits.values():
-                fit.improve(self.bound, FIRST_FIT_ROUNDS, deadline)
+            self._fit.improve(self.bound, FIRST_FIT_ROUNDS, deadline)
         finally:
-            self._take_first_fit()
+            self._take(self._fit.offsets())
         limit = FIRST_LIMIT
         while self.bound < self.height and monotonic() < deadline:
             target = self.bound
@@ -118,14 +114,6 @@ class _Descent:
             self._take(search.offsets)
         else:
             self._searches[capacity] = search
-
-    def _take_first_fit(self) -> None:
-        """Put the partitions' packings together; they share no time."""
-        offsets = [0 if buffer.offset is None else buffer.offset for buffer in self._buffers]
-        for group, fit in self._fits.items():
-            for index, offset in zip(group, fit.offsets, strict=True):
-                offsets[index] = offset
-        self._take(tuple(offsets))
 
     def _take(self, offsets: tuple[int, ...]) -> None:
         ends = (offset + buffer.size for offset, buffer in zip(offsets, self._buffers, strict=True))

@@ -10,16 +10,19 @@ from time import monotonic
 from mallocgame.errors import BadInputError, MallocgameError
 from mallocgame.packing import native
 from mallocgame.packing.buffer import LARGEST, Buffer, Packing, Status, check_together
+from mallocgame.packing.first_fit import FirstFit
 from mallocgame.packing.restarts import Restarts
 from mallocgame.packing.state import max_load, partitions
 from mallocgame.packing.validate import validate
+
+FIRST_FIT_ROUNDS = 30
 
 
 def pack(buffers: Sequence[Buffer], capacity: int, *, time_limit: float = 60.0, seed: int = 0) -> Packing:
     """Find offsets within a capacity, or prove that there are none.
 
-    Hints that are valid as they stand are the answer. The first call after an installation compiles native code, which
-    takes some seconds beyond the time limit (`compile_native`).
+    Hints that are valid as they stand are the answer; then first fit is tried, then the exact search. The
+    first call after an installation compiles native code, some seconds beyond the time limit (`compile_native`).
 
     Args:
         buffers: what to pack; every id once.
@@ -43,6 +46,8 @@ def pack(buffers: Sequence[Buffer], capacity: int, *, time_limit: float = 60.0, 
     if bound <= capacity and not fixed_collide(buffers):
         offsets = _hinted(buffers, capacity)
         status = "feasible"
+        if offsets is None:
+            offsets = _first_fit(buffers, capacity, start + time_limit, seed)
         if offsets is None:
             search = Search(buffers, capacity, seed)
             status = search.run(start + time_limit)
@@ -71,7 +76,9 @@ def compile_native() -> float:
         Seconds.
     """
     start = monotonic()
-    pack([Buffer("a", 0, 2, 2), Buffer("b", 1, 3, 1)], 3)
+    buffers = [Buffer("a", 0, 2, 2), Buffer("b", 1, 3, 1)]
+    FirstFit(buffers, 0)
+    Search(buffers, 3, 0).run(start + 600)
     return monotonic() - start
 
 
@@ -119,6 +126,15 @@ class Search:
                 placed[index] = offset
         self.offsets = tuple(placed)
         return "feasible"
+
+
+def _first_fit(buffers: Sequence[Buffer], capacity: int, deadline: float, seed: int) -> tuple[int, ...] | None:
+    """A packing by first fit, if one of a few orders gives one."""
+    fit = FirstFit(buffers, seed)
+    fit.improve(capacity, FIRST_FIT_ROUNDS, deadline)
+    offsets = fit.offsets()
+    ends = (offset + buffer.size for offset, buffer in zip(offsets, buffers, strict=True))
+    return offsets if max(ends, default=0) <= capacity else None
 
 
 def _hinted(buffers: Sequence[Buffer], capacity: int) -> tuple[int, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from mallocgame.errors import BadInputError, NoAnswerError
 from mallocgame.packing import Buffer, compile_native, minimise, pack, validate
+from mallocgame.packing.pack import Search
 
 
 def live(buffer: Buffer, time: int) -> bool:
@@ -63,10 +65,16 @@ def problems(draw: st.DrawFn, count: int) -> list[Buffer]:
 @given(problems(7), st.integers(3, 9))
 def test_agrees_with_brute_force(buffers: list[Buffer], capacity: int) -> None:
     found = pack(buffers, capacity)
-    assert found.status == ("feasible" if brute_force(buffers, capacity) else "infeasible")
+    expected = "feasible" if brute_force(buffers, capacity) else "infeasible"
+    assert found.status == expected
     assert found.lower_bound <= capacity or found.offsets is None
     if found.offsets is not None:
         assert not validate(buffers, found.offsets, capacity)
+    fixed = [buffer for buffer in buffers if buffer.offset is not None]
+    if found.lower_bound <= capacity and brute_force(fixed, capacity):
+        search = Search(buffers, capacity, 0)
+        assert search.run(monotonic() + 60) == expected
+        assert search.offsets is None or not validate(buffers, search.offsets, capacity)
 
 
 @settings(max_examples=100, deadline=None)
