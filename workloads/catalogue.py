@@ -544,7 +544,7 @@ SHARDED: tuple[Workload, ...] = (
         "workloads.sharded.vision:data_parallel_resnet_train",
         "resnet",
         "training step",
-        "data parallel over 8 devices: ResNet-18, batch 128 of 224x224, f32 weights and momentum",
+        "data parallel over 8 devices: ResNet of one bottleneck a stage, batch 128 of 224x224, f32 weights",
         "batch statistics and gradients are reduced over devices",
         "He et al., arXiv 1512.03385",
         8,
