@@ -19,23 +19,19 @@ pytestmark = pytest.mark.libtpu
 ROOT = Path(__file__).parents[2]
 
 
+def _hear_interrupts() -> None:
+    """Shells start background jobs with interrupts ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_interrupt_resume_and_replay(tmp_path: Path) -> None:
     captures, out = tmp_path / "captures", tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "mallocgame",
-        "bench",
-        "--workloads",
-        "tiny",
-        "--targets",
-        "v5e",
-        "--compiles",
-        "1",
-    ]
+    command = [sys.executable, "-m", "mallocgame", "bench", "--workloads", "tiny", "--targets", "v5e"]
     command += ["--compiles", "1", "--time-limit", "1", "--captures", str(captures), "--out", str(out)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.rstrip().endswith(": msa off"):
