@@ -24,6 +24,7 @@ GLOBAL_OPTIONS: Mapping[str, str] = {
     "xla_msa_preferred_overlap_to_async_copy_ratio": "1000000000",
     "xla_msa_max_overlap_to_mem_size_async_copy_ratio": "1000000000",
     "xla_tpu_msa_inefficient_use_to_copy_ratio": "0",
+    "xla_tpu_memory_bound_loop_optimizer_options": "enabled:false",
 }
 """Keep memory space assignment from deciding anything by itself; docs/expressibility.md gives the reasons."""
 
