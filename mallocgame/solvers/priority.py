@@ -22,7 +22,12 @@ def order(program: Program) -> list[int]:
 
 
 def boundedness(program: Program, group: int) -> float:
-    """Seconds saved in fast memory a square root of a byte; where nothing is saved, the distance to it, negative."""
+    """Seconds saved in fast memory a square root of a byte; where nothing is saved, the distance to it, negative.
+
+    0 for a group of no bytes, such as the empty outputs of an offloaded gather.
+    """
+    if not program.problem.groups[group].size:
+        return 0.0
     combined: float | None = None
     for time, site_bytes, writes in _sites(program, group):
         benefit = _benefit(program, time, site_bytes, writes)
