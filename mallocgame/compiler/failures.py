@@ -19,6 +19,7 @@ _REFUSAL = re.compile(
 )
 _CHECK = re.compile(r"^F\d{4} .*?\] (?:RAW: )?(Check failed: .*)$", re.MULTILINE)
 _FATAL = re.compile(r"^F\d{4} .*?\] (.*)$", re.MULTILINE)
+_BACK_END = re.compile(r"^(LLVM ERROR: .*)$", re.MULTILINE)
 _VALUE = re.compile(r"hlo value: <\d+ (?P<name>[^ >{]+)(?:\{(?P<index>[\d,]*)\})?")
 
 
@@ -92,8 +93,8 @@ def _death(number: int, log: str) -> CompilerRefusedError:
         name = signal.Signals(number).name
     except ValueError:
         name = str(number)
-    found = list(_CHECK.finditer(log)) or list(_FATAL.finditer(log))
-    said = found[0][1] if found else _last_line(log)
+    found = _CHECK.search(log) or _FATAL.search(log) or _BACK_END.search(log)
+    said = found[1] if found else _last_line(log)
     value = _VALUE.search(said)
     if value is not None:
         index = tuple(int(part) for part in (value["index"] or "").split(",") if part)

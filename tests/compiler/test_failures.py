@@ -32,6 +32,13 @@ def test_placement_refusal() -> None:
     assert refusal.exit_code == 4
 
 
+BACK_END = """LLVM ERROR: Not enough space for TILESPMEM spill: FrameIndex = 141
+*** SIGABRT received by PID 14168 (TID 14221) on cpu 1, si_code=-6, from PID 14168; stack trace: ***
+I1122 19:24:25.123134   14221 process_state.cc:1428] RAW: FailureSignalHandler() exiting
+"""
+"""From the workload ppo on v5p, libtpu 0.0.52, shortened."""
+
+
 def test_timing_refusal() -> None:
     refusal = parse_refusal("Traceback\n" + TIMING + "\nmore")
     assert refusal is not None
@@ -44,6 +51,7 @@ def test_timing_refusal() -> None:
     [
         (1, {"error": "compiler", "message": PLACEMENT}, "", OverrideRefusedError, "while.2 operand 0"),
         (-6, {}, CHECK, OverrideRefusedError, "b.1: compiler died of SIGABRT: Check failed"),
+        (-6, {}, BACK_END, CompilerRefusedError, "died of SIGABRT: LLVM ERROR: Not enough space for TILESPMEM spill"),
         (-11, {}, "", CompilerRefusedError, "died of SIGSEGV"),
         (3, {}, "a\nlast words\n\n", CompilerRefusedError, "status 3: last words"),
         (1, {"error": "input", "message": "m:f: ValueError: a\nb"}, "", BadInputError, "m:f: ValueError: a b"),
