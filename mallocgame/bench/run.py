@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -188,7 +189,7 @@ class _Runner:
                 method=method,
                 seed=settings.seed,
                 options=settings.options(method),
-                versions={**versions, "mallocgame": __version__},
+                versions={"python": platform.python_version(), **versions, "mallocgame": __version__},
                 failure=reason,
             )
         )
