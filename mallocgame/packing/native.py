@@ -103,7 +103,7 @@ def _enter(state: Any, table: Any, counters: Any, depth: int, low: int, high: in
         b = items[i]
         key += _mix(_mix(np.uint64(b)) ^ np.uint64(2 * buffers[b].head + buffers[b].blocked))
     key |= np.uint64(1)
-    if table[np.int64(key >> np.uint64(1)) & (len(table) - 1)] == key:
+    if table[np.int64(key >> np.uint64(1)) & np.int64(len(table) - 1)] == key:
         return False
     frames[depth].low = low
     frames[depth].high = high
@@ -116,7 +116,7 @@ def _enter(state: Any, table: Any, counters: Any, depth: int, low: int, high: in
 @compiled
 def _remember(table: Any, key: Any) -> None:
     """The state of this key has no solution."""
-    table[np.int64(key >> np.uint64(1)) & (len(table) - 1)] = key
+    table[np.int64(key >> np.uint64(1)) & np.int64(len(table) - 1)] = key
 
 
 @compiled

@@ -181,4 +181,5 @@ def _maximal(columns: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Columns in which a live range has begun and one is about to end: all others are part of one of these."""
     edge = np.zeros((len(columns), 1), dtype=bool)
     before, after = np.hstack([edge, columns[:, :-1]]), np.hstack([columns[:, 1:], edge])
-    return np.nonzero((columns & ~before).any(0) & (columns & ~after).any(0))[0]
+    found: npt.NDArray[np.int64] = np.nonzero((columns & ~before).any(0) & (columns & ~after).any(0))[0]
+    return found
