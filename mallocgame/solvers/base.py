@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
@@ -16,8 +16,11 @@ from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 
 if TYPE_CHECKING:
+    from mallocgame.calibration.table import CycleTable
     from mallocgame.problem.problem_file import Default
     from xla_dump_parser.hlo import HloModule
+
+Objective = Literal["E", "M", "both"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,11 @@ class Task:
         max_steps: steps after which to stop whatever the time, or None. A run that stops for its steps gives the same
             plan every time; one that stops for its time does not.
         improved: called with (seconds under M, steps so far) at every new best plan.
+        objective: the model to be quick under; under ``"both"`` each counts relative to ``default_seconds``.
+        cycles: what E is predicted from; None for the cycles of XLA's default placement, whatever the placement.
+        start: a plan to begin with, if the solver can.
+        default_seconds: (E, M) of XLA's default, the unit of each; None for those of everything in HBM.
+        barred: alias groups that have to be in HBM, e.g. for what the compiler did with them before.
     """
 
     problem: Problem
@@ -42,6 +50,11 @@ class Task:
     time_limit: float
     max_steps: int | None
     improved: Callable[[float, int], None]
+    objective: Objective = "M"
+    cycles: CycleTable | None = None
+    start: Plan | None = None
+    default_seconds: tuple[float, float] | None = None
+    barred: frozenset[int] = frozenset()
     started: float = field(default_factory=monotonic)
 
     def stop_reason(self, steps: int) -> str | None:
@@ -138,6 +151,12 @@ def solve(
     progress: Callable[[str], None] | None = None,
     max_steps: int | None = None,
     default: Default | None = None,
+    *,
+    objective: Objective = "M",
+    cycles: CycleTable | None = None,
+    start: Plan | None = None,
+    default_seconds: tuple[float, float] | None = None,
+    barred: frozenset[int] = frozenset(),
 ) -> Solution:
     """Find a plan.
 
@@ -150,6 +169,7 @@ def solve(
         progress: called with one line when a better plan is found, at most once a second.
         max_steps: see ``Task``.
         default: XLA's own placement of a problem file.
+        objective, cycles, start, default_seconds, barred: see ``Task``.
 
     Raises:
         BadInputError: unknown solver, or what it needs is missing.
@@ -157,7 +177,20 @@ def solve(
     if solver not in names():
         raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(names())}")
     whole = all_hbm_seconds(problem)
-    task = Task(problem, final, default, seed, time_limit, max_steps, _reporter(whole, progress))
+    task = Task(
+        problem,
+        final,
+        default,
+        seed,
+        time_limit,
+        max_steps,
+        _reporter(whole, progress),
+        objective,
+        cycles,
+        start,
+        default_seconds,
+        barred,
+    )
     answer = _SOLVERS[solver](task)
     return Solution(
         plan=answer.plan,
