@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from mallocgame.errors import BadInputError, MallocgameError
 from mallocgame.files import check_writable
+from mallocgame.progress import Progress, silent
 
 if TYPE_CHECKING:
     from mallocgame.bench.methods import Settings
@@ -88,7 +89,7 @@ def solve(
     time_limit: float = 30.0,
     seed: int = 0,
     out: PathLike | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Solved:
     """Find a plan for FILE, check it, and write it to ``out`` if given.
 
@@ -169,7 +170,7 @@ def export(plan: PathLike | NamedPlan, format: ExportFormat = "compiler-options"
 
 
 def verify(
-    plan: PathLike | NamedPlan, capture: PathLike | Capture, *, progress: Callable[[str], None] | None = None
+    plan: PathLike | NamedPlan, capture: PathLike | Capture, *, progress: Progress | None = None
 ) -> Verification:
     """Recompile with the plan's flags, read the placements back, and replay E and M for XLA's default and the plan.
 
@@ -182,7 +183,7 @@ def verify(
 
     named = load_plan(plan) if isinstance(plan, str | os.PathLike) else plan
     kept = compiler.load_capture(capture) if isinstance(capture, str | os.PathLike) else capture
-    return compiler.verify(named, kept, progress=progress)
+    return compiler.verify(named, kept, progress=progress or silent)
 
 
 def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
@@ -208,7 +209,7 @@ def bench(
     settings: Settings | None = None,
     captures: PathLike = "out/captures",
     out: PathLike = "out/bench",
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Run every method on every workload and target that has no row in ``out`` yet, and write rows and tables there.
 
@@ -233,10 +234,10 @@ def bench(
 
     selection = select(workloads, targets, methods, solvers, settings or Settings())
     cache = CompileCache(Path(out) / "compiles")
-    return run(selection, CaptureStore(Path(captures)), cache, Path(out), progress or _silent)
+    return run(selection, CaptureStore(Path(captures)), cache, Path(out), progress or silent)
 
 
-def replay(row: str, *, captures: PathLike = "out/captures", progress: Callable[[str], None] | None = None) -> Compared:
+def replay(row: str, *, captures: PathLike = "out/captures", progress: Progress | None = None) -> Compared:
     """Compile a row of ``bench`` again, ``FILE:LINE``, and compare every figure to the last digit.
 
     Raises:
@@ -247,11 +248,7 @@ def replay(row: str, *, captures: PathLike = "out/captures", progress: Callable[
     from mallocgame.bench.rows_file import read_row
     from mallocgame.bench.store import CaptureStore
 
-    return replay_row(read_row(row), CaptureStore(Path(captures)), progress or _silent)
-
-
-def _silent(_: str) -> None:
-    return None
+    return replay_row(read_row(row), CaptureStore(Path(captures)), progress or silent)
 
 
 def pack(
@@ -261,7 +258,7 @@ def pack(
     time_limit: float = 60.0,
     seed: int = 0,
     out: PathLike | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Packing:
     """Find offsets for the buffers of a CSV file, and write its rows with a column ``offset`` to ``out`` if given.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mallocgame.bench.store import module_sha256
+from mallocgame.compiler.verification import replayed
 from mallocgame.errors import NoAnswerError
 from mallocgame.problem.problem_file import Addresses, Default, ProblemFile
-from mallocgame.replay import read_back, replay_final
+from mallocgame.replay import read_back
 from mallocgame.solvers import solve
 from mallocgame.validate import validate
 from xla_dump_parser import parse_buffer_assignment, parse_hlo
@@ -34,15 +35,15 @@ def compact(capture: Capture, workload: Workload | None = None) -> ProblemFile:
     problem = capture.problem()
     final = parse_hlo(capture.final, "final")
     plan, addresses, no_plan = _placement(problem, final, parse_buffer_assignment(capture.buffer_assignment))
-    under_e, under_m = replay_final(problem, final, "E"), replay_final(problem, final, "M")
+    figures = replayed("xla default", problem, final, capture.peak_hbm)
     return ProblemFile(
         problem=problem,
         default=Default(
-            e_seconds=under_e.total,
-            e_stall=under_e.stall,
-            m_seconds=under_m.total,
-            m_stall=under_m.stall,
-            peak_hbm=capture.peak_hbm,
+            e_seconds=figures.e_seconds,
+            e_stall=figures.e_stall,
+            m_seconds=figures.m_seconds,
+            m_stall=figures.m_stall,
+            peak_hbm=figures.peak_hbm,
             plan=plan,
             addresses=addresses,
             no_plan=no_plan,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mallocgame import api
 from mallocgame.errors import BadInputError
+from mallocgame.progress import Progress
 from mallocgame.report import documents
 from mallocgame.report.memory_map import Panel, draw_memory_map
 from mallocgame.report.text import duration
@@ -15,8 +16,6 @@ from mallocgame.report.text import duration
 if TYPE_CHECKING:
     from mallocgame.compiler import Row
     from mallocgame.problem.schema import Problem
-
-Progress = Callable[[str], None]
 
 
 def run(workload: str, targets: Sequence[str], time_limit: float, out: Path, progress: Progress) -> dict[str, Any]:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 
 from mallocgame import __version__
-from mallocgame.bench.rows import FLAG_TUNING, MSA_OFF, XLA_DEFAULT, BenchRow, Kind
+from mallocgame.bench.rows import FLAG_TUNING, MSA_OFF, XLA_DEFAULT, BenchRow
 from mallocgame.bench.store import module_sha256
 from mallocgame.bench.tuning import tune
 from mallocgame.checked_json import Scalar
 from mallocgame.compiler import Capture, Limits, verify
-from mallocgame.compiler.capture import SCOPED_VMEM, peak_hbm
-from mallocgame.compiler.child import QUIET_VMODULE, Compile, Compiled, Request
+from mallocgame.compiler.capture import split_of
+from mallocgame.compiler.child import Compile, Compiled, Request
+from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, confirm
 from mallocgame.compiler.verification import Row, replayed, verdict
-from mallocgame.compiler.verify import MSA_OFF as OFF_OPTIONS
-from mallocgame.compiler.verify import check_schedule
 from mallocgame.errors import MallocgameError
 from mallocgame.named_plan import name_plan
 from mallocgame.problem.schema import Problem
+from mallocgame.progress import Progress
 from mallocgame.replay import relaxed_bound
 from mallocgame.solvers import solve
 from mallocgame.validate import validate
 from xla_dump_parser import hlo, parse_hlo
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -145,18 +143,14 @@ def run_method(
 
 def _default_row(program: Program, settings: Settings) -> BenchRow:
     capture = program.capture
-    row = _figures(program, XLA_DEFAULT, settings, program.default, XLA_DEFAULT, capture.options)
+    row = _figures(program, XLA_DEFAULT, settings, program.default, capture.options)
     return replace(row, compiles=1, seconds=capture.seconds, peak_memory=capture.peak_memory)
 
 
 def _msa_off_row(program: Program, settings: Settings, meter: Meter, limits: Limits | None) -> BenchRow:
     capture = program.capture
-    options = {**capture.options, **OFF_OPTIONS}
-    compiled = meter(Request(capture.topology, lowered=capture.lowered, options=options, vmodule=QUIET_VMODULE), limits)
-    check_schedule(compiled, capture, "with MSA switched off")
-    final = parse_hlo(compiled.final, "final with MSA off")
-    found = replayed("msa off", program.problem, final, peak_hbm(compiled.memory_usage))
-    return _metered(_figures(program, MSA_OFF, settings, found, "msa off", options), meter)
+    found = confirm(capture, "msa off", {**capture.options, **MSA_OFF_OPTIONS}, meter, limits)
+    return _metered(_figures(program, MSA_OFF, settings, found.row, found.options), meter)
 
 
 def _tuned_row(
@@ -170,7 +164,7 @@ def _tuned_row(
         limits=limits,
         progress=progress,
     )
-    row = _figures(program, FLAG_TUNING, settings, tuned.figures, tuned.kind, tuned.compiler_options)
+    row = _figures(program, FLAG_TUNING, settings, tuned.figures, tuned.compiler_options)
     return replace(
         row,
         fingerprint=tuned.fingerprint,
@@ -211,7 +205,7 @@ def _solver_row(
     found = verification.row("plan")
     if found is None:
         raise MallocgameError("the verification has no row of the plan")
-    row = _metered(_figures(program, solver, settings, found, "plan", verification.options), meter)
+    row = _metered(_figures(program, solver, settings, found, verification.options), meter)
     return replace(
         row,
         honoured=verification.honoured,
@@ -220,11 +214,9 @@ def _solver_row(
     )
 
 
-def _figures(
-    program: Program, method: str, settings: Settings, found: Row, kind: Kind, options: Mapping[str, str]
-) -> BenchRow:
+def _figures(program: Program, method: str, settings: Settings, found: Row, options: Mapping[str, str]) -> BenchRow:
     capture, default = program.capture, program.default
-    split = int(options[SCOPED_VMEM]) if SCOPED_VMEM in options else None
+    split = split_of(options)
     changed = split != capture.scoped_vmem_kib
     return BenchRow(
         workload=program.workload,
@@ -250,7 +242,7 @@ def _figures(
         bound_m=program.bound_m,
         verdict=verdict(found, default, changed),
         strict_verdict=verdict(found, default, changed, strict=True),
-        kind=kind,
+        kind=found.name,
     )
 
 

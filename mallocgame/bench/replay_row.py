@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mallocgame.bench.rows import BenchRow
 from mallocgame.bench.store import CaptureStore, check_versions, module_sha256
-from mallocgame.bench.tuning import costs_of
 from mallocgame.compiler import Capture, Limits
-from mallocgame.compiler.capture import peak_hbm, recapture
-from mallocgame.compiler.child import QUIET_VMODULE, Compile, Request, compile_in_child
+from mallocgame.compiler.capture import recapture
+from mallocgame.compiler.child import Compile, compile_in_child
+from mallocgame.compiler.confirm import confirm, confirm_other
 from mallocgame.compiler.verification import Row, replayed
-from mallocgame.compiler.verify import check_schedule
 from mallocgame.errors import BadInputError
 from mallocgame.problem.schema import Problem
+from mallocgame.progress import Progress
 from xla_dump_parser import parse_hlo
 
 COMPARED = ("e_seconds", "e_stall", "m_seconds", "m_stall", "peak_fast", "peak_hbm", "fits")
@@ -44,7 +43,7 @@ class Compared:
 def replay_row(
     row: BenchRow,
     store: CaptureStore,
-    progress: Callable[[str], None],
+    progress: Progress,
     limits: Limits | None = None,
     compile: Compile = compile_in_child,
 ) -> Compared:
@@ -71,19 +70,13 @@ def replay_row(
 
 
 def _again(row: BenchRow, kept: Capture, limits: Limits | None, compile: Compile) -> tuple[Problem, Row]:
+    options = row.compiler_options
     if row.kind == "xla default":
-        fresh = recapture(kept, row.compiler_options, limits=limits, compile=compile)
+        fresh = recapture(kept, options, limits=limits, compile=compile)
         final = parse_hlo(fresh.final, "final of XLA's default")
         return fresh.problem(), replayed("xla default", fresh.problem(), final, fresh.peak_hbm)
     if row.kind in ("plan", "msa off"):
-        request = Request(
-            kept.topology, lowered=kept.lowered, options=dict(row.compiler_options), vmodule=QUIET_VMODULE
-        )
-        compiled = compile(request, limits)
-        check_schedule(compiled, kept, "with the row's options")
-        problem = kept.problem()
+        found = confirm(kept, row.kind, options, compile, limits)
     else:
-        compiled = compile(Request(kept.topology, lowered=kept.lowered, options=dict(row.compiler_options)), limits)
-        problem = costs_of(compiled, kept, row.scoped_vmem_kib)
-    final = parse_hlo(compiled.final, "final")
-    return problem, replayed("plan", problem, final, peak_hbm(compiled.memory_usage))
+        found = confirm_other(kept, row.kind or "global flags", options, compile, limits)
+    return found.problem, found.row

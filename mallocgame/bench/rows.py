@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from mallocgame.checked_json import (
     Decoder,
@@ -25,6 +25,7 @@ from mallocgame.checked_json import (
     text,
 )
 from mallocgame.compiler.capture import check_options
+from mallocgame.compiler.verification import Kind, Verdict
 from mallocgame.errors import BadInputError
 
 FORMAT = "mallocgame-bench-row"
@@ -38,8 +39,6 @@ FLAG_TUNING: Final = "flag tuning"
 FIXED_METHODS = (XLA_DEFAULT, MSA_OFF, FLAG_TUNING)
 """The methods that are no solvers."""
 
-Kind = Literal["xla default", "msa off", "global flags", "split", "plan"]
-Verdict = Literal["better", "equal", "worse"]
 Key = tuple[str, str, str, int]
 
 

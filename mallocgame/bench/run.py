@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from mallocgame import __version__
-from mallocgame.bench.methods import Program, Progress, Settings, program_of, run_method
+from mallocgame.bench.methods import Program, Settings, program_of, run_method
 from mallocgame.bench.rows import FIXED_METHODS, FLAG_TUNING, BenchRow
 from mallocgame.bench.rows_file import RowsFile, open_rows
 from mallocgame.bench.store import CaptureStore, time_left
@@ -18,6 +18,7 @@ from mallocgame.compiler import Limits
 from mallocgame.compiler.cache import COMPILERS, Compile, installed_versions
 from mallocgame.errors import BadInputError, MallocgameError
 from mallocgame.files import write_atomically
+from mallocgame.progress import Progress
 
 ROWS, MARKDOWN, HTML = "rows.jsonl", "table.md", "table.html"
 

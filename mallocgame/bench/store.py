@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -20,12 +20,12 @@ from mallocgame.compiler.child import compile_in_child
 from mallocgame.errors import BadInputError, MallocgameError
 from mallocgame.files import write_atomically
 from mallocgame.problem.targets import get_target
+from mallocgame.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 State = Literal["captured", "failed", "missing"]
-Progress = Callable[[str], None]
 
 _FORMAT = "mallocgame-failed-capture"
 _MAX_BYTES = 1 << 16

@@ -1,30 +1,24 @@
 """Flag tuning, as users do it by hand: a seeded search over memory splits and global flags, each judged by a compile.
 
-The first half of the compiles tries single settings, splits and flags in turn; the rest varies what was best so far. A
-program of the capture's own split and schedule is replayed with the capture's costs, as plans are. Another split or
-schedule is another program: it is replayed with the costs of its own log.
+The first half of the compiles tries single settings, splits and flags in turn; the rest varies what was best so far.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from random import Random
 from time import monotonic
-from typing import Literal
 
 from mallocgame.bench.settings import Setting, flags, splits
-from mallocgame.compiler.capture import SCOPED_VMEM, Capture, peak_hbm, schedule_of
-from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
-from mallocgame.compiler.hidden_elements import show_elements
-from mallocgame.compiler.verification import Row, Verdict, replayed, verdict
+from mallocgame.compiler.capture import Capture, split_of
+from mallocgame.compiler.child import Compile, Limits, compile_in_child
+from mallocgame.compiler.confirm import confirm_other
+from mallocgame.compiler.verification import Kind, Row, Verdict, replayed, verdict
 from mallocgame.errors import MallocgameError
-from mallocgame.problem import build_problem
-from mallocgame.problem.schema import Problem
-from mallocgame.problem.targets import get_target
+from mallocgame.progress import Progress, silent
 from xla_dump_parser import ParseError, parse_hlo
-from xla_dump_parser.compile_log import parse_compile_log
 
 PARENTS = 3
 """How many of the best candidates are varied."""
@@ -64,10 +58,10 @@ class Tuned:
     """What flag tuning found.
 
     Attributes:
-        figures: of the best program; XLA's default where nothing was better.
+        figures: of the best program; XLA's default where nothing was better. Its kind is ``"split"`` where it has
+            another split than the capture, with or without flags.
         compiler_options: all that its compile needs, those of the capture included.
         scoped_vmem_kib: its memory split; None for the compiler's default.
-        kind: ``"split"`` where the best has another split than the capture, with or without flags.
         fingerprint: of the problem whose costs the figures rest on.
         compiles: how many compiles it took, refused ones included.
         seconds: of all of these compiles. A cached compile counts as long as it took.
@@ -78,7 +72,6 @@ class Tuned:
     figures: Row
     compiler_options: Mapping[str, str]
     scoped_vmem_kib: int | None
-    kind: Literal["xla default", "global flags", "split"]
     fingerprint: str
     compiles: int
     seconds: float
@@ -93,7 +86,7 @@ def tune(
     seed: int,
     compile: Compile = compile_in_child,
     limits: Limits | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Tuned:
     """The best of at most ``compiles`` settings, by the rule that makes a plan better; XLA's default if none is.
 
@@ -116,81 +109,38 @@ def tune(
     for settings in islice(_candidates(capture, compiles, Random(seed), default, tried), compiles):
         entry = _try(settings, capture, default, compile, limits)
         tried.append(entry)
-        if progress is not None:
-            progress(f"flag tuning {len(tried)} of {compiles}: {_text(settings)}: {entry.verdict or entry.failure}")
+        progress(f"flag tuning {len(tried)} of {compiles}: {_text(settings)}: {entry.verdict or entry.failure}")
     return _tuned(capture, default, tried)
-
-
-def costs_of(compiled: Compiled, capture: Capture, scoped_vmem_kib: int | None) -> Problem:
-    """The problem whose costs a compiled program is replayed with.
-
-    Args:
-        compiled: the program; its log has to have the costs.
-        capture: of XLA's default for the same module and target.
-        scoped_vmem_kib: the program's memory split; None for the compiler's default.
-
-    Returns:
-        The capture's problem where split and schedule are the capture's. Else the problem of the program's own log, at
-        the memory bandwidths of the capture: they are the device's, and some flags change what a log says of them.
-
-    Raises:
-        BadInputError: the texts do not hold together.
-    """
-    if scoped_vmem_kib == capture.scoped_vmem_kib and schedule_of(compiled.before_msa) == capture.schedule:
-        return capture.problem()
-    log = parse_compile_log(compiled.log)
-    problem = build_problem(
-        parse_hlo(show_elements(compiled.before_msa, log.sequence), "before_msa"),
-        get_target(capture.target),
-        log,
-        parse_hlo(compiled.final, "final"),
-    )
-    device = capture.problem().target
-    target = replace(
-        problem.target,
-        hbm_bandwidth=device.hbm_bandwidth,
-        fast_read_bandwidth=device.fast_read_bandwidth,
-        fast_write_bandwidth=device.fast_write_bandwidth,
-    )
-    return replace(problem, target=target)
 
 
 def _try(settings: Settings, capture: Capture, default: Row, compile: Compile, limits: Limits | None) -> Tried:
     started = monotonic()
     options = {**capture.options, **dict(settings)}
+    kind: Kind = "split" if split_of(options) != capture.scoped_vmem_kib else "global flags"
     try:
-        compiled = compile(Request(capture.topology, lowered=capture.lowered, options=options), limits)
-        problem = costs_of(compiled, capture, _split(options))
-        row = replayed("flag tuning", problem, parse_hlo(compiled.final, "final"), peak_hbm(compiled.memory_usage))
+        found = confirm_other(capture, kind, options, compile, limits)
     except (MallocgameError, ParseError) as error:
         return Tried(settings, None, None, None, str(error), monotonic() - started, 0)
     return Tried(
         settings=settings,
-        row=row,
-        verdict=verdict(row, default, split_changed=_split(options) != capture.scoped_vmem_kib),
-        fingerprint=problem.fingerprint,
+        row=found.row,
+        verdict=verdict(found.row, default, split_changed=kind == "split"),
+        fingerprint=found.problem.fingerprint,
         failure=None,
-        seconds=compiled.seconds,
-        peak_memory=compiled.peak_memory,
+        seconds=found.compiled.seconds,
+        peak_memory=found.compiled.peak_memory,
     )
-
-
-def _split(options: Mapping[str, str]) -> int | None:
-    return int(options[SCOPED_VMEM]) if SCOPED_VMEM in options else None
 
 
 def _tuned(capture: Capture, default: Row, tried: Sequence[Tried]) -> Tuned:
     better = [entry for entry in tried if entry.verdict == "better"]
     best = min(better, key=lambda entry: _product(entry.row), default=None)
     options = {**capture.options, **dict(best.settings if best else ())}
-    kind: Literal["xla default", "global flags", "split"] = "xla default"
-    if best is not None:
-        kind = "split" if _split(options) != capture.scoped_vmem_kib else "global flags"
+    figures = best.row if best and best.row else default
     return Tuned(
-        figures=best.row if best and best.row else default,
+        figures=figures,
         compiler_options=options,
-        scoped_vmem_kib=_split(options),
-        kind=kind,
+        scoped_vmem_kib=split_of(options),
         fingerprint=best.fingerprint if best and best.fingerprint else capture.problem().fingerprint,
         compiles=len(tried),
         seconds=sum(entry.seconds for entry in tried),

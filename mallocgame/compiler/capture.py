@@ -66,7 +66,7 @@ class Capture:
     @property
     def scoped_vmem_kib(self) -> int | None:
         """The memory split that was asked for; None for the compiler's default."""
-        return int(self.options[SCOPED_VMEM]) if SCOPED_VMEM in self.options else None
+        return split_of(self.options)
 
     def problem(self) -> Problem:
         """The problem of the captured schedule, with the costs of its log."""
@@ -164,6 +164,11 @@ def check_options(options: Mapping[str, str]) -> None:
             raise BadInputError(f"{name[:100]!r} is not an option that a capture may have")
         if name == SCOPED_VMEM and not re.fullmatch(r"[0-9]{1,9}", value):
             raise BadInputError(f"{SCOPED_VMEM} has to be a number of KiB, not {value[:40]!r}")
+
+
+def split_of(options: Mapping[str, str]) -> int | None:
+    """The memory split that compiler options ask for, KiB; None for the compiler's default."""
+    return int(options[SCOPED_VMEM]) if SCOPED_VMEM in options else None
 
 
 def peak_hbm(memory_usage: str) -> int:

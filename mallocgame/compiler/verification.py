@@ -10,7 +10,9 @@ from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_final
 from xla_dump_parser import hlo
 
-RowName = Literal["xla default", "msa off", "flag tuning", "plan"]
+Kind = Literal["xla default", "msa off", "global flags", "split", "plan", "soft plan"]
+"""What a compiled program is: a soft plan leaves most of the decisions to the compiler."""
+
 Verdict = Literal["better", "equal", "worse"]
 
 TOLERANCE = 0.001
@@ -47,7 +49,7 @@ class Row:
         fits: whether ``peak_hbm`` is within the device's capacity.
     """
 
-    name: RowName
+    name: Kind
     e_seconds: float
     e_stall: float
     m_seconds: float
@@ -119,7 +121,7 @@ class Verification:
     sites: int
     misses: tuple[Miss, ...]
     relaxed: tuple[Relaxed, ...]
-    best: RowName
+    best: Kind
     compiles: int
     seconds: float
     options: Mapping[str, str]
@@ -128,7 +130,7 @@ class Verification:
     buffer_assignment: str
     notes: tuple[str, ...] = ()
 
-    def row(self, name: RowName) -> Row | None:
+    def row(self, name: Kind) -> Row | None:
         """The row of this name, if there is one."""
         return next((row for row in self.rows if row.name == name), None)
 
@@ -158,7 +160,7 @@ def is_better(row: Figures, default: Figures, split_changed: bool = False, stric
     return verdict(row, default, split_changed, strict) == "better"
 
 
-def best_of(rows: tuple[Row, ...]) -> RowName:
+def best_of(rows: tuple[Row, ...]) -> Kind:
     """The row to use: of those that beat XLA's default the one with the least product of E and M; else the default.
 
     The rows are of one memory split, XLA's default first.
@@ -168,7 +170,7 @@ def best_of(rows: tuple[Row, ...]) -> RowName:
     return min(better, key=lambda row: row.e_seconds * row.m_seconds).name if better else default.name
 
 
-def replayed(name: RowName, problem: Problem, final: hlo.HloModule, peak_hbm: int) -> Row:
+def replayed(name: Kind, problem: Problem, final: hlo.HloModule, peak_hbm: int) -> Row:
     """The row of a final text, replayed with the costs of ``problem``.
 
     Args:

@@ -5,28 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from mallocgame.compiler.capture import Capture, peak_hbm, schedule_of
+from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.changes import changes
-from mallocgame.compiler.child import QUIET_VMODULE, Compile, Compiled, Limits, Request, compile_in_child
+from mallocgame.compiler.child import Compile, Limits, compile_in_child
 from mallocgame.compiler.compare import compare, last_timed, takes_time
+from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, Confirmed, confirm
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import Relaxation
-from mallocgame.compiler.verification import Row, RowName, Verification, best_of
+from mallocgame.compiler.verification import Kind, Row, Verification, best_of, replayed
 from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from mallocgame.export.options import compiler_options
 from mallocgame.export.overrides import InexpressibleError
 from mallocgame.named_plan import NamedPlan, check_plan
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import read_back, replay_final
+from mallocgame.progress import Progress, silent
+from mallocgame.replay import read_back
 from xla_dump_parser import hlo, parse_hlo
 
 MAX_COMPILES = 12
 """Recompiles of one plan before giving up on refusals."""
 
-MSA_OFF: Mapping[str, str] = {"xla_msa_enable": "false"}
-
-_Run = Callable[[Mapping[str, str]], Compiled]
-"""Compiles the captured module with these options."""
+_Confirm = Callable[[Kind, Mapping[str, str]], Confirmed]
+"""Compiles the captured module with these options, and replays it."""
 
 
 def verify(
@@ -35,7 +35,7 @@ def verify(
     *,
     limits: Limits | None = None,
     max_compiles: int = MAX_COMPILES,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
     compile: Compile = compile_in_child,
     msa_off: bool = True,
 ) -> Verification:
@@ -50,7 +50,6 @@ def verify(
         NoAnswerError: a limit was reached.
     """
     started = time.monotonic()
-    tell = progress or _silent
     problem = capture.problem()
     check_plan(named, problem)
     if named.scoped_vmem_kib != capture.scoped_vmem_kib:
@@ -59,22 +58,21 @@ def verify(
         )
     relaxation = Relaxation(named)
 
-    def run(options: Mapping[str, str]) -> Compiled:
-        request = Request(capture.topology, lowered=capture.lowered, options=options, vmodule=QUIET_VMODULE)
-        return compile(request, limits)
+    def run(kind: Kind, options: Mapping[str, str]) -> Confirmed:
+        return confirm(capture, kind, {**capture.options, **options}, compile, limits)
 
-    compiled, options, compiles = _compile_plan(relaxation, capture, run, max_compiles, tell)
-    check_schedule(compiled, capture, "with the plan's options")
-    default, final = parse_hlo(capture.final, "final of XLA's default"), parse_hlo(compiled.final, "final of the plan")
+    planned, compiles = _compile_plan(relaxation, run, max_compiles, progress)
+    compiled, final = planned.compiled, planned.final
+    default = parse_hlo(capture.final, "final of XLA's default")
     rows = [replayed("xla default", problem, default, capture.peak_hbm)]
     notes = list(changes(default, final))
     if msa_off:
-        tell("compiling with MSA switched off")
-        rows += _msa_off(problem, capture, run, notes)
-    rows.append(replayed("plan", problem, final, peak_hbm(compiled.memory_usage)))
-    if not rows[-1].fits:
+        progress("compiling with MSA switched off")
+        rows += _msa_off(run, notes)
+    rows.append(planned.row)
+    if not planned.row.fits:
         notes.append(
-            f"the plan needs {rows[-1].peak_hbm} bytes of HBM, {problem.target.name} has {problem.target.hbm_bytes}"
+            f"the plan needs {planned.row.peak_hbm} bytes of HBM, {problem.target.name} has {problem.target.hbm_bytes}"
         )
     if compiled.versions["libtpu"] != capture.versions.get("libtpu"):
         notes.append(
@@ -92,7 +90,7 @@ def verify(
         best=best_of(tuple(rows)),
         compiles=compiles + msa_off,
         seconds=time.monotonic() - started,
-        options=options,
+        options=planned.options,
         versions=compiled.versions,
         final=compiled.final,
         buffer_assignment=compiled.buffer_assignment,
@@ -101,15 +99,15 @@ def verify(
 
 
 def _compile_plan(
-    relaxation: Relaxation, capture: Capture, run: _Run, max_compiles: int, tell: Callable[[str], None]
-) -> tuple[Compiled, dict[str, str], int]:
+    relaxation: Relaxation, run: _Confirm, max_compiles: int, progress: Progress
+) -> tuple[Confirmed, int]:
     for number in range(1, max_compiles + 1):
-        options = {**capture.options, **_expressible(relaxation)}
-        tell(f"compiling with the plan's options ({number})")
+        options = _expressible(relaxation)
+        progress(f"compiling with the plan's options ({number})")
         try:
-            return run(options), options, number
+            return run("plan", options), number
         except OverrideRefusedError as refusal:
-            tell(str(refusal))
+            progress(str(refusal))
             if not relaxation.refuse(refusal):
                 raise
     raise NoAnswerError(f"the compiler still refuses overrides after {max_compiles} compiles")
@@ -125,42 +123,13 @@ def _expressible(relaxation: Relaxation) -> dict[str, str]:
     return compiler_options(relaxation.named, relaxation.first)
 
 
-def _msa_off(problem: Problem, capture: Capture, run: _Run, notes: list[str]) -> list[Row]:
+def _msa_off(run: _Confirm, notes: list[str]) -> list[Row]:
     """The program without MSA; nothing, with a note, where it cannot be compared."""
     try:
-        compiled = run({**capture.options, **MSA_OFF})
-        check_schedule(compiled, capture, "with MSA switched off")
+        return [run("msa off", MSA_OFF_OPTIONS).row]
     except (CompilerRefusedError, NoAnswerError) as error:
         notes.append(f"MSA off is left out: {error}")
         return []
-    final = parse_hlo(compiled.final, "final with MSA off")
-    return [replayed("msa off", problem, final, peak_hbm(compiled.memory_usage))]
-
-
-def check_schedule(compiled: Compiled, capture: Capture, how: str) -> None:
-    """Costs and times are those of the capture's schedule, so another one cannot be judged.
-
-    Raises:
-        CompilerRefusedError: the compile has another schedule; ``how`` it was compiled goes into the message.
-    """
-    if schedule_of(compiled.before_msa) != capture.schedule:
-        raise CompilerRefusedError(f"the compiler schedules another program {how}; capture again with this libtpu")
-
-
-def replayed(name: RowName, problem: Problem, final: hlo.HloModule, hbm: int) -> Row:
-    """The figures of a final text; ``hbm`` is the bytes of HBM that it needs."""
-    e, m = replay_final(problem, final, "E"), replay_final(problem, final, "M")
-    return Row(
-        name=name,
-        e_seconds=e.total,
-        e_stall=e.stall,
-        m_seconds=m.total,
-        m_stall=m.stall,
-        peak_fast=m.peak_fast,
-        peak_hbm=hbm,
-        missing=m.missing,
-        fits=hbm <= problem.target.hbm_bytes,
-    )
 
 
 def _starts(problem: Problem, final: hlo.HloModule) -> dict[str, int]:
@@ -177,7 +146,3 @@ def _starts(problem: Problem, final: hlo.HloModule) -> dict[str, int]:
             elif instruction.opcode.endswith("-start"):
                 found[instruction.name] = last
     return found
-
-
-def _silent(_: str) -> None:
-    return None

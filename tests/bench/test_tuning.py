@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from mallocgame.bench.settings import FLAGS, flags, splits
-from mallocgame.bench.tuning import Tuned, costs_of, tune
+from mallocgame.bench.tuning import Tuned, tune
 from mallocgame.compiler.capture import SCOPED_VMEM, Capture, schedule_of
 from mallocgame.compiler.child import Compiled, Limits, Request, compile_in_child
+from mallocgame.compiler.confirm import costs_of
 from mallocgame.compiler.verification import replayed
 from mallocgame.errors import CompilerRefusedError
 from mallocgame.problem.targets import TARGETS
@@ -92,7 +93,7 @@ def test_the_best_is_the_fastest_of_the_better_ones() -> None:
     found, fake = tuned(120, 0)
     assert found.compiler_options[SCOPED_VMEM] == "32768"
     assert found.compiler_options[FIFO] == "true"
-    assert (found.kind, found.scoped_vmem_kib) == ("split", 32768)
+    assert (found.figures.name, found.scoped_vmem_kib) == ("split", 32768)
     default, _ = tuned(1, 0)
     slowest = max(entry.row.e_seconds for entry in found.tried if entry.row)
     assert slowest - found.figures.e_seconds == pytest.approx(50_000 / CLOCK)
@@ -134,7 +135,7 @@ def test_single_settings_come_first_splits_and_flags_in_turn() -> None:
 def test_where_nothing_is_better_the_answer_is_the_default() -> None:
     capture = a_capture()
     found = tune(capture, compiles=5, seed=0, compile=lambda request, limits: compiled(request, 150_100))
-    assert found.kind == "xla default"
+    assert found.figures.name == "xla default"
     assert found.compiler_options == {}
     assert {entry.verdict for entry in found.tried} == {"equal"}
     assert found.figures.name == "xla default"
@@ -151,8 +152,8 @@ def test_options_of_the_capture_stay_and_its_split_is_no_change() -> None:
         seed=0,
         compile=lambda request, _: compiled(request, 150_000 - 9_000 * (FIFO in request.options)),
     )
-    assert (flags_alone.kind, flags_alone.scoped_vmem_kib) == ("global flags", 24576)
-    assert found.kind == "split"
+    assert (flags_alone.figures.name, flags_alone.scoped_vmem_kib) == ("global flags", 24576)
+    assert found.figures.name == "split"
 
 
 def _renamed(text: str) -> str:
