@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from time import monotonic
 
 from mallocgame import __version__
 from mallocgame.bench.rows import FLAG_TUNING, MSA_OFF, XLA_DEFAULT, BenchRow
@@ -13,8 +12,9 @@ from mallocgame.bench.tuning import tune
 from mallocgame.checked_json import Scalar
 from mallocgame.compiler import Capture, Limits, verify
 from mallocgame.compiler.capture import split_of
-from mallocgame.compiler.child import Compile, Compiled, Request
+from mallocgame.compiler.child import Compile
 from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, confirm
+from mallocgame.compiler.meter import Meter
 from mallocgame.compiler.verification import Row, replayed, verdict
 from mallocgame.errors import MallocgameError
 from mallocgame.named_plan import name_plan
@@ -47,35 +47,6 @@ class Settings:
         if method == FLAG_TUNING:
             return {"compiles": self.compiles}
         return {"compiles": self.compiles, "time_limit": self.time_limit}
-
-
-@dataclass
-class Meter:
-    """Compiles, and counts.
-
-    Attributes:
-        compile: who compiles.
-        compiles: how many were asked for, refused ones included.
-        seconds: that they took; a cached one counts as long as it took.
-        peak_memory: resident bytes of the largest.
-    """
-
-    compile: Compile
-    compiles: int = 0
-    seconds: float = 0.0
-    peak_memory: int = 0
-
-    def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
-        self.compiles += 1
-        started = monotonic()
-        try:
-            compiled = self.compile(request, limits)
-        except MallocgameError:
-            self.seconds += monotonic() - started
-            raise
-        self.seconds += compiled.seconds
-        self.peak_memory = max(self.peak_memory, compiled.peak_memory)
-        return compiled
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mallocgame.bench.rows import FLAG_TUNING, XLA_DEFAULT, BenchRow, Kind
+from mallocgame.bench.rows import FLAG_TUNING, XLA_DEFAULT, BenchRow
+from mallocgame.compiler.verification import Kind
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -77,7 +78,7 @@ def count(rows: Iterable[BenchRow], strict: bool = False) -> Counts:
 def kinds(rows: Iterable[BenchRow]) -> dict[Kind, int]:
     """How many rows are of which kind, plans first, those that do not occur left out."""
     found = Counter(row.kind for row in rows)
-    order: tuple[Kind, ...] = ("plan", "split", "global flags", "msa off", "xla default")
+    order: tuple[Kind, ...] = ("plan", "soft plan", "split", "global flags", "msa off", "xla default")
     return {kind: found[kind] for kind in order if found[kind]}
 
 

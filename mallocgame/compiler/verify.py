@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.changes import changes
@@ -12,11 +11,12 @@ from mallocgame.compiler.compare import compare, last_timed, takes_time
 from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, Confirmed, confirm
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import Relaxation
-from mallocgame.compiler.verification import Kind, Row, Verification, best_of, replayed
+from mallocgame.compiler.verification import Miss, Row, Verification, best_of, replayed
 from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from mallocgame.export.options import compiler_options
 from mallocgame.export.overrides import InexpressibleError
 from mallocgame.named_plan import NamedPlan, check_plan
+from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.progress import Progress, silent
 from mallocgame.replay import read_back
@@ -24,9 +24,6 @@ from xla_dump_parser import hlo, parse_hlo
 
 MAX_COMPILES = 12
 """Recompiles of one plan before giving up on refusals."""
-
-_Confirm = Callable[[Kind, Mapping[str, str]], Confirmed]
-"""Compiles the captured module with these options, and replays it."""
 
 
 def verify(
@@ -57,18 +54,16 @@ def verify(
             f"the plan is for a memory split of {named.scoped_vmem_kib} KiB, the capture has {capture.scoped_vmem_kib}"
         )
     relaxation = Relaxation(named)
-
-    def run(kind: Kind, options: Mapping[str, str]) -> Confirmed:
-        return confirm(capture, kind, {**capture.options, **options}, compile, limits)
-
-    planned, compiles = _compile_plan(relaxation, run, max_compiles, progress)
+    planned, compiles = carry_out(
+        relaxation, capture, compile, limits=limits, max_compiles=max_compiles, progress=progress
+    )
     compiled, final = planned.compiled, planned.final
     default = parse_hlo(capture.final, "final of XLA's default")
     rows = [replayed("xla default", problem, default, capture.peak_hbm)]
     notes = list(changes(default, final))
     if msa_off:
         progress("compiling with MSA switched off")
-        rows += _msa_off(run, notes)
+        rows += _msa_off(capture, compile, limits, notes)
     rows.append(planned.row)
     if not planned.row.fits:
         notes.append(
@@ -78,9 +73,7 @@ def verify(
         notes.append(
             f"captured with libtpu {capture.versions.get('libtpu')}, verified with {compiled.versions['libtpu']}"
         )
-    honoured, sites, misses = compare(
-        problem, named.plan, read_back(problem, final), _starts(problem, final), relaxation.relaxed
-    )
+    honoured, sites, misses = judge_sites(problem, relaxation, named.plan, final)
     return Verification(
         rows=tuple(rows),
         honoured=honoured,
@@ -98,19 +91,55 @@ def verify(
     )
 
 
-def _compile_plan(
-    relaxation: Relaxation, run: _Confirm, max_compiles: int, progress: Progress
+def carry_out(
+    relaxation: Relaxation,
+    capture: Capture,
+    compile: Compile,
+    *,
+    limits: Limits | None = None,
+    max_compiles: int = MAX_COMPILES,
+    progress: Progress = silent,
 ) -> tuple[Confirmed, int]:
+    """Compile with a plan's options until none is refused.
+
+    Args:
+        relaxation: of the plan; afterwards it says what was refused.
+        capture: of the plan's schedule.
+        compile: who compiles.
+        limits: of each compile.
+        max_compiles: after how many to give up.
+        progress: is told of each compile and refusal.
+
+    Returns:
+        The last compile, and how many there were.
+
+    Raises:
+        CompilerRefusedError, NoAnswerError: as ``verify``.
+    """
     for number in range(1, max_compiles + 1):
-        options = _expressible(relaxation)
+        options = {**capture.options, **_expressible(relaxation)}
         progress(f"compiling with the plan's options ({number})")
         try:
-            return run("plan", options), number
+            return confirm(capture, "plan", options, compile, limits), number
         except OverrideRefusedError as refusal:
             progress(str(refusal))
             if not relaxation.refuse(refusal):
                 raise
     raise NoAnswerError(f"the compiler still refuses overrides after {max_compiles} compiles")
+
+
+def judge_sites(
+    problem: Problem, relaxation: Relaxation, plan: Plan, final: hlo.HloModule
+) -> tuple[int, int, tuple[Miss, ...]]:
+    """How many sites of a plan a final text honours, of how many, and which it does not; see ``compare``.
+
+    Args:
+        problem: of the plan.
+        relaxation: says what was refused.
+        plan: as it was before that.
+        final: text of the compile.
+    """
+    return compare(problem, plan, read_back(problem, final), _starts(problem, final), relaxation.relaxed)
 
 
 def _expressible(relaxation: Relaxation) -> dict[str, str]:
@@ -123,10 +152,10 @@ def _expressible(relaxation: Relaxation) -> dict[str, str]:
     return compiler_options(relaxation.named, relaxation.first)
 
 
-def _msa_off(run: _Confirm, notes: list[str]) -> list[Row]:
+def _msa_off(capture: Capture, compile: Compile, limits: Limits | None, notes: list[str]) -> list[Row]:
     """The program without MSA; nothing, with a note, where it cannot be compared."""
     try:
-        return [run("msa off", MSA_OFF_OPTIONS).row]
+        return [confirm(capture, "msa off", {**capture.options, **MSA_OFF_OPTIONS}, compile, limits).row]
     except (CompilerRefusedError, NoAnswerError) as error:
         notes.append(f"MSA off is left out: {error}")
         return []
