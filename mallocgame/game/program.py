@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from mallocgame.problem.evictions import Eviction, eviction_of
 from mallocgame.problem.schema import Problem, Tensor
 
 NOT_PRODUCED = frozenset({"parameter", "constant"})
@@ -59,6 +60,9 @@ class Program:
         children: per time, the computations called there.
         pinnable: per group, whether it may be pinned at all: nothing of it is ``fixed`` or has an
             ``hbm_definition``, and its largest tensor fits into fast memory.
+        evictions: per group of which one tensor is an entry result and nothing an entry parameter, the copy with which
+            it may be pinned all the same: all definitions, and all uses but the entry root's, are fast; that tensor
+            stays until and with ``before``. None for all other groups; those of ``pinnable`` are others.
         single: per group, whether it has one tensor.
         servings: per tensor, what prefetches can serve, in program order; empty where that is nothing. Uses by
             bitcasts, which the compiler does not serve, are in no serving of their own.
@@ -84,6 +88,7 @@ class Program:
         self.definitions_at = problem.definitions_at
         self.single = [len(group.tensors) == 1 for group in problem.groups]
         self.pinnable = [self._pinnable(number) for number in range(len(problem.groups))]
+        self.evictions = [self._eviction(number) for number in range(len(problem.groups))]
         self.servings = tuple(self._servings(tensor) for tensor in problem.tensors)
         self._serving_at = {
             (tensor, number): index
@@ -163,6 +168,15 @@ class Program:
         members = [self.problem.tensors[id] for id in self.problem.groups[group].tensors]
         allowed = all(member.fixed is None and member.hbm_definition is None for member in members)
         return allowed and max(member.size for member in members) <= self.problem.target.fast_bytes
+
+    def _eviction(self, group: int) -> Eviction | None:
+        first = self.problem.tensors[self.problem.groups[group].tensors[0]]
+        fits = self.problem.groups[group].size <= self.problem.target.fast_bytes
+        return (
+            eviction_of(self.problem, self.problem.groups[group])
+            if fits and first.hbm_definition != "entry parameter"
+            else None
+        )
 
     def _servings(self, tensor: Tensor) -> tuple[Serving, ...]:
         if not self.single[tensor.group] or tensor.fixed or tensor.size > self.problem.target.fast_bytes:

@@ -1,0 +1,92 @@
+"""Entry results that can be in fast memory: one eviction, whose time is the compiler's rule, brings them to HBM.
+
+Measured with libtpu 0.0.52, docs/expressibility.md, section "Evictions".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mallocgame.problem.schema import Group, Problem, Tensor
+
+EVICTION_OVERLAP = 2
+"""MSA waits for an eviction when the instructions since its start would take this many times as long as the copy."""
+
+WHILE_EXECUTIONS = 5
+"""How often MSA takes a while loop to run."""
+
+
+class Eviction(NamedTuple):
+    """The one copy of an entry result from fast memory to HBM.
+
+    Attributes:
+        tensor: its id.
+        after: the copy starts after the instruction at this time, the tensor's definition.
+        before: it is waited for before the instruction at this time; the bytes are taken up to and with this time.
+    """
+
+    tensor: int
+    after: int
+    before: int
+
+
+def eviction_of(problem: Problem, group: Group) -> Eviction | None:
+    """How the group's entry result is evicted if the group is in fast memory; None where it cannot be, or has none.
+
+    All of the group but an entry parameter, which has to be its first tensor, is in fast memory then, with all uses
+    but that by the entry's root.
+    """
+    members = [problem.tensors[id] for id in group.tensors]
+    rest = members[1:] if members[0].hbm_definition == "entry parameter" else members
+    reasons = {tensor.id: tensor.hbm_definition for tensor in rest if tensor.hbm_definition is not None}
+    if [*reasons.values()] != ["entry result"] or any(tensor.fixed is not None for tensor in members):
+        return None
+    result = problem.tensors[next(iter(reasons))]
+    fast = _fast_uses(problem, result)
+    if fast is None or (len(members) == 1 and not fast):
+        return None
+    before = _waited_for(problem, result, max([result.time, *fast]))
+    return Eviction(result.id, result.time, before) if before > result.time else None
+
+
+def _fast_uses(problem: Problem, result: Tensor) -> list[int] | None:
+    """Times of the uses of an entry result but the root's; None where it cannot be evicted."""
+    instructions = problem.instructions
+    end = len(instructions) - 1
+    entry = instructions[end].computation
+    if instructions[end].opcode not in ("tuple", "get-tuple-element") or result.time == end:
+        return None
+    if instructions[result.time].opcode in ("parameter", "constant", "bitcast"):
+        return None
+    times = [use.time for use in result.uses]
+    if end not in times:
+        return None
+    times.remove(end)
+    if any(instructions[time].computation != entry or time in problem.children for time in times):
+        return None
+    return [time for time in times if instructions[time].opcode != "bitcast"]
+
+
+def _waited_for(problem: Problem, result: Tensor, last_fast: int) -> int:
+    """MSA's end of the eviction: late enough by its estimate, which has everything in HBM; not before the last use."""
+    bandwidth = problem.target.hbm_bandwidth
+    needed = EVICTION_OVERLAP * result.size / bandwidth
+    end, seconds = result.time + 1, 0.0
+    while end < len(problem.instructions) - 1 and seconds < needed:
+        instruction = problem.instructions[end]
+        if end not in problem.children:
+            elapsed = max(instruction.compute_seconds, instruction.total_bytes / bandwidth)
+            seconds += elapsed * WHILE_EXECUTIONS ** _loops(problem, instruction.computation)
+        end += 1
+    return max(end, last_fast)
+
+
+def _loops(problem: Problem, computation: int) -> int:
+    """How many while loops a computation is in."""
+    loops = 0
+    caller = problem.computations[computation].caller
+    while caller is not None:
+        loops += problem.instructions[caller].opcode == "while"
+        computation = problem.instructions[caller].computation
+        caller = problem.computations[computation].caller
+    return loops
