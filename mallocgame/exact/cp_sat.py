@@ -1,0 +1,86 @@
+"""CP-SAT (ortools) on a model: booleans as they are, times as integers, with an answer that no rounding spoils.
+
+CP-SAT knows integers only. Each time variable becomes its floor in *ticks*, each row is loosened by what that, and
+rounding its coefficients, can change. So every plan of the model is a plan of the integer model that costs no more
+there, and the bound of the integer model is one of the model. The price is that many ticks of accuracy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from mallocgame.errors import BadInputError
+from mallocgame.exact.answer import ModelAnswer
+from mallocgame.exact.model import Model, Row
+
+TICKS = 2**20
+"""Ticks a unit of the model. CP-SAT 9.15 called a wrong answer optimal with 2**30, where sums come to 2**40."""
+
+
+def solve_by_cp_sat(model: Model, time_limit: float, seed: int, workers: int) -> ModelAnswer:
+    """Make the objective small.
+
+    Raises:
+        BadInputError: ortools is not installed.
+    """
+    try:
+        from ortools.sat.python import cp_model
+    except ImportError:
+        raise BadInputError("CP-SAT needs ortools: pip install 'mallocgame[solve]' (or pip install ortools)") from None
+    ticks = cp_model.CpModel()
+    variables = []
+    for low, high, boolean in zip(model.lower, model.upper, model.boolean, strict=True):
+        if boolean:
+            variables.append(ticks.new_int_var(math.ceil(low), math.floor(high), ""))
+        else:
+            variables.append(ticks.new_int_var(math.floor(low * TICKS), math.floor(high * TICKS), ""))
+    for row in model.rows:
+        coefficients, low = rounded(row, model.boolean)
+        if coefficients:
+            ticks.add(sum(value * variables[variable] for variable, value in coefficients.items()) >= low)
+        elif low > 0:
+            ticks.add_bool_or([])
+    objective, constant = rounded_objective(model)
+    ticks.minimize(sum(value * variables[variable] for variable, value in objective.items()) + constant)
+    solver = cp_model.CpSolver()
+    solver.parameters.max_time_in_seconds = max(0.01, time_limit)
+    solver.parameters.random_seed = seed
+    solver.parameters.num_workers = workers
+    status = solver.solve(ticks)
+    if status == cp_model.INFEASIBLE:
+        return ModelAnswer("infeasible", None, math.inf)
+    bound = solver.best_objective_bound / TICKS
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return ModelAnswer("time limit", None, bound)
+    values = [
+        solver.value(variable) / (1 if boolean else TICKS)
+        for variable, boolean in zip(variables, model.boolean, strict=True)
+    ]
+    return ModelAnswer("optimal" if status == cp_model.OPTIMAL else "feasible", values, bound)
+
+
+def rounded(row: Row, boolean: list[bool]) -> tuple[dict[int, int], int]:
+    """A row of the integer model that holds wherever the row does, its times rounded down: coefficients, and low."""
+    if all(boolean[variable] and value.is_integer() for variable, value in row.terms.items()):
+        return {variable: int(value) for variable, value in row.terms.items()}, math.ceil(row.low)
+    coefficients: dict[int, int] = {}
+    slack = 1.0
+    for variable, value in row.terms.items():
+        if boolean[variable]:
+            coefficients[variable] = round(value * TICKS)
+            slack += abs(value * TICKS - coefficients[variable])
+        else:
+            coefficients[variable] = round(value)
+            assert value == coefficients[variable], "times have whole coefficients"
+            slack += max(value, 0.0)
+    return coefficients, math.floor(row.low * TICKS - slack)
+
+
+def rounded_objective(model: Model) -> tuple[Mapping[int, int], int]:
+    """The objective in ticks, never more than it is."""
+    coefficients: dict[int, int] = {}
+    constant = math.floor(model.objective.constant * TICKS)
+    for variable, value in model.objective.terms.items():
+        coefficients[variable] = math.floor(value * TICKS) if model.boolean[variable] else round(value)
+    return coefficients, constant

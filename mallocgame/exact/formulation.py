@@ -1,0 +1,118 @@
+"""The whole formulation of a problem: a plan's decisions, capacity, and its seconds under M."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from mallocgame.exact.choices import Choices, capacity, choices
+from mallocgame.exact.model import ZERO, Linear, Model, total
+from mallocgame.exact.timing import Outcome, QueuedCopy, elapsed, run, slowest
+from mallocgame.game.program import Program
+from mallocgame.game.timeline import Timeline
+from mallocgame.plan import Plan
+from mallocgame.problem.schema import Problem
+
+UNITS = 1000.0
+"""The time of the program with everything in HBM, in units of a model."""
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """A model and what its variables mean."""
+
+    model: Model
+    program: Program
+    choices: Choices
+
+
+def formulate(problem: Problem, fixed: Plan | None = None, free: Collection[int] = ()) -> Formulation:
+    """The plans of the game on a problem, but for offsets: capacity is the sum of the sizes that are live at once.
+
+    Args:
+        problem: to be solved.
+        fixed: where given, the groups that are not in ``free`` do what this plan does.
+        free: see ``fixed``.
+    """
+    program = Program(problem)
+    model = new_model(program)
+    made = choices(model, program, fixed, free)
+    capacity(model, program, made)
+    read, written = fast_bytes(program, made)
+    steps = [elapsed(model, program, time, read[time], written[time]) for time in range(len(problem.instructions))]
+    copies: list[list[QueuedCopy]] = [[] for _ in problem.computations]
+    for served in made.all_served():
+        if served.starts:
+            before = served.serving.before
+            demand = problem.tensors[served.tensor].size / (problem.target.hbm_bandwidth * model.unit)
+            queued = QueuedCopy(served.tensor, program.position[before], demand, served.starts)
+            copies[program.computation[before]].append(queued)
+    outcomes: dict[int, Outcome] = {}
+    for number in sorted(range(len(copies)), key=lambda number: -program.depth[number]):
+        spent, idle = [], []
+        for time in program.times[number]:
+            called = call(model, program, time, outcomes)
+            spent.append(steps[time].seconds + called.seconds)
+            idle.append(named(model, total((steps[time].seconds, steps[time].hbm * -1.0, called.left))))
+        outcomes[number] = run(model, idle, spent, copies[number])
+    model.objective = outcomes[program.entry].seconds
+    return Formulation(model, program, made)
+
+
+def new_model(program: Program) -> Model:
+    """An empty model with times in units that suit the program."""
+    return Model((Timeline(program).total or 1.0) / UNITS)
+
+
+def named(model: Model, expression: Linear) -> Linear:
+    """A variable for a long expression that is only ever wanted as large as it is; a short one as it stands."""
+    if len(expression.terms) <= 4:
+        return expression
+    low, high = model.bounds(expression)
+    variable = model.time(min(0.0, low), max(0.0, high))
+    model.at_least(expression, variable)
+    return variable
+
+
+def call(model: Model, program: Program, time: int, outcomes: dict[int, Outcome]) -> Outcome:
+    """What the instruction at a time calls: all that is no branch, and the slowest branch."""
+    children = program.children[time]
+    parts, branches = [], []
+    for number in children:
+        child = program.problem.computations[number]
+        outcome = outcomes[number]
+        if child.kind == "branch":
+            branches.append(Outcome(outcome.seconds * child.trips, outcome.left * child.trips))
+        else:
+            parts.append(Outcome(outcome.seconds * child.trips, outcome.left * child.trips))
+    if branches:
+        parts.append(slowest(model, branches))
+    return Outcome(total(part.seconds for part in parts), total(part.left for part in parts))
+
+
+def fast_bytes(program: Program, made: Choices) -> tuple[list[Linear], list[Linear]]:
+    """For each time the bytes that its instruction reads from fast memory, and those that it writes there."""
+    count = len(program.problem.instructions)
+    read: list[list[Linear]] = [[] for _ in range(count)]
+    written: list[list[Linear]] = [[] for _ in range(count)]
+    for tensor in program.problem.tensors:
+        pin = made.pinned[tensor.group]
+        if pin is not ZERO:
+            written[tensor.time].append(pin * tensor.defined_bytes)
+        for number, use in enumerate(tensor.uses):
+            fast = fast_use(program, made, tensor.id, number)
+            read[use.time].append(fast * use.accessed_bytes)
+    return [total(parts) for parts in read], [total(parts) for parts in written]
+
+
+def fast_use(program: Program, made: Choices, tensor: int, number: int) -> Linear:
+    """1 where a use reads fast memory."""
+    pin = made.pinned[program.problem.tensors[tensor].group]
+    served = made.served.get(tensor)
+    if served is None:
+        return pin
+    index = program.serving_at(tensor, number)
+    if index is not None:
+        return pin + served[index].fast if index in served else pin
+    after = next((place for place, serving in enumerate(program.servings[tensor]) if serving.first > number), None)
+    return pin + served[after].kept if after in served and after is not None else pin

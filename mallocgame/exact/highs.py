@@ -1,0 +1,152 @@
+"""HiGHS on a model: a mixed integer program, solved by branch and bound in floating point, in a process of its own."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mallocgame.errors import BadInputError
+from mallocgame.exact.answer import ModelAnswer
+from mallocgame.exact.model import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOLERANCE = 1e-9
+"""Of rows and of whole numbers, absolute, in units of the model; of the objective, relative too."""
+
+PATIENCE = 5.0
+"""Seconds beyond its time limit after which HiGHS is ended."""
+
+
+def solve_by_highs(model: Model, time_limit: float, seed: int, workers: int) -> ModelAnswer:
+    """Make the objective small.
+
+    Raises:
+        BadInputError: highspy is not installed.
+    """
+    options = {
+        "random_seed": seed,
+        "threads": workers,
+        "mip_rel_gap": TOLERANCE,
+        "mip_abs_gap": TOLERANCE,
+        "mip_feasibility_tolerance": TOLERANCE,
+        "primal_feasibility_tolerance": TOLERANCE,
+        "dual_feasibility_tolerance": TOLERANCE,
+    }
+    answer = ask_highs(model, time_limit, options)
+    if answer is None:
+        return ModelAnswer("time limit", None, -math.inf)
+    if answer["infeasible"]:
+        return ModelAnswer("infeasible", None, math.inf)
+    bound = answer["bound"] if any(model.boolean) else answer["objective"]
+    if answer["optimal"]:
+        return ModelAnswer("optimal", answer["values"], bound)
+    return ModelAnswer("time limit" if answer["values"] is None else "feasible", answer["values"], bound)
+
+
+def ask_highs(
+    model: Model, time_limit: float, options: dict[str, float | int | str], relaxed: bool = False
+) -> dict[str, Any] | None:
+    """Solve a model by HiGHS.
+
+    Args:
+        model: to be solved.
+        time_limit: seconds.
+        options: of HiGHS.
+        relaxed: whether booleans may be anything between 0 and 1.
+
+    Returns:
+        optimal, infeasible, objective, bound (of the mixed integer program), values, duals (of the rows; without
+        integers only); None where it has not come back in time.
+
+    Raises:
+        BadInputError: highspy is not installed.
+    """
+    cost: NDArray[np.float64] = np.zeros(len(model.lower))
+    for variable, coefficient in model.objective.terms.items():
+        cost[variable] = coefficient
+    lengths = [len(row.terms) for row in model.rows]
+    request = {
+        "cost": cost,
+        "offset": model.objective.constant,
+        "lower": np.array(model.lower),
+        "upper": np.array(model.upper),
+        "row_lower": np.array([row.low for row in model.rows]),
+        "start": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
+        "index": np.array([variable for row in model.rows for variable in row.terms], np.int32),
+        "value": np.array([value for row in model.rows for value in row.terms.values()], np.float64),
+        "boolean": None if relaxed else model.boolean,
+        "options": {"time_limit": max(0.01, time_limit), **options},
+    }
+    return _child().ask(request, max(0.0, time_limit) + PATIENCE)
+
+
+class _Child:
+    """The process, and what it is asked."""
+
+    current: _Child | None = None
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-P", str(Path(__file__).with_name("highs_child.py"))]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        if self._read() is None:
+            self.end()
+            raise BadInputError("HiGHS needs highspy: pip install 'mallocgame[solve]' (or pip install highspy)")
+
+    def ask(self, request: dict[str, Any], time_limit: float) -> dict[str, Any] | None:
+        """The answer, or None where the process had to be ended."""
+        watch = Timer(time_limit, self.process.kill)
+        watch.start()
+        try:
+            assert self.process.stdin is not None
+            pickle.dump(request, self.process.stdin)
+            self.process.stdin.flush()
+            answer: dict[str, Any] | None = self._read()
+        except (BrokenPipeError, KeyboardInterrupt):
+            self.end()
+            raise
+        finally:
+            watch.cancel()
+        if answer is None:
+            self.end()
+        return answer
+
+    def end(self) -> None:
+        """End the process."""
+        if _Child.current is self:
+            _Child.current = None
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _read(self) -> Any:
+        assert self.process.stdout is not None
+        try:
+            return pickle.load(self.process.stdout)
+        except (EOFError, pickle.UnpicklingError):
+            return None
+
+
+def _child() -> _Child:
+    """The running process, or a new one."""
+    if _Child.current is None:
+        _Child.current = _Child()
+    return _Child.current
+
+
+@atexit.register
+def end_highs() -> None:
+    """End the process that HiGHS runs in, if there is one."""
+    if _Child.current is not None:
+        _Child.current.end()

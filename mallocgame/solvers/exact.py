@@ -1,0 +1,23 @@
+"""The exact solver on the whole problem: proven best where it finishes in time, else the best plan it has found."""
+
+from __future__ import annotations
+
+from mallocgame.errors import NoAnswerError
+from mallocgame.solvers.base import Answer, Task, register
+
+
+@register("exact")
+def solve(task: Task) -> Answer:
+    """CP-SAT on the formulation of ``mallocgame.exact``.
+
+    Raises:
+        BadInputError: ortools is not installed.
+        NoAnswerError: the problem is too large, or nothing was found in the time.
+    """
+    from mallocgame.exact import solve_exactly
+
+    found = solve_exactly(task.problem, backend="cp-sat", time_limit=task.time_limit, seed=task.seed)
+    if found.plan is None:
+        raise NoAnswerError(f"the solver exact has no plan: {found.reason or found.status}; use local")
+    task.improved(found.seconds, 1)
+    return Answer(found.plan, found.seconds, found.status, 1)

@@ -1,0 +1,30 @@
+"""Both back ends against enumeration of the whole plan space, on tiny problems."""
+
+from __future__ import annotations
+
+import pytest
+
+from mallocgame.exact import BACKENDS, Backend, solve_exactly
+from mallocgame.generator import random_problem, tiny_recipe
+from mallocgame.replay import replay_plan
+from mallocgame.validate import inexpressible, validate
+from tests.game.brute_force import best_plan
+
+PLANS = 2000
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("seed", range(30))
+def test_optimum_is_that_of_enumeration(seed: int, backend: Backend) -> None:
+    problem = random_problem(seed, tiny_recipe(seed))
+    best = best_plan(problem, PLANS)
+    if best is None:
+        pytest.skip("too many plans to enumerate")
+    found = solve_exactly(problem, backend=backend, time_limit=30)
+    assert found.status == "optimal"
+    assert found.plan is not None
+    assert not validate(problem, found.plan)
+    assert not inexpressible(problem, found.plan)
+    assert found.seconds == replay_plan(problem, found.plan, "M").total
+    assert found.seconds == pytest.approx(best[0], rel=1e-6)
+    assert found.bound <= best[0] * (1 + 1e-9)
