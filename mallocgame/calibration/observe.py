@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mallocgame.calibration.table import CycleTable, sites_of
+from mallocgame.calibration.sites import sites_of
+from mallocgame.calibration.table import CycleTable
 from mallocgame.problem.schema import Problem
 from mallocgame.replay.final_replay import cycles_of
 from mallocgame.replay.final_text import FinalText

@@ -1,8 +1,7 @@
 """Cycles of each instruction as a function of which of its operands and outputs are in fast memory.
 
-The *sites* of a time are ``problem.uses_at[time]`` in order, then ``problem.definitions_at[time]`` as (tensor, -1).
-A *placement mask* has bit k set where site k is fast; sites beyond the first 62 have no bit. What was compiled is
-known; for another mask the nearest observation is changed by the weights of the sites that differ.
+What was compiled is known; for another placement mask (``mallocgame.calibration.sites``) the nearest observation is
+changed by the weights of the sites that differ.
 """
 
 from __future__ import annotations
@@ -13,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mallocgame.calibration.weights import fit_weights
-from mallocgame.plan import Plan
+from mallocgame.calibration.kinds import alike, look
+from mallocgame.calibration.sites import site_cycles
+from mallocgame.calibration.weights import fit
 from mallocgame.problem.schema import Problem
-
-MAX_SITES = 62
-"""Sites of one time that have a bit."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class TableArrays:
 
     Attributes:
         first_site: int64 (T + 1,): the sites of time t are ``first_site[t]`` to ``first_site[t + 1] - 1``.
-        weights: float64 (S,): cycles saved by the site being fast.
+        weights: float64 (S,): cycles saved by the site being fast; negative where fast memory is the slower one.
         first_observation: int64 (T + 1,): likewise for observations; none where the table knows nothing.
         masks: int64 (O,): placement masks, in the order in which they were observed.
         cycles: float64 (O,).
@@ -42,12 +39,31 @@ class TableArrays:
     floors: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What is known of instructions that are alike: cycles by mask, weight per site (|w| is its distance), floor."""
+
+    observed: dict[int, float]
+    weights: NDArray[np.float64]
+    floor: float
+
+    def cycles(self, mask: int) -> float:
+        if mask in self.observed:
+            return max(self.floor, self.observed[mask])
+        best = min(self.observed, key=lambda known: self._sum(np.abs(self.weights), known ^ mask))
+        saved = self._sum(self.weights, mask & ~best) - self._sum(self.weights, best & ~mask)
+        return max(self.floor, self.observed[best] - saved)
+
+    def _sum(self, weights: NDArray[np.float64], mask: int) -> float:
+        return float(sum(weight for bit, weight in enumerate(weights) if mask >> bit & 1))
+
+
 class CycleTable:
     """What compiles have taught about the cycles of one problem's instructions.
 
-    The prediction for a mask is the nearest observation (least sum of weights over the differing sites, the first
+    The prediction for a mask is the nearest observation (least sum of |weight| over the differing sites, the first
     observed in a tie), less the weights of sites that are fast in the mask alone, plus the weights of those that are
-    fast in the observation alone, and at least the time's floor.
+    fast in the observation alone, and at least the time's floor. Instructions that are alike share their observations.
 
     Attributes:
         problem: whose instructions.
@@ -56,9 +72,12 @@ class CycleTable:
     def __init__(self, problem: Problem) -> None:
         """An empty table."""
         self.problem = problem
-        self._bytes = [_site_bytes(problem, time) for time in range(len(problem.instructions))]
         self._observed: list[dict[int, float]] = [{} for _ in problem.instructions]
-        self._fitted: dict[int, tuple[NDArray[np.float64], float]] = {}
+        self._kinds: list[_Kind | None] | None = None
+        self._looks: dict[object, list[int]] = {}
+        for time, instruction in enumerate(problem.instructions):
+            if not instruction.free:
+                self._looks.setdefault(look(problem, time), []).append(time)
 
     def observe(self, masks: Sequence[int], cycles: Sequence[float | None]) -> None:
         """Add a compile: for each time its mask and the emitter's cycles, None where the compile has none.
@@ -71,70 +90,47 @@ class CycleTable:
         for time, (mask, count) in enumerate(zip(masks, cycles, strict=True)):
             if count is not None and not self.problem.instructions[time].free:
                 self._observed[time].setdefault(mask, float(count))
-                self._fitted.pop(time, None)
+        self._kinds = None
 
     def cycles(self, time: int, mask: int) -> float | None:
         """Predicted cycles; None where no compile had any for this instruction."""
-        observed = self._observed[time]
-        if not observed:
-            return None
-        weights, floor = self._fit(time)
-        if mask in observed:
-            return max(floor, observed[mask])
-        best = min(observed, key=lambda known: _sum(weights, known ^ mask))
-        return max(floor, observed[best] + _sum(weights, best & ~mask) - _sum(weights, mask & ~best))
+        kind = self._all_kinds()[time]
+        return None if kind is None else kind.cycles(mask)
 
     def arrays(self) -> TableArrays:
         """The table as it is now."""
-        fits = [self._fit(time) for time in range(len(self._observed))]
-        weights = [weights for weights, _ in fits]
+        sites = [len(site_cycles(self.problem, time)) for time in range(len(self._observed))]
+        kinds = self._all_kinds()
+        weights = [np.zeros(sites[time]) if kind is None else kind.weights for time, kind in enumerate(kinds)]
+        known = [{} if kind is None else kind.observed for kind in kinds]
         return TableArrays(
-            first_site=_firsts([len(weights) for weights in weights]),
+            first_site=_firsts(sites),
             weights=np.concatenate([*weights, np.zeros(0)]),
-            first_observation=_firsts([len(observed) for observed in self._observed]),
-            masks=np.array([mask for observed in self._observed for mask in observed], dtype=np.int64),
-            cycles=np.array([count for observed in self._observed for count in observed.values()], dtype=np.float64),
-            floors=np.array([floor for _, floor in fits], dtype=np.float64),
+            first_observation=_firsts([len(observed) for observed in known]),
+            masks=np.array([mask for observed in known for mask in observed], dtype=np.int64),
+            cycles=np.array([count for observed in known for count in observed.values()], dtype=np.float64),
+            floors=np.array([0.0 if kind is None else kind.floor for kind in kinds], dtype=np.float64),
         )
 
-    def _fit(self, time: int) -> tuple[NDArray[np.float64], float]:
-        """Weights and floor of a time."""
-        fitted = self._fitted.get(time)
-        if fitted is None:
-            observed = self._observed[time]
-            weights = fit_weights(list(observed), list(observed.values()), self._bytes[time])
-            fitted = weights, min(observed.values(), default=0.0)
-            self._fitted[time] = fitted
-        return fitted
+    def _all_kinds(self) -> list[_Kind | None]:
+        """For each time its kind; None for those without observation."""
+        if self._kinds is None:
+            self._kinds = [None] * len(self._observed)
+            for times in self._looks.values():
+                known = [time for time in times if self._observed[time]]
+                for members in alike(known, self._observed):
+                    kind = self._kind(members)
+                    for time in members:
+                        self._kinds[time] = kind
+        return self._kinds
 
-
-def sites_of(problem: Problem, time: int) -> tuple[tuple[int, int], ...]:
-    """The (tensor, use index or -1) of a time that have a bit, lowest bit first."""
-    defined = tuple((tensor, -1) for tensor in problem.definitions_at[time])
-    return (*problem.uses_at[time], *defined)[:MAX_SITES]
-
-
-def plan_masks(problem: Problem, plan: Plan) -> list[int]:
-    """For each time the mask of a plan."""
-    fast = {*plan.fast_uses, *((tensor, -1) for tensor in plan.fast_definitions)}
-    return [
-        sum(1 << bit for bit, site in enumerate(sites_of(problem, time)) if site in fast)
-        for time in range(len(problem.instructions))
-    ]
-
-
-def _site_bytes(problem: Problem, time: int) -> NDArray[np.float64]:
-    """Bytes that the instruction at ``time`` accesses at each of its sites."""
-    tensors = problem.tensors
-    found = [
-        tensors[tensor].defined_bytes if use < 0 else tensors[tensor].uses[use].accessed_bytes
-        for tensor, use in sites_of(problem, time)
-    ]
-    return np.array(found, dtype=np.float64)
-
-
-def _sum(weights: NDArray[np.float64], mask: int) -> float:
-    return float(sum(weight for bit, weight in enumerate(weights) if mask >> bit & 1))
+    def _kind(self, times: Sequence[int]) -> _Kind:
+        observed: dict[int, float] = {}
+        for time in times:
+            for mask, count in self._observed[time].items():
+                observed.setdefault(mask, count)
+        weights, floor = fit(self.problem, times[0], observed)
+        return _Kind(observed, weights, floor)
 
 
 def _firsts(counts: list[int]) -> NDArray[np.int64]:

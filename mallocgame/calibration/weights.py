@@ -1,46 +1,97 @@
-"""How many cycles each operand or output saves by being in fast memory, from a few observations."""
+"""How many cycles each operand or output saves by being in fast memory, from a few observations.
+
+What compiles for v4 lite and v5p show (docs/calibration.md): a copy's cycles are a sum over its two sides. Of a loop
+fusion, operands cost the same in both memories; an output costs its bytes over HBM less in VMEM, and up to as much more
+in CMEM. Only convolutions (matrix products) overlap transfers with computing, so that what one operand saves depends on
+the others, and few are faster than their compute time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-_RIDGE = 1e-9
+from mallocgame.calibration.sites import site_cycles
+from mallocgame.problem.schema import Problem
+
+CMEM = 3
+"""``Target.fast_space`` of targets whose fast memory is not the one that instructions work in."""
+
+COPY_SHARE = 0.95
+"""Part of a copy's cycles that its transfers take."""
+
+OPERAND_SHARE = 0.5
+"""Cycles that an operand in VMEM is taken to save, as a share of its HBM cycles, where nothing is known."""
+
+CMEM_LOSS = 1.1
+"""Cycles that an output in CMEM may cost more, as a share of its HBM cycles."""
+
+FASTEST = 0.9
+"""Least cycles of an instruction, as a share of its compute time at peak rate."""
+
+RIDGE = 1e-3
+SWEEPS = 300
 
 
-def fit_weights(masks: Sequence[int], cycles: Sequence[float], site_bytes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Non-negative weights w with ``cycles[i] - cycles[0] = -w . (mask[i] - mask[0])`` as nearly as can be.
+def fit(problem: Problem, time: int, observed: Mapping[int, float]) -> tuple[NDArray[np.float64], float]:
+    """Weights and floor of the instruction at ``time``.
 
-    Of all that fit, those in proportion to the bytes where nothing speaks against it: the least sum of w^2 / bytes.
+    The weights explain the differences between the observations as well as they can; of those that do, they are the
+    nearest to what is expected of such an instruction, where a site may be off in proportion to its bytes.
 
     Args:
-        masks: observed placement masks, N of them.
-        cycles: observed cycles, N of them.
-        site_bytes: (S,) bytes accessed at each site.
+        problem: the instruction's.
+        time: of the instruction.
+        observed: cycles by placement mask, at least one.
 
     Returns:
-        (S,) cycles.
+        (S,) cycles that each site saves by being fast, and the least cycles of any prediction.
     """
-    sites = len(site_bytes)
-    if len(masks) < 2 or sites == 0:
-        return np.zeros(sites)
-    bits: NDArray[np.float64] = np.array(
-        [[mask >> bit & 1 for bit in range(sites)] for mask in masks], dtype=np.float64
-    )
-    scale: NDArray[np.float64] = np.sqrt(np.maximum(site_bytes, 1.0))
-    design: NDArray[np.float64] = (bits[1:] - bits[0]) * scale
-    saved: NDArray[np.float64] = cycles[0] - np.array(cycles[1:], dtype=np.float64)
-    found: NDArray[np.float64] = np.zeros(sites)
-    active = np.flatnonzero(np.abs(design).sum(axis=0))
-    while len(active):
-        used = design[:, active]
-        gram: NDArray[np.float64] = used @ used.T
-        gram += np.eye(len(gram)) * (_RIDGE * float(np.trace(gram)))
-        best: NDArray[np.float64] = used.T @ np.linalg.solve(gram, saved)
-        if best.min() >= 0.0:
-            found[active] = best
-            break
-        active = active[best >= 0.0]
-    return found * scale
+    instruction, target = problem.instructions[time], problem.target
+    hbm = site_cycles(problem, time)
+    outputs: NDArray[np.bool_] = np.arange(len(hbm)) >= len(problem.uses_at[time])
+    cmem = target.fast_space == CMEM
+    if instruction.opcode == "copy":
+        expected = COPY_SHARE * max(observed.values()) * hbm / max(float(hbm.sum()), 1.0)
+    elif cmem:
+        expected = np.zeros(len(hbm))
+    else:
+        expected = np.where(outputs, 1.0, OPERAND_SHARE) * hbm
+    least: NDArray[np.float64] = np.where(outputs & cmem, -CMEM_LOSS * hbm - 1.0, 0.0)
+    floor = min(*observed.values(), FASTEST * instruction.compute_seconds / target.min_seconds)
+    return _explain(observed, expected, least, hbm), floor
+
+
+def _explain(
+    observed: Mapping[int, float],
+    expected: NDArray[np.float64],
+    least: NDArray[np.float64],
+    hbm: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The weights at or above ``least`` that minimise the squared errors plus RIDGE times (w - expected)^2 / hbm."""
+    sites = len(expected)
+    if len(observed) < 2 or sites == 0:
+        return np.maximum(expected, least)
+    masks, cycles = list(observed), np.array(list(observed.values()), dtype=np.float64)
+    bits: NDArray[np.float64] = np.array([[mask >> bit & 1 for bit in range(sites)] for mask in masks], np.float64)
+    scale: NDArray[np.float64] = np.sqrt(np.maximum(hbm, 1.0))
+    changed: NDArray[np.float64] = bits[1:] - bits[0]
+    unexplained: NDArray[np.float64] = cycles[0] - cycles[1:] - changed @ expected
+    design: NDArray[np.float64] = changed * scale
+    gram: NDArray[np.float64] = design.T @ design
+    gram += np.eye(sites) * max(RIDGE * float(np.trace(gram)) / sites, 1e-9)
+    wanted: NDArray[np.float64] = design.T @ unexplained
+    lowest: NDArray[np.float64] = (least - expected) / scale
+    found: NDArray[np.float64] = np.linalg.solve(gram, wanted).astype(np.float64)
+    if (found < lowest).any():
+        found[:] = np.maximum(found, lowest)
+        for _ in range(SWEEPS):
+            before = found.copy()
+            for site in range(sites):
+                rest = float(wanted[site] - gram[site] @ found) / gram[site, site] + found[site]
+                found[site] = max(lowest[site], rest)
+            if np.abs(found - before).max() <= 1e-7 * max(1.0, np.abs(found).max()):
+                break
+    return expected + found * scale

@@ -1,0 +1,30 @@
+"""Random valid plans, so that compiles of them show instructions under many placements."""
+
+from __future__ import annotations
+
+import random
+
+from mallocgame.plan import Plan
+from mallocgame.problem.schema import Problem
+from mallocgame.solvers.builder import Builder
+
+
+def random_plan(problem: Problem, seed: int, share: float = 0.5) -> Plan:
+    """A valid plan that puts each alias group into fast memory with probability ``share``, where it fits.
+
+    Groups are tried in random order. One that can be pinned is pinned; one of which uses can be prefetched is
+    prefetched for all of these uses or for a random half.
+    """
+    rng = random.Random(seed)
+    builder = Builder(problem)
+    groups = list(range(len(problem.groups)))
+    rng.shuffle(groups)
+    for group in groups:
+        if rng.random() >= share or builder.pin(group):
+            continue
+        servings = builder.copyable(group)
+        some = [number for number in servings if rng.random() < 0.5]
+        if servings and not builder.fetch(group, servings if rng.random() < 0.5 else some or servings[:1]):
+            builder.fetch(group, servings[:1])
+    builder.commit()
+    return builder.plan()
