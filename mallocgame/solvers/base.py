@@ -7,11 +7,12 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
 from mallocgame.game.timeline import Timeline
+from mallocgame.objective import Objective
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from mallocgame.calibration.table import CycleTable
     from mallocgame.problem.problem_file import Default
     from xla_dump_parser.hlo import HloModule
-
-Objective = Literal["E", "M", "both"]
 
 
 @dataclass(frozen=True)
