@@ -216,11 +216,11 @@ def bench(
     Args:
         workloads: names; all 52 of the benchmark if empty.
         targets: names; v4 lite and v5p if empty.
-        methods: ``"xla default"``, ``"msa off"``, ``"flag tuning"``, solvers; the three and ``solvers`` if empty.
+        methods: ``"xla default"``, ``"msa off"``, ``"flag tuning"``, ``"auto"``, solvers; the first three and ``solvers`` if empty.
         solvers: more columns; ``"local"`` if both are empty.
         settings: seed, time limit and compiles.
         captures: folder of captures; missing ones are made.
-        out: folder of ``rows.jsonl``, the tables, and the finished compiles.
+        out: folder of ``rows.jsonl`` and the tables. Finished compiles are kept beside it, in ``compiles``.
         progress: called with one line at each step.
 
     Raises:
@@ -233,7 +233,7 @@ def bench(
     from mallocgame.compiler.cache import CompileCache
 
     selection = select(workloads, targets, methods, solvers, settings or Settings())
-    cache = CompileCache(Path(out) / "compiles")
+    cache = CompileCache(Path(out).parent / "compiles")
     return run(selection, CaptureStore(Path(captures)), cache, Path(out), progress or silent)
 
 

@@ -127,6 +127,17 @@ def scalar(value: object, where: str) -> Scalar:
     raise bad(where, "a text, a finite number, true, false or null", value)
 
 
+def one_of(choices: tuple[str, ...]) -> Decoder[str]:
+    """One of these texts."""
+
+    def decode(value: object, where: str) -> str:
+        if value in choices:
+            return str(value)
+        raise bad(where, " or ".join(map(repr, choices)), value)
+
+    return decode
+
+
 def optional(decode: Decoder[T]) -> Decoder[T | None]:
     """Null, or what ``decode`` takes."""
     return lambda value, where: None if value is None else decode(value, where)

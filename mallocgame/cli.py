@@ -18,6 +18,7 @@ import mallocgame
 import workloads
 from mallocgame.api import ExportFormat
 from mallocgame.errors import BadInputError, MallocgameError, NoAnswerError
+from mallocgame.objective import Objective
 
 TRACEBACK = "MALLOCGAME_TRACEBACK"
 """Environment variable: a bug of ours shows where it happened, for a report."""
@@ -156,11 +157,13 @@ def bench(
     workloads: Annotated[tuple[str, ...], _several("All 52 if not given.")] = (),
     targets: Annotated[tuple[str, ...], _several("v4 lite and v5p if not given.")] = (),
     methods: Annotated[
-        tuple[str, ...], _several("Only these columns: xla default, msa off, flag tuning, or solvers.")
+        tuple[str, ...], _several("Only these columns: xla default, msa off, flag tuning, auto, or solvers.")
     ] = (),
     solvers: Annotated[tuple[str, ...], _several("Columns; local if not given.")] = (),
     compiles: Annotated[int | None, Parameter(help="For each solver and flag tuning on a program; 6.")] = None,
     time_limit: Annotated[float | None, Parameter(help="Seconds for a solver on a program; 30.")] = None,
+    objective: Annotated[Objective, Parameter(help="What auto's answers are best under.")] = "both",
+    strict: Annotated[bool, Parameter(negative="", help="Auto's answers at other splits may not lose under M.")] = False,
     seed: int = 0,
     captures: Annotated[Path, Parameter(help="Folder of captures; what is missing is made.")] = Path("out/captures"),
     out: Annotated[Path | None, Parameter(help="Folder of rows and tables; out/bench or out/bench-quick.")] = None,
@@ -175,9 +178,11 @@ def bench(
     from mallocgame.bench import listing
     from mallocgame.bench.selection import QUICK, choose_settings, select
     from mallocgame.bench.store import CaptureStore
+    from mallocgame.loop import Choice
     from mallocgame.report import documents
 
-    settings = choose_settings(quick, seed, time_limit, compiles)
+    choice = Choice(objective=objective, strict=strict)
+    settings = choose_settings(quick, seed, time_limit, compiles, choice)
     names = workloads or (QUICK if quick else ())
     store = CaptureStore(captures)
     if list_:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mallocgame import __version__
-from mallocgame.bench.rows import FLAG_TUNING, MSA_OFF, XLA_DEFAULT, BenchRow
+from mallocgame.bench.programs import of_tried
+from mallocgame.bench.rows import AUTO, FLAG_TUNING, MSA_OFF, XLA_DEFAULT, BenchRow
 from mallocgame.bench.store import module_sha256
 from mallocgame.bench.tuning import tune
 from mallocgame.checked_json import Scalar
@@ -17,6 +18,7 @@ from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, confirm
 from mallocgame.compiler.meter import Meter
 from mallocgame.compiler.verification import Row, replayed, verdict
 from mallocgame.errors import MallocgameError
+from mallocgame.loop import PROPOSERS, Choice, improve
 from mallocgame.named_plan import name_plan
 from mallocgame.problem.schema import Problem
 from mallocgame.progress import Progress
@@ -33,12 +35,14 @@ class Settings:
     Attributes:
         seed: of all random choices.
         time_limit: seconds for a solver on one program.
-        compiles: how many compiles a solver's plan or flag tuning may take on one program.
+        compiles: how many compiles a solver's plan, the loop or flag tuning may take on one program.
+        choice: how the loop chooses its answer.
     """
 
     seed: int = 0
     time_limit: float = 30.0
     compiles: int = 6
+    choice: Choice = Choice()
 
     def options(self, method: str) -> dict[str, Scalar]:
         """Those that a method depends on."""
@@ -46,7 +50,10 @@ class Settings:
             return {}
         if method == FLAG_TUNING:
             return {"compiles": self.compiles}
-        return {"compiles": self.compiles, "time_limit": self.time_limit}
+        searched: dict[str, Scalar] = {"compiles": self.compiles, "time_limit": self.time_limit}
+        if is_auto(method):
+            searched |= {"objective": self.choice.objective, "strict": self.choice.strict}
+        return searched
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,8 @@ def run_method(
         return _msa_off_row(program, settings, meter, limits)
     if method == FLAG_TUNING:
         return _tuned_row(program, settings, compile, limits, progress)
+    if is_auto(method):
+        return _auto_row(method, program, settings, compile, limits, progress)
     return _solver_row(method, program, settings, meter, limits, progress)
 
 
@@ -142,6 +151,53 @@ def _tuned_row(
         compiles=tuned.compiles,
         seconds=tuned.seconds,
         peak_memory=tuned.peak_memory,
+    )
+
+
+WITHOUT = " without "
+
+
+def is_auto(method: str) -> bool:
+    """Whether a method is the loop, whole or without one of its proposers (``"auto without splits"``)."""
+    name, _, left_out = method.partition(WITHOUT)
+    return name == AUTO and (method == AUTO or left_out in PROPOSERS)
+
+
+def _auto_row(
+    method: str,
+    program: Program,
+    settings: Settings,
+    compile: Compile,
+    limits: Limits | None,
+    progress: Progress,
+) -> BenchRow:
+    found = improve(
+        program.capture,
+        compile=compile,
+        time_limit=settings.time_limit,
+        compiles=settings.compiles,
+        seed=settings.seed,
+        choice=settings.choice,
+        without=[left_out for left_out in (method.partition(WITHOUT)[2],) if left_out],
+        limits=limits,
+        progress=progress,
+    )
+    if found.status == "interrupted":
+        raise KeyboardInterrupt
+    answer = found.answer
+    assert answer.row is not None, "the answer is XLA's default or better"
+    row = _figures(program, method, settings, answer.row, answer.options)
+    return replace(
+        row,
+        fingerprint=answer.fingerprint,
+        split_m=found.split_m(answer),
+        proposer=answer.proposer,
+        programs=tuple(map(of_tried, found.tried)),
+        honoured=answer.honoured,
+        sites=answer.sites,
+        compiles=found.compiles,
+        seconds=found.compile_seconds + found.search_seconds,
+        peak_memory=found.peak_memory,
     )
 
 
@@ -211,6 +267,7 @@ def _figures(program: Program, method: str, settings: Settings, found: Row, opti
         default_m=default.m_seconds,
         bound_e=program.bound_e,
         bound_m=program.bound_m,
+        split_m=None if changed else default.m_seconds,
         verdict=verdict(found, default, changed),
         strict_verdict=verdict(found, default, changed, strict=True),
         kind=found.name,

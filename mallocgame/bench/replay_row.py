@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mallocgame.bench.rows import BenchRow
 from mallocgame.bench.store import CaptureStore, check_versions, module_sha256
 from mallocgame.compiler import Capture, Limits
-from mallocgame.compiler.capture import recapture
+from mallocgame.compiler.capture import SCOPED_VMEM, recapture
 from mallocgame.compiler.child import Compile, compile_in_child
 from mallocgame.compiler.confirm import confirm, confirm_other
 from mallocgame.compiler.verification import Row, replayed
@@ -75,7 +75,10 @@ def _again(row: BenchRow, kept: Capture, limits: Limits | None, compile: Compile
         fresh = recapture(kept, options, limits=limits, compile=compile)
         final = parse_hlo(fresh.final, "final of XLA's default")
         return fresh.problem(), replayed("xla default", fresh.problem(), final, fresh.peak_hbm)
-    if row.kind in ("plan", "msa off"):
+    if row.kind in ("plan", "soft plan", "msa off"):
+        if row.scoped_vmem_kib != kept.scoped_vmem_kib:
+            split = {SCOPED_VMEM: str(row.scoped_vmem_kib)}
+            kept = recapture(kept, {**kept.options, **split}, limits=limits, compile=compile)
         found = confirm(kept, row.kind, options, compile, limits)
     else:
         found = confirm_other(kept, row.kind or "global flags", options, compile, limits)

@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, get_args
 
+from mallocgame.bench.programs import TriedProgram, program
 from mallocgame.checked_json import (
     Decoder,
     Scalar,
     bad,
     boolean,
+    each,
     mapping,
     natural,
+    one_of,
     optional,
     parse_json,
     record,
@@ -35,6 +38,7 @@ MAX_OPTION = 1 << 24
 
 XLA_DEFAULT: Final = "xla default"
 MSA_OFF: Final = "msa off"
+AUTO: Final = "auto"
 FLAG_TUNING: Final = "flag tuning"
 FIXED_METHODS = (XLA_DEFAULT, MSA_OFF, FLAG_TUNING)
 """The methods that are no solvers."""
@@ -68,11 +72,15 @@ class BenchRow:
         default_m: M of XLA's default, seconds.
         bound_e: relaxed bound under E (an estimate), seconds.
         bound_m: relaxed bound under M, seconds.
+        split_m: M of XLA's own placement at the row's memory split, seconds; None in rows made before it was kept.
+        proven_m: proven bound under M at the row's memory split, seconds; None where none was asked for.
         verdict: against XLA's default by game.md's rule.
         strict_verdict: likewise, without the allowance for another split.
         kind: what the row's program is, whatever method found it.
         honoured: definitions, uses and copies that are as planned; None where there is no plan.
         sites: how many were planned; None where there is no plan.
+        proposer: which part of the loop found the program; None for other methods.
+        programs: all that the loop tried, in order; empty for other methods.
         compiles: how many compiles the method took.
         seconds: of the method and its compiles. A cached compile counts as long as it took.
         peak_memory: resident bytes of the largest compiling process; 0 where it was not measured.
@@ -100,11 +108,15 @@ class BenchRow:
     default_m: float | None = None
     bound_e: float | None = None
     bound_m: float | None = None
+    split_m: float | None = None
+    proven_m: float | None = None
     verdict: Verdict | None = None
     strict_verdict: Verdict | None = None
     kind: Kind | None = None
     honoured: int | None = None
     sites: int | None = None
+    proposer: str | None = None
+    programs: tuple[TriedProgram, ...] = ()
     compiles: int = 0
     seconds: float = 0.0
     peak_memory: int = 0
@@ -121,6 +133,9 @@ FIGURES = (
     "default_e", "default_m", "bound_e", "bound_m", "verdict", "strict_verdict", "kind",
 )  # fmt: skip
 """Fields that are None in a row with a failure, and only there."""
+
+ADDED: Mapping[str, Any] = {"split_m": None, "proven_m": None, "proposer": None, "programs": []}
+"""What rows of version 1 did not have at first."""
 
 _NAMES = tuple(attribute.name for attribute in fields(BenchRow))
 
@@ -147,7 +162,7 @@ def from_json(line: bytes, where: str) -> BenchRow:
         raise BadInputError(
             f"{where}: a row of version {str(value.get('version'))[:20]}; this mallocgame has {VERSION}"
         )
-    checked = record(value, where, ("format", "version", *_NAMES))
+    checked = record({**ADDED, **value}, where, ("format", "version", *_NAMES))
     decoded: dict[str, Any] = {name: _DECODERS[name](checked[name], f"{where}.{name}") for name in _NAMES}
     row = BenchRow(**decoded)
     _check(row, where)
@@ -187,15 +202,6 @@ def _digest(value: object, where: str) -> str:
     raise bad(where, "hexadecimal digits", value)
 
 
-def _one_of(choices: tuple[str, ...]) -> Decoder[str]:
-    def decode(value: object, where: str) -> str:
-        if value in choices:
-            return value
-        raise bad(where, " or ".join(map(repr, choices)), value)
-
-    return decode
-
-
 _DECODERS: Mapping[str, Decoder[Any]] = {
     "workload": text,
     "target": text,
@@ -208,13 +214,26 @@ _DECODERS: Mapping[str, Decoder[Any]] = {
     "compiler_options": mapping(_option),
     "scoped_vmem_kib": optional(natural),
     **dict.fromkeys(
-        ("e_seconds", "e_stall", "m_seconds", "m_stall", "default_e", "default_m", "bound_e", "bound_m"),
+        (
+            "e_seconds",
+            "e_stall",
+            "m_seconds",
+            "m_stall",
+            "default_e",
+            "default_m",
+            "bound_e",
+            "bound_m",
+            "split_m",
+            "proven_m",
+        ),
         optional(_seconds),
     ),
     **dict.fromkeys(("peak_fast", "peak_hbm", "honoured", "sites"), optional(natural)),
     "fits": optional(boolean),
-    **dict.fromkeys(("verdict", "strict_verdict"), optional(_one_of(get_args(Verdict)))),
-    "kind": optional(_one_of(get_args(Kind))),
+    **dict.fromkeys(("verdict", "strict_verdict"), optional(one_of(get_args(Verdict)))),
+    "kind": optional(one_of(get_args(Kind))),
+    "proposer": optional(text),
+    "programs": each(program),
     "compiles": natural,
     "seconds": _seconds,
     "peak_memory": natural,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import workloads
-from mallocgame.bench.methods import Settings
-from mallocgame.bench.rows import FIXED_METHODS
+from mallocgame.bench.methods import WITHOUT, Settings, is_auto
+from mallocgame.bench.rows import AUTO, FIXED_METHODS
 from mallocgame.bench.run import Selection
 from mallocgame.errors import BadInputError
+from mallocgame.loop import PROPOSERS, Choice
 from mallocgame.problem.targets import get_target
 from mallocgame.solvers import SOLVERS
 
@@ -22,13 +23,16 @@ QUICK_SETTINGS = Settings(time_limit=3.0, compiles=2)
 SOLVER = "local"
 
 
-def choose_settings(quick: bool, seed: int, time_limit: float | None, compiles: int | None) -> Settings:
+def choose_settings(
+    quick: bool, seed: int, time_limit: float | None, compiles: int | None, choice: Choice | None = None
+) -> Settings:
     """What was asked for, and for the rest the defaults of a quick or a whole run."""
     default = QUICK_SETTINGS if quick else Settings()
     return Settings(
         seed=seed,
         time_limit=default.time_limit if time_limit is None else time_limit,
         compiles=default.compiles if compiles is None else compiles,
+        choice=choice or default.choice,
     )
 
 
@@ -40,7 +44,7 @@ def select(
     Args:
         names: of workloads.
         targets: names.
-        methods: of ``FIXED_METHODS`` or solvers; no other column is run.
+        methods: of ``FIXED_METHODS``, ``"auto"``, ``"auto without PROPOSER"`` or solvers; no other column is run.
         solvers: columns beside these.
         settings: of the methods.
 
@@ -49,8 +53,9 @@ def select(
     """
     chosen = (*(methods or FIXED_METHODS), *(solvers or (() if methods else (SOLVER,))))
     for method in chosen:
-        if method not in FIXED_METHODS and method not in SOLVERS:
-            raise BadInputError(f"unknown method {method!r}; known: {', '.join((*FIXED_METHODS, *SOLVERS))}")
+        if method not in FIXED_METHODS and method not in SOLVERS and not is_auto(method):
+            known = (*FIXED_METHODS, AUTO, *SOLVERS, *(AUTO + WITHOUT + name for name in PROPOSERS))
+            raise BadInputError(f"unknown method {method!r}; known: {', '.join(known)}")
     for name in names:
         if name not in workloads.names():
             raise BadInputError(f"unknown workload {name!r}; known: {', '.join(workloads.names())}")

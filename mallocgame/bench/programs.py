@@ -1,0 +1,94 @@
+"""What the loop tried for one row: every program that was compiled, without its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, get_args
+
+from mallocgame.checked_json import Decoder, natural, non_negative, one_of, optional, record, text
+from mallocgame.compiler.verification import Kind, Verdict
+
+if TYPE_CHECKING:
+    from mallocgame.loop.programs import Tried
+
+
+@dataclass(frozen=True, slots=True)
+class TriedProgram:
+    """One program that was tried. Either there are figures, or ``failure`` says why there are none.
+
+    Attributes:
+        proposer: who proposed it.
+        kind: what it is.
+        about: what it does, in a few words.
+        scoped_vmem_kib: its memory split; None for the compiler's default.
+        e_seconds: confirmed total under E.
+        m_seconds: confirmed total under M.
+        predicted_e: what was predicted for it under E, seconds; None without a prediction.
+        predicted_m: likewise under M.
+        verdict: against XLA's default by game.md's rule.
+        strict_verdict: likewise, without the allowance for another split.
+        honoured: definitions, uses and copies that are as planned; None where there is no plan.
+        sites: how many were planned; None where there is no plan.
+        compiles: how many compiles it took.
+        failure: why there are no figures, or None.
+    """
+
+    proposer: str
+    kind: Kind
+    about: str
+    scoped_vmem_kib: int | None
+    e_seconds: float | None
+    m_seconds: float | None
+    predicted_e: float | None
+    predicted_m: float | None
+    verdict: Verdict | None
+    strict_verdict: Verdict | None
+    honoured: int | None
+    sites: int | None
+    compiles: int
+    failure: str | None
+
+
+def of_tried(tried: Tried) -> TriedProgram:
+    """A program of the loop without its options and plan."""
+    predicted_e, predicted_m = tried.predicted or (None, None)
+    return TriedProgram(
+        proposer=tried.proposer,
+        kind=tried.kind,
+        about=tried.about,
+        scoped_vmem_kib=tried.scoped_vmem_kib,
+        e_seconds=tried.row and tried.row.e_seconds,
+        m_seconds=tried.row and tried.row.m_seconds,
+        predicted_e=predicted_e,
+        predicted_m=predicted_m,
+        verdict=tried.verdict,
+        strict_verdict=tried.strict_verdict,
+        honoured=tried.honoured,
+        sites=tried.sites,
+        compiles=tried.compiles,
+        failure=tried.failure,
+    )
+
+
+def program(value: object, where: str) -> TriedProgram:
+    """A decoder of one program.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    found = record(value, where, _NAMES)
+    decoded: dict[str, Any] = {name: _DECODERS[name](found[name], f"{where}.{name}") for name in _NAMES}
+    return TriedProgram(**decoded)
+
+
+_NAMES = tuple(attribute.name for attribute in fields(TriedProgram))
+_DECODERS: Mapping[str, Decoder[Any]] = {
+    **dict.fromkeys(("proposer", "about"), text),
+    "kind": one_of(get_args(Kind)),
+    **dict.fromkeys(("e_seconds", "m_seconds", "predicted_e", "predicted_m"), optional(non_negative)),
+    **dict.fromkeys(("verdict", "strict_verdict"), optional(one_of(get_args(Verdict)))),
+    **dict.fromkeys(("scoped_vmem_kib", "honoured", "sites"), optional(natural)),
+    "compiles": natural,
+    "failure": optional(text),
+}

@@ -1,0 +1,69 @@
+"""A schedule that plans are made for: a capture at one memory split, and what its compiles have taught."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mallocgame.calibration.observe import observe_final
+from mallocgame.calibration.table import CycleTable
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.verification import Row, replayed
+from mallocgame.plan import Plan
+from mallocgame.problem.schema import Problem
+from mallocgame.replay import replay_plan
+from xla_dump_parser import hlo, parse_hlo
+
+
+@dataclass
+class Base:
+    """One schedule.
+
+    Attributes:
+        capture: of XLA's own placement.
+        final: its final text.
+        default: figures of XLA's own placement.
+        cycles: what E is predicted from; every compile of this schedule is observed.
+        barred: alias groups that the compiler did not bring to fast memory as it was told.
+        plan: the best confirmed plan, or None.
+        best: product of its E and M; infinite without one.
+        plans: plans confirmed, in all.
+        e_weight: how much a share of E counts for the search against the same share of M.
+        exhausted: whether the search finds nothing more that is worth a compile.
+    """
+
+    capture: Capture
+    final: hlo.HloModule
+    default: Row
+    cycles: CycleTable
+    barred: set[int] = field(default_factory=set)
+    plan: Plan | None = None
+    best: float = float("inf")
+    plans: int = 0
+    e_weight: float = 1.0
+    exhausted: bool = False
+
+    @property
+    def problem(self) -> Problem:
+        """Of the schedule, with the costs of its log."""
+        return self.capture.problem()
+
+    def observe(self, final: hlo.HloModule) -> None:
+        """Learn the cycles of a final text of this schedule."""
+        observe_final(self.problem, final, self.cycles)
+
+    def predict(self, plan: Plan) -> tuple[float, float]:
+        """(E, M) in seconds of a valid plan, as far as is known."""
+        under_e = replay_plan(self.problem, plan, "E", cycles=self.cycles)
+        return under_e.total, replay_plan(self.problem, plan, "M").total
+
+
+def base_of(capture: Capture) -> Base:
+    """A schedule of which XLA's own placement is known.
+
+    Raises:
+        BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
+    """
+    problem, final = capture.problem(), parse_hlo(capture.final, "final of XLA's default")
+    base = Base(capture, final, replayed("xla default", problem, final, capture.peak_hbm), CycleTable(problem))
+    base.observe(final)
+    return base

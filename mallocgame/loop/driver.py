@@ -1,0 +1,277 @@
+"""Runs the loop: proposes, compiles, reads back, learns, until a budget is spent or nothing is left to try."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from time import monotonic
+
+from mallocgame.compiler.capture import Capture, recapture, split_of
+from mallocgame.compiler.child import Compile, Limits
+from mallocgame.compiler.confirm import Confirmed, confirm, confirm_other
+from mallocgame.compiler.meter import Meter
+from mallocgame.compiler.relax import Relaxation
+from mallocgame.compiler.verification import Row, verdict
+from mallocgame.compiler.verify import carry_out, judge_sites
+from mallocgame.errors import MallocgameError
+from mallocgame.loop.base import Base, base_of
+from mallocgame.loop.choice import Choice, pareto
+from mallocgame.loop.knowledge import Knowledge
+from mallocgame.loop.programs import Candidate, Tried
+from mallocgame.loop.proposers import PROPOSERS, turn
+from mallocgame.progress import Progress, silent
+from xla_dump_parser import ParseError
+
+REFUSALS = 3
+"""Compiles of one plan before giving up on refusals."""
+
+HEAVIER = 2.0
+"""Factor on a model's weight for the next search after a plan was worse under it."""
+
+
+@dataclass(frozen=True)
+class Improved:
+    """What the loop found.
+
+    Attributes:
+        answer: the best of all confirmed programs, XLA's default if none beats it.
+        tried: XLA's default, and what was compiled, in order.
+        pareto: of these, those that no other beats under E and M.
+        choice: how the answer was chosen.
+        default: figures of XLA's default.
+        compiles: how many it took.
+        compile_seconds: of them; a cached one counts as long as it took.
+        search_seconds: wall time of the searches.
+        peak_memory: resident bytes of the largest compile.
+        bases: the schedules that were captured, XLA's default first.
+        status: why it ended: ``"compiles spent"``, ``"time limit"``, ``"nothing left to try"`` or ``"interrupted"``.
+    """
+
+    answer: Tried
+    tried: tuple[Tried, ...]
+    pareto: tuple[Tried, ...]
+    choice: Choice
+    default: Row
+    compiles: int
+    compile_seconds: float
+    search_seconds: float
+    peak_memory: int
+    status: str
+    bases: tuple[Base, ...]
+
+    def split_m(self, tried: Tried) -> float | None:
+        """Seconds under M of XLA's own placement in the schedule that a program belongs to."""
+        found = (base for base in self.bases if base.problem.fingerprint == tried.fingerprint)
+        return next((base.default.m_seconds for base in found), None)
+
+
+def improve(
+    capture: Capture,
+    *,
+    compile: Compile,
+    time_limit: float,
+    compiles: int,
+    seed: int = 0,
+    choice: Choice | None = None,
+    without: Collection[str] = (),
+    limits: Limits | None = None,
+    progress: Progress = silent,
+) -> Improved:
+    """The best program that the compiler confirms within the budgets, never worse than XLA's default.
+
+    Ctrl-C ends the loop with the best so far.
+
+    Args:
+        capture: of XLA's default.
+        compile: who compiles, e.g. a cache: then the same call goes on where an interrupted one stopped.
+        time_limit: seconds of search; compiles come on top.
+        compiles: how many, refused ones, other splits and calibration included.
+        seed: of all random choices.
+        choice: how the answer is chosen.
+        without: names of ``PROPOSERS`` to leave out.
+        limits: of each compile.
+        progress: is told one line at each step.
+
+    Raises:
+        BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
+    """
+    loop = _Loop(capture, Meter(compile), time_limit, compiles, seed, choice or Choice(), without, limits, progress)
+    try:
+        status = loop.run()
+    except KeyboardInterrupt:
+        status = "interrupted"
+    return loop.improved(status)
+
+
+class _Loop:
+    def __init__(
+        self,
+        capture: Capture,
+        meter: Meter,
+        time_limit: float,
+        compiles: int,
+        seed: int,
+        choice: Choice,
+        without: Collection[str],
+        limits: Limits | None,
+        progress: Progress,
+    ) -> None:
+        self.meter, self.limits, self.progress = meter, limits, progress
+        self.compiles, self.time_limit = compiles, time_limit
+        self.started = monotonic()
+        first = base_of(capture)
+        self.known = Knowledge(first, [first], choice, seed, compiles, time_limit, progress)
+        self.known.tried.append(
+            Tried(
+                proposer="xla default",
+                kind="xla default",
+                about="XLA's default",
+                options=dict(capture.options),
+                scoped_vmem_kib=capture.scoped_vmem_kib,
+                fingerprint=first.problem.fingerprint,
+                row=first.default,
+                verdict="equal",
+                strict_verdict="equal",
+            )
+        )
+        self.proposers = {name: make() for name, make in PROPOSERS.items() if name not in without}
+
+    def run(self) -> str:
+        """Try candidates; returns why it ended."""
+        number = idle = 0
+        while self.known.compiles_left > 0:
+            proposer = self.proposers.get(turn(number))
+            number += 1
+            candidate = None if proposer is None else proposer.propose(self.known)
+            idle = 0 if candidate is not None else idle + 1
+            if candidate is not None:
+                self._try(candidate)
+            elif idle > 2 * len(PROPOSERS):
+                return "time limit" if self.known.seconds_left <= 0 else "nothing left to try"
+        return "compiles spent"
+
+    def improved(self, status: str) -> Improved:
+        known = self.known
+        return Improved(
+            answer=known.incumbent,
+            tried=tuple(known.tried),
+            pareto=pareto(known.tried),
+            choice=known.choice,
+            default=known.default,
+            compiles=self.meter.compiles,
+            compile_seconds=self.meter.seconds,
+            search_seconds=self.time_limit - known.seconds_left,
+            peak_memory=self.meter.peak_memory,
+            status=status,
+            bases=tuple(known.bases),
+        )
+
+    def _try(self, candidate: Candidate) -> None:
+        """Compile, read back, learn."""
+        self.progress(f"{self._standing()}: compiling {candidate.about}")
+        before = self.meter.compiles
+        known = self.known
+        tried = Tried(
+            proposer=candidate.proposer,
+            kind=candidate.kind,
+            about=candidate.about,
+            options={**candidate.base.capture.options, **candidate.options},
+            scoped_vmem_kib=candidate.base.capture.scoped_vmem_kib,
+            fingerprint=candidate.base.problem.fingerprint,
+            predicted=candidate.predicted,
+            plan=candidate.plan,
+        )
+        try:
+            tried = self._confirmed(candidate, tried)
+        except (MallocgameError, ParseError) as error:
+            tried = replace(tried, failure=" ".join(str(error).split())[:1000])
+            self.progress(f"{candidate.about}: {tried.failure}")
+        tried = replace(tried, compiles=self.meter.compiles - before)
+        known.compiles_left = self.compiles - self.meter.compiles
+        known.tried.append(tried)
+
+    def _confirmed(self, candidate: Candidate, tried: Tried) -> Tried:
+        if candidate.kind == "split":
+            return self._split(tried)
+        if candidate.plan is not None:
+            return self._plan(candidate, tried)
+        how = confirm_other if candidate.kind == "global flags" else confirm
+        found = how(candidate.base.capture, candidate.kind, tried.options, self.meter, self.limits)
+        if found.problem is candidate.base.problem:
+            candidate.base.observe(found.final)
+        return self._judged(tried, found.row, found.options, found.problem.fingerprint)
+
+    def _split(self, tried: Tried) -> Tried:
+        capture = recapture(self.known.first.capture, tried.options, limits=self.limits, compile=self.meter)
+        base = base_of(capture)
+        self.known.bases.append(base)
+        row = replace(base.default, name="split")
+        return self._judged(tried, row, tried.options, base.problem.fingerprint)
+
+    def _plan(self, candidate: Candidate, tried: Tried) -> Tried:
+        assert candidate.plan is not None
+        base, relaxation = candidate.base, Relaxation(candidate.plan)
+        base.plans += 1
+        try:
+            found, _ = carry_out(
+                relaxation,
+                base.capture,
+                self.meter,
+                limits=self.limits,
+                max_compiles=min(REFUSALS, self.known.compiles_left),
+                progress=self.progress,
+            )
+        finally:
+            base.barred |= {entry.group for entry in relaxation.relaxed}
+        honoured, sites = self._learn(candidate, base, relaxation, found)
+        tried = self._judged(tried, found.row, found.options, base.problem.fingerprint)
+        return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites)
+
+    def _learn(self, candidate: Candidate, base: Base, relaxation: Relaxation, found: Confirmed) -> tuple[int, int]:
+        """Cycles, what the compiler did otherwise, and whether a model needs more weight."""
+        assert candidate.plan is not None
+        base.observe(found.final)
+        honoured, sites, misses = judge_sites(base.problem, relaxation, candidate.plan.plan, found.final)
+        groups = {tensor.name: tensor.group for tensor in base.problem.tensors}
+        base.barred |= {groups[miss.tensor] for miss in misses if miss.planned != "HBM"}
+        value = self.known.relative(found.row.e_seconds, found.row.m_seconds)
+        if value < base.best:
+            base.best, base.plan = value, relaxation.named.plan
+        default = self.known.default
+        if self.known.choice.objective == "both" and verdict(found.row, default) == "worse":
+            worse_under_e = found.row.e_seconds / default.e_seconds > found.row.m_seconds / default.m_seconds
+            base.e_weight *= HEAVIER if worse_under_e else 1 / HEAVIER
+            base.best = float("inf")
+        return honoured, sites
+
+    def _judged(self, tried: Tried, row: Row, options: dict[str, str], fingerprint: str) -> Tried:
+        default, split = self.known.default, split_of(options)
+        changed = split != self.known.first.capture.scoped_vmem_kib
+        tried = replace(
+            tried,
+            options=dict(options),
+            scoped_vmem_kib=split,
+            fingerprint=fingerprint,
+            row=row,
+            verdict=verdict(row, default, changed),
+            strict_verdict=verdict(row, default, changed, strict=True),
+        )
+        self.progress(
+            f"{tried.about}: E {_ratio(default.e_seconds, row.e_seconds)}, "
+            f"M {_ratio(default.m_seconds, row.m_seconds)}, {tried.verdict}"
+        )
+        return tried
+
+    def _standing(self) -> str:
+        """Time, compiles and the incumbent, for a line of progress."""
+        best, default = self.known.incumbent, self.known.default
+        row = best.row or default
+        return (
+            f"{monotonic() - self.started:.0f} s, {self.meter.compiles} of {self.compiles} compiles, {best.about}: "
+            f"E {_ratio(default.e_seconds, row.e_seconds)}, M {_ratio(default.m_seconds, row.m_seconds)}"
+        )
+
+
+def _ratio(default: float, row: float) -> str:
+    """XLA's default over a program, as text: above 1 is faster."""
+    return f"{default / row:.4f}" if row else "-"

@@ -1,0 +1,36 @@
+"""Who proposes programs to compile: one class for each kind. Leaving one out is dropping it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from mallocgame.loop.knowledge import Knowledge
+from mallocgame.loop.plans import Plans
+from mallocgame.loop.programs import Candidate
+from mallocgame.loop.splits import Splits
+from mallocgame.loop.switched_off import SwitchedOff
+
+
+class Proposer(Protocol):
+    """Proposes candidates of one kind."""
+
+    def propose(self, known: Knowledge) -> Candidate | None:
+        """The next candidate, or None if there is none worth a compile with what is known now."""
+
+
+PROPOSERS: Mapping[str, type[Proposer]] = {"msa off": SwitchedOff, "splits": Splits, "plans": Plans}
+"""By name; a proposer has no state beside what it takes from ``Knowledge`` and what it has proposed."""
+
+OPENING = ("splits", "plans", "msa off", "plans")
+"""Whose turn it is at first: another split is worth most where there are any, then a plan on the best of them."""
+
+ROUND = ("splits", "plans", "plans")
+"""Whose turn it is after that, again and again; who has nothing is passed over."""
+
+
+def turn(number: int) -> str:
+    """The name of the proposer whose turn it is."""
+    if number < len(OPENING):
+        return OPENING[number]
+    return ROUND[(number - len(OPENING)) % len(ROUND)]
