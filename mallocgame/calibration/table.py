@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mallocgame.calibration.kinds import alike, look
-from mallocgame.calibration.sites import site_cycles
+from mallocgame.calibration.sites import plan_masks, site_cycles
 from mallocgame.calibration.weights import fit
+from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 
 
@@ -96,6 +97,10 @@ class CycleTable:
         """Predicted cycles; None where no compile had any for this instruction."""
         kind = self._all_kinds()[time]
         return None if kind is None else kind.cycles(mask)
+
+    def of_plan(self, plan: Plan) -> list[float | None]:
+        """For each time the predicted cycles of a plan."""
+        return [self.cycles(time, mask) for time, mask in enumerate(plan_masks(self.problem, plan))]
 
     def arrays(self) -> TableArrays:
         """The table as it is now."""

@@ -26,8 +26,8 @@ def relaxed_bound(problem: Problem, model: Model) -> float:
         computation.name: [] for computation in sorted(problem.computations, key=lambda computation: computation.end)
     }
     for time, instruction in enumerate(problem.instructions):
-        fast = make_row(problem, time, model, read[time], written[time])
-        slow = make_row(problem, time, model, 0.0, 0.0)
+        fast = make_row(problem, time, model, read[time], written[time], instruction.cycles)
+        slow = make_row(problem, time, model, 0.0, 0.0, instruction.cycles)
         row = min(fast, slow, key=lambda row: row.seconds)
         events[problem.computations[instruction.computation].name].append(Run(row, calls_at(problem, time)))
     entry = next(computation.name for computation in problem.computations if computation.caller is None)

@@ -10,7 +10,7 @@ def instruction_seconds(
     target: Target,
     model: Model,
     compute_seconds: float,
-    cycles: int | None,
+    cycles: float | None,
     total_bytes: float,
     fast_read: float,
     fast_write: float,

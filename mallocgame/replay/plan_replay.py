@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Copy, Plan, Stay
@@ -12,13 +13,17 @@ from mallocgame.replay.occupancy import Interval, peak_bytes
 from mallocgame.replay.records import Model, Replay, Row
 from mallocgame.replay.walk import Call, Event, Run, Start, Wait, walk
 
+if TYPE_CHECKING:
+    from mallocgame.calibration import CycleTable
 
-def replay_plan(problem: Problem, plan: Plan, model: Model) -> Replay:
+
+def replay_plan(problem: Problem, plan: Plan, model: Model, cycles: CycleTable | None = None) -> Replay:
     """Replay a valid plan.
 
     Just before an instruction the computation waits for the copies due there; then the instruction runs; then the
-    copies start that follow it, in the plan's order. Under E the cycles are those of XLA's default placement, as far
-    as the problem has them: an estimate until the plan is compiled.
+    copies start that follow it, in the plan's order. Under E the cycles are those that the table predicts for the
+    plan, without one those of XLA's default placement, as far as the problem has them: an estimate until the plan is
+    compiled.
 
     Raises:
         BadInputError: the plan is for another problem, or a copy is not within one computation.
@@ -33,13 +38,16 @@ def replay_plan(problem: Problem, plan: Plan, model: Model) -> Replay:
         read[use.time] += use.accessed_bytes
     for tensor in plan.fast_definitions:
         written[problem.tensors[tensor].time] += problem.tensors[tensor].defined_bytes
+    emitted = [instruction.cycles for instruction in problem.instructions] if cycles is None else cycles.of_plan(plan)
     events: dict[str, list[Event]] = {
         computation.name: [] for computation in sorted(problem.computations, key=lambda computation: computation.end)
     }
     for time in range(len(problem.instructions)):
         at = events[problem.computations[problem.instructions[time].computation].name]
         at.extend(Wait(copy) for copy in waits.get(time, ()))
-        at.append(Run(make_row(problem, time, model, read[time], written[time]), calls_at(problem, time)))
+        at.append(
+            Run(make_row(problem, time, model, read[time], written[time], emitted[time]), calls_at(problem, time))
+        )
         for copy in starts.get(time, ()):
             demand = problem.tensors[copy.tensor].size / problem.target.hbm_bandwidth
             at.append(Start(copy, copy.kind, demand))
@@ -59,8 +67,13 @@ def _copies_by_time(problem: Problem, plan: Plan) -> tuple[dict[int, list[Copy]]
     return starts, waits
 
 
-def make_row(problem: Problem, time: int, model: Model, fast_read: float, fast_write: float) -> Row:
-    """The row of the instruction at ``time`` with these bytes in fast memory; runs and stall are 0."""
+def make_row(
+    problem: Problem, time: int, model: Model, fast_read: float, fast_write: float, cycles: float | None
+) -> Row:
+    """The row of the instruction at ``time`` with these bytes in fast memory; runs and stall are 0.
+
+    ``cycles`` are the emitter's, for model E; where there are none, E is M.
+    """
     instruction = problem.instructions[time]
     seconds = hbm = 0.0
     if not instruction.free:
@@ -68,7 +81,7 @@ def make_row(problem: Problem, time: int, model: Model, fast_read: float, fast_w
             problem.target,
             model,
             instruction.compute_seconds,
-            instruction.cycles,
+            cycles,
             instruction.total_bytes,
             fast_read,
             fast_write,

@@ -7,6 +7,7 @@ import pytest
 from mallocgame.calibration import CycleTable, plan_masks, sites_of
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
+from mallocgame.replay import replay_plan
 from tests.replay.problems import straight
 
 
@@ -121,3 +122,13 @@ def test_an_observation_that_contradicts_parts_them() -> None:
 def test_masks_of_a_plan() -> None:
     plan = Plan("f", fast_definitions=frozenset({2}), fast_uses=frozenset({(1, 0)}))
     assert plan_masks(one_matmul(), plan) == [0, 0, 0b110]
+
+
+def test_a_plan_is_replayed_with_the_cycles_of_its_placement() -> None:
+    """A cycle is 0.5 s; from everything in HBM, 60 s of it, w fast leaves 50 s and y fast 40 s."""
+    table = table_of((0b000, 400.0), (0b010, 380.0), (0b100, 300.0))
+    problem = one_matmul()
+    assert replay_plan(problem, Plan("f"), "E", table).total == 200.0
+    assert replay_plan(problem, Plan("f", fast_uses=frozenset({(1, 0)})), "E", table).total == 190.0
+    assert replay_plan(problem, Plan("f", fast_definitions=frozenset({2})), "E", table).total == 150.0
+    assert replay_plan(problem, Plan("f"), "E", CycleTable(problem)).total == replay_plan(problem, Plan("f"), "M").total
