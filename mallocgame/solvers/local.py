@@ -1,4 +1,7 @@
-"""Local search: simulated annealing over valid plans, from the greedy one, in cycles of growing length.
+"""Local search: simulated annealing over plans, from the greedy one, in cycles of growing length.
+
+The moves (`mallocgame.native`) look at how many bytes are free at each time, not at which; after a cycle that has found
+a better plan the packer gives it addresses. If it cannot, the search goes on with a little less fast memory.
 
 Every cycle starts at the best plan so far; its temperature falls from the mean worsening of a move seen so far, or a
 part of that (``HEATS`` in turn), to a thousandth. The search can be stopped at any time and then gives the best plan so
@@ -7,21 +10,21 @@ far. Bounded by steps it is deterministic from the seed.
 
 from __future__ import annotations
 
-import random
 from itertools import cycle
-from math import exp
+from math import inf
+from time import monotonic
 
+from mallocgame.native.plans import packed_plan
+from mallocgame.native.search import Decisions, Search
+from mallocgame.plan import Plan
 from mallocgame.solvers import priority
 from mallocgame.solvers.base import Answer, Task, register
-from mallocgame.solvers.builder import Builder
-from mallocgame.solvers.greedy import place
-from mallocgame.solvers.moves import Moves
 
-FIRST_CYCLE = 10
-LAST_CYCLE = 100
+FIRST_CYCLE = 20
+LAST_CYCLE = 2000
 """Moves a group of the first cycle and of the longest; in between, each cycle has twice as many as the one before."""
 
-LEAST_CYCLE = 200
+LEAST_CYCLE = 500
 FUTILE_CYCLES = 6
 """Cycles of full length without a better plan after which the search has converged."""
 
@@ -31,14 +34,20 @@ HEATS = (0.1, 1.0, 0.02)
 COOLING = 1e-3
 """Last temperature of a cycle, as a share of its first."""
 
-CLOCK_EVERY = 16
-"""Moves between two looks at the clock."""
+PATIENCE = 0.05
+"""Seconds of native moves between two looks at the clock."""
+
+PACKING_SECONDS = 2.0
+"""For one try to find addresses."""
+
+SHRINK = 0.99
+"""Share of the fast memory to go on with where the packer finds no addresses."""
 
 
 @register("local")
 def solve(task: Task) -> Answer:
     """Greedy, then annealing until the task says stop or nothing improves any more."""
-    search = _Search(task)
+    search = _LocalSearch(task)
     try:
         status = search.run()
     except KeyboardInterrupt:
@@ -46,80 +55,99 @@ def solve(task: Task) -> Answer:
     return search.answer(status)
 
 
-class _Search:
+class _LocalSearch:
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.builder = Builder(task.problem)
-        self.rng = random.Random(task.seed)
+        weights, limits = _goal(task)
+        self.search = Search(
+            task.problem, weights=weights, limits=limits, cycles=task.cycles, barred=task.barred, seed=task.seed
+        )
         self.steps = 0
-        self.best = self.builder.total
-        self.best_decisions = list(self.builder.decisions)
-        self._worsenings = (0.0, 0)
+        self.chunk = 500
+        self.packed: tuple[float, Decisions, Plan] = (
+            self.search.value,
+            self.search.best,
+            Plan(task.problem.fingerprint),
+        )
 
     def run(self) -> str:
         """Search; returns the status."""
-        for group in priority.order(self.builder.program):
-            place(self.builder, group)
-            reason = self._stop()
-            if reason is not None:
-                self._keep_best(self.builder.total)
-                return reason
-        self._keep_best(self.builder.total)
-        moves = Moves(self.builder, self.rng)
-        if not moves.groups:
+        search, groups = self.search, len(self.search.groups)
+        search.greedy([group for group in priority.order(search.program) if group in set(search.groups.tolist())])
+        if self.task.start is not None:
+            search.offer(search.decisions_of(self.task.start))
+        self._pack()
+        if not groups:
             return "converged"
-        length, longest = (max(LEAST_CYCLE, share * len(moves.groups)) for share in (FIRST_CYCLE, LAST_CYCLE))
+        length, longest = (max(LEAST_CYCLE, share * groups) for share in (FIRST_CYCLE, LAST_CYCLE))
         futile = 0
         for heat in cycle(HEATS):
-            before = self.best
-            reason = self._cycle(moves, length, heat)
+            before = search.best_value
+            reason = self._cycle(length, heat)
+            self._pack()
             if reason is not None:
                 return reason
-            futile = futile + 1 if length == longest and self.best == before else 0
+            futile = futile + 1 if length == longest and search.best_value == before else 0
             if futile == FUTILE_CYCLES:
                 break
             length = min(2 * length, longest)
         return "converged"
 
     def answer(self, status: str) -> Answer:
-        """The best plan, built afresh."""
-        builder = Builder(self.task.problem)
-        builder.restore(self.best_decisions)
-        return Answer(builder.plan(), builder.board.timeline.exact_total(), status, self.steps)
+        """The best plan that has addresses, with its seconds under M."""
+        _, decisions, plan = self.packed
+        under_m = Search(self.task.problem)
+        under_m.set(decisions)
+        return Answer(plan, under_m.value, status, self.steps)
 
-    def _stop(self) -> str | None:
-        self.steps += 1
-        if self.steps % CLOCK_EVERY and self.steps != self.task.max_steps:
-            return None
-        return self.task.stop_reason(self.steps)
-
-    def _cycle(self, moves: Moves, length: int, heat: float) -> str | None:
-        """One annealing cycle from the best plan; returns why to stop, or None."""
-        builder = self.builder
-        builder.restore(self.best_decisions)
-        now = builder.total
-        for step in range(length):
-            reason = self._stop()
+    def _cycle(self, length: int, heat: float) -> str | None:
+        """One cooling from the best plan; returns why to stop, or None."""
+        search = self.search
+        search.set(search.best)
+        search.start_cycle(heat, COOLING ** (1 / length))
+        left = length
+        while left > 0:
+            moves = min(left, self.chunk)
+            if self.task.max_steps is not None:
+                moves = min(moves, self.task.max_steps - self.steps)
+            started, before = monotonic(), search.best_value
+            search.anneal(moves)
+            left -= moves
+            self.steps += moves
+            seconds = monotonic() - started
+            self.chunk = max(100, int(self.chunk * min(2.0, PATIENCE / max(seconds, 1e-6))))
+            if search.best_value < before:
+                self.task.improved(search.best_value, self.steps)
+            reason = self.task.stop_reason(self.steps)
             if reason is not None:
                 return reason
-            moves.change()
-            total = builder.total
-            if total <= now or self._accepts(total - now, heat * COOLING ** (step / length)):
-                builder.commit()
-                now = total
-                if now < self.best * (1 - 1e-12):
-                    self._keep_best(now)
-            else:
-                builder.rollback()
         return None
 
-    def _accepts(self, worsening: float, heat: float) -> bool:
-        total, count = self._worsenings
-        self._worsenings = total + worsening, count + 1
-        temperature = heat * (total + worsening) / (count + 1)
-        return self.rng.random() < exp(-worsening / temperature)
+    def _pack(self) -> None:
+        """Give the best plan addresses if it is better than the one that has some; else have less memory."""
+        search = self.search
+        if search.best_value >= self.packed[0]:
+            return
+        plan, _ = packed_plan(
+            search.program, search.world, search.best, time_limit=PACKING_SECONDS, seed=self.task.seed
+        )
+        if plan is not None:
+            self.packed = search.best_value, search.best.copy(), plan
+            return
+        target = self.task.problem.target
+        capacity = int(search.capacity * SHRINK) // target.alignment * target.alignment
+        search.shrink(capacity, search.best.copy())
+        if search.best_value > self.packed[0]:
+            search.offer(self.packed[1])
 
-    def _keep_best(self, total: float) -> None:
-        self.best = total
-        self.best_decisions = list(self.builder.decisions)
-        self.task.improved(total, self.steps)
+
+def _goal(task: Task) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Weights and limits of M and E."""
+    if task.objective == "M":
+        return (1.0, 0.0), (inf, inf)
+    if task.objective == "E":
+        return (0.0, 1.0), (inf, inf)
+    if task.default_seconds is None:
+        return (1.0, 1.0), (inf, inf)
+    e, m = task.default_seconds
+    return (1 / m, 1 / e), (m, e)

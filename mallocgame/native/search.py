@@ -1,0 +1,209 @@
+"""A plan under change: a Python handle on the native state."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mallocgame.game.program import Program
+from mallocgame.native.build import make_world
+from mallocgame.native.decide import clear, commit, fetch, objective, pin, rollback
+from mallocgame.native.moves import anneal, enter, make_room
+from mallocgame.native.replay import replay_whole
+from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, TOTAL, UNSERVED, Ints
+from mallocgame.plan import Copy, Plan
+from mallocgame.problem.schema import Problem
+
+if TYPE_CHECKING:
+    from mallocgame.calibration.table import CycleTable
+
+
+class Decisions(NamedTuple):
+    """What a plan does, without addresses.
+
+    Attributes:
+        kind: ``[G]`` IN_HBM, PINNED or FETCHED, by group.
+        plan: ``[V]`` slot after which a serving's copy starts, STAYS, or UNSERVED.
+    """
+
+    kind: Ints
+    plan: Ints
+
+    def copy(self) -> Decisions:
+        """An independent copy."""
+        return Decisions(self.kind.copy(), self.plan.copy())
+
+
+class Search:
+    """The present plan, and moves from it.
+
+    Attributes:
+        program: what the game derives from the problem.
+        world: the same, and the present plan, as arrays.
+        groups: ``[n]`` groups that can be in fast memory.
+        best: the best decisions seen, of the value ``best_value``.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        weights: tuple[float, float] = (1.0, 0.0),
+        limits: tuple[float, float] = (inf, inf),
+        cycles: CycleTable | None = None,
+        barred: Collection[int] = (),
+        seed: int = 0,
+    ) -> None:
+        """Everything in HBM.
+
+        Args:
+            problem: to be solved.
+            weights: of a second under M and E; a model of weight 0 is not simulated.
+            limits: seconds under M and E above which each second counts for more.
+            cycles: what E is predicted from.
+            barred: groups that stay in HBM.
+            seed: of all random moves.
+        """
+        self.program = Program(problem)
+        models = weights[0] > 0, weights[1] > 0
+        self.world = make_world(self.program, models=models, seed=seed, cycles=cycles, barred=barred)
+        replay_whole(self.world)
+        commit(self.world)
+        groups = self.world.groups
+        self.groups: Ints = np.nonzero(groups["pinnable"] | (groups["fetched"] >= 0))[0]
+        self._cumulated = np.cumsum(groups["saving"][self.groups] + 1e-30)
+        self._goal = np.array([weights, limits], np.float64)
+        self._heat = np.zeros(5, np.float64)
+        self._heat[4] = self.value
+        self.best = self.decisions()
+
+    @property
+    def value(self) -> float:
+        """Of the present plan; see `decide.objective`."""
+        return float(objective(self.world, self._goal))
+
+    @property
+    def best_value(self) -> float:
+        """Of ``best``."""
+        return float(self._heat[4])
+
+    @property
+    def capacity(self) -> int:
+        """Bytes of fast memory that the search may use at any time."""
+        return int(self.world.scalars["capacity"][0])
+
+    def decisions(self) -> Decisions:
+        """Those of the present plan."""
+        return Decisions(self.world.groups["kind"].copy(), self.world.servings["plan"].copy())
+
+    def seconds(self, model: int) -> float:
+        """Of the present plan under M (0) or E (1), if that is simulated."""
+        return float(self.world.sums[model, TOTAL, -1])
+
+    def greedy(self, order: Sequence[int]) -> None:
+        """Bring in each group of the order that fits and makes the value smaller, with all that can be served."""
+        scratch = np.zeros(len(self.world.servings) + 1, np.int64)
+        now = self.value
+        for group in order:
+            if self.world.groups["kind"][group] == IN_HBM:
+                enter(self.world, scratch, group, False)
+                now = self._keep_if_better(now)
+        self._note_best(now)
+
+    def _keep_if_better(self, now: float) -> float:
+        value = self.value
+        if value <= now:
+            commit(self.world)
+            return value
+        rollback(self.world)
+        return now
+
+    def _note_best(self, value: float) -> None:
+        if value < self.best_value:
+            self._heat[4] = value
+            self.best = self.decisions()
+
+    def set(self, decisions: Decisions) -> None:
+        """Make other decisions the present ones."""
+        world = self.world
+        for group in np.nonzero(world.groups["kind"])[0].tolist():
+            clear(world, group)
+        for group in np.nonzero(decisions.kind)[0].tolist():
+            if decisions.kind[group] == PINNED:
+                pin(world, group)
+            else:
+                fetch(world, group, decisions.plan[self._servings(group)])
+        replay_whole(world)
+        commit(world)
+
+    def offer(self, decisions: Decisions) -> None:
+        """Make other decisions, less what does not fit, the present ones, and ``best`` if they are better."""
+        self.set(decisions)
+        make_room(self.world)
+        value = self.value
+        commit(self.world)
+        self._note_best(value)
+
+    def start_cycle(self, heat: float, cooling: float) -> None:
+        """Begin a cooling at the present plan.
+
+        Args:
+            heat: first temperature, as a share of the mean worsening of all moves.
+            cooling: factor of the temperature after each move.
+        """
+        self._heat[0], self._heat[1] = heat, cooling
+
+    def anneal(self, steps: int) -> None:
+        """Moves of the present cycle; ``best`` is kept up to date."""
+        anneal(
+            self.world,
+            self.groups,
+            self._cumulated,
+            self._goal,
+            self._heat,
+            self.best.kind,
+            self.best.plan,
+            steps,
+        )
+
+    def shrink(self, capacity: int, decisions: Decisions) -> None:
+        """Have less fast memory from now on; the decisions, less what no longer fits, become the present ones.
+
+        ``best`` is then the best plan within that capacity.
+        """
+        self.world.scalars["capacity"] = capacity
+        self._heat[4] = inf
+        self.offer(decisions)
+
+    def decisions_of(self, plan: Plan) -> Decisions:
+        """A plan of the game as decisions, without its addresses; of another plan what the game can do of it."""
+        groups, problem = self.world.groups, self.program.problem
+        kind = np.full(len(groups), IN_HBM, np.int64)
+        served = np.full(len(self.world.servings), UNSERVED, np.int64)
+        for id in plan.fast_definitions:
+            if groups["pinnable"][problem.tensors[id].group]:
+                kind[problem.tensors[id].group] = PINNED
+        for copy in plan.copies:
+            group = problem.tensors[copy.tensor].group
+            if copy.kind == "prefetch" and kind[group] != PINNED and groups["fetched"][group] == copy.tensor:
+                self._serve(copy, plan, served)
+                kind[group] = FETCHED if (served[self._servings(group)] != UNSERVED).any() else IN_HBM
+        return Decisions(kind, served)
+
+    def _serve(self, copy: Copy, plan: Plan, served: Ints) -> None:
+        """Enter a plan's copy, and the servings that its stay is kept for."""
+        world = self.world
+        until = max(stay.end for stay in plan.stays if stay.tensor == copy.tensor and stay.start == copy.after + 1)
+        first = int(world.tensors["serving_first"][copy.tensor])
+        for number, serving in enumerate(self.program.servings[copy.tensor], first):
+            if serving.before == copy.before and serving.earliest is not None:
+                served[number] = world.times["slot"][copy.after]
+            elif copy.before < serving.before <= until and served[number - 1] != UNSERVED:
+                served[number] = STAYS
+
+    def _servings(self, group: int) -> slice:
+        tensor = self.world.tensors[self.world.groups["fetched"][group]]
+        return slice(int(tensor["serving_first"]), int(tensor["serving_end"]))
