@@ -1,0 +1,56 @@
+"""The proven bound is below every plan, and what its certificate says holds."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from mallocgame.exact import proven_bound
+from mallocgame.exact.bound import certified
+from mallocgame.exact.model import Linear, Model
+from mallocgame.game import Game
+from mallocgame.generator import known_optimum, random_problem, varied_known_recipe, varied_recipe
+from mallocgame.replay import relaxed_bound, replay_plan
+from mallocgame.solvers import solve
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_plan_is_below(seed: int) -> None:
+    problem = random_problem(seed, varied_recipe(seed, largest=40))
+    bound = proven_bound(problem, time_limit=5)
+    assert bound.linear <= bound.seconds
+    assert bound.seconds >= relaxed_bound(problem, "M") * (1 - 1e-8)
+    plans = [solve(problem, "greedy", time_limit=5).plan]
+    game, rng = Game(problem), random.Random(seed)
+    for _ in range(10):
+        state = game.start()
+        while not game.done(state):
+            state, _ = game.step(state, rng.choice(sorted(game.legal(state), key=lambda move: move.value)))
+        plans.append(game.plan(state))
+    for plan in plans:
+        assert bound.seconds <= replay_plan(problem, plan, "M").total * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_known_optimum_is_not_below(seed: int) -> None:
+    known = known_optimum(seed, varied_known_recipe(seed, largest=20))
+    bound = proven_bound(known.problem, time_limit=5)
+    assert bound.seconds <= known.seconds * (1 + 1e-9)
+
+
+def test_certificate_by_hand() -> None:
+    """Minimise x + 2y, x + y >= 3, both within 0 and 2: 4 at (2, 1), proven by the multiplier 2: 2*3 + (1-2)*2."""
+    model = Model(1.0)
+    x, y = model.time(0.0, 2.0), model.time(0.0, 2.0)
+    model.at_least(x + y, 3.0)
+    model.objective = x + y * 2.0
+    assert certified(model, [2.0]) == pytest.approx(4.0, rel=1e-8)
+    assert certified(model, [1.5]) == pytest.approx(1.5 * 3 - 0.5 * 2, rel=1e-8), "any multiplier proves something"
+    assert certified(model, [-5.0]) == 0.0, "a negative multiplier counts as none"
+
+
+def test_constant_model_needs_no_solver() -> None:
+    model = Model(1.0)
+    model.objective = Linear({}, 7.0)
+    assert certified(model, []) == pytest.approx(7.0, rel=1e-8)
