@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mallocgame.native.replay import compiled, refresh, replay_whole, touch
+from mallocgame.native.compiled import compiled, inner
+from mallocgame.native.replay import refresh, replay_whole, touch
 from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, TOTAL, UNSERVED
 
 PENALTY = 4.0
@@ -64,7 +65,7 @@ def rollback(wd: Any) -> None:
     commit(wd)
 
 
-@compiled
+@inner
 def _restore(wd: Any, group: int) -> None:
     """Make a group that is in HBM what it was at the last commit."""
     record = wd.groups[group]
@@ -116,7 +117,7 @@ def fetch(wd: Any, group: int, pattern: Any) -> None:
     _fetch(wd, group, True)
 
 
-@compiled
+@inner
 def fits_pinned(wd: Any, group: int) -> bool:
     """Whether there are enough bytes, wherever they are, for a group to be pinned."""
     record = wd.groups[group]
@@ -126,7 +127,7 @@ def fits_pinned(wd: Any, group: int) -> bool:
     return True
 
 
-@compiled
+@inner
 def fits(wd: Any, start: int, end: int, size: int) -> bool:
     """Whether ``size`` bytes more can be taken at each time of a closed interval."""
     most = 0
@@ -135,7 +136,7 @@ def fits(wd: Any, start: int, end: int, size: int) -> bool:
     return bool(most + size <= wd.scalars[0].capacity)
 
 
-@compiled
+@inner
 def keep_conflict(wd: Any, group: int) -> int:
     """A group in fast memory that the keep rule forbids beside this one, which is in fast memory too; or -1."""
     record = wd.groups[group]
@@ -153,7 +154,7 @@ def keep_conflict(wd: Any, group: int) -> int:
     return -1
 
 
-@compiled
+@inner
 def _is_kept(wd: Any, use: int) -> bool:
     """Whether the compiler has to be told to keep this use of a fetched tensor in HBM (`Program.kept`)."""
     if wd.sites[wd.uses[use].site].fast or not wd.uses[use].served:
@@ -167,7 +168,7 @@ def _is_kept(wd: Any, use: int) -> bool:
     return bool(wd.sites[wd.uses[before].site].fast)
 
 
-@compiled
+@inner
 def _note(wd: Any, group: int) -> None:
     """Remember what a group was at the last commit."""
     record, scalars = wd.groups[group], wd.scalars[0]
@@ -183,7 +184,7 @@ def _note(wd: Any, group: int) -> None:
             wd.servings[serving].plan_old = wd.servings[serving].plan
 
 
-@compiled
+@inner
 def _pin(wd: Any, group: int, present: bool) -> None:
     """Make or undo the pinning of a group."""
     _settle(wd, group, PINNED if present else IN_HBM)
@@ -201,7 +202,7 @@ def _pin(wd: Any, group: int, present: bool) -> None:
         _set_copy(wd, wd.scalars[0].evictions + group, record.evicted_after, record.evicted_before, present)
 
 
-@compiled
+@inner
 def _fetch(wd: Any, group: int, present: bool) -> None:
     """Make or undo what the plans of a group's servings say."""
     _settle(wd, group, FETCHED if present else IN_HBM)
@@ -223,7 +224,7 @@ def _fetch(wd: Any, group: int, present: bool) -> None:
         _set_copy(wd, start, after, wd.servings[start].before, present)
 
 
-@compiled
+@inner
 def _settle(wd: Any, group: int, kind: int) -> None:
     """Set a group's kind, and keep the list of residents."""
     record, scalars = wd.groups[group], wd.scalars[0]
@@ -240,14 +241,14 @@ def _settle(wd: Any, group: int, kind: int) -> None:
         scalars.residents += 1
 
 
-@compiled
+@inner
 def _set_site(wd: Any, site: int, fast: bool) -> None:
     if wd.sites[site].fast != fast:
         wd.sites[site].fast = fast
         touch(wd, wd.sites[site].slot)
 
 
-@compiled
+@inner
 def _set_copy(wd: Any, copy: int, after: int, before: int, present: bool) -> None:
     """Queue a copy, or take it out."""
     record, start, end = wd.copies[copy], wd.slots[after], wd.slots[before]
@@ -272,7 +273,7 @@ def _set_copy(wd: Any, copy: int, after: int, before: int, present: bool) -> Non
     touch(wd, before)
 
 
-@compiled
+@inner
 def _without_start(wd: Any, head: int, copy: int) -> int:
     """The head of a list of starts without one of its copies."""
     if head == copy:
@@ -284,7 +285,7 @@ def _without_start(wd: Any, head: int, copy: int) -> int:
     return head
 
 
-@compiled
+@inner
 def _without_due(wd: Any, head: int, copy: int) -> int:
     """The head of a list of what is due without one of its copies."""
     if head == copy:

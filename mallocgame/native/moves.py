@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mallocgame.native.compiled import compiled, inner
 from mallocgame.native.decide import (
     clear,
     commit,
@@ -17,7 +18,7 @@ from mallocgame.native.decide import (
     pin,
     rollback,
 )
-from mallocgame.native.replay import compiled, refresh
+from mallocgame.native.replay import refresh
 from mallocgame.native.world import DRAINED, FETCHED, IDLE, IN_HBM, PINNED, STAYS, UNSERVED
 
 UNIFORM_SHARE = 0.3
@@ -36,7 +37,7 @@ ENOUGH = 1 - 1e-9
 """A supply that reaches this share of the demand counts as enough, so that rounding never moves a start."""
 
 
-@compiled
+@inner
 def uniform(wd: Any) -> float:
     """A random number in [0, 1): SplitMix64 (Steele, Lea, Flood 2014), the upper 53 bits."""
     wd.scalars[0].random += np.int64(-7046029254386353131)
@@ -47,13 +48,13 @@ def uniform(wd: Any) -> float:
     return float(z >> np.uint64(11)) * 2.0**-53
 
 
-@compiled
+@inner
 def below(wd: Any, limit: int) -> int:
     """A random integer in [0, limit)."""
     return min(limit - 1, int(uniform(wd) * limit))
 
 
-@compiled
+@inner
 def enter(wd: Any, scratch: Any, group: int, force: bool) -> bool:
     """Bring a group that is in HBM into fast memory; by force, where others have to make way."""
     tensor = wd.groups[group].fetched
@@ -65,7 +66,7 @@ def enter(wd: Any, scratch: Any, group: int, force: bool) -> bool:
     return _enter_fetched(wd, scratch, group, force, -1)
 
 
-@compiled
+@inner
 def _enter_pinned(wd: Any, group: int, force: bool) -> bool:
     if not fits_pinned(wd, group):
         if not force:
@@ -77,7 +78,7 @@ def _enter_pinned(wd: Any, group: int, force: bool) -> bool:
     return _resolve(wd, group, force)
 
 
-@compiled
+@inner
 def _resolve(wd: Any, group: int, force: bool) -> bool:
     """Mend what the keep rule forbids beside a group that has just entered, or take it out again."""
     for _ in range(MOST_EVICTED):
@@ -91,7 +92,7 @@ def _resolve(wd: Any, group: int, force: bool) -> bool:
     return False
 
 
-@compiled
+@inner
 def _make_way(wd: Any, group: int, start: int, end: int) -> bool:
     """Clear groups until this one fits into the closed interval of times."""
     limit = wd.scalars[0].capacity - wd.groups[group].size
@@ -120,12 +121,12 @@ def make_room(wd: Any) -> None:
             clear(wd, _resident_at(wd, time))
 
 
-@compiled
+@inner
 def _density(wd: Any, group: int) -> float:
     return float(wd.groups[group].saving / (wd.groups[group].size + 1.0))
 
 
-@compiled
+@inner
 def _resident_at(wd: Any, time: int) -> int:
     """A group in fast memory at a time: the first one from a random place of the list on; -1 if there is none."""
     count = wd.scalars[0].residents
@@ -137,7 +138,7 @@ def _resident_at(wd: Any, time: int) -> int:
     return -1
 
 
-@compiled
+@inner
 def _is_there(wd: Any, group: int, time: int) -> bool:
     if wd.groups[group].kind == PINNED:
         for span in range(wd.groups[group].span_first, wd.groups[group].span_end):
@@ -156,7 +157,7 @@ def _is_there(wd: Any, group: int, time: int) -> bool:
     return False
 
 
-@compiled
+@inner
 def _draw_servings(wd: Any, wanted: Any, tensor: int) -> None:
     """Want all servings that can be copied, or one, or a run of them."""
     first = wd.tensors[tensor].serving_first
@@ -177,7 +178,7 @@ def _draw_servings(wd: Any, wanted: Any, tensor: int) -> None:
             any_wanted = True
 
 
-@compiled
+@inner
 def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, late: int) -> bool:
     """Serve what is wanted, each run of neighbours by one copy.
 
@@ -218,19 +219,19 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, late: int) ->
     return _resolve(wd, group, force)
 
 
-@compiled
+@inner
 def _together(wd: Any, one: int, other: int) -> bool:
     """Whether one copy can serve both: they are in one computation."""
     return bool(wd.slots[wd.servings[one].before].computation == wd.slots[wd.servings[other].before].computation)
 
 
-@compiled
+@inner
 def _until(wd: Any, serving: int) -> int:
     """Time until which a copy stays for a serving."""
     return int(wd.slots[wd.servings[serving].before].time)
 
 
-@compiled
+@inner
 def _start(wd: Any, serving: int, until: int, floor: int, force: bool, late: int) -> int:
     """The latest slot from which idle time suffices for a copy and its bytes are free, or the earliest possible one.
 
@@ -272,7 +273,7 @@ def _start(wd: Any, serving: int, until: int, floor: int, force: bool, late: int
     return int(slot)
 
 
-@compiled
+@inner
 def _change(wd: Any, scratch: Any, groups: Any, cumulated: Any) -> None:
     """One random move; it may turn out to change nothing."""
     group = _draw(wd, groups, cumulated)
@@ -291,7 +292,7 @@ def _change(wd: Any, scratch: Any, groups: Any, cumulated: Any) -> None:
         enter(wd, scratch, group, True)
 
 
-@compiled
+@inner
 def _fill(wd: Any, scratch: Any, groups: Any, cumulated: Any) -> None:
     """Try some groups that are in HBM in the space that is free."""
     for _ in range(REFILLS):
@@ -300,7 +301,7 @@ def _fill(wd: Any, scratch: Any, groups: Any, cumulated: Any) -> None:
             enter(wd, scratch, group, False)
 
 
-@compiled
+@inner
 def _fetch_otherwise(wd: Any, scratch: Any, group: int, force: bool) -> None:
     """A serving of a group more or less, or other starts."""
     tensor = wd.groups[group].fetched
@@ -317,12 +318,34 @@ def _fetch_otherwise(wd: Any, scratch: Any, group: int, force: bool) -> None:
     _enter_fetched(wd, scratch, group, force, late)
 
 
-@compiled
+@inner
 def _draw(wd: Any, groups: Any, cumulated: Any) -> int:
     if uniform(wd) < UNIFORM_SHARE:
         return int(groups[below(wd, len(groups))])
     at = np.searchsorted(cumulated, uniform(wd) * cumulated[-1], side="right")
     return int(groups[min(at, len(groups) - 1)])
+
+
+@compiled
+def greedy(wd: Any, order: Any, goal: Any) -> float:
+    """Bring in each group of the order that fits and makes the value no larger; returns the value.
+
+    Args:
+        wd: the world, committed.
+        order: groups.
+        goal: see `objective`.
+    """
+    scratch = np.zeros(len(wd.servings) + 1, np.int64)
+    now = objective(wd, goal)
+    for group in order:
+        if wd.groups[group].kind == IN_HBM and enter(wd, scratch, group, False):
+            value = objective(wd, goal)
+            if value <= now:
+                commit(wd)
+                now = value
+            else:
+                rollback(wd)
+    return now
 
 
 @compiled

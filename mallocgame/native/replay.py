@@ -10,12 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mallocgame.calibration.sites import MAX_SITES
+from mallocgame.native.compiled import compiled, inner
 from mallocgame.native.world import DRAINED, ELAPSED, IDLE, INCOMING, LEFT, OUTGOING, STALL, TOTAL
-
-compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 SAME = 1e-16
 """Seconds by which a queue may differ and still count as it was: far below a cycle."""
@@ -35,7 +33,7 @@ def replay_whole(wd: Any) -> None:
     scalars.journal_lost = True
 
 
-@compiled
+@inner
 def _replay_model(wd: Any, model: int) -> None:
     values, sums = wd.values[model], wd.sums[model]
     for computation in range(len(wd.computations)):
@@ -58,7 +56,7 @@ def _replay_model(wd: Any, model: int) -> None:
         sums[LEFT, computation] = left
 
 
-@compiled
+@inner
 def refresh(wd: Any) -> None:
     """Simulate what is dirty, from there until the queues are as before, and the callers of what changed."""
     scalars, dirty = wd.scalars[0], wd.dirty
@@ -84,7 +82,7 @@ def refresh(wd: Any) -> None:
     scalars.dirty = 0
 
 
-@compiled
+@inner
 def touch(wd: Any, slot: int) -> None:
     """An instruction, or what it waits for or starts, has changed."""
     if not wd.slots[slot].dirty:
@@ -93,7 +91,7 @@ def touch(wd: Any, slot: int) -> None:
         wd.scalars[0].dirty += 1
 
 
-@compiled
+@inner
 def _insert(wd: Any, low: int, slot: int) -> None:
     """A dirty slot among those from number ``low`` on, which are ascending."""
     dirty = wd.dirty
@@ -106,7 +104,7 @@ def _insert(wd: Any, low: int, slot: int) -> None:
     wd.slots[slot].dirty = True
 
 
-@compiled
+@inner
 def _simulate(wd: Any, model: int, computation: int, low: int, high: int) -> bool:
     """Simulate around the dirty slots ``low`` to ``high`` of one computation; whether its sums changed."""
     slots, values, sums, dirty = wd.slots, wd.values[model], wd.sums[model], wd.dirty
@@ -150,7 +148,7 @@ def _simulate(wd: Any, model: int, computation: int, low: int, high: int) -> boo
     return bool(changed)
 
 
-@compiled
+@inner
 def _put(wd: Any, model: int, field: int, slot: int, value: float) -> None:
     old = wd.values[model, field, slot]
     if old == value:
@@ -166,7 +164,7 @@ def _put(wd: Any, model: int, field: int, slot: int, value: float) -> None:
     wd.values[model, field, slot] = value
 
 
-@compiled
+@inner
 def _step(wd: Any, model: int, slot: int) -> tuple[float, float]:
     """Elapsed and idle seconds of one instruction, its callees' included."""
     record = wd.slots[slot]
@@ -189,7 +187,7 @@ def _step(wd: Any, model: int, slot: int) -> tuple[float, float]:
     return elapsed, idle
 
 
-@compiled
+@inner
 def _own(wd: Any, model: int, slot: int) -> tuple[float, float]:
     """Elapsed and idle seconds of one instruction alone."""
     record, scalars = wd.slots[slot], wd.scalars[0]
@@ -213,7 +211,7 @@ def _own(wd: Any, model: int, slot: int) -> tuple[float, float]:
     return seconds, seconds - hbm
 
 
-@compiled
+@inner
 def _cycles(wd: Any, slot: int, mask: int) -> float:
     """Predicted cycles for a placement; 0 where nothing was observed. The rule is `CycleTable.cycles`."""
     record = wd.slots[slot]
@@ -235,7 +233,7 @@ def _cycles(wd: Any, slot: int, mask: int) -> float:
     return float(max(predicted, record.floor)) if nearest >= 0.0 else 0.0
 
 
-@compiled
+@inner
 def _wait(wd: Any, slot: int, incoming: float, outgoing: float) -> tuple[float, float, float]:
     """Seconds until all that is due has arrived, and what is queued then."""
     copy = wd.slots[slot].due
@@ -251,7 +249,7 @@ def _wait(wd: Any, slot: int, incoming: float, outgoing: float) -> tuple[float, 
     return stall, incoming, outgoing
 
 
-@compiled
+@inner
 def _arrive(need: float, queued: float, other: float) -> tuple[float, float, float]:
     """Wait for ``need`` seconds of a queue's demand: (seconds, what it holds then, what the other one does)."""
     if need <= 0.0:
@@ -260,7 +258,7 @@ def _arrive(need: float, queued: float, other: float) -> tuple[float, float, flo
     return need + beside, queued - need, other - beside
 
 
-@compiled
+@inner
 def _behind(wd: Any, copy: int, slot: int) -> float:
     """Seconds of demand that joined a copy's queue after it and before an instruction."""
     record = wd.copies[copy]
@@ -276,7 +274,7 @@ def _behind(wd: Any, copy: int, slot: int) -> float:
     return behind
 
 
-@compiled
+@inner
 def _drain(idle: float, incoming: float, outgoing: float) -> tuple[float, float, float]:
     """What copies take of idle time, and what is queued then; half each while both directions have something."""
     if outgoing == 0.0:

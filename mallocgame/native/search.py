@@ -10,8 +10,8 @@ import numpy as np
 
 from mallocgame.game.program import Program
 from mallocgame.native.build import make_world
-from mallocgame.native.decide import clear, commit, fetch, objective, pin, rollback
-from mallocgame.native.moves import anneal, enter, make_room
+from mallocgame.native.decide import clear, commit, fetch, objective, pin
+from mallocgame.native.moves import anneal, greedy, make_room
 from mallocgame.native.replay import replay_whole
 from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, TOTAL, UNSERVED, Ints
 from mallocgame.plan import Copy, Plan
@@ -104,22 +104,8 @@ class Search:
         return float(self.world.sums[model, TOTAL, -1])
 
     def greedy(self, order: Sequence[int]) -> None:
-        """Bring in each group of the order that fits and makes the value smaller, with all that can be served."""
-        scratch = np.zeros(len(self.world.servings) + 1, np.int64)
-        now = self.value
-        for group in order:
-            if self.world.groups["kind"][group] == IN_HBM:
-                enter(self.world, scratch, group, False)
-                now = self._keep_if_better(now)
-        self._note_best(now)
-
-    def _keep_if_better(self, now: float) -> float:
-        value = self.value
-        if value <= now:
-            commit(self.world)
-            return value
-        rollback(self.world)
-        return now
+        """Bring in each group of the order that fits and makes the value no larger."""
+        self._note_best(float(greedy(self.world, np.array(order, np.int64), self._goal)))
 
     def _note_best(self, value: float) -> None:
         if value < self.best_value:
