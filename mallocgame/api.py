@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from mallocgame.errors import BadInputError, MallocgameError
 from mallocgame.files import check_writable
+from mallocgame.objective import Objective
 from mallocgame.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mallocgame.compiler import Capture, Verification
     from mallocgame.inspection import Inspection
     from mallocgame.loading import Loaded
+    from mallocgame.loop.automatic import Automatic
+    from mallocgame.options_file import ProgramOptions
     from mallocgame.packing import Packing
     from mallocgame.plan_file import NamedPlan
     from mallocgame.solvers import Solution
@@ -88,6 +91,7 @@ def solve(
     solver: str = "local",
     time_limit: float = 30.0,
     seed: int = 0,
+    objective: Objective = "M",
     out: PathLike | None = None,
     progress: Progress | None = None,
 ) -> Solved:
@@ -98,6 +102,7 @@ def solve(
         solver: one of ``mallocgame.solvers.SOLVERS``.
         time_limit: seconds for the solver.
         seed: the same seed, file and options give the same moves.
+        objective: what the plan is to be quick under.
         progress: called with one line now and then.
 
     Raises:
@@ -110,10 +115,13 @@ def solve(
     from mallocgame.plan_file import name_plan, save_plan
     from mallocgame.validate import validate
 
+    if solver == "auto":
+        raise BadInputError(
+            "auto is not one solver but the whole way: call api.auto, or `mallocgame solve --solver auto`"
+        )
     if solver not in solvers.SOLVERS:
         raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(solvers.SOLVERS)}")
-    if not (math.isfinite(time_limit) and time_limit > 0):
-        raise BadInputError(f"the time limit has to be a positive number of seconds, not {time_limit}")
+    _check_time_limit(time_limit)
     if out is not None:
         check_writable(out)
     start = monotonic()
@@ -130,6 +138,7 @@ def solve(
         final=loaded.final,
         default=loaded.default,
         progress=progress,
+        objective=objective,
     )
     violations = validate(loaded.problem, solution.plan)
     if violations:
@@ -139,7 +148,7 @@ def solve(
         solution.plan,
         solver=solver,
         seed=seed,
-        options={"time_limit": time_limit, "costs": loaded.problem.costs},
+        options={"time_limit": time_limit, "objective": objective, "costs": loaded.problem.costs},
         versions=loaded.versions,
         scoped_vmem_kib=loaded.scoped_vmem_kib,
     )
@@ -148,25 +157,89 @@ def solve(
     return Solved(loaded, solution, named, monotonic() - start)
 
 
-def export(plan: PathLike | NamedPlan, format: ExportFormat = "compiler-options") -> str:
-    """A plan as text for the compiler: JSON of compiler options, one LIBTPU_INIT_ARGS line, or Python.
+def auto(
+    file: PathLike,
+    *,
+    target: str | None = None,
+    time_limit: float = 60.0,
+    compiles: int = 8,
+    objective: Objective = "both",
+    strict: bool = False,
+    seed: int = 0,
+    out: PathLike | None = None,
+    cache: PathLike = "out/compiles",
+    progress: Progress | None = None,
+) -> Automatic:
+    """Propose, recompile, read back, correct the model, propose again: the best program that the compiler confirms.
+
+    The answer is never worse than XLA's default. Ctrl-C ends it with the best so far. The same call goes on where an
+    interrupted one stopped, for finished compiles are kept. Where ``file`` is no capture, or no compiler is installed,
+    the answer is a plan that nothing has confirmed.
+
+    Args:
+        file: as ``solve``.
+        target: likewise.
+        time_limit: seconds of search; compiles come on top.
+        compiles: how many, other splits and refused ones included.
+        objective: what the answer is best under, of all programs that beat XLA's default.
+        strict: whether another memory split may not lose under M.
+        seed: of all random choices.
+        out: where to write the answer: a plan file where it is a plan, else a file of compiler options.
+        cache: folder of finished compiles.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: the file cannot be used, the budgets are out of range, or ``out`` cannot be written.
+        xla_dump_parser.ParseError: the text is damaged.
+    """
+    from mallocgame.compiler.cache import CompileCache
+    from mallocgame.loading import load
+    from mallocgame.loop import Choice
+    from mallocgame.loop.automatic import solve_automatically
+    from mallocgame.named_plan import NamedPlan
+    from mallocgame.options_file import save_options
+    from mallocgame.plan_file import save_plan
+
+    _check_time_limit(time_limit)
+    if compiles < 0:
+        raise BadInputError(f"the budget of compiles cannot be negative, as {compiles} is")
+    if out is not None:
+        check_writable(out)
+    found = solve_automatically(
+        load(file, target),
+        CompileCache(cache),
+        time_limit=time_limit,
+        compiles=compiles,
+        seed=seed,
+        choice=Choice(objective, strict),
+        progress=progress or silent,
+    )
+    if out is not None and isinstance(found.answer, NamedPlan):
+        save_plan(found.answer, out)
+    elif out is not None and not isinstance(found.answer, NamedPlan):
+        save_options(found.answer, out)
+    return found
+
+
+def export(plan: PathLike | NamedPlan | ProgramOptions, format: ExportFormat = "compiler-options") -> str:
+    """A plan, or an answer that is none, as text: JSON of compiler options, one LIBTPU_INIT_ARGS line, or Python.
 
     Raises:
         BadInputError: the plan file is damaged, or the format is unknown.
     """
-    import json
-
     from mallocgame import export as exporter
-    from mallocgame.plan_file import load_plan
+    from mallocgame.named_plan import NamedPlan
+    from mallocgame.options_file import load_answer
 
     if format not in get_args(ExportFormat):
         raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(ExportFormat))}")
-    named = load_plan(plan) if isinstance(plan, str | os.PathLike) else plan
+    answer = load_answer(plan) if isinstance(plan, str | os.PathLike) else plan
+    program = answer if isinstance(answer, NamedPlan) else answer.options
     if format == "python":
-        return exporter.to_python(named)
+        return exporter.to_python(program)
     if format == "libtpu-init-args":
-        return exporter.to_libtpu_init_args(named)
-    return json.dumps(exporter.compiler_options(named), indent=1)
+        return exporter.to_libtpu_init_args(program)
+    return exporter.to_json(program)
 
 
 def verify(
@@ -216,7 +289,8 @@ def bench(
     Args:
         workloads: names; all 52 of the benchmark if empty.
         targets: names; v4 lite and v5p if empty.
-        methods: ``"xla default"``, ``"msa off"``, ``"flag tuning"``, ``"auto"``, solvers; the first three and ``solvers`` if empty.
+        methods: ``"xla default"``, ``"msa off"``, ``"flag tuning"``, ``"auto"``, solvers; if empty the first three and
+            ``solvers``.
         solvers: more columns; ``"local"`` if both are empty.
         settings: seed, time limit and compiles.
         captures: folder of captures; missing ones are made.
@@ -291,6 +365,11 @@ def pack(
     if out is not None and found.offsets is not None:
         packing.write_csv(out, table, found.offsets)
     return found
+
+
+def _check_time_limit(time_limit: float) -> None:
+    if not (math.isfinite(time_limit) and time_limit > 0):
+        raise BadInputError(f"the time limit has to be a positive number of seconds, not {time_limit}")
 
 
 def _reference(reference: str, workload: bool) -> str:

@@ -80,17 +80,51 @@ def solve(
     *,
     target: Target = None,
     solver: str = "local",
-    time_limit: Annotated[float, Parameter(help="Seconds for the solver.")] = 30.0,
+    time_limit: Annotated[float, Parameter(help="Seconds of search.")] = 30.0,
+    compiles: Annotated[int, Parameter(help="Budget of auto: other splits and refused plans count.")] = 8,
+    objective: Annotated[
+        Objective | None, Parameter(help="What to be quick under; both for auto, M for other solvers.")
+    ] = None,
+    strict: Annotated[
+        bool, Parameter(negative="", help="Auto's answer at another split may not lose under M.")
+    ] = False,
     seed: int = 0,
-    out: Annotated[Path | None, Parameter(help="Where to write the plan.")] = None,
+    cache: Annotated[Path, Parameter(help="Folder of auto's finished compiles.")] = Path("out/compiles"),
+    out: Annotated[Path | None, Parameter(help="Where to write the plan, or auto's compiler options.")] = None,
     json: Json = False,
 ) -> None:
-    """Find a plan and check it. A text or a folder without a log gets analytic costs, and nothing is confirmed."""
-    from mallocgame import api
-    from mallocgame.report import documents
+    """Find a plan and check it. A text or a folder without a log gets analytic costs, and nothing is confirmed.
 
+    The solver auto works on a capture with the real compiler: it proposes plans, memory splits and flags, recompiles,
+    reads back and learns. Its answer is confirmed and never worse than XLA's default; Ctrl-C gives the best so far.
+    """
+    from mallocgame import api
+    from mallocgame.report import auto_document, documents
+
+    if solver == "auto":
+        found = api.auto(
+            file,
+            target=target,
+            time_limit=time_limit,
+            compiles=compiles,
+            objective=objective or "both",
+            strict=strict,
+            seed=seed,
+            out=out,
+            cache=cache,
+            progress=_progress,
+        )
+        documents.show(auto_document.of_automatic(found, out), json)
+        return
     solved = api.solve(
-        file, target=target, solver=solver, time_limit=time_limit, seed=seed, out=out, progress=_progress
+        file,
+        target=target,
+        solver=solver,
+        time_limit=time_limit,
+        seed=seed,
+        objective=objective or "M",
+        out=out,
+        progress=_progress,
     )
     documents.show(documents.of_solved(solved, out), json)
 
@@ -163,7 +197,9 @@ def bench(
     compiles: Annotated[int | None, Parameter(help="For each solver and flag tuning on a program; 6.")] = None,
     time_limit: Annotated[float | None, Parameter(help="Seconds for a solver on a program; 30.")] = None,
     objective: Annotated[Objective, Parameter(help="What auto's answers are best under.")] = "both",
-    strict: Annotated[bool, Parameter(negative="", help="Auto's answers at other splits may not lose under M.")] = False,
+    strict: Annotated[
+        bool, Parameter(negative="", help="Auto's answers at other splits may not lose under M.")
+    ] = False,
     seed: int = 0,
     captures: Annotated[Path, Parameter(help="Folder of captures; what is missing is made.")] = Path("out/captures"),
     out: Annotated[Path | None, Parameter(help="Folder of rows and tables; out/bench or out/bench-quick.")] = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mallocgame import __version__
 from mallocgame.bench.programs import of_tried
@@ -42,7 +42,7 @@ class Settings:
     seed: int = 0
     time_limit: float = 30.0
     compiles: int = 6
-    choice: Choice = Choice()
+    choice: Choice = field(default_factory=Choice)
 
     def options(self, method: str) -> dict[str, Scalar]:
         """Those that a method depends on."""

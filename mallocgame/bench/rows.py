@@ -27,14 +27,12 @@ from mallocgame.checked_json import (
     scalar,
     text,
 )
-from mallocgame.compiler.capture import check_options
+from mallocgame.compiler.options import decode_options
 from mallocgame.compiler.verification import Kind, Verdict
 from mallocgame.errors import BadInputError
 
 FORMAT = "mallocgame-bench-row"
 VERSION = 1
-MAX_OPTION = 1 << 24
-"""Characters of one compiler option: overrides of a large program are megabytes."""
 
 XLA_DEFAULT: Final = "xla default"
 MSA_OFF: Final = "msa off"
@@ -170,10 +168,6 @@ def from_json(line: bytes, where: str) -> BenchRow:
 
 
 def _check(row: BenchRow, where: str) -> None:
-    try:
-        check_options(row.compiler_options)
-    except BadInputError as error:
-        raise BadInputError(f"{where}: {error}") from None
     missing = [name for name in FIGURES if getattr(row, name) is None]
     if row.failure is None and missing:
         raise BadInputError(f"{where}: neither {missing[0]} nor a failure")
@@ -187,12 +181,6 @@ def _seconds(value: object, where: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12:
         return float(value)
     raise bad(where, "a number of seconds", value)
-
-
-def _option(value: object, where: str) -> str:
-    if isinstance(value, str) and len(value) <= MAX_OPTION and "\x00" not in value:
-        return value
-    raise bad(where, f"a text of at most {MAX_OPTION} characters", value)
 
 
 def _digest(value: object, where: str) -> str:
@@ -211,7 +199,7 @@ _DECODERS: Mapping[str, Decoder[Any]] = {
     "versions": mapping(text),
     "module_sha256": optional(_digest),
     "fingerprint": optional(_digest),
-    "compiler_options": mapping(_option),
+    "compiler_options": decode_options,
     "scoped_vmem_kib": optional(natural),
     **dict.fromkeys(
         (

@@ -5,29 +5,35 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Mapping
 
 from mallocgame.errors import BadInputError
 from mallocgame.export.options import compiler_options
 from mallocgame.named_plan import NamedPlan
+
+Exported = NamedPlan | Mapping[str, str]
+"""A plan, or compiler options."""
 
 _OPTION = re.compile(r"[a-z][a-z0-9_]*")
 _VALUE = re.compile(r"[!-~]*")
 """No white space: libtpu splits LIBTPU_INIT_ARGS at it, and knows no quotes."""
 
 
-def to_json(named: NamedPlan) -> str:
+def to_json(program: Exported) -> str:
     """A JSON object for ``jax.jit(f).lower(...).compile(compiler_options=...)``."""
-    return json.dumps(dict(_checked(named)), indent=1) + "\n"
+    return json.dumps(dict(_checked(program)), indent=1) + "\n"
 
 
-def to_libtpu_init_args(named: NamedPlan) -> str:
+def to_libtpu_init_args(program: Exported) -> str:
     """A shell line that sets ``LIBTPU_INIT_ARGS``; it has to be set before libtpu is loaded."""
-    return f"export LIBTPU_INIT_ARGS={shlex.quote(' '.join(f'--{name}={value}' for name, value in _checked(named)))}\n"
+    return (
+        f"export LIBTPU_INIT_ARGS={shlex.quote(' '.join(f'--{name}={value}' for name, value in _checked(program)))}\n"
+    )
 
 
-def to_python(named: NamedPlan) -> str:
+def to_python(program: Exported) -> str:
     """A Python snippet that compiles a function with the options."""
-    lines = [f"    {name!r}: {value!r}," for name, value in _checked(named)]
+    lines = [f"    {name!r}: {value!r}," for name, value in _checked(program)]
     return "\n".join(
         [
             "COMPILER_OPTIONS = {",
@@ -39,9 +45,9 @@ def to_python(named: NamedPlan) -> str:
     )
 
 
-def _checked(named: NamedPlan) -> list[tuple[str, str]]:
+def _checked(program: Exported) -> list[tuple[str, str]]:
     """The options, after a last check that none can be more than one flag."""
-    options = list(compiler_options(named).items())
+    options = list((compiler_options(program) if isinstance(program, NamedPlan) else program).items())
     for name, value in options:
         if not _OPTION.fullmatch(name) or not _VALUE.fullmatch(value):
             raise BadInputError(f"the option {name[:60]!r} cannot be written as a flag")

@@ -179,6 +179,53 @@ def _notes(document: Value) -> list[str]:
     return [f"note: {note}" for note in document.get("notes", ())]
 
 
+def automatic_text(document: Value) -> list[str]:
+    """``solve --solver auto``: every program that was tried, and the answer."""
+    title = f"{document['module']} for {document['target']}, best under {document['objective']}"
+    if not document["confirmed"]:
+        under_e, under_m = document["predicted_e"], document["predicted_m"]
+        lines = [
+            f"{title}: a plan, {document['status']}",
+            f"predicted    {'' if under_e is None else f'E {duration(under_e)}, '}M {duration(under_m)}",
+            "not confirmed by the compiler",
+        ]
+    else:
+        lines = plain_table(title, AUTO_HEADER, [_program_row(row, document) for row in document["programs"]])
+        answer = document["programs"][document["answer"]]
+        lines += [
+            f"answer: {answer['about']}, E {_faster(answer, document, 'e')}, M {_faster(answer, document, 'm')} "
+            f"({document['status']}; {document['compiles']} compiles, {document['compile_seconds']:.0f} s; "
+            f"search {document['search_seconds']:.0f} s)",
+        ]
+    return [*lines, f"written      {document['out']} ({document['out_kind']})"] if document["out"] else lines
+
+
+AUTO_HEADER = ("", "E", "XLA / E", "M", "XLA / M", "honoured", "compiles", "verdict")
+
+
+def _program_row(row: Value, document: Value) -> tuple[str, ...]:
+    if row["failure"] is not None:
+        return (row["about"], *("-",) * 5, str(row["compiles"]), row["failure"][:100])
+    honoured = "" if row["honoured"] is None else f"{row['honoured']}/{row['sites']}"
+    words = [row["strict_verdict" if document["strict"] else "verdict"], *(["Pareto"] if row["pareto"] else [])]
+    return (
+        row["about"],
+        duration(row["e"]),
+        _faster(row, document, "e"),
+        duration(row["m"]),
+        _faster(row, document, "m"),
+        honoured,
+        str(row["compiles"]),
+        ", ".join(words),
+    )
+
+
+def _faster(row: Value, document: Value, model: str) -> str:
+    """XLA's default over a program."""
+    default = document["programs"][0][model]
+    return f"{default / row[model]:.4f}" if row[model] else "-"
+
+
 _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "capture": _captured,
     "solve": _solved,
@@ -186,6 +233,7 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "verify": _verified,
     "demo": _demonstrated,
     "pack": _packed,
+    "solve --solver auto": automatic_text,
     "bench": bench_text.benched,
     "bench --list": bench_text.listed,
     "bench --capture-only": bench_text.captured,
