@@ -58,7 +58,14 @@ class Solved:
 
 
 def capture(
-    reference: str, *, target: str, out: PathLike, workload: bool = False, scoped_vmem_kib: int | None = None
+    reference: str,
+    *,
+    target: str,
+    out: PathLike,
+    workload: bool = False,
+    scoped_vmem_kib: int | None = None,
+    calibrate: int = 0,
+    progress: Progress | None = None,
 ) -> Capture:
     """Compile a function for a target and keep what is needed in one file.
 
@@ -69,19 +76,30 @@ def capture(
         target: e.g. ``"v5p"``.
         out: the capture file to write.
         scoped_vmem_kib: the memory split: KiB of VMEM for fusions' own windows; None for the compiler's default.
+        calibrate: how many compiles more are to teach the capture what instructions cost under other placements. It
+            is written before them, and again after them.
+        progress: called with one line for each of these.
 
     Raises:
         BadInputError: unknown target, workload or function, or ``out`` cannot be written.
         CompilerRefusedError: the program does not compile.
         NoAnswerError: not within the limits of time and memory.
     """
+    from mallocgame.calibration import calibrate as calibration
     from mallocgame.compiler import capture as compile_and_keep
+    from mallocgame.compiler import save_capture
     from mallocgame.problem.targets import get_target
 
     get_target(target)
+    if calibrate < 0:
+        raise BadInputError(f"the number of calibrating compiles cannot be {calibrate}")
     check_writable(out)
     options = {} if scoped_vmem_kib is None else {"xla_tpu_scoped_vmem_limit_kib": str(scoped_vmem_kib)}
-    return compile_and_keep(_reference(reference, workload), None, target, out, options=options)
+    kept = compile_and_keep(_reference(reference, workload), None, target, out, options=options)
+    if calibrate:
+        kept = calibration.calibrate(kept, calibrate, progress=progress or silent)
+        save_capture(kept, out)
+    return kept
 
 
 def solve(

@@ -48,6 +48,9 @@ def capture(
     scoped_vmem_kib: Annotated[
         int | None, Parameter(help="Memory split: KiB of VMEM for fusions' own windows, if not the compiler's default.")
     ] = None,
+    calibrate: Annotated[
+        int, Parameter(help="Compiles more, to learn what instructions cost under other placements.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Compile a JAX function for a target and keep what the other commands need in one file.
@@ -67,6 +70,8 @@ def capture(
         out=out,
         workload=workload is not None,
         scoped_vmem_kib=scoped_vmem_kib,
+        calibrate=calibrate,
+        progress=_progress,
     )
     documents.show(documents.of_capture(kept, out), json)
 

@@ -6,6 +6,8 @@ A *placement mask* has bit k set where site k is fast; sites beyond the first 62
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +31,18 @@ def plan_masks(problem: Problem, plan: Plan) -> list[int]:
         sum(1 << bit for bit, site in enumerate(sites_of(problem, time)) if site in fast)
         for time in range(len(problem.instructions))
     ]
+
+
+def plan_of_masks(problem: Problem, masks: Sequence[int]) -> Plan:
+    """The placements of masks, one for each time, as a plan without stays and copies."""
+    fast = [
+        site for time, mask in enumerate(masks) for bit, site in enumerate(sites_of(problem, time)) if mask >> bit & 1
+    ]
+    return Plan(
+        fingerprint=problem.fingerprint,
+        fast_definitions=frozenset(tensor for tensor, use in fast if use < 0),
+        fast_uses=frozenset((tensor, use) for tensor, use in fast if use >= 0),
+    )
 
 
 def site_cycles(problem: Problem, time: int) -> NDArray[np.float64]:

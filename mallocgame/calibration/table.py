@@ -6,7 +6,7 @@ changed by the weights of the sites that differ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mallocgame.calibration.kinds import alike, look
 from mallocgame.calibration.sites import plan_masks, site_cycles
-from mallocgame.calibration.weights import fit
+from mallocgame.calibration.weights import Fit, fit
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 
@@ -42,21 +42,23 @@ class TableArrays:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is known of instructions that are alike: cycles by mask, weight per site (|w| is its distance), floor."""
+    """What is known of instructions that are alike.
+
+    Attributes:
+        observed: cycles by mask, in the order in which they were observed.
+        fit: weights, and the floor.
+    """
 
     observed: dict[int, float]
-    weights: NDArray[np.float64]
-    floor: float
+    fit: Fit
 
     def cycles(self, mask: int) -> float:
         if mask in self.observed:
-            return max(self.floor, self.observed[mask])
-        best = min(self.observed, key=lambda known: self._sum(np.abs(self.weights), known ^ mask))
-        saved = self._sum(self.weights, mask & ~best) - self._sum(self.weights, best & ~mask)
-        return max(self.floor, self.observed[best] - saved)
-
-    def _sum(self, weights: NDArray[np.float64], mask: int) -> float:
-        return float(sum(weight for bit, weight in enumerate(weights) if mask >> bit & 1))
+            return max(self.fit.floor, self.observed[mask])
+        weights, distances = self.fit.weights, np.abs(self.fit.weights)
+        best = min(self.observed, key=lambda known: _sum(distances, known ^ mask))
+        saved = _sum(weights, mask & ~best) - _sum(weights, best & ~mask)
+        return max(self.fit.floor, self.observed[best] - saved)
 
 
 class CycleTable:
@@ -70,9 +72,10 @@ class CycleTable:
         problem: whose instructions.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        """An empty table."""
+    def __init__(self, problem: Problem, products: Collection[int] | None = None) -> None:
+        """An empty table; ``products`` are the times that multiply matrices (``products_of``), None if not known."""
         self.problem = problem
+        self._products = products
         self._observed: list[dict[int, float]] = [{} for _ in problem.instructions]
         self._kinds: list[_Kind | None] | None = None
         self._looks: dict[object, list[int]] = {}
@@ -106,7 +109,7 @@ class CycleTable:
         """The table as it is now."""
         sites = [len(site_cycles(self.problem, time)) for time in range(len(self._observed))]
         kinds = self._all_kinds()
-        weights = [np.zeros(sites[time]) if kind is None else kind.weights for time, kind in enumerate(kinds)]
+        weights = [np.zeros(sites[time]) if kind is None else kind.fit.weights for time, kind in enumerate(kinds)]
         known = [{} if kind is None else kind.observed for kind in kinds]
         return TableArrays(
             first_site=_firsts(sites),
@@ -114,7 +117,7 @@ class CycleTable:
             first_observation=_firsts([len(observed) for observed in known]),
             masks=np.array([mask for observed in known for mask in observed], dtype=np.int64),
             cycles=np.array([count for observed in known for count in observed.values()], dtype=np.float64),
-            floors=np.array([0.0 if kind is None else kind.floor for kind in kinds], dtype=np.float64),
+            floors=np.array([0.0 if kind is None else kind.fit.floor for kind in kinds], dtype=np.float64),
         )
 
     def _all_kinds(self) -> list[_Kind | None]:
@@ -134,8 +137,12 @@ class CycleTable:
         for time in times:
             for mask, count in self._observed[time].items():
                 observed.setdefault(mask, count)
-        weights, floor = fit(self.problem, times[0], observed)
-        return _Kind(observed, weights, floor)
+        product = None if self._products is None else times[0] in self._products
+        return _Kind(observed, fit(self.problem, times[0], observed, product))
+
+
+def _sum(weights: NDArray[np.float64], mask: int) -> float:
+    return float(sum(weight for bit, weight in enumerate(weights) if mask >> bit & 1))
 
 
 def _firsts(counts: list[int]) -> NDArray[np.int64]:

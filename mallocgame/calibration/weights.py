@@ -2,13 +2,14 @@
 
 What compiles for v4 lite and v5p show (docs/calibration.md): a copy's cycles are a sum over its two sides. Of a loop
 fusion, operands cost the same in both memories; an output costs its bytes over HBM less in VMEM, and up to as much more
-in CMEM. Only convolutions (matrix products) overlap transfers with computing, so that what one operand saves depends on
-the others, and few are faster than their compute time.
+in CMEM. Only convolutions and dots overlap transfers with computing: what one operand saves depends on the others, and
+hardly any is faster than its compute time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +17,43 @@ from numpy.typing import NDArray
 from mallocgame.calibration.sites import site_cycles
 from mallocgame.problem.schema import Problem
 
-CMEM = 3
-"""``Target.fast_space`` of targets whose fast memory is not the one that instructions work in."""
+VMEM, CMEM = 1, 3
+"""``Target.fast_space``: fast memory that instructions work in, and one beside that."""
 
 COPY_SHARE = 0.95
 """Part of a copy's cycles that its transfers take."""
 
-OPERAND_SHARE = 0.5
-"""Cycles that an operand in VMEM is taken to save, as a share of its HBM cycles, where nothing is known."""
+LOOP_OUTPUT = 1.0
+"""Cycles that an output of a loop fusion saves by being in VMEM, as a share of its HBM cycles; operands save none."""
+
+PRODUCT_OPERAND = {VMEM: 1.5, CMEM: 0.7}
+PRODUCT_OUTPUT = {VMEM: 1.0, CMEM: 0.0}
+"""What an operand or output of a matrix product saves, as a share of its HBM cycles, by the kind of fast memory."""
+
+UNKNOWN_OPERAND = 0.5
+"""What an operand in VMEM saves where it is not known whether the instruction is a matrix product."""
 
 CMEM_LOSS = 1.1
 """Cycles that an output in CMEM may cost more, as a share of its HBM cycles."""
-
-FASTEST = 0.9
-"""Least cycles of an instruction, as a share of its compute time at peak rate."""
 
 RIDGE = 1e-3
 SWEEPS = 300
 
 
-def fit(problem: Problem, time: int, observed: Mapping[int, float]) -> tuple[NDArray[np.float64], float]:
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How the cycles of one instruction depend on its placement.
+
+    Attributes:
+        weights: (S,) cycles that each site saves by being fast.
+        floor: least cycles of any prediction.
+    """
+
+    weights: NDArray[np.float64]
+    floor: float
+
+
+def fit(problem: Problem, time: int, observed: Mapping[int, float], product: bool | None) -> Fit:
     """Weights and floor of the instruction at ``time``.
 
     The weights explain the differences between the observations as well as they can; of those that do, they are the
@@ -45,9 +63,7 @@ def fit(problem: Problem, time: int, observed: Mapping[int, float]) -> tuple[NDA
         problem: the instruction's.
         time: of the instruction.
         observed: cycles by placement mask, at least one.
-
-    Returns:
-        (S,) cycles that each site saves by being fast, and the least cycles of any prediction.
+        product: whether it multiplies matrices; None if that is not known.
     """
     instruction, target = problem.instructions[time], problem.target
     hbm = site_cycles(problem, time)
@@ -55,13 +71,20 @@ def fit(problem: Problem, time: int, observed: Mapping[int, float]) -> tuple[NDA
     cmem = target.fast_space == CMEM
     if instruction.opcode == "copy":
         expected = COPY_SHARE * max(observed.values()) * hbm / max(float(hbm.sum()), 1.0)
-    elif cmem:
-        expected = np.zeros(len(hbm))
     else:
-        expected = np.where(outputs, 1.0, OPERAND_SHARE) * hbm
+        expected = np.where(outputs, *_shares(CMEM if cmem else VMEM, product)) * hbm
     least: NDArray[np.float64] = np.where(outputs & cmem, -CMEM_LOSS * hbm - 1.0, 0.0)
-    floor = min(*observed.values(), FASTEST * instruction.compute_seconds / target.min_seconds)
-    return _explain(observed, expected, least, hbm), floor
+    floor = min(*observed.values(), instruction.compute_seconds / target.min_seconds)
+    return Fit(_explain(observed, expected, least, hbm), floor)
+
+
+def _shares(space: int, product: bool | None) -> tuple[float, float]:
+    """Of an output and of an operand: cycles saved, as a share of the HBM cycles."""
+    if product:
+        return PRODUCT_OUTPUT[space], PRODUCT_OPERAND[space]
+    if space == CMEM:
+        return 0.0, 0.0
+    return LOOP_OUTPUT, 0.0 if product is False else UNKNOWN_OPERAND
 
 
 def _explain(

@@ -33,9 +33,9 @@ def pack(kind: str, version: int, manifest: Mapping[str, Any], texts: Mapping[st
 
 
 def unpack(
-    path: str | os.PathLike[str], kind: str, version: int, names: Iterable[str]
+    path: str | os.PathLike[str], kind: str, version: int, names: Iterable[str], optional: Iterable[str] = ()
 ) -> tuple[Mapping[str, Any], dict[str, str]]:
-    """The manifest and the texts of these names; nothing in the file is trusted.
+    """The manifest and the texts of these names, and of ``optional`` those that are there; nothing is trusted.
 
     Raises:
         BadInputError: it cannot be read, is damaged, too large, or of another kind or format version.
@@ -46,7 +46,9 @@ def unpack(
             raise BadInputError(f"{source}: larger than {MAX_FILE_BYTES} bytes")
         with zipfile.ZipFile(source) as archive:
             manifest = _manifest(archive, source, kind, version)
-            return manifest, {name: _text(archive, f"{name}.txt", MAX_TEXT_BYTES, source, kind) for name in names}
+            there = set(archive.namelist())
+            wanted = [*names, *(name for name in optional if f"{name}.txt" in there)]
+            return manifest, {name: _text(archive, f"{name}.txt", MAX_TEXT_BYTES, source, kind) for name in wanted}
     except OSError as error:
         raise BadInputError(f"{source}: cannot be read: {error.strerror or error}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:

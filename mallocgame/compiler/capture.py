@@ -16,6 +16,7 @@ from mallocgame.errors import BadInputError, CompilerRefusedError
 if TYPE_CHECKING:
     import os
 
+    from mallocgame.calibration import CycleTable
     from mallocgame.problem.schema import Problem
 
 SCOPED_VMEM = "xla_tpu_scoped_vmem_limit_kib"
@@ -45,6 +46,7 @@ class Capture:
         buffer_assignment: the buffer-assignment text.
         memory_usage: the memory-usage-report text.
         peak_memory: most resident bytes of the compiling process; 0 in captures of before it was kept.
+        observed: what calibrating compiles showed (``mallocgame.calibration.observe``); empty without any.
     """
 
     target: str
@@ -62,6 +64,7 @@ class Capture:
     buffer_assignment: str
     memory_usage: str
     peak_memory: int = 0
+    observed: str = ""
 
     @property
     def scoped_vmem_kib(self) -> int | None:
@@ -85,6 +88,24 @@ class Capture:
             parse_compile_log(self.log),
             parse_hlo(self.final, "final"),
         )
+
+    def cycles(self) -> CycleTable:
+        """A table of the emitter's cycles that has seen the capture's own compile and its calibrating compiles.
+
+        Another one at each call: to observe a compile changes a table.
+
+        Raises:
+            BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
+        """
+        from mallocgame.calibration import CycleTable, observations_of, observe_final, products_of
+        from xla_dump_parser import parse_hlo
+
+        problem = self.problem()
+        table = CycleTable(problem, products_of(problem, parse_hlo(self.before_msa, "before_msa")))
+        observe_final(problem, parse_hlo(self.final, "final"), table)
+        for seen in observations_of(self.observed, problem):
+            table.observe(seen.masks, seen.cycles)
+        return table
 
 
 def capture(

@@ -14,6 +14,7 @@ VERSION = 1
 
 _KIND = "capture"
 _TEXTS = ("lowered", "before_msa", "final", "log", "buffer_assignment", "memory_usage")
+_OPTIONAL = ("observed",)
 _ZIP_MAGIC = b"PK\x03\x04"
 
 
@@ -39,7 +40,8 @@ def to_bytes(capture: Capture) -> bytes:
         "peak_memory": capture.peak_memory,
         "schedule": capture.schedule,
     }
-    return archive.pack(_KIND, VERSION, manifest, {name: getattr(capture, name) for name in _TEXTS})
+    names = (*_TEXTS, *(name for name in _OPTIONAL if getattr(capture, name)))
+    return archive.pack(_KIND, VERSION, manifest, {name: getattr(capture, name) for name in names})
 
 
 def is_capture(path: str | os.PathLike[str]) -> bool:
@@ -58,7 +60,7 @@ def load_capture(path: str | os.PathLike[str]) -> Capture:
         BadInputError: it cannot be read, is damaged, too large, or of another format or version.
     """
     source = str(path)
-    manifest, texts = archive.unpack(path, _KIND, VERSION, _TEXTS)
+    manifest, texts = archive.unpack(path, _KIND, VERSION, _TEXTS, _OPTIONAL)
     options = archive.strings(manifest, "options", source)
     try:
         check_options(options)

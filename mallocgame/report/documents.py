@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mallocgame.report.text import lines_of
 
 if TYPE_CHECKING:
@@ -52,7 +54,20 @@ def of_capture(capture: Capture, out: Path) -> Document:
         "instructions": len(problem.instructions),
         "tensors": len(problem.tensors),
         "peak_hbm": capture.peak_hbm,
+        "calibration": _of_calibration(capture) if capture.observed else None,
         "out": str(out),
+    }
+
+
+def _of_calibration(capture: Capture) -> Document:
+    """How well a capture's observations predict each other: shares of E."""
+    from mallocgame.calibration.calibrate import interpolation_errors
+
+    errors = [abs(error) for error in interpolation_errors(capture)]
+    return {
+        "plans": len(errors),
+        "median_error": float(np.median(errors)) if errors else None,
+        "p95_error": float(np.percentile(errors, 95)) if errors else None,
     }
 
 

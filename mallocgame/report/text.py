@@ -42,12 +42,20 @@ def percent(share: float) -> str:
 
 def _captured(document: Value) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
-    return [
+    lines = [
         f"{document['module']} for {document['target']}: {document['instructions']} instructions, "
         f"{document['tensors']} tensors, peak HBM {size(document['peak_hbm'])}",
         f"compiled     in {document['seconds']:.1f} s by {versions}",
-        f"written      {document['out']}",
     ]
+    calibration = document["calibration"]
+    if calibration is not None and calibration["plans"]:
+        lines.append(
+            f"calibrated   {calibration['plans']} plans, each predicted from the other compiles: error of E "
+            f"{100 * calibration['median_error']:.2f} % in the median, {100 * calibration['p95_error']:.2f} % at p95"
+        )
+    elif calibration is not None:
+        lines.append("calibrated   by MSA switched off alone")
+    return [*lines, f"written      {document['out']}"]
 
 
 def _solved(document: Value) -> list[str]:

@@ -1,0 +1,96 @@
+"""Teaches a capture what its instructions cost under other placements, by compiling it under a few random plans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mallocgame.calibration.observe import Observation, observation_of, observations_of, to_text
+from mallocgame.calibration.random_plans import random_plan
+from mallocgame.calibration.sites import plan_of_masks
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.child import Compile, Limits, compile_in_child
+from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, Confirmed, confirm
+from mallocgame.compiler.meter import Meter
+from mallocgame.compiler.relax import Relaxation
+from mallocgame.compiler.verify import carry_out
+from mallocgame.errors import CompilerRefusedError, NoAnswerError
+from mallocgame.named_plan import name_plan
+from mallocgame.progress import Progress, silent
+from mallocgame.replay import replay_plan
+
+SHARES = (1.0, 0.5, 0.75)
+"""Probability of each group to go to fast memory in the random plans, in turn; the first gives plans like good ones."""
+
+
+def calibrate(
+    capture: Capture,
+    compiles: int,
+    *,
+    seed: int = 0,
+    limits: Limits | None = None,
+    compile: Compile = compile_in_child,
+    progress: Progress = silent,
+) -> Capture:
+    """The capture with what a compile without MSA and compiles of random plans show, instead of what it had.
+
+    A plan that the compiler refuses is compiled again without what was refused. What fails for another reason is left
+    out; it counts as a compile.
+
+    Args:
+        capture: of XLA's default.
+        compiles: how many.
+        seed: of the random plans.
+        limits: of each compile.
+        compile: who compiles, e.g. a cache: then the same call goes on where an interrupted one stopped.
+        progress: is told of each compile.
+
+    Raises:
+        BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
+    """
+    meter = Meter(compile)
+    seen: list[Observation] = []
+    number = 0
+    while meter.compiles < compiles:
+        left = compiles - meter.compiles
+        progress(f"calibrating, compile {meter.compiles + 1} of {compiles}")
+        try:
+            if number == 0:
+                options = {**capture.options, **MSA_OFF_OPTIONS}
+                confirmed = confirm(capture, "msa off", options, meter, limits)
+            else:
+                confirmed = _compiled_plan(capture, number - 1, seed, meter, limits, left)
+            seen.append(observation_of(capture.problem(), confirmed.final))
+        except (CompilerRefusedError, NoAnswerError) as error:
+            progress(f"left out: {error}")
+        number += 1
+    return replace(capture, observed=to_text(seen))
+
+
+def _compiled_plan(
+    capture: Capture, number: int, seed: int, meter: Meter, limits: Limits | None, compiles: int
+) -> Confirmed:
+    problem = capture.problem()
+    own_seed = 1000 * seed + number
+    plan = random_plan(problem, own_seed, SHARES[number % len(SHARES)])
+    named = name_plan(problem, plan, solver="random", seed=own_seed, scoped_vmem_kib=capture.scoped_vmem_kib)
+    return carry_out(Relaxation(named), capture, meter, limits=limits, max_compiles=compiles)[0]
+
+
+def interpolation_errors(capture: Capture) -> tuple[float, ...]:
+    """For each calibrating plan of a capture, predicted E / confirmed E - 1, predicted from all compiles but its own.
+
+    E is here without waiting for copies, which no cycles can tell.
+
+    Raises:
+        BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
+    """
+    problem, whole = capture.problem(), capture.cycles()
+    seen = observations_of(capture.observed, problem)
+    found = []
+    for number, one in enumerate(seen):
+        if any(one.masks):
+            others = to_text([*seen[:number], *seen[number + 1 :]])
+            plan = plan_of_masks(problem, one.masks)
+            predicted = replay_plan(problem, plan, "E", replace(capture, observed=others).cycles())
+            found.append(predicted.total / replay_plan(problem, plan, "E", whole).total - 1)
+    return tuple(found)
