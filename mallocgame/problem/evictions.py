@@ -78,7 +78,13 @@ def _waited_for(problem: Problem, result: Tensor, last_fast: int) -> int:
             elapsed = max(instruction.compute_seconds, instruction.total_bytes / bandwidth)
             seconds += elapsed * WHILE_EXECUTIONS ** _loops(problem, instruction.computation)
         end += 1
-    return max(end, last_fast)
+    return max(_in_entry(problem, end), last_fast)
+
+
+def _in_entry(problem: Problem, time: int) -> int:
+    """The time, or that of the entry's instruction during which it is."""
+    caller = problem.computations[problem.instructions[time].computation].caller
+    return time if caller is None else _in_entry(problem, caller)
 
 
 def _loops(problem: Problem, computation: int) -> int:
