@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mallocgame.game.program import Program
 from mallocgame.native.search import Decisions
 from mallocgame.native.world import FETCHED, PINNED, STAYS, UNSERVED, World
@@ -35,7 +37,7 @@ def packed_plan(
     if packing.offsets is None:
         return None, packing
     offsets = dict(zip(stays, packing.offsets, strict=True))
-    return _plan(program, world, decisions, stays, offsets), packing
+    return plan_of(program, world, decisions, offsets), packing
 
 
 def stays_of(program: Program, world: World, decisions: Decisions) -> dict[int, list[tuple[int, int, int]]]:
@@ -81,13 +83,9 @@ def _buffer(id: str, size: int, alignment: int, intervals: list[tuple[int, int]]
     return Buffer(id, min(start for start, _ in intervals), end, size, alignment, tuple(gaps))
 
 
-def _plan(
-    program: Program,
-    world: World,
-    decisions: Decisions,
-    stays: dict[int, list[tuple[int, int, int]]],
-    offsets: dict[int, int],
-) -> Plan:
+def plan_of(program: Program, world: World, decisions: Decisions, offsets: Mapping[int, int]) -> Plan:
+    """The plan of some decisions, with an offset for each group in fast memory."""
+    stays = stays_of(program, world, decisions)
     tensors = program.problem.tensors
     definitions: set[int] = set()
     uses: set[tuple[int, int]] = set()

@@ -226,7 +226,7 @@ def _cycles(wd: Any, slot: int, mask: int) -> float:
         for bit in range(bits):
             if (differing >> bit) & 1:
                 weight = wd.sites[record.site_first + bit].weight
-                distance += weight
+                distance += abs(weight)
                 cycles += -weight if (mask >> bit) & 1 else weight
         if nearest < 0.0 or distance < nearest:
             nearest, predicted = distance, cycles

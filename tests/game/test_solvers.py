@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from time import monotonic
 
@@ -10,13 +9,12 @@ import pytest
 
 from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
-from mallocgame.generator import Recipe, random_problem, tiny_recipe, varied_recipe
+from mallocgame.generator import KnownRecipe, Recipe, known_optimum, random_problem, tiny_recipe, varied_recipe
+from mallocgame.native.search import Search
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
 from mallocgame.solvers import SOLVERS, Solution, solve
-from mallocgame.solvers.builder import HBM, Builder
-from mallocgame.solvers.moves import Moves
 from mallocgame.solvers.priority import boundedness, order
 from mallocgame.validate import inexpressible, validate
 from tests.game.brute_force import best_plan, best_return
@@ -73,16 +71,16 @@ def test_time_limit_stops_the_search() -> None:
 def test_interrupted_search_gives_its_best_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     task = random_problem(5, Recipe(instructions=60, fast_bytes=8192))
     calls = 0
-    change = Moves.change
+    anneal = Search.anneal
 
-    def interrupt(moves: Moves) -> None:
+    def interrupt(search: Search, steps: int) -> None:
         nonlocal calls
         calls += 1
-        change(moves)
-        if calls == 700:
+        anneal(search, steps)
+        if calls == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Moves, "change", interrupt)
+    monkeypatch.setattr(Search, "anneal", interrupt)
     solution = solve(task)
     assert solution.status == "interrupted"
     check(task, solution)
@@ -123,25 +121,23 @@ def test_a_value_of_no_bytes_comes_last() -> None:
     assert solve(task).seconds_under_m <= solve(task, "hbm").seconds_under_m
 
 
-def test_builder_rolls_back_to_the_last_commit() -> None:
-    for seed in range(20):
-        task = random_problem(seed, varied_recipe(seed))
-        builder = Builder(task)
-        moves = Moves(builder, random.Random(seed))
-        if not moves.groups:
-            continue
-        for step in range(60):
-            before = builder.plan(), builder.total, list(builder.decisions)
-            moves.change()
-            assert not validate(task, builder.plan())
-            if step % 3:
-                builder.rollback()
-                assert (builder.plan(), builder.total, list(builder.decisions)) == before
-            else:
-                builder.commit()
-        assert builder.total == pytest.approx(replay_plan(task, builder.plan(), "M").total, rel=1e-9)
-        builder.restore([HBM] * len(builder.decisions))
-        assert builder.plan() == Plan(task.fingerprint)
+def test_barred_groups_stay_in_hbm() -> None:
+    task = random_problem(5, Recipe(instructions=60, fast_bytes=8192))
+    fast = {task.tensors[stay.tensor].group for stay in solve(task, max_steps=2000).plan.stays}
+    assert len(fast) > 4
+    barred = frozenset(sorted(fast)[::2])
+    solution = solve(task, max_steps=2000, barred=barred)
+    check(task, solution)
+    assert not barred & {task.tensors[stay.tensor].group for stay in solution.plan.stays}
+
+
+def test_search_begins_with_the_plan_that_it_is_given() -> None:
+    """One step from an optimum stays there."""
+    for seed in range(12):
+        known = known_optimum(seed, KnownRecipe(kind="windows"))
+        solution = solve(known.problem, max_steps=1, start=known.plan)
+        check(known.problem, solution)
+        assert solution.seconds_under_m == pytest.approx(known.seconds, rel=1e-9)
 
 
 def test_local_search_finds_the_optimum_of_tiny_problems() -> None:
