@@ -13,7 +13,6 @@ from mallocgame.exact.highs import ask_highs
 from mallocgame.exact.model import Model
 from mallocgame.exact.relaxation import relax
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import relaxed_bound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +30,7 @@ class Bound:
     Attributes:
         seconds: under M.
         status: ``"optimal"``: the relaxation was solved with its choices whole; ``"feasible"``: without, or not to the
-            end; ``"time limit"``: not at all, the bound is ``relaxed_bound``.
+            end; ``"time limit"``: not at all, each instruction takes its least.
         linear: the bound of the linear relaxation alone, seconds.
         variables, rows: size of the relaxation.
         seconds_spent: wall time.
@@ -58,13 +57,12 @@ def proven_bound(problem: Problem, *, time_limit: float = 60.0, seed: int = 0, w
         BadInputError: highspy is not installed.
     """
     started = monotonic()
-    simple = relaxed_bound(problem, "M") * (1 - ROUNDING)
     model = relax(problem)
     options: dict[str, float | int | str] = {"random_seed": seed, "threads": workers}
-    linear, status = simple, "time limit"
+    linear, status = certified(model, [0.0] * len(model.rows)) * model.unit, "time limit"
     answer = ask_highs(model, started + time_limit - monotonic(), options, relaxed=True)
     if answer is not None and answer["duals"] is not None:
-        linear, status = max(simple, certified(model, answer["duals"]) * model.unit), "feasible"
+        linear, status = max(linear, certified(model, answer["duals"]) * model.unit), "feasible"
     best = linear
     left = started + time_limit - monotonic()
     if status == "feasible" and left > 0:

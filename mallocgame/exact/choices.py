@@ -1,7 +1,8 @@
 """What a plan of the game decides, as boolean variables: ``mallocgame.game.rules`` without its moves.
 
-For each alias group whether it is pinned; for each copyable serving of a single-tensor group whether it is served,
-whether it keeps the copy of the serving before, and else after which instruction its own copy starts.
+For each alias group whether it is pinned (with an eviction, where it has an entry result); for each copyable serving of
+a single-tensor group whether it is served, whether it keeps the copy of the serving before, and else after which
+instruction its own copy starts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from math import ceil
 from mallocgame.exact.model import ONE, ZERO, Linear, Model, total
 from mallocgame.game.program import Program, Serving
 from mallocgame.plan import Plan
+from mallocgame.problem.evictions import Eviction
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def choices(model: Model, program: Program, fixed: Plan | None, free: Collection
             elif servings := program.servings[members[0]]:
                 made.served[members[0]] = _as_planned(program, members[0], servings, fixed)
             continue
-        if pinnable:
+        if pinnable or eviction_of(program, group) is not None:
             made.pinned[group] = model.choice()
         if len(members) == 1 and program.servings[members[0]]:
             made.served[members[0]] = _serve(model, program, members[0])
@@ -165,6 +167,25 @@ def _kept_outputs(program: Program, tensor: int, number: int) -> frozenset[int]:
     return dict(program.kept(tensor, before)).get(number, frozenset())
 
 
+def eviction_of(program: Program, group: int) -> Eviction | None:
+    """The eviction with which a group may be pinned; None where it would be waited for inside of what is called."""
+    eviction = program.evictions[group]
+    if eviction is None or program.computation[eviction.after] != program.computation[eviction.before]:
+        return None
+    return eviction
+
+
+def pinned_stays(program: Program, group: int) -> list[tuple[int, int, int]]:
+    """(First time, last time, tensor) of what a group occupies if it is pinned."""
+    eviction = eviction_of(program, group)
+    found = []
+    for id in program.problem.groups[group].tensors:
+        start, end = program.problem.tensors[id].live
+        evicted = eviction is not None and eviction.tensor == id
+        found.append((start, eviction.before if eviction is not None and evicted else end, id))
+    return found
+
+
 def capacity(model: Model, program: Program, made: Choices) -> None:
     """At every time, what is in fast memory fits: sizes in units of the alignment, all of one group as the largest."""
     problem = program.problem
@@ -173,7 +194,8 @@ def capacity(model: Model, program: Program, made: Choices) -> None:
     stays: list[tuple[int, int, int, int, Linear]] = []
     for group, pin in enumerate(made.pinned):
         if pin.terms or pin.constant:
-            stays.extend((*tensors[id].live, tensors[id].size, group, pin) for id in problem.groups[group].tensors)
+            for start, end, id in pinned_stays(program, group):
+                stays.append((start, end, tensors[id].size, group, pin))
     for served in made.all_served():
         tensor, before = tensors[served.tensor], served.serving.before
         times = program.times[program.computation[before]]

@@ -17,6 +17,9 @@ from mallocgame.exact.model import Model, Row
 TICKS = 2**20
 """Ticks a unit of the model. CP-SAT 9.15 called a wrong answer optimal with 2**30, where sums come to 2**40."""
 
+SEARCHES = ("max_lp", "quick_restart", "core", "reduced_costs")
+"""Of CP-SAT, one a worker: times are sums, so the first has to see all rows as a linear program."""
+
 
 def solve_by_cp_sat(model: Model, time_limit: float, seed: int, workers: int) -> ModelAnswer:
     """Make the objective small.
@@ -47,6 +50,8 @@ def solve_by_cp_sat(model: Model, time_limit: float, seed: int, workers: int) ->
     solver.parameters.max_time_in_seconds = max(0.01, time_limit)
     solver.parameters.random_seed = seed
     solver.parameters.num_workers = workers
+    solver.parameters.linearization_level = 2
+    solver.parameters.subsolvers.extend(SEARCHES)
     status = solver.solve(ticks)
     if status == cp_model.INFEASIBLE:
         return ModelAnswer("infeasible", None, math.inf)

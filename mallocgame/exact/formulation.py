@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mallocgame.exact.choices import Choices, capacity, choices
+from mallocgame.exact.choices import Choices, capacity, choices, eviction_of
 from mallocgame.exact.model import ZERO, Linear, Model, total
 from mallocgame.exact.timing import Outcome, QueuedCopy, elapsed, run, slowest
 from mallocgame.game.program import Program
@@ -40,23 +40,39 @@ def formulate(problem: Problem, fixed: Plan | None = None, free: Collection[int]
     capacity(model, program, made)
     read, written = fast_bytes(program, made)
     steps = [elapsed(model, program, time, read[time], written[time]) for time in range(len(problem.instructions))]
-    copies: list[list[QueuedCopy]] = [[] for _ in problem.computations]
-    for served in made.all_served():
-        if served.starts:
-            before = served.serving.before
-            demand = problem.tensors[served.tensor].size / (problem.target.hbm_bandwidth * model.unit)
-            queued = QueuedCopy(served.tensor, program.position[before], demand, served.starts)
-            copies[program.computation[before]].append(queued)
+    fetches, evictions = _copies(model, program, made)
     outcomes: dict[int, Outcome] = {}
-    for number in sorted(range(len(copies)), key=lambda number: -program.depth[number]):
+    for number in sorted(range(len(fetches)), key=lambda number: -program.depth[number]):
         spent, idle = [], []
         for time in program.times[number]:
             called = call(model, program, time, outcomes)
             spent.append(steps[time].seconds + called.seconds)
             idle.append(named(model, total((steps[time].seconds, steps[time].hbm * -1.0, called.left))))
-        outcomes[number] = run(model, idle, spent, copies[number])
+        outcomes[number] = run(model, idle, spent, (fetches[number], evictions[number]))
     model.objective = outcomes[program.entry].seconds
     return Formulation(model, program, made)
+
+
+def _copies(model: Model, program: Program, made: Choices) -> tuple[list[list[QueuedCopy]], list[list[QueuedCopy]]]:
+    """Per computation, the prefetches and the evictions that may be."""
+    problem = program.problem
+    bandwidth = problem.target.hbm_bandwidth * model.unit
+    fetches: list[list[QueuedCopy]] = [[] for _ in problem.computations]
+    evictions: list[list[QueuedCopy]] = [[] for _ in problem.computations]
+    for served in made.all_served():
+        if served.starts:
+            before = served.serving.before
+            demand = problem.tensors[served.tensor].size / bandwidth
+            queued = QueuedCopy(served.tensor, program.position[before], demand, served.starts)
+            fetches[program.computation[before]].append(queued)
+    for group, pin in enumerate(made.pinned):
+        eviction = eviction_of(program, group)
+        if eviction is not None and pin is not ZERO:
+            demand = problem.tensors[eviction.tensor].size / bandwidth
+            starts = ((program.position[eviction.after], pin),)
+            queued = QueuedCopy(eviction.tensor, program.position[eviction.before], demand, starts)
+            evictions[program.computation[eviction.before]].append(queued)
+    return fetches, evictions
 
 
 def new_model(program: Program) -> Model:

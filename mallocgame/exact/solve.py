@@ -15,6 +15,7 @@ from typing import Literal
 
 from mallocgame.errors import BadInputError
 from mallocgame.exact.answer import Exact, ModelAnswer, Status
+from mallocgame.exact.choices import eviction_of, pinned_stays
 from mallocgame.exact.cp_sat import solve_by_cp_sat
 from mallocgame.exact.formulation import Formulation, formulate
 from mallocgame.exact.highs import solve_by_highs
@@ -140,11 +141,18 @@ def decode(formulation: Formulation, values: list[float]) -> Plan:
     problem = program.problem
     definitions, uses, stays, copies = set(), set(), [], []
     for group, pin in enumerate(made.pinned):
-        if pin.value(values) > 0.5:
-            for tensor in (problem.tensors[id] for id in problem.groups[group].tensors):
-                definitions.add(tensor.id)
-                uses.update((tensor.id, number) for number in range(len(tensor.uses)))
-                stays.append(Stay(tensor.id, *tensor.live, 0))
+        if pin.value(values) <= 0.5:
+            continue
+        eviction = eviction_of(program, group)
+        root = len(problem.instructions) - 1
+        for start, end, id in pinned_stays(program, group):
+            definitions.add(id)
+            stays.append(Stay(id, start, end, 0))
+            for number, use in enumerate(problem.tensors[id].uses):
+                if eviction is None or use.time != root:
+                    uses.add((id, number))
+        if eviction is not None:
+            copies.append(Copy(eviction.tensor, "eviction", eviction.after, eviction.before))
     for tensor_id, servings in made.served.items():
         for number, served in sorted(servings.items()):
             if served.fast.value(values) <= 0.5:

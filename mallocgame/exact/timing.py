@@ -1,7 +1,7 @@
 """Model M of a plan as linear rows: what ``mallocgame.replay`` counts, and the stalls of its queues.
 
 An instruction's elapsed time is a variable that has to be at least the compute time and the memory time; a solver that
-makes the sum small takes no more. Likewise the queue of a computation may drain as it likes within what is idle and
+makes the sum small takes no more. Likewise the queues of a computation may drain as they like within what is idle and
 what has been started: first in, first out means only that a copy has arrived once all up to it has been drained.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from mallocgame.exact.model import ONE, ZERO, Linear, Model, total
 from mallocgame.game.program import Program
@@ -86,68 +87,111 @@ def _tightened(model: Model, memory: Linear, compute: float) -> Linear:
     return Linear({variable: max(value, -above) for variable, value in memory.terms.items()}, memory.constant)
 
 
-def run(model: Model, idle: Sequence[Linear], spent: Sequence[Linear], copies: Sequence[QueuedCopy]) -> Outcome:
-    """Rows for the queue of one computation.
+def run(
+    model: Model, idle: Sequence[Linear], spent: Sequence[Linear], queues: Sequence[Sequence[QueuedCopy]]
+) -> Outcome:
+    """Rows for the queues of one computation, of which there are at most two.
 
     Args:
         model: gets them.
         idle: at each position, the HBM time that the instruction (with what it calls) leaves idle.
         spent: at each position, how long it runs.
-        copies: what may be queued.
+        queues: for each direction, what may be queued.
     """
-    if not copies:
-        return Outcome(total(spent), total(idle))
-    everything = sum(copy.demand for copy in copies)
-    first = min(place for copy in copies for place, _ in copy.starts)
-    last = max(copy.before for copy in copies)
-    due = {copy.before for copy in copies}
-    started, drained, taken, stalls = ZERO, ZERO, [], []
-    started_before: dict[int, Linear] = {}
-    arrived: dict[int, Linear] = {}
-    for place in range(first, last + 1):
-        if place > first:
-            stall = model.time(0.0, everything) if place in due else ZERO
-            after_stall = model.time(0.0, everything)
-            model.equal(after_stall, total((drained, stall)))
-            model.at_least(started, after_stall)
-            stalls.append(stall)
-            arrived[place] = drained = after_stall
-            most = max(0.0, model.bounds(idle[place])[1])
-            taking = model.time(0.0, min(most, everything))
-            model.at_least(idle[place], taking)
-            model.at_least(started, drained + taking)
-            taken.append(taking)
-            drained = drained + taking
-        started_before[place] = started
-        joining = [start * copy.demand for copy in copies for at, start in copy.starts if at == place]
+    busy = [_Queue(model, copies) for copies in queues if copies]
+    taken: list[Linear] = []
+    stalls: list[Linear] = []
+    for place in range(len(idle)):
+        active = [queue for queue in busy if queue.first < place <= queue.last]
+        if any(place in queue.due for queue in active):
+            waits = [queue.drain() for queue in active]
+            _share(model, active, waits, total(waits))
+            stalls += waits
+        for queue in active:
+            queue.arrived[place] = queue.drained
+        if active:
+            parts = [queue.drain(model.bounds(idle[place])[1]) for queue in active]
+            model.at_least(idle[place], total(parts))
+            _share(model, active, parts, idle[place])
+            taken += parts
+        for queue in busy:
+            queue.start(place)
+    for queue in busy:
+        queue.arrive_in_time()
+    return Outcome(total((*spent, *stalls)), total((*idle, *(part * -1.0 for part in taken))))
+
+
+class _Queue:
+    """One direction.
+
+    Attributes:
+        copies: what may be queued.
+        first, last: positions of the first start and of the last wait.
+        due: positions where copies are waited for.
+        drained: what has been drained so far.
+        arrived: per position, what has been drained when its instruction begins.
+    """
+
+    def __init__(self, model: Model, copies: Sequence[QueuedCopy]) -> None:
+        self.model, self.copies = model, copies
+        self.first = min(place for copy in copies for place, _ in copy.starts)
+        self.last = max(copy.before for copy in copies)
+        self.due = {copy.before for copy in copies}
+        self.everything = sum(copy.demand for copy in copies)
+        self.started = self.drained = ZERO
+        self.arrived: dict[int, Linear] = {}
+        self._started_before: dict[int, Linear] = {}
+
+    def drain(self, limit: float = inf) -> Linear:
+        """How much of a span of time the queue takes: not more than has been started."""
+        taking = self.model.time(0.0, max(0.0, min(limit, self.everything)))
+        after = self.model.time(0.0, self.everything)
+        self.model.equal(after, self.drained + taking)
+        self.model.at_least(self.started, after)
+        self.drained = after
+        return taking
+
+    def start(self, place: int) -> None:
+        """The copies that start after the instruction at a position join."""
+        self._started_before[place] = self.started
+        joining = [start * copy.demand for copy in self.copies for at, start in copy.starts if at == place]
         if joining:
-            more = model.time(0.0, everything)
-            model.equal(more, total((started, *joining)))
-            started = more
-    for copy in copies:
-        _arrive(model, copy, copies, started_before, arrived[copy.before])
-    return Outcome(total((*spent, *stalls)), total((*idle, *(taking * -1.0 for taking in taken))))
+            more = self.model.time(0.0, self.everything)
+            self.model.equal(more, total((self.started, *joining)))
+            self.started = more
+
+    def arrive_in_time(self) -> None:
+        """Each copy has been drained by the instruction that waits for it, and so have all that are due before."""
+        for place in self.due:
+            needed = (start * copy.demand for copy in self.copies if copy.before <= place for _, start in copy.starts)
+            self.model.at_least(self.arrived[place], total(needed))
+        for copy in self.copies:
+            self._arrive(copy)
+
+    def _arrive(self, copy: QueuedCopy) -> None:
+        """By the instruction that waits for a copy, all that queues up to it has been drained."""
+        for place, start in copy.starts:
+            beside = [
+                other_start * other.demand
+                for other in self.copies
+                if other.tensor <= copy.tensor
+                for at, other_start in other.starts
+                if at == place
+            ]
+            queued = total((self._started_before[place], *beside))
+            most = sum(other.demand for other in self.copies if any(at <= place for at, _ in other.starts))
+            self.model.at_least(self.arrived[copy.before], queued - (ONE - start) * most)
 
 
-def _arrive(
-    model: Model,
-    copy: QueuedCopy,
-    copies: Sequence[QueuedCopy],
-    started_before: dict[int, Linear],
-    drained: Linear,
-) -> None:
-    """By the instruction that waits for a copy, all that queues up to it has been drained."""
-    for place, start in copy.starts:
-        beside = [
-            other_start * other.demand
-            for other in copies
-            if other.tensor <= copy.tensor
-            for at, other_start in other.starts
-            if at == place
-        ]
-        queued = total((started_before[place], *beside))
-        most = sum(other.demand for other in copies if any(at <= place for at, _ in other.starts))
-        model.at_least(drained, queued - (ONE - start) * most)
+def _share(model: Model, queues: Sequence[_Queue], parts: Sequence[Linear], span: Linear) -> None:
+    """While both queues are busy each gets half: one takes more than half of a span only if the other gets empty."""
+    if len(queues) < 2:
+        return
+    for part, other in zip(parts, reversed(queues), strict=True):
+        empties = model.choice()
+        most = max(0.0, model.bounds(part)[1])
+        model.at_least(span + empties * (2.0 * most), part * 2.0)
+        model.at_least((ONE - empties) * other.everything, other.started - other.drained)
 
 
 def slowest(model: Model, branches: Sequence[Outcome]) -> Outcome:

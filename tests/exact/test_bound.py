@@ -11,7 +11,7 @@ from mallocgame.exact.bound import certified
 from mallocgame.exact.model import Linear, Model
 from mallocgame.game import Game
 from mallocgame.generator import known_optimum, random_problem, varied_known_recipe, varied_recipe
-from mallocgame.replay import relaxed_bound, replay_plan
+from mallocgame.replay import replay_plan
 from mallocgame.solvers import solve
 
 
@@ -20,7 +20,6 @@ def test_no_plan_is_below(seed: int) -> None:
     problem = random_problem(seed, varied_recipe(seed, largest=40))
     bound = proven_bound(problem, time_limit=5)
     assert bound.linear <= bound.seconds
-    assert bound.seconds >= relaxed_bound(problem, "M") * (1 - 1e-8)
     plans = [solve(problem, "greedy", time_limit=5).plan]
     game, rng = Game(problem), random.Random(seed)
     for _ in range(10):

@@ -13,6 +13,7 @@ from itertools import product
 
 from mallocgame.game import Game, State
 from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.problem.evictions import eviction_of
 from mallocgame.problem.schema import Problem, Tensor
 from mallocgame.replay import replay_plan
 from mallocgame.validate import inexpressible
@@ -56,7 +57,10 @@ def best_plan(problem: Problem, limit: int) -> tuple[float, Plan] | None:
         definitions = frozenset(id for plan in choice for id in plan.fast_definitions)
         uses = frozenset(use for plan in choice for use in plan.fast_uses)
         plan = Plan(problem.fingerprint, definitions, uses, stays, tuple(copies))
-        if not inexpressible(problem, plan) and not _copies_kept_output(problem, plan):
+        evicted = {problem.tensors[copy.tensor].group for copy in plan.copies if copy.kind == "eviction"}
+        wrong = (violation.tensor for violation in inexpressible(problem, plan))
+        kept = (id for id in wrong if id is None or problem.tensors[id].group not in evicted)
+        if not any(True for _ in kept) and not _copies_kept_output(problem, plan):
             timed.append((replay_plan(problem, plan, "M").total, plan))
     timed.sort(key=lambda pair: pair[0])
     for seconds, plan in timed:
@@ -68,7 +72,7 @@ def best_plan(problem: Problem, limit: int) -> tuple[float, Plan] | None:
 
 def _copies_kept_output(problem: Problem, plan: Plan) -> bool:
     """Whether an output that is kept in HBM beside a kept operand is copied later; these problems have no bitcasts."""
-    copied = {copy.tensor for copy in plan.copies}
+    copied = {copy.tensor for copy in plan.copies if copy.kind == "prefetch"}
     for tensor in (problem.tensors[id] for id in copied):
         told = problem.instructions[tensor.time].opcode not in ("parameter", "constant")
         for number, use in enumerate(tensor.uses):
@@ -87,17 +91,34 @@ def _options(problem: Problem, group: int) -> Iterator[Plan]:
     members = [problem.tensors[id] for id in problem.groups[group].tensors]
     if any(member.size > problem.target.fast_bytes for member in members):
         return
+    pinned = replace(
+        empty,
+        fast_definitions=frozenset(member.id for member in members),
+        fast_uses=frozenset((member.id, number) for member in members for number in range(len(member.uses))),
+        stays=tuple(Stay(member.id, *member.live, 0) for member in members),
+    )
+    eviction = None if members[0].hbm_definition == "entry parameter" else eviction_of(problem, problem.groups[group])
     if all(member.fixed is None and member.hbm_definition is None for member in members):
+        yield pinned
+    elif eviction is not None and _in_one_computation(problem, eviction.after, eviction.before):
+        end = len(problem.instructions) - 1
+        at_root = {(id, number) for id, number in pinned.fast_uses if problem.tensors[id].uses[number].time == end}
         yield replace(
-            empty,
-            fast_definitions=frozenset(member.id for member in members),
-            fast_uses=frozenset((member.id, number) for member in members for number in range(len(member.uses))),
-            stays=tuple(Stay(member.id, *member.live, 0) for member in members),
+            pinned,
+            fast_uses=pinned.fast_uses - at_root,
+            stays=tuple(
+                replace(stay, end=eviction.before) if stay.tensor == eviction.tensor else stay for stay in pinned.stays
+            ),
+            copies=(Copy(eviction.tensor, "eviction", eviction.after, eviction.before),),
         )
     if len(members) == 1 and members[0].fixed is None:
         for runs in _runs(members[0], 0, problem.instructions[members[0].time].opcode in ("parameter", "constant")):
             if runs:
                 yield from _started(problem, members[0], runs)
+
+
+def _in_one_computation(problem: Problem, one: int, other: int) -> bool:
+    return problem.instructions[one].computation == problem.instructions[other].computation
 
 
 def _runs(tensor: Tensor, first: int, allowed: bool) -> Iterator[tuple[tuple[int, int], ...]]:
