@@ -190,7 +190,8 @@ def _auto_row(
     return replace(
         row,
         fingerprint=answer.fingerprint,
-        split_m=found.split_m(answer),
+        split_m=None if found.base is None else found.base.default.m_seconds,
+        proven_m=None if found.base is None else found.base.bound_m,
         proposer=answer.proposer,
         programs=tuple(map(of_tried, found.tried)),
         honoured=answer.honoured,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 from mallocgame.calibration.observe import observe_final
 from mallocgame.calibration.table import CycleTable
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.verification import Row, replayed
+from mallocgame.exact import proven_bound
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import replay_plan
+from mallocgame.replay import relaxed_bound, replay_plan
 from xla_dump_parser import hlo, parse_hlo
 
 
@@ -23,11 +25,11 @@ class Base:
         final: its final text.
         default: figures of XLA's own placement.
         cycles: what E is predicted from; every compile of this schedule is observed.
+        bound_m: no plan of this schedule is quicker under M, in seconds; the relaxed bound until ``prove``.
         barred: alias groups that the compiler did not bring to fast memory as it was told.
         plan: the best confirmed plan, or None.
-        best: product of its E and M; infinite without one.
-        plans: plans confirmed, in all.
-        e_weight: how much a share of E counts for the search against the same share of M.
+        rank: of that plan; see ``Choice.rank``.
+        plans: plans compiled, in all.
         exhausted: whether the search finds nothing more that is worth a compile.
     """
 
@@ -35,11 +37,11 @@ class Base:
     final: hlo.HloModule
     default: Row
     cycles: CycleTable
+    bound_m: float
     barred: set[int] = field(default_factory=set)
     plan: Plan | None = None
-    best: float = float("inf")
+    rank: tuple[bool, float] = (True, inf)
     plans: int = 0
-    e_weight: float = 1.0
     exhausted: bool = False
 
     @property
@@ -56,6 +58,12 @@ class Base:
         under_e = replay_plan(self.problem, plan, "E", cycles=self.cycles)
         return under_e.total, replay_plan(self.problem, plan, "M").total
 
+    def prove(self, time_limit: float, seed: int) -> float:
+        """Raise ``bound_m`` to the proven bound; returns the seconds that it took."""
+        found = proven_bound(self.problem, time_limit=time_limit, seed=seed)
+        self.bound_m = max(self.bound_m, found.seconds)
+        return found.seconds_spent
+
 
 def base_of(capture: Capture) -> Base:
     """A schedule of which XLA's own placement is known.
@@ -64,6 +72,7 @@ def base_of(capture: Capture) -> Base:
         BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
     """
     problem, final = capture.problem(), parse_hlo(capture.final, "final of XLA's default")
-    base = Base(capture, final, replayed("xla default", problem, final, capture.peak_hbm), CycleTable(problem))
+    default = replayed("xla default", problem, final, capture.peak_hbm)
+    base = Base(capture, final, default, CycleTable(problem), relaxed_bound(problem, "M"))
     base.observe(final)
     return base

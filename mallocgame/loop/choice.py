@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mallocgame.compiler.verification import Row
+from mallocgame.compiler.verification import Figures, Row, Verdict, verdict
 from mallocgame.loop.programs import Tried
 from mallocgame.objective import Objective
 
@@ -22,33 +22,36 @@ class Choice:
     objective: Objective = "both"
     strict: bool = False
 
-    def value(self, row: Row) -> float:
+    def value(self, figures: Figures) -> float:
         """What is to be least: seconds, or squared seconds for the product."""
-        return {"E": row.e_seconds, "M": row.m_seconds, "both": row.e_seconds * row.m_seconds}[self.objective]
+        e, m = figures.e_seconds, figures.m_seconds
+        return {"E": e, "M": m, "both": e * m}[self.objective]
 
-    def is_better(self, tried: Tried) -> bool:
-        """Whether a program beats XLA's default by game.md's rule."""
-        return (tried.strict_verdict if self.strict else tried.verdict) == "better"
+    def rank(self, figures: Figures, default: Row, split_changed: bool) -> tuple[bool, float]:
+        """Orders programs: what loses to XLA's default by game.md's rule is last, then by ``value``."""
+        return verdict(figures, default, split_changed, self.strict) == "worse", self.value(figures)
 
-    def best(self, default: Tried, tried: Sequence[Tried]) -> Tried:
-        """The answer: of those that beat XLA's default the best one, else XLA's default."""
-        better = [entry for entry in tried if self.is_better(entry)]
-        return min(better, key=self._value_of, default=default)
+    def verdict(self, tried: Tried) -> Verdict | None:
+        """Of a program, by the rule that is asked for."""
+        return tried.strict_verdict if self.strict else tried.verdict
 
-    def _value_of(self, tried: Tried) -> float:
-        return self.value(tried.row) if tried.row is not None else float("inf")
+    def best(self, tried: Sequence[Tried]) -> Tried:
+        """The answer: of the programs that beat the first one, XLA's default, the best; else the first one."""
+        better = [(self.value(entry.row), n) for n, entry in enumerate(tried) if entry.row and self._beats(entry)]
+        return tried[min(better)[1]] if better else tried[0]
+
+    def _beats(self, tried: Tried) -> bool:
+        return self.verdict(tried) == "better"
 
 
 def pareto(tried: Sequence[Tried]) -> tuple[Tried, ...]:
     """Of the programs that fit, those that no other equals or beats under E and M; the first of equals, by rising E."""
-    fitting = [(entry.row.e_seconds, entry.row.m_seconds, n) for n, entry in enumerate(tried) if _fits(entry.row)]
+    fitting = [
+        (entry.row.e_seconds, entry.row.m_seconds, n) for n, entry in enumerate(tried) if entry.row and entry.row.fits
+    ]
     found, least = [], float("inf")
     for _, m_seconds, number in sorted(fitting):
         if m_seconds < least:
             least = m_seconds
             found.append(tried[number])
     return tuple(found)
-
-
-def _fits(row: Row | None) -> bool:
-    return row is not None and row.fits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -13,7 +13,7 @@ from mallocgame.compiler.meter import Meter
 from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verification import Row, verdict
 from mallocgame.compiler.verify import carry_out, judge_sites
-from mallocgame.errors import MallocgameError
+from mallocgame.errors import BadInputError, MallocgameError
 from mallocgame.loop.base import Base, base_of
 from mallocgame.loop.choice import Choice, pareto
 from mallocgame.loop.knowledge import Knowledge
@@ -25,8 +25,8 @@ from xla_dump_parser import ParseError
 REFUSALS = 3
 """Compiles of one plan before giving up on refusals."""
 
-HEAVIER = 2.0
-"""Factor on a model's weight for the next search after a plan was worse under it."""
+BOUND_SHARE = 0.1
+"""Part of the search time for the proven bound, at first for XLA's schedule, at last for the answer's if another."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Improved:
         compile_seconds: of them; a cached one counts as long as it took.
         search_seconds: wall time of the searches.
         peak_memory: resident bytes of the largest compile.
-        bases: the schedules that were captured, XLA's default first.
+        base: the schedule of the answer, with XLA's own figures and the bound under M; None where it was not captured.
         status: why it ended: ``"compiles spent"``, ``"time limit"``, ``"nothing left to try"`` or ``"interrupted"``.
     """
 
@@ -57,12 +57,7 @@ class Improved:
     search_seconds: float
     peak_memory: int
     status: str
-    bases: tuple[Base, ...]
-
-    def split_m(self, tried: Tried) -> float | None:
-        """Seconds under M of XLA's own placement in the schedule that a program belongs to."""
-        found = (base for base in self.bases if base.problem.fingerprint == tried.fingerprint)
-        return next((base.default.m_seconds for base in found), None)
+    base: Base | None
 
 
 def improve(
@@ -137,7 +132,15 @@ class _Loop:
         self.proposers = {name: make() for name, make in PROPOSERS.items() if name not in without}
 
     def run(self) -> str:
-        """Try candidates; returns why it ended."""
+        """Bound, and try candidates; returns why it ended."""
+        self._prove(self.known.first)
+        status = self._try_all()
+        base = self.known.base_of(self.known.incumbent)
+        if base is not None and base is not self.known.first:
+            self._prove(base)
+        return status
+
+    def _try_all(self) -> str:
         number = idle = 0
         while self.known.compiles_left > 0:
             proposer = self.proposers.get(turn(number))
@@ -163,8 +166,14 @@ class _Loop:
             search_seconds=self.time_limit - known.seconds_left,
             peak_memory=self.meter.peak_memory,
             status=status,
-            bases=tuple(known.bases),
+            base=known.base_of(known.incumbent),
         )
+
+    def _prove(self, base: Base) -> None:
+        try:
+            self.known.seconds_left -= base.prove(BOUND_SHARE * self.time_limit, self.known.seed)
+        except BadInputError as error:
+            self.progress(f"no proven bound: {error}")
 
     def _try(self, candidate: Candidate) -> None:
         """Compile, read back, learn."""
@@ -228,23 +237,18 @@ class _Loop:
         return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites)
 
     def _learn(self, candidate: Candidate, base: Base, relaxation: Relaxation, found: Confirmed) -> tuple[int, int]:
-        """Cycles, what the compiler did otherwise, and whether a model needs more weight."""
+        """Cycles, what the compiler did otherwise, and the best plan."""
         assert candidate.plan is not None
         base.observe(found.final)
         honoured, sites, misses = judge_sites(base.problem, relaxation, candidate.plan.plan, found.final)
         groups = {tensor.name: tensor.group for tensor in base.problem.tensors}
         base.barred |= {groups[miss.tensor] for miss in misses if miss.planned != "HBM"}
-        value = self.known.relative(found.row.e_seconds, found.row.m_seconds)
-        if value < base.best:
-            base.best, base.plan = value, relaxation.named.plan
-        default = self.known.default
-        if self.known.choice.objective == "both" and verdict(found.row, default) == "worse":
-            worse_under_e = found.row.e_seconds / default.e_seconds > found.row.m_seconds / default.m_seconds
-            base.e_weight *= HEAVIER if worse_under_e else 1 / HEAVIER
-            base.best = float("inf")
+        rank = self.known.choice.rank(found.row, self.known.default, base is not self.known.first)
+        if base.plan is None or rank < base.rank:
+            base.plan, base.rank = relaxation.named.plan, rank
         return honoured, sites
 
-    def _judged(self, tried: Tried, row: Row, options: dict[str, str], fingerprint: str) -> Tried:
+    def _judged(self, tried: Tried, row: Row, options: Mapping[str, str], fingerprint: str) -> Tried:
         default, split = self.known.default, split_of(options)
         changed = split != self.known.first.capture.scoped_vmem_kib
         tried = replace(
@@ -263,12 +267,14 @@ class _Loop:
         return tried
 
     def _standing(self) -> str:
-        """Time, compiles and the incumbent, for a line of progress."""
-        best, default = self.known.incumbent, self.known.default
-        row = best.row or default
+        """Time, compiles, the incumbent, and how far it can be from the best, for a line of progress."""
+        known = self.known
+        best, default = known.incumbent, known.default
+        row, base = best.row or default, known.base_of(best) or known.first
+        gap = f", M bound {1 - base.bound_m / row.m_seconds:.1%} below" if row.m_seconds else ""
         return (
             f"{monotonic() - self.started:.0f} s, {self.meter.compiles} of {self.compiles} compiles, {best.about}: "
-            f"E {_ratio(default.e_seconds, row.e_seconds)}, M {_ratio(default.m_seconds, row.m_seconds)}"
+            f"E {_ratio(default.e_seconds, row.e_seconds)}, M {_ratio(default.m_seconds, row.m_seconds)}{gap}"
         )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mallocgame.compiler.verification import Row
 from mallocgame.loop.base import Base
 from mallocgame.loop.choice import Choice
 from mallocgame.loop.programs import Tried
+from mallocgame.progress import Progress
 
 SLICES = 3
 """A search takes this part of what is left of the search time, or all of it before the last compile."""
@@ -35,7 +35,7 @@ class Knowledge:
     seed: int
     compiles_left: int
     seconds_left: float
-    progress: Callable[[str], None]
+    progress: Progress
     tried: list[Tried] = field(default_factory=list)
 
     @property
@@ -46,13 +46,24 @@ class Knowledge:
     @property
     def incumbent(self) -> Tried:
         """The answer so far."""
-        return self.choice.best(self.tried[0], self.tried[1:])
+        return self.choice.best(self.tried)
+
+    def most_promising(self) -> Base | None:
+        """Of the schedules that are not exhausted the one that has the best program, whatever its verdict."""
+        values: list[tuple[float, int]] = []
+        for number, base in enumerate(self.bases):
+            if not base.exhausted:
+                rows = [base.default, *(entry.row for entry in self.tried if entry.row and self.base_of(entry) is base)]
+                values.append((min(map(self.choice.value, rows)), number))
+        return self.bases[min(values)[1]] if values else None
 
     def slice(self) -> float:
         """Seconds for the next search."""
         return self.seconds_left / max(1, min(SLICES, self.compiles_left))
 
-    def relative(self, e_seconds: float, m_seconds: float) -> float:
-        """Value of some figures in units of XLA's default, by the objective; less is better."""
-        e, m = e_seconds / self.default.e_seconds, m_seconds / self.default.m_seconds
-        return {"E": e, "M": m, "both": e * m}[self.choice.objective]
+    def base_of(self, tried: Tried) -> Base | None:
+        """The schedule that a program belongs to, if it was captured."""
+        for base in self.bases:
+            if (base.capture.scoped_vmem_kib, base.problem.fingerprint) == (tried.scoped_vmem_kib, tried.fingerprint):
+                return base
+        return None

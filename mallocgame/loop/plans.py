@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mallocgame.compiler.capture import split_of
+from dataclasses import dataclass
+
+from mallocgame.compiler.verification import SPLIT_TOLERANCE
 from mallocgame.errors import MallocgameError
 from mallocgame.loop.base import Base
 from mallocgame.loop.knowledge import Knowledge
@@ -13,9 +15,18 @@ from mallocgame.solvers import solve
 from mallocgame.validate import validate
 
 WORTH = 0.0005
-"""The share by which a plan has to be predicted better than the best confirmed one of its schedule."""
+"""The share by which a plan has to be predicted better than the answer so far, once its schedule has a plan."""
 
 SOLVER = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """Figures of a plan that is not compiled."""
+
+    e_seconds: float
+    m_seconds: float
+    fits: bool = True
 
 
 class Plans:
@@ -25,16 +36,16 @@ class Plans:
         self._seen: set[Plan] = set()
 
     def propose(self, known: Knowledge) -> Candidate | None:
-        """A plan that is predicted to be better than those confirmed on its schedule."""
+        """The first plan of a schedule, or one that is predicted to beat the answer so far."""
         while known.seconds_left > 0:
-            base = _most_promising(known)
+            base = known.most_promising()
             if base is None:
                 return None
             plan = search(known, base)
             predicted = base.predict(plan)
-            if plan not in self._seen and known.relative(*predicted) < base.best * (1 - WORTH):
+            if plan not in self._seen and (base.plans == 0 or _is_worth(known, base, predicted)):
                 self._seen.add(plan)
-                return candidate(known, base, plan, predicted)
+                return _candidate(known, base, plan, predicted)
             base.exhausted = True
         return None
 
@@ -42,34 +53,37 @@ class Plans:
 def search(known: Knowledge, base: Base) -> Plan:
     """The best plan that a slice of the search time finds on a schedule.
 
+    The search is for both models whatever the objective: XLA's figures are limits of both. Under M a plan of another
+    split may lose what game.md's rule allows.
+
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
-    problem = base.problem
+    default = known.default
+    allowed = 0.0 if base is known.first or known.choice.strict else SPLIT_TOLERANCE
     solution = solve(
-        problem,
+        base.problem,
         SOLVER,
         known.slice(),
         known.seed + base.plans,
         base.final,
         progress=known.progress,
-        objective=known.choice.objective,
+        objective="both",
         cycles=base.cycles,
         start=base.plan,
-        default_seconds=(known.default.e_seconds / base.e_weight, known.default.m_seconds),
+        default_seconds=(default.e_seconds, default.m_seconds * (1 + allowed)),
         barred=frozenset(base.barred),
     )
     known.seconds_left -= solution.seconds_spent
     if solution.status == "interrupted":
         raise KeyboardInterrupt
-    violations = validate(problem, solution.plan)
+    violations = validate(base.problem, solution.plan)
     if violations:
         raise MallocgameError(f"solver {SOLVER} gave an invalid plan ({violations[0].message}); please report this")
     return solution.plan
 
 
-def candidate(known: Knowledge, base: Base, plan: Plan, predicted: tuple[float, float]) -> Candidate:
-    """A plan as a candidate."""
+def _candidate(known: Knowledge, base: Base, plan: Plan, predicted: tuple[float, float]) -> Candidate:
     capture = base.capture
     named = name_plan(
         base.problem,
@@ -78,18 +92,14 @@ def candidate(known: Knowledge, base: Base, plan: Plan, predicted: tuple[float, 
         seed=known.seed,
         options={"objective": known.choice.objective, "strict": known.choice.strict},
         versions=capture.versions,
-        scoped_vmem_kib=split_of(capture.options),
+        scoped_vmem_kib=capture.scoped_vmem_kib,
     )
     where = "" if base is known.first else f" at {capture.scoped_vmem_kib} KiB"
     return Candidate("plans", "plan", f"plan {base.plans + 1}{where}", base, {}, named, predicted)
 
 
-def _most_promising(known: Knowledge) -> Base | None:
-    """Of the schedules that are not exhausted the one whose best program is the best."""
-    open_ = [base for base in known.bases if not base.exhausted]
-    return min(open_, key=lambda base: min(base.best, _own(known, base)), default=None)
-
-
-def _own(known: Knowledge, base: Base) -> float:
-    """Value of the schedule under XLA's own placement."""
-    return known.relative(base.default.e_seconds, base.default.m_seconds)
+def _is_worth(known: Knowledge, base: Base, predicted: tuple[float, float]) -> bool:
+    best = known.incumbent.row or known.default
+    figures = _Predicted(predicted[0], predicted[1])
+    worse, value = known.choice.rank(figures, known.default, base is not known.first)
+    return not worse and value < known.choice.value(best) * (1 - WORTH)

@@ -22,8 +22,8 @@ class Proposer(Protocol):
 PROPOSERS: Mapping[str, type[Proposer]] = {"msa off": SwitchedOff, "splits": Splits, "plans": Plans}
 """By name; a proposer has no state beside what it takes from ``Knowledge`` and what it has proposed."""
 
-OPENING = ("splits", "plans", "msa off", "plans")
-"""Whose turn it is at first: another split is worth most where there are any, then a plan on the best of them."""
+OPENING = ("splits", "msa off", "plans", "plans")
+"""Whose turn it is at first: another split is worth most where there are any, then plans on the best of them."""
 
 ROUND = ("splits", "plans", "plans")
 """Whose turn it is after that, again and again; who has nothing is passed over."""

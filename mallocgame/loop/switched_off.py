@@ -8,14 +8,16 @@ from mallocgame.loop.programs import Candidate
 
 
 class SwitchedOff:
-    """One candidate in all."""
+    """One candidate in all, of the schedule that the first plan is going to be for: it teaches its cycles."""
 
     def __init__(self) -> None:
         self._done = False
 
     def propose(self, known: Knowledge) -> Candidate | None:
-        """The program of XLA's default schedule without MSA."""
-        if self._done:
+        """The program of the most promising schedule without MSA."""
+        base = known.most_promising()
+        if self._done or base is None:
             return None
         self._done = True
-        return Candidate("msa off", "msa off", "MSA switched off", known.first, MSA_OFF_OPTIONS)
+        where = "" if base is known.first else f" at {base.capture.scoped_vmem_kib} KiB"
+        return Candidate("msa off", "msa off", f"MSA switched off{where}", base, MSA_OFF_OPTIONS)
