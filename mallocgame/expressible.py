@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from mallocgame.plan import Copy, Plan
+from mallocgame.problem.evictions import eviction_of
 from mallocgame.problem.schema import Problem, Tensor, Use
 from mallocgame.violation import PlanTables, Violation
 
 INEXPRESSIBLE = {
-    "eviction": "no override asks for a copy from fast memory to HBM",
-    "pinned in part": "a tensor written to fast memory stays there for its whole life, all its uses included",
-    "alias group in part": "an alias group of several tensors is pinned as a whole, without copies, or in HBM",
+    "eviction": "only an entry result is evicted, once, after its definition, at a time that the compiler chooses",
+    "pinned in part": "a tensor written to fast memory stays there for its whole life, all its uses included; an "
+    "entry result until its eviction",
+    "alias group in part": "an alias group of several tensors is pinned as a whole or in HBM; an entry parameter that "
+    "is its first tensor may be prefetched, and if the update in place reads the prefetch, the rest is pinned",
     "copy for no use": "a prefetch is asked for one use, which must read it",
     "copy start not expressible": "a prefetch for this use cannot start there, or not at all",
     "call in part": "a prefetch for an instruction that calls computations serves all uses in them",
@@ -32,22 +35,41 @@ def inexpressible(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
 
 def _tensor(tables: PlanTables, tensor: Tensor) -> Iterator[Violation]:
     copies = sorted(tables.copies.get(tensor.id, []), key=lambda copy: copy.before)
-    for copy in copies:
-        if copy.kind == "eviction":
-            yield tables.violation("eviction", tensor, copy.after)
-    alone = len(tables.problem.groups[tensor.group].tensors) == 1
+    group = tables.problem.groups[tensor.group]
     produced = tensor.id in tables.plan.fast_definitions
     slow = [use for number, use in enumerate(tensor.uses) if (tensor.id, number) not in tables.plan.fast_uses]
-    if not alone and (copies or not produced or slow):
-        yield tables.violation("alias group in part", tensor, tensor.time)
-    elif produced and (copies or slow):
-        yield tables.violation("pinned in part", tensor, tensor.time)
-    elif not produced:
+    if not produced and _may_be_copied(tables, tensor):
         yield from _copied(tables, tensor, copies)
+        return
+    evictions = [copy for copy in copies if copy.kind == "eviction"]
+    planned = eviction_of(tables.problem, group)
+    due = planned is not None and planned.tensor == tensor.id and produced
+    if [(copy.after, copy.before) for copy in evictions] != ([planned[1:]] if planned and due else []):
+        time = evictions[0].after if evictions else tensor.time
+        yield tables.violation("eviction", tensor, time, f"the compiler evicts it so: {planned}" if due else "")
+    if due:
+        slow = [use for use in slow if use.time != len(tables.problem.instructions) - 1]
+    if len(group.tensors) > 1 and (len(evictions) < len(copies) or not produced or slow):
+        yield tables.violation("alias group in part", tensor, tensor.time)
+    elif produced and (len(evictions) < len(copies) or slow):
+        yield tables.violation("pinned in part", tensor, tensor.time)
+
+
+def _may_be_copied(tables: PlanTables, tensor: Tensor) -> bool:
+    """Whether a tensor that is defined in HBM may have prefetches: one that is alone, or updated in place."""
+    members = tables.problem.groups[tensor.group].tensors
+    if len(members) == 1:
+        return True
+    updates = {tables.problem.tensors[id].time for id in members[1:]}
+    given = tensor.id == members[0] and tensor.hbm_definition == "entry parameter"
+    return given and bool(tensor.uses) and tensor.uses[-1].time in updates
 
 
 def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy]) -> Iterator[Violation]:
     """A tensor in HBM, some uses of which read fast copies."""
+    for copy in copies:
+        if copy.kind == "eviction":
+            yield tables.violation("eviction", tensor, copy.after)
     fast = [(tensor.id, number) in tables.plan.fast_uses for number in range(len(tensor.uses))]
     given = tables.problem.instructions[tensor.time].opcode in ("parameter", "constant")
     served: set[int] = set()

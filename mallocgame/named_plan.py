@@ -56,6 +56,11 @@ class NamedTensor:
     fast_definition: bool
     uses: tuple[NamedUse, ...]
 
+    @property
+    def is_fast(self) -> bool:
+        """Whether the plan has anything of it in fast memory."""
+        return self.fast_definition or any(use.fast for use in self.uses)
+
 
 @dataclass(frozen=True)
 class NamedPlan:

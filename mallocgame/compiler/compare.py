@@ -43,12 +43,13 @@ def compare(
             if planned != is_so:
                 reader = problem.instructions[use.time].name
                 misses.append(_space("use", tensor.name, reader, planned, is_so, cause, found))
-    copies = {(copy.tensor, copy.before): copy for copy in found.copies if copy.kind == "prefetch"}
+    copies = {(copy.tensor, copy.kind, copy.before): copy for copy in found.copies}
     for copy in plan.copies:
         sites += 1
         tensor = problem.tensors[copy.tensor]
-        reader = problem.instructions[copy.before].name
-        real = copies.get((copy.tensor, copy.before))
+        waits = first_timed(problem, copy.before) if copy.kind == "eviction" else copy.before
+        reader = problem.instructions[waits].name
+        real = copies.get((copy.tensor, copy.kind, waits))
         planned_start = last_timed(problem, copy.after)
         start = None if real is None else starts.get(real.starts[0])
         if start is None or start != planned_start:
@@ -74,6 +75,17 @@ def last_timed(problem: Problem, time: int) -> int:
         if instruction.computation == computation and takes_time(problem, earlier):
             return earlier
     return -1 - computation
+
+
+def first_timed(problem: Problem, time: int) -> int:
+    """The first instruction from ``time`` on, in its own computation, that takes time; where there is none, its last.
+
+    The wait for an eviction is told by this, as the start of a copy by ``last_timed``.
+    """
+    computation = problem.instructions[time].computation
+    last = problem.computations[computation].end
+    times = (later for later in range(time, last) if problem.instructions[later].computation == computation)
+    return next((later for later in times if takes_time(problem, later)), last)
 
 
 def takes_time(problem: Problem, time: int) -> bool:

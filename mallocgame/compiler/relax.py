@@ -22,14 +22,14 @@ def refused_tensor(named: NamedPlan, refusal: OverrideRefusedError) -> NamedTens
     ]
     both = [tensor for tensor in using if tensor in defined]
     for tensor in (*both, *using, *defined):
-        if is_fast(tensor):
+        if tensor.is_fast:
             return tensor
     return _of_group(named, [*both, *using, *defined])
 
 
 def _of_group(named: NamedPlan, candidates: list[NamedTensor]) -> NamedTensor | None:
     groups = {tensor.group for tensor in candidates}
-    return next((tensor for tensor in named.tensors if tensor.group in groups and is_fast(tensor)), None)
+    return next((tensor for tensor in named.tensors if tensor.group in groups and tensor.is_fast), None)
 
 
 def _reads(tensor: NamedTensor, refusal: OverrideRefusedError) -> bool:
@@ -37,11 +37,6 @@ def _reads(tensor: NamedTensor, refusal: OverrideRefusedError) -> bool:
         use.instruction == refusal.instruction and any(number == refusal.operand for number, _ in use.operands)
         for use in tensor.uses
     )
-
-
-def is_fast(tensor: NamedTensor) -> bool:
-    """Whether the plan has anything of it in fast memory."""
-    return tensor.fast_definition or any(use.fast for use in tensor.uses)
 
 
 def leave_in_hbm(named: NamedPlan, group: int) -> NamedPlan:

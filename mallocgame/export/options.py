@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from mallocgame.export.order import blocks_of, fitting_order
 from mallocgame.export.overrides import classify, sort_order_overrides, tensor_overrides
 from mallocgame.named_plan import NamedPlan
+from mallocgame.problem.evictions import OVERLAP_BYTES
 from mallocgame.problem.targets import get_target
 
 TENSOR_OVERRIDES = "xla_tpu_msa_tensor_overrides"
@@ -19,9 +20,11 @@ GLOBAL_OPTIONS: Mapping[str, str] = {
     "xla_msa_enable_sync_copy_replacement": "false",
     "xla_msa_enable_sync_slice_replacement": "false",
     "xla_msa_max_outstanding_prefetches": "1000000",
-    "xla_msa_max_outstanding_evictions": "0",
+    "xla_msa_max_outstanding_evictions": "1000000",
+    "xla_msa_max_retries": "1",
     "xla_msa_min_overlap_to_async_copy_ratio": "1000000000",
-    "xla_msa_preferred_overlap_to_async_copy_ratio": "1000000000",
+    "xla_msa_preferred_overlap_to_async_copy_ratio": "1",
+    "xla_tpu_prefetch_interval_picker_size_override": str(OVERLAP_BYTES),
     "xla_msa_max_overlap_to_mem_size_async_copy_ratio": "1000000000",
     "xla_tpu_msa_inefficient_use_to_copy_ratio": "0",
     "xla_tpu_memory_bound_loop_optimizer_options": "enabled:false",
@@ -43,10 +46,11 @@ def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, s
     options = dict(GLOBAL_OPTIONS)
     if named.scoped_vmem_kib is not None:
         options[SCOPED_VMEM] = str(named.scoped_vmem_kib)
-    overrides = tensor_overrides(groups)
+    evicted = frozenset(copy.tensor for copy in named.plan.copies if copy.kind == "eviction")
+    overrides = tensor_overrides(groups, evicted)
     if overrides:
         options[TENSOR_OVERRIDES] = overrides
-    members = {tensors[0].group: tensors for tensors in (*groups.pinned, *groups.copied)}
+    members = {tensors[0].group: tensors for tensors in groups.moved}
     order = [group for group in _order(named, first) if group in members]
     if order:
         options[SORT_ORDER] = sort_order_overrides([members[group] for group in order])

@@ -5,7 +5,7 @@ What can be expressed, and why exactly these overrides do it, is told in docs/ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -37,32 +37,40 @@ class Groups:
 
     Attributes:
         pinned: all definitions and uses in fast memory.
+        evicted: as pinned but for an entry result, which an eviction brings to HBM for the entry's root, and perhaps an
+            entry parameter, which is prefetched for the first in-place update.
         copied: defined in HBM, some uses served by prefetches.
         in_hbm: no definition or use in fast memory.
     """
 
     pinned: tuple[tuple[NamedTensor, ...], ...]
+    evicted: tuple[tuple[NamedTensor, ...], ...]
     copied: tuple[tuple[NamedTensor, ...], ...]
     in_hbm: tuple[tuple[NamedTensor, ...], ...]
+
+    @property
+    def moved(self) -> tuple[tuple[NamedTensor, ...], ...]:
+        """All but those in HBM."""
+        return (*self.pinned, *self.evicted, *self.copied)
 
 
 def classify(named: NamedPlan) -> Groups:
     """Sort the groups of a plan.
 
     Raises:
-        InexpressibleError: the plan asks for something that no override can express (an eviction, a group that is only
-            partly in fast memory, a fast use that nothing serves).
+        InexpressibleError: the plan asks for something that no override can express (an eviction of what is no entry
+            result, a group that is only partly in fast memory, a fast use that nothing serves).
     """
-    for copy in named.plan.copies:
-        if copy.kind != "prefetch":
-            evicted = named.tensors[copy.tensor]
-            raise InexpressibleError(evicted, f"it evicts {_name(evicted)}, and no override can say so")
+    evictions = {copy.tensor: copy.before for copy in named.plan.copies if copy.kind == "eviction"}
     members: dict[int, list[NamedTensor]] = {}
     for tensor in named.tensors:
         members.setdefault(tensor.group, []).append(tensor)
-    pinned, copied, in_hbm = [], [], []
+    pinned, evicted, copied, in_hbm = [], [], [], []
     for tensors in map(tuple, members.values()):
-        if any(tensor.fast_definition for tensor in tensors):
+        if any(tensor.id in evictions for tensor in tensors):
+            _check_evicted(tensors, evictions)
+            evicted.append(tensors)
+        elif any(tensor.fast_definition for tensor in tensors):
             _check_pinned(tensors)
             pinned.append(tensors)
         elif any(use.fast or use.copy_after is not None for tensor in tensors for use in tensor.uses):
@@ -71,22 +79,31 @@ def classify(named: NamedPlan) -> Groups:
             copied.append(tensors)
         else:
             in_hbm.append(tensors)
-    return Groups(tuple(pinned), tuple(copied), tuple(in_hbm))
+    return Groups(tuple(pinned), tuple(evicted), tuple(copied), tuple(in_hbm))
 
 
-def tensor_overrides(groups: Groups) -> str:
+def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
     """The text of ``xla_tpu_msa_tensor_overrides``.
+
+    Args:
+        groups: of the plan.
+        evicted: ids of the tensors that the plan evicts. They get no override: a pin would mark the program's result
+            as one in fast memory. The compiler leaves them where the rest of the group is, or where they are produced
+            while there is room, and evicts them because the result has to be in HBM.
 
     Raises:
         InexpressibleError: an output that the plan wants in fast memory would be kept in HBM together with a use.
     """
-    parts = _by_position([tensor for tensors in groups.in_hbm for tensor in tensors], KEEP)
-    parts += _by_position([tensor for tensors in groups.pinned for tensor in tensors], PIN)
-    moved = [tensor for tensors in (*groups.pinned, *groups.copied) for tensor in tensors]
-    outputs = {(tensor.instruction, tensor.index, tensor.size): tensor for tensor in moved}
-    for tensors in groups.copied:
-        for tensor in tensors:
-            parts += _copied(tensor, outputs)
+    prefetched = [tensor for tensors in (*groups.evicted, *groups.copied) for tensor in tensors if _is_copied(tensor)]
+    kept = [tensor for tensors in groups.in_hbm for tensor in tensors]
+    kept += [tensor for tensors in groups.copied for tensor in tensors if not tensor.is_fast]
+    pinned = [tensor for tensors in (*groups.pinned, *groups.evicted) for tensor in tensors if tensor.fast_definition]
+    parts = _by_position(kept, KEEP)
+    parts += _by_position([tensor for tensor in pinned if tensor.id not in evicted], PIN)
+    fast = [tensor for tensors in groups.moved for tensor in tensors if tensor.is_fast]
+    outputs = {(tensor.instruction, tensor.index, tensor.size): tensor for tensor in fast}
+    for tensor in prefetched:
+        parts += _copied(tensor, outputs)
     return text.join(parts)
 
 
@@ -150,6 +167,28 @@ def _check_pinned(tensors: Sequence[NamedTensor]) -> None:
                 tensor,
                 f"{_name(tensor)} and what it shares a buffer with are partly in HBM and partly written to fast memory",
             )
+
+
+def _check_evicted(tensors: Sequence[NamedTensor], evictions: Mapping[int, int]) -> None:
+    """One tensor is evicted, its only HBM use follows; of the others only the first may be defined in HBM."""
+    evicted = [tensor for tensor in tensors if tensor.id in evictions]
+    before = evictions[evicted[0].id]
+    for tensor in tensors[1:] if _is_copied(tensors[0]) else tensors:
+        late = tensor is evicted[0] and bool(tensor.uses) and tensor.uses[-1].time >= before
+        slow = [use for use in tensor.uses if not use.fast]
+        asked = any(use.copy_after is not None for use in tensor.uses)
+        if len(evicted) > 1 or not tensor.fast_definition or asked or slow != list(tensor.uses[-1:] if late else ()):
+            raise InexpressibleError(
+                tensor, f"it evicts {_name(evicted[0])}, and {_name(tensor)} is not in fast memory all the time before"
+            )
+    if _is_copied(tensors[0]):
+        _check_copied(tensors[0])
+        if not tensors[0].uses[-1].fast:
+            raise InexpressibleError(evicted[0], f"it evicts {_name(evicted[0])}, and nothing brings it to fast memory")
+
+
+def _is_copied(tensor: NamedTensor) -> bool:
+    return not tensor.fast_definition and any(use.fast or use.copy_after is not None for use in tensor.uses)
 
 
 def _check_copied(tensor: NamedTensor) -> None:

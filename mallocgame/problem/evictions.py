@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from mallocgame.problem.schema import Group, Problem, Tensor
 
-EVICTION_OVERLAP = 2
-"""MSA waits for an eviction when the instructions since its start would take this many times as long as the copy."""
+OVERLAP_BYTES = 16 * 2**20
+"""MSA waits for an eviction when the instructions since its start, with everything in HBM, would take as long as the
+copying of this many bytes; export tells it so, whatever the size of the tensor."""
 
 WHILE_EXECUTIONS = 5
 """How often MSA takes a while loop to run."""
@@ -70,7 +71,7 @@ def _fast_uses(problem: Problem, result: Tensor) -> list[int] | None:
 def _waited_for(problem: Problem, result: Tensor, last_fast: int) -> int:
     """MSA's end of the eviction: late enough by its estimate, which has everything in HBM; not before the last use."""
     bandwidth = problem.target.hbm_bandwidth
-    needed = EVICTION_OVERLAP * result.size / bandwidth
+    needed = OVERLAP_BYTES / bandwidth
     end, seconds = result.time + 1, 0.0
     while end < len(problem.instructions) - 1 and seconds < needed:
         instruction = problem.instructions[end]
