@@ -9,17 +9,17 @@ from mallocgame.calibration.random_plans import random_plan
 from mallocgame.calibration.sites import plan_of_masks
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.child import Compile, Limits, compile_in_child
-from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, Confirmed, confirm
+from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, confirm
 from mallocgame.compiler.meter import Meter
 from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verify import carry_out
 from mallocgame.errors import CompilerRefusedError, NoAnswerError
-from mallocgame.named_plan import name_plan
+from mallocgame.named_plan import NamedPlan, name_plan
 from mallocgame.progress import Progress, silent
 from mallocgame.replay import replay_plan
 
-SHARES = (1.0, 0.5, 0.75)
-"""Probability of each group to go to fast memory in the random plans, in turn; the first gives plans like good ones."""
+SHARES = (0.5, 0.9, 0.3, 0.7)
+"""Probability of each group to go to fast memory in the random plans, in turn."""
 
 
 def calibrate(
@@ -58,7 +58,8 @@ def calibrate(
                 options = {**capture.options, **MSA_OFF_OPTIONS}
                 confirmed = confirm(capture, "msa off", options, meter, limits)
             else:
-                confirmed = _compiled_plan(capture, number - 1, seed, meter, limits, left)
+                plan = Relaxation(random_named_plan(capture, number - 1, seed))
+                confirmed, _ = carry_out(plan, capture, meter, limits=limits, max_compiles=left)
             seen.append(observation_of(capture.problem(), confirmed.final))
         except (CompilerRefusedError, NoAnswerError) as error:
             progress(f"left out: {error}")
@@ -66,14 +67,11 @@ def calibrate(
     return replace(capture, observed=to_text(seen))
 
 
-def _compiled_plan(
-    capture: Capture, number: int, seed: int, meter: Meter, limits: Limits | None, compiles: int
-) -> Confirmed:
-    problem = capture.problem()
-    own_seed = 1000 * seed + number
+def random_named_plan(capture: Capture, number: int, seed: int = 0) -> NamedPlan:
+    """The random plan of this number, counted from 0, that ``calibrate`` compiles."""
+    problem, own_seed = capture.problem(), 1000 * seed + number
     plan = random_plan(problem, own_seed, SHARES[number % len(SHARES)])
-    named = name_plan(problem, plan, solver="random", seed=own_seed, scoped_vmem_kib=capture.scoped_vmem_kib)
-    return carry_out(Relaxation(named), capture, meter, limits=limits, max_compiles=compiles)[0]
+    return name_plan(problem, plan, solver="random", seed=own_seed, scoped_vmem_kib=capture.scoped_vmem_kib)
 
 
 def interpolation_errors(capture: Capture) -> tuple[float, ...]:

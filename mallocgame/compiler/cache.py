@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -62,6 +63,18 @@ class CompileCache:
         except OSError as error:
             raise BadInputError(f"{folder}: cannot be made: {error.strerror}") from None
 
+    def finished(self) -> Iterator[tuple[str | None, Compiled]]:
+        """Each answer that is no refusal, oldest first, with its topology (None where that was not kept yet).
+
+        Raises:
+            BadInputError: one is damaged.
+        """
+        for path in sorted(self._folder.glob("*.zip"), key=lambda path: (path.stat().st_mtime, path.name)):
+            manifest, _ = archive.unpack(path, _KIND, VERSION, ())
+            if manifest.get("refused") is not True:
+                topology = manifest.get("topology")
+                yield topology if isinstance(topology, str) else None, _load(path)
+
     def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
         """The answer; errors as ``compile_in_child``."""
         if request.lowered is None:
@@ -77,7 +90,7 @@ class CompileCache:
         except OverrideRefusedError as refusal:
             write_atomically(path, archive.pack(_KIND, VERSION, {"refused": True}, {"refusal": _of_refusal(refusal)}))
             raise
-        write_atomically(path, _to_bytes(compiled))
+        write_atomically(path, _to_bytes(compiled, request.topology))
         return compiled
 
 
@@ -98,9 +111,10 @@ def _reduced(compiled: Compiled) -> Compiled:
     return replace(compiled, log=reduce_compile_log(compiled.log))
 
 
-def _to_bytes(compiled: Compiled) -> bytes:
+def _to_bytes(compiled: Compiled, topology: str) -> bytes:
     manifest = {
         "refused": False,
+        "topology": topology,
         "versions": dict(compiled.versions),
         "seconds": compiled.seconds,
         "peak_memory": compiled.peak_memory,
