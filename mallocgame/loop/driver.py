@@ -19,6 +19,7 @@ from mallocgame.loop.choice import Choice, pareto
 from mallocgame.loop.knowledge import Knowledge
 from mallocgame.loop.programs import Candidate, Tried
 from mallocgame.loop.proposers import PROPOSERS, turn
+from mallocgame.native.warm_up import compile_native
 from mallocgame.progress import Progress, silent
 from xla_dump_parser import ParseError
 
@@ -133,6 +134,7 @@ class _Loop:
 
     def run(self) -> str:
         """Bound, and try candidates; returns why it ended."""
+        compile_native()
         self._prove(self.known.first)
         status = self._try_all()
         base = self.known.base_of(self.known.incumbent)
