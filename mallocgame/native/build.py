@@ -80,7 +80,8 @@ class _Maker:
         group_records, spans = self.group_records()
         return w.World(
             slots=slot_records,
-            times=_records(w.TIME, ((slot, 0) for slot in self.slot_of), "slot used"),
+            slot_of=np.array(self.slot_of, np.int64),
+            used=np.zeros(slots, np.int64),
             computations=self.computation_records(),
             sites=sites,
             seen=seen,
@@ -94,7 +95,7 @@ class _Maker:
             dirty=np.zeros(slots, np.int64),
             changed=np.zeros(groups, np.int64),
             residents=np.zeros(groups, np.int64),
-            values=np.zeros((2, 6, slots), np.float64),
+            values=np.zeros((2, slots, 6), np.float64),
             sums=np.zeros((2, 2, computations), np.float64),
             sums_old=np.zeros((2, 2, computations), np.float64),
             journal=np.zeros(JOURNAL_LENGTH * slots, w.CHANGE),

@@ -130,9 +130,9 @@ def fits_pinned(wd: Any, group: int) -> bool:
 @inner
 def fits(wd: Any, start: int, end: int, size: int) -> bool:
     """Whether ``size`` bytes more can be taken at each time of a closed interval."""
-    most = 0
+    used, most = wd.used, 0
     for time in range(start, end + 1):
-        most = max(most, wd.times[time].used)
+        most = max(most, used[time])
     return bool(most + size <= wd.scalars[0].capacity)
 
 
@@ -191,8 +191,7 @@ def _pin(wd: Any, group: int, present: bool) -> None:
     record = wd.groups[group]
     size = record.size if present else -record.size
     for span in range(record.span_first, record.span_end):
-        for time in range(wd.spans[span].start, wd.spans[span].end + 1):
-            wd.times[time].used += size
+        _take(wd, wd.spans[span].start, wd.spans[span].end, size)
     for number in range(record.member_first, record.member_end):
         tensor = wd.tensors[wd.links[number]]
         _set_site(wd, tensor.site, present)
@@ -217,11 +216,18 @@ def _fetch(wd: Any, group: int, present: bool) -> None:
         while serving < end and wd.servings[serving].plan == STAYS:
             serving += 1
         until = wd.slots[wd.servings[serving - 1].before].time
-        for time in range(wd.slots[after].time + 1, until + 1):
-            wd.times[time].used += size
+        _take(wd, wd.slots[after].time + 1, until, size)
         for use in range(wd.servings[start].low, wd.servings[serving - 1].high + 1):
             _set_site(wd, wd.uses[use].site, present)
         _set_copy(wd, start, after, wd.servings[start].before, present)
+
+
+@inner
+def _take(wd: Any, start: int, end: int, size: int) -> None:
+    """Take bytes, or give them back, in a closed interval of times."""
+    used = wd.used
+    for time in range(start, end + 1):
+        used[time] += size
 
 
 @inner

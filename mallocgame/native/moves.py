@@ -98,7 +98,7 @@ def _make_way(wd: Any, group: int, start: int, end: int) -> bool:
     limit = wd.scalars[0].capacity - wd.groups[group].size
     time, cleared = start, 0
     while time <= end:
-        if wd.times[time].used <= limit:
+        if wd.used[time] <= limit:
             time += 1
             continue
         worst = -1
@@ -116,8 +116,8 @@ def _make_way(wd: Any, group: int, start: int, end: int) -> bool:
 @compiled
 def make_room(wd: Any) -> None:
     """Clear groups until everything fits into the capacity."""
-    for time in range(len(wd.times)):
-        while wd.times[time].used > wd.scalars[0].capacity:
+    for time in range(len(wd.used)):
+        while wd.used[time] > wd.scalars[0].capacity:
             clear(wd, _resident_at(wd, time))
 
 
@@ -264,7 +264,7 @@ def _start(wd: Any, serving: int, until: int, floor: int, force: bool, late: int
     supply, best = 0.0, slot
     while slot > low and fits(wd, wd.slots[slot - 1].time + 1, wd.slots[slot].time, size):
         if late != 1:
-            supply += max(0.0, values[IDLE, slot] - values[DRAINED, slot])
+            supply += max(0.0, values[slot, IDLE] - values[slot, DRAINED])
             if supply >= demand:
                 return int(slot - 1)
         slot -= 1

@@ -15,6 +15,9 @@ from mallocgame.calibration.sites import MAX_SITES
 from mallocgame.native.compiled import compiled, inner
 from mallocgame.native.world import DRAINED, ELAPSED, IDLE, INCOMING, LEFT, OUTGOING, STALL, TOTAL
 
+MANY = 40
+"""Dirty slots from which on sorting by insertion is the slower way."""
+
 SAME = 1e-16
 """Seconds by which a queue may differ and still count as it was: far below a cycle."""
 
@@ -44,12 +47,12 @@ def _replay_model(wd: Any, model: int) -> None:
             drained, incoming, outgoing = _drain(idle, incoming, outgoing)
             incoming += wd.slots[slot].demand_in
             outgoing += wd.slots[slot].demand_out
-            values[ELAPSED, slot] = elapsed
-            values[IDLE, slot] = idle
-            values[DRAINED, slot] = drained
-            values[STALL, slot] = stall
-            values[INCOMING, slot] = incoming
-            values[OUTGOING, slot] = outgoing
+            values[slot, ELAPSED] = elapsed
+            values[slot, IDLE] = idle
+            values[slot, DRAINED] = drained
+            values[slot, STALL] = stall
+            values[slot, INCOMING] = incoming
+            values[slot, OUTGOING] = outgoing
             total += elapsed + stall
             left += idle - drained
         sums[TOTAL, computation] = total + incoming + outgoing
@@ -60,7 +63,7 @@ def _replay_model(wd: Any, model: int) -> None:
 def refresh(wd: Any) -> None:
     """Simulate what is dirty, from there until the queues are as before, and the callers of what changed."""
     scalars, dirty = wd.scalars[0], wd.dirty
-    dirty[: scalars.dirty].sort()
+    _sort(dirty, scalars.dirty)
     low = 0
     while low < scalars.dirty:
         computation = wd.slots[dirty[low]].computation
@@ -80,6 +83,20 @@ def refresh(wd: Any) -> None:
     for number in range(scalars.dirty):
         wd.slots[dirty[number]].dirty = False
     scalars.dirty = 0
+
+
+@inner
+def _sort(dirty: Any, count: int) -> None:
+    """Sort the first slots: by insertion, for there are few, and they are nearly in order."""
+    if count > MANY:
+        dirty[:count].sort()
+        return
+    for number in range(1, count):
+        slot, at = dirty[number], number
+        while at > 0 and dirty[at - 1] > slot:
+            dirty[at] = dirty[at - 1]
+            at -= 1
+        dirty[at] = slot
 
 
 @inner
@@ -117,22 +134,22 @@ def _simulate(wd: Any, model: int, computation: int, low: int, high: int) -> boo
             continue
         incoming = outgoing = 0.0
         if slot > first:
-            incoming, outgoing = values[INCOMING, slot - 1], values[OUTGOING, slot - 1]
+            incoming, outgoing = values[slot - 1, INCOMING], values[slot - 1, OUTGOING]
         same = False
         while slot < end and not same:
             if slots[slot].dirty:
                 elapsed, idle = _step(wd, model, slot)
-                total += elapsed - values[ELAPSED, slot]
-                left += idle - values[IDLE, slot]
+                total += elapsed - values[slot, ELAPSED]
+                left += idle - values[slot, IDLE]
                 _put(wd, model, ELAPSED, slot, elapsed)
                 _put(wd, model, IDLE, slot, idle)
             stall, incoming, outgoing = _wait(wd, slot, incoming, outgoing)
-            drained, incoming, outgoing = _drain(values[IDLE, slot], incoming, outgoing)
+            drained, incoming, outgoing = _drain(values[slot, IDLE], incoming, outgoing)
             incoming += slots[slot].demand_in
             outgoing += slots[slot].demand_out
-            total += stall - values[STALL, slot]
-            left -= drained - values[DRAINED, slot]
-            more_in, more_out = incoming - values[INCOMING, slot], outgoing - values[OUTGOING, slot]
+            total += stall - values[slot, STALL]
+            left -= drained - values[slot, DRAINED]
+            more_in, more_out = incoming - values[slot, INCOMING], outgoing - values[slot, OUTGOING]
             if slot == end - 1:
                 total += more_in + more_out
             _put(wd, model, STALL, slot, stall)
@@ -150,18 +167,18 @@ def _simulate(wd: Any, model: int, computation: int, low: int, high: int) -> boo
 
 @inner
 def _put(wd: Any, model: int, field: int, slot: int, value: float) -> None:
-    old = wd.values[model, field, slot]
+    old = wd.values[model, slot, field]
     if old == value:
         return
     scalars = wd.scalars[0]
     number = scalars.journal
     if number < len(wd.journal):
-        wd.journal[number].at = (model * 6 + field) * len(wd.slots) + slot
+        wd.journal[number].at = (model * len(wd.slots) + slot) * 6 + field
         wd.journal[number].old = old
         scalars.journal = number + 1
     else:
         scalars.journal_lost = True
-    wd.values[model, field, slot] = value
+    wd.values[model, slot, field] = value
 
 
 @inner
@@ -239,11 +256,10 @@ def _wait(wd: Any, slot: int, incoming: float, outgoing: float) -> tuple[float, 
     copy = wd.slots[slot].due
     stall = 0.0
     while copy >= 0:
-        behind = _behind(wd, copy, slot)
         if wd.copies[copy].eviction:
-            waited, outgoing, incoming = _arrive(outgoing - behind, outgoing, incoming)
+            waited, outgoing, incoming = _arrive(outgoing - _behind(wd, copy, slot, outgoing), outgoing, incoming)
         else:
-            waited, incoming, outgoing = _arrive(incoming - behind, incoming, outgoing)
+            waited, incoming, outgoing = _arrive(incoming - _behind(wd, copy, slot, incoming), incoming, outgoing)
         stall += waited
         copy = wd.copies[copy].next_due
     return stall, incoming, outgoing
@@ -259,18 +275,21 @@ def _arrive(need: float, queued: float, other: float) -> tuple[float, float, flo
 
 
 @inner
-def _behind(wd: Any, copy: int, slot: int) -> float:
-    """Seconds of demand that joined a copy's queue after it and before an instruction."""
+def _behind(wd: Any, copy: int, slot: int, queued: float) -> float:
+    """Seconds of demand that joined a copy's queue after it and before an instruction; ``queued`` if that is less."""
     record = wd.copies[copy]
     start = wd.slots[record.after]
-    behind = 0.0
+    behind, between = 0.0, slot - 1
+    while between > record.after and behind < queued:
+        behind += wd.slots[between].demand_out if record.eviction else wd.slots[between].demand_in
+        between -= 1
+    if behind >= queued:
+        return queued
     other = start.starts_out if record.eviction else start.starts_in
     while other >= 0:
         if wd.copies[other].key > record.key:
             behind += wd.copies[other].demand
         other = wd.copies[other].next_start
-    for between in range(record.after + 1, slot):
-        behind += wd.slots[between].demand_out if record.eviction else wd.slots[between].demand_in
     return behind
 
 

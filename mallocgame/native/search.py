@@ -186,7 +186,7 @@ class Search:
         first = int(world.tensors["serving_first"][copy.tensor])
         for number, serving in enumerate(self.program.servings[copy.tensor], first):
             if serving.before == copy.before and serving.earliest is not None:
-                served[number] = world.times["slot"][copy.after]
+                served[number] = world.slot_of[copy.after]
             elif copy.before < serving.before <= until and served[number - 1] != UNSERVED:
                 served[number] = STAYS
 

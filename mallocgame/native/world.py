@@ -40,9 +40,6 @@ SLOT = _fields(
 ``starts_*``: the first copy that starts after it, by direction, -1 for none; ``demand_*``: seconds of all of them.
 ``due``: the first copy that it waits for."""
 
-TIME = _fields(ints="slot used")
-"""A time of the problem: its slot, and the bytes of fast memory taken at it."""
-
 COMPUTATION = _fields(ints="slot_first slot_end caller", floats="trips", flags="branch")
 """``caller``: slot, -1 for the entry. ``branch``: only the slowest of its caller's branches counts."""
 
@@ -101,7 +98,8 @@ class World(NamedTuple):
 
     Attributes:
         slots: SLOT ``[N]``.
-        times: TIME ``[N]``.
+        slot_of: ``[N]`` slot of each time of the problem.
+        used: ``[N]`` bytes of fast memory taken at each time.
         computations: COMPUTATION ``[C]``.
         sites: SITE ``[S]``; of a slot its uses, then its definitions.
         seen: SEEN ``[O]``.
@@ -115,7 +113,7 @@ class World(NamedTuple):
         dirty: ``[N]`` slots to be simulated again.
         changed: ``[G]`` groups changed since the last commit.
         residents: ``[G]`` groups in fast memory.
-        values: ``[2, 6, N]`` seconds by model (0 M, 1 E), field and slot.
+        values: ``[2, N, 6]`` seconds by model (0 M, 1 E), slot and field.
         sums: ``[2, 2, C]`` seconds by model, TOTAL or LEFT, and computation.
         sums_old: ``sums`` at the last commit.
         journal: CHANGE: what ``values`` (flat) were before the changes since the last commit.
@@ -123,7 +121,8 @@ class World(NamedTuple):
     """
 
     slots: Records
-    times: Records
+    slot_of: Ints
+    used: Ints
     computations: Records
     sites: Records
     seen: Records

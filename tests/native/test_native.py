@@ -79,7 +79,7 @@ def test_bytes_taken_are_those_of_the_stays(seed: int) -> None:
     for group, stays in stays_of(search.program, search.world, search.decisions()).items():
         times = {time for _, start, end in stays for time in range(start, end + 1)}
         used[sorted(times)] += search.world.groups["size"][group]
-    np.testing.assert_array_equal(used, search.world.times["used"])
+    np.testing.assert_array_equal(used, search.world.used)
     assert used.max() <= problem.target.fast_bytes
 
 
@@ -95,10 +95,10 @@ def test_best_decisions_have_the_best_value() -> None:
 def test_less_memory_makes_groups_leave() -> None:
     problem = random_problem(11, varied_recipe(11))
     search = annealed(problem, 1, None, moves=3000)
-    peak = int(search.world.times["used"].max())
+    peak = int(search.world.used.max())
     search.set(search.best)
     search.shrink(peak // 2, search.best.copy())
-    assert search.world.times["used"].max() <= peak // 2
+    assert search.world.used.max() <= peak // 2
     assert search.capacity == peak // 2
 
 
