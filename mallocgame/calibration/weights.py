@@ -20,15 +20,19 @@ from mallocgame.problem.schema import Problem
 VMEM, CMEM = 1, 3
 """``Target.fast_space``: fast memory that instructions work in, and one beside that."""
 
-COPY_SHARE = 0.95
-"""Part of a copy's cycles that its transfers take."""
+COPY_SHARE = {VMEM: 0.97, CMEM: 0.6}
+"""Part of a copy's cycles that its two transfers take; the rest stays wherever its sides are."""
 
 LOOP_OUTPUT = 1.0
 """Cycles that an output of a loop fusion saves by being in VMEM, as a share of its HBM cycles; operands save none."""
 
 PRODUCT_OPERAND = {VMEM: 1.5, CMEM: 0.7}
 PRODUCT_OUTPUT = {VMEM: 1.0, CMEM: 0.0}
-"""What an operand or output of a matrix product saves, as a share of its HBM cycles, by the kind of fast memory."""
+"""What an operand or output of a matrix product saves, as a share of its HBM cycles."""
+
+PRODUCT_SLACK = 0.9
+"""With VMEM, operands save at least their part of this share of the cycles beyond the compute time: they are often read
+several times."""
 
 UNKNOWN_OPERAND = 0.5
 """What an operand in VMEM saves where it is not known whether the instruction is a matrix product."""
@@ -68,23 +72,20 @@ def fit(problem: Problem, time: int, observed: Mapping[int, float], product: boo
     instruction, target = problem.instructions[time], problem.target
     hbm = site_cycles(problem, time)
     outputs: NDArray[np.bool_] = np.arange(len(hbm)) >= len(problem.uses_at[time])
-    cmem = target.fast_space == CMEM
+    space = CMEM if target.fast_space == CMEM else VMEM
+    compute = instruction.compute_seconds / target.min_seconds
+    most, bytes_cycles = max(observed.values()), max(float(hbm.sum()), 1.0)
     if instruction.opcode == "copy":
-        expected = COPY_SHARE * max(observed.values()) * hbm / max(float(hbm.sum()), 1.0)
+        expected = COPY_SHARE[space] * most / bytes_cycles * hbm
+    elif product:
+        slack = PRODUCT_SLACK * (most - compute) / bytes_cycles if space == VMEM else 0.0
+        expected = np.where(outputs, PRODUCT_OUTPUT[space], max(PRODUCT_OPERAND[space], slack)) * hbm
+    elif space == CMEM:
+        expected = np.zeros(len(hbm))
     else:
-        expected = np.where(outputs, *_shares(CMEM if cmem else VMEM, product)) * hbm
-    least: NDArray[np.float64] = np.where(outputs & cmem, -CMEM_LOSS * hbm - 1.0, 0.0)
-    floor = min(*observed.values(), instruction.compute_seconds / target.min_seconds)
-    return Fit(_explain(observed, expected, least, hbm), floor)
-
-
-def _shares(space: int, product: bool | None) -> tuple[float, float]:
-    """Of an output and of an operand: cycles saved, as a share of the HBM cycles."""
-    if product:
-        return PRODUCT_OUTPUT[space], PRODUCT_OPERAND[space]
-    if space == CMEM:
-        return 0.0, 0.0
-    return LOOP_OUTPUT, 0.0 if product is False else UNKNOWN_OPERAND
+        expected = np.where(outputs, LOOP_OUTPUT, 0.0 if product is False else UNKNOWN_OPERAND) * hbm
+    least: NDArray[np.float64] = np.where(outputs & (space == CMEM), -CMEM_LOSS * hbm - 1.0, 0.0)
+    return Fit(_explain(observed, expected, least, hbm), min(*observed.values(), compute))
 
 
 def _explain(
