@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -16,58 +15,13 @@ from mallocgame.compiler.confirm import costs_of
 from mallocgame.compiler.verification import replayed
 from mallocgame.errors import CompilerRefusedError
 from mallocgame.problem.targets import TARGETS
+from tests.bench.scan import CLOCK, a_capture, compiled
 from tests.problem.captured import SCAN
 from xla_dump_parser import parse_hlo
 
-CLOCK = 1.5e9
-REDUCE = "to_apply=%region_2.6.clone, backend_config={"
-REPORT = """Memory Space: default (color=0)
-Total bytes: 4096 (4.0KiB)
-"""
 FIFO = "xla_tpu_enforce_prefetch_fifo_order"
 RETRIES = "xla_msa_max_retries"
 SLICES = "xla_tpu_sliced_prefetch_max_slices"
-
-
-def final(cycles: int) -> str:
-    """The final text with these cycles for %reduce, which runs once."""
-    text = SCAN.text("after.txt")
-    assert text.count(REDUCE) == 1
-    return text.replace(REDUCE, REDUCE + f'"window_config":{{"estimated_cycles":"{cycles}"}},')
-
-
-def a_capture(options: Mapping[str, str] | None = None) -> Capture:
-    before = SCAN.text("before.txt")
-    return Capture(
-        target="v5e",
-        topology="v5e:1x1",
-        function="scan",
-        options=options or {},
-        versions={"libtpu": "0.0.52"},
-        seconds=1.0,
-        peak_hbm=4096,
-        schedule=schedule_of(before),
-        lowered="module {}",
-        before_msa=before,
-        final=final(150_000),
-        log=SCAN.text("log"),
-        buffer_assignment="",
-        memory_usage=REPORT,
-    )
-
-
-def compiled(request: Request, cycles: int) -> Compiled:
-    return Compiled(
-        lowered=request.lowered or "",
-        before_msa=SCAN.text("before.txt"),
-        final=final(cycles),
-        buffer_assignment="",
-        memory_usage=REPORT,
-        log=SCAN.text("log"),
-        versions={"libtpu": "0.0.52"},
-        seconds=2.0,
-        peak_memory=cycles,
-    )
 
 
 class Fake:

@@ -1,0 +1,178 @@
+"""The loop against a compiler whose times are known: what it asks for, what it learns, what it answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mallocgame.bench.settings import SPLITS
+from mallocgame.compiler.cache import CompileCache
+from mallocgame.compiler.capture import SCOPED_VMEM
+from mallocgame.compiler.child import Compiled, Limits, Request
+from mallocgame.compiler.failures import OverrideRefusedError
+from mallocgame.errors import CompilerRefusedError
+from mallocgame.export.options import TENSOR_OVERRIDES
+from mallocgame.loop import PROPOSERS, Choice, Improved, improve
+from tests.bench.scan import CLOCK, a_capture, compiled
+
+FASTER = {"49152": 40_000, "65536": 50_000, "32768": 10_000}
+"""Cycles that a split saves of 150,000."""
+
+OFF = "xla_msa_enable"
+
+
+class Fake:
+    """150,000 cycles; splits and plans save some, MSA off costs some."""
+
+    def __init__(self, plan_saves: int = 20_000) -> None:
+        self.asked: list[dict[str, str]] = []
+        self.plan_saves = plan_saves
+
+    def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+        options = dict(request.options)
+        self.asked.append(options)
+        saved = FASTER.get(options.get(SCOPED_VMEM, ""), 0)
+        saved += self.plan_saves * (TENSOR_OVERRIDES in options) - 30_000 * (OFF in options)
+        return compiled(request, 150_000 - saved)
+
+
+def improved(fake: Fake, compiles: int = 8, without: tuple[str, ...] = (), choice: Choice | None = None) -> Improved:
+    return improve(a_capture(), compile=fake, time_limit=1.0, compiles=compiles, without=without, choice=choice)
+
+
+def splits_of(fake: Fake) -> list[str]:
+    return [options[SCOPED_VMEM] for options in fake.asked if options.keys() == {SCOPED_VMEM}]
+
+
+def test_another_split_first_then_msa_off_and_plans_on_the_best() -> None:
+    fake = Fake()
+    found = improved(fake, compiles=3)
+    assert [tried.kind for tried in found.tried] == ["xla default", "split", "msa off", "plan"]
+    assert fake.asked[0] == {SCOPED_VMEM: "49152"}
+    assert fake.asked[1] == {SCOPED_VMEM: "49152", OFF: "false"}
+    assert fake.asked[2][SCOPED_VMEM] == "49152"
+    assert found.compiles == len(fake.asked) == 3
+    assert found.status == "compiles spent"
+    answer = found.answer
+    assert (answer.kind, answer.proposer, answer.scoped_vmem_kib) == ("plan", "plans", 49152)
+    assert answer.row is not None
+    saved = (found.default.e_seconds - answer.row.e_seconds) * CLOCK
+    assert saved == pytest.approx(40_000 + 20_000, abs=1.0)
+    assert answer.options == fake.asked[2]
+    assert found.base is not None
+    assert found.base.bound_m <= answer.row.m_seconds
+
+
+def test_splits_climb_from_the_best_to_its_neighbours() -> None:
+    fake = Fake()
+    found = improved(fake, without=("plans", "msa off"))
+    # 65536 is best: above it comes 98304, and below it 49152 was first. Then there is nothing left.
+    assert splits_of(fake) == ["49152", "32768", "65536", "98304"]
+    assert found.status == "nothing left to try"
+    assert found.answer.scoped_vmem_kib == 65536
+
+
+def test_every_ladder_has_the_splits_that_flag_tuning_has_or_fewer() -> None:
+    from mallocgame.loop.splits import DEFAULTS, FIRST_STEP, LADDERS
+
+    assert LADDERS.keys() == FIRST_STEP.keys() == DEFAULTS.keys() == SPLITS.keys()
+    for target, ladder in LADDERS.items():
+        assert FIRST_STEP[target] in ladder
+        assert {*ladder} <= {*SPLITS[target], DEFAULTS[target]}
+
+
+def test_never_worse_than_the_default() -> None:
+    slow = Fake(plan_saves=-1000)
+    found = improved(slow, without=("splits",))
+    assert found.answer is found.tried[0]
+    assert found.answer.options == {}
+    assert {tried.verdict for tried in found.tried[1:]} == {"worse"}
+
+
+@pytest.mark.parametrize("left_out", PROPOSERS)
+def test_leaving_one_out(left_out: str) -> None:
+    found = improved(Fake(), compiles=4, without=(left_out,))
+    assert left_out not in {tried.proposer for tried in found.tried}
+
+
+def test_without_compiles_there_is_the_default() -> None:
+    fake = Fake()
+    found = improved(fake, compiles=0)
+    assert (fake.asked, found.compiles, found.answer.kind) == ([], 0, "xla default")
+
+
+def test_interrupted_it_gives_the_best_so_far() -> None:
+    class Interrupted(Fake):
+        def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+            if len(self.asked) == 1:
+                raise KeyboardInterrupt
+            return super().__call__(request, limits)
+
+    found = improved(Interrupted())
+    assert (found.status, found.answer.kind, found.answer.scoped_vmem_kib) == ("interrupted", "split", 49152)
+
+
+def test_what_the_compiler_refuses_is_counted_and_the_others_go_on() -> None:
+    class Refusing(Fake):
+        def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+            done = super().__call__(request, limits)
+            if SCOPED_VMEM in request.options:
+                raise CompilerRefusedError("no room for windows\nhere")
+            return done
+
+    fake = Refusing()
+    found = improved(fake, compiles=4)
+    assert found.tried[1].failure == "no room for windows here"
+    assert (found.tried[1].row, found.tried[1].compiles) == (None, 1)
+    assert found.answer.kind == "plan"
+    assert found.answer.scoped_vmem_kib is None
+
+
+def test_groups_that_are_refused_are_left_in_hbm_and_barred() -> None:
+    class Refusing(Fake):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+            done = super().__call__(request, limits)
+            if len(self.asked) == 2:
+                raise OverrideRefusedError("nothing", 0, self.name, "an override that cannot be")
+            return done
+
+    (wanted,) = (tried.plan for tried in improved(Fake(), compiles=2, without=("splits",)).tried if tried.plan)
+    pinned = next(tensor for tensor in wanted.tensors if tensor.fast_definition)
+    fake = Refusing(pinned.instruction)
+    found = improved(fake, compiles=4, without=("splits",))
+    plan = found.tried[2]
+    assert plan.plan is not None
+    assert (plan.kind, plan.compiles) == ("plan", 2)
+    assert not plan.plan.tensors[pinned.id].fast_definition
+    assert found.base is not None
+    assert pinned.group in found.base.barred
+
+
+def test_a_plan_is_learned_from() -> None:
+    found = improved(Fake(), compiles=3, without=("splits",))
+    off, plan = found.tried[1], found.tried[2]
+    assert (off.kind, plan.kind) == ("msa off", "plan")
+    assert plan.predicted is not None
+    assert plan.honoured is not None
+    assert plan.plan is not None
+    assert found.base is not None
+    # The fake compiler leaves all placements as XLA's default has them, with the plan's cycles; what was seen first of
+    # a placement stays.
+    assert found.base.predict(plan.plan.plan)[0] > 0
+
+
+def test_it_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mallocgame.compiler import cache
+
+    monkeypatch.setattr(cache, "installed_versions", lambda: {"libtpu": "0.0.52"})
+    first, second = Fake(), Fake()
+    whole = improve(a_capture(), compile=CompileCache(tmp_path, first), time_limit=1.0, compiles=3, without=("plans",))
+    again = improve(a_capture(), compile=CompileCache(tmp_path, second), time_limit=1.0, compiles=3, without=("plans",))
+    assert second.asked == []
+    assert again.answer == whole.answer
+    assert again.compiles == whole.compiles == 3
