@@ -6,47 +6,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from statistics import median
 
+from mallocgame.bench.grid import Cell, Grid, Sheet, mean
+from mallocgame.bench.portfolio import portfolio
 from mallocgame.bench.rows import FIXED_METHODS, MSA_OFF, XLA_DEFAULT, BenchRow
-from mallocgame.bench.statistics import answer, count, geometric_mean, kinds, ratios
+from mallocgame.bench.statistics import answer, closed, count, kinds, ratios
 
 NOT_RUN = "not run"
 ANSWER = "answer"
 _MAX_REASON = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell.
-
-    Attributes:
-        text: what it says; never empty.
-        order: what a reader sorts the column by; None for the text.
-        tone: ``"better"``, ``"equal"``, ``"worse"``, ``"missing"`` or nothing.
-    """
-
-    text: str
-    order: float | None = None
-    tone: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table with a title, and notes below it."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A document: title, facts one a line, grids."""
-
-    title: str
-    facts: Sequence[str]
-    grids: Sequence[Grid]
 
 
 @dataclass
@@ -79,6 +48,7 @@ def sheet(rows: Sequence[BenchRow], complete: bool) -> Sheet:
     methods += dict.fromkeys(row.method for row in rows if row.method not in FIXED_METHODS)
     targets = list(dict.fromkeys(row.target for row in rows))
     grids = [_summary(programs, methods, targets)] if rows else []
+    grids += portfolio(rows)
     for target in targets:
         lines = {key[1:]: line for key, line in programs.items() if key[0] == target}
         grids.append(_programs(target, lines, methods))
@@ -91,6 +61,8 @@ _LEGEND = (
     "Ratios are XLA default / row, E then M: above 1 is faster. Better: neither is more than 0.1 % worse and one is "
     "more than 0.1 % better; another memory split may lose up to 2.5 % under M if it gains under E, strictly not.",
     "Headroom: (default - relaxed bound) / default; under E an estimate.",
+    "M closed: (default - row) / (default - proven bound) under M, within the row's memory split, where that headroom "
+    "is at least 1 % of the default.",
     "Answer: the best of XLA's default, MSA off and the solvers. Flag tuning is what they are compared with; it gets"
     " as many compiles as the solver that took most.",
 )
@@ -175,6 +147,9 @@ def _compared(row: BenchRow | None, reasons: _Reasons) -> Cell:
     if row.kind != row.method and row.kind != "plan":
         words.append(str(row.kind))
     found = ratios(row)
+    share = closed(row)
+    if share is not None:
+        words.append(f"{share:.0%} closed")
     text = f"{found[0]:.4f} / {found[1]:.4f}" if found else "0 s"
     return Cell(f"{text} {', '.join(words)}", found[0] * found[1] if found else None, row.verdict or "")
 
@@ -206,7 +181,7 @@ def _summary(
 ) -> Grid:
     header = [
         "target", "method", "programs", "E, geometric mean [95 %]", "M, geometric mean [95 %]",
-        "better", "equal", "worse", "strictly better / equal / worse", "failed", "what they are",
+        "better", "equal", "worse", "strictly better / equal / worse", "failed", "M closed, median", "what they are",
     ]  # fmt: skip
     table = []
     for target in (*targets, *(["all"] if len(targets) > 1 else [])):
@@ -247,19 +222,20 @@ def _over(rows: Sequence[BenchRow], strict_rows: Sequence[BenchRow], failed: int
     what = ", ".join(f"{number} {kind}" for kind, number in kinds(rows).items())
     return [
         Cell(str(len(rows)), len(rows)),
-        _mean([e for e, _ in pairs]),
-        _mean([m for _, m in pairs]),
+        mean([e for e, _ in pairs]),
+        mean([m for _, m in pairs]),
         *(Cell(str(number), number) for number in (counts.better, counts.equal, counts.worse)),
         Cell(f"{strict.better} / {strict.equal} / {strict.worse}", strict.better),
         Cell(str(counts.failed + failed), counts.failed + failed),
+        _closed(rows),
         Cell(what or "no figures"),
     ]
 
 
-def _mean(values: Sequence[float]) -> Cell:
-    if not values:
-        return Cell("no figures", tone="missing")
-    if len(values) == 1:
-        return Cell(f"{values[0]:.4f}, one program", values[0])
-    found = geometric_mean(values)
-    return Cell(f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]", found.mean)
+def _closed(rows: Sequence[BenchRow]) -> Cell:
+    """The median share of the proven headroom, and over how many programs."""
+    shares = [share for row in rows if (share := closed(row)) is not None]
+    if not shares:
+        return Cell("not told")
+    middle = median(shares)
+    return Cell(f"{middle:.1%} of {len(shares)}", middle)

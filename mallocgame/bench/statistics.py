@@ -50,6 +50,21 @@ def ratios(row: BenchRow) -> tuple[float, float] | None:
     return row.default_e / row.e_seconds, row.default_m / row.m_seconds
 
 
+MIN_HEADROOM = 0.01
+"""Share of XLA's M below which it is not told how much of the headroom is closed."""
+
+
+def closed(row: BenchRow) -> float | None:
+    """Share of the proven headroom under M that a row closes, within its own memory split: game.md's *closed*.
+
+    None where there is no proven bound, or less headroom than ``MIN_HEADROOM``.
+    """
+    if row.m_seconds is None or row.split_m is None or row.proven_m is None:
+        return None
+    headroom = row.split_m - row.proven_m
+    return (row.split_m - row.m_seconds) / headroom if headroom >= MIN_HEADROOM * row.split_m else None
+
+
 def geometric_mean(values: Sequence[float], seed: int = 0) -> Interval:
     """Geometric mean of positive numbers with the percentile bootstrap's 95 % interval.
 

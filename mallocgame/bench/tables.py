@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from mallocgame.bench.grid import Cell, Grid, Sheet
 from mallocgame.bench.rows import BenchRow
-from mallocgame.bench.sheet import Cell, Grid, Sheet, sheet
+from mallocgame.bench.sheet import sheet
 
 
 def markdown(rows: Sequence[BenchRow], complete: bool) -> str:

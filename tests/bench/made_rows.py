@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mallocgame.bench.programs import TriedProgram
 from mallocgame.bench.rows import XLA_DEFAULT, BenchRow
-from mallocgame.compiler.verification import Row, verdict
+from mallocgame.compiler.verification import Kind, Row, Verdict, verdict
 
 VERSIONS = {"jax": "0.10.2", "jaxlib": "0.10.2", "libtpu": "0.0.52", "mallocgame": "0.1.0", "python": "3.11.7"}
 
@@ -55,3 +56,12 @@ def row(
 def failed(workload: str, method: str, reason: str, target: str = "v5p") -> BenchRow:
     """A row without figures."""
     return BenchRow(workload, target, method, 0, {}, VERSIONS, failure=reason)
+
+
+def program(proposer: str, e_seconds: float, m_seconds: float, how: Verdict) -> TriedProgram:
+    """What the loop tried; the first compile was of XLA's default."""
+    kind: Kind = "xla default" if proposer == "xla default" else "plan"
+    compiles = int(proposer != "xla default")
+    return TriedProgram(
+        proposer, kind, proposer, None, e_seconds, m_seconds, None, None, how, how, None, None, compiles, None
+    )

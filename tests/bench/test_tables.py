@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+
+import pytest
 
 from mallocgame.bench.rows import BenchRow
 from mallocgame.bench.tables import html, markdown
-from tests.bench.made_rows import failed, row
+from tests.bench.made_rows import failed, program, row
 
 ROWS = [
     row("gpt2", "xla default"),
@@ -80,10 +83,10 @@ def test_the_summary_has_means_and_counts() -> None:
     off = ["v5p", "msa off", "2", "0.6325 [0.5000, 0.8000]", "0.6325 [0.5000, 0.8000]", "0", "0", "2"]
     assert found["v5p msa off"][:8] == off
     answers = ["2", "1.1000 [1.0000, 1.2100]", "1.0000 [1.0000, 1.0000]", "1", "1", "0", "1 / 1 / 0", "0"]
-    assert found["v5p answer"][2:] == [*answers, "1 plan, 1 xla default"]
+    assert found["v5p answer"][2:] == [*answers, "not told", "1 plan, 1 xla default"]
     assert found["v5p answer, plans alone"][2] == "1"
-    assert found["v5p flag tuning"][8:] == ["0 / 0 / 1", "0", "1 split"]
-    assert found["v5p local"][-2:] == ["1", "1 plan"]
+    assert found["v5p flag tuning"][8:] == ["0 / 0 / 1", "0", "not told", "1 split"]
+    assert found["v5p local"][-3:] == ["1", "not told", "1 plan"]
     assert "all answer" not in found
 
 
@@ -106,8 +109,37 @@ def test_no_cell_is_empty_and_failures_have_their_reason() -> None:
     ]
     assert "- (1) the compiler died: a \\| b \\<script>x\\</script>\n- (2) does not compile" in text
     assert not [cells for cells in found.values() if "" in cells]
-    widths = {len(cells) for cells in found.values()}
-    assert widths == {11}
+    assert {len(found[name]) for name in ("gpt2", "lstm", "dead")} == {11}
+    assert {len(cells) for name, cells in found.items() if name.startswith("v5p ")} == {12}
+
+
+def test_what_is_closed_of_the_proven_headroom() -> None:
+    solved = row("gpt2", "auto", 1.0, 1.25, split_m=2e-3, proven_m=1.2e-3)
+    default = row("gpt2", "xla default")
+    assert solved.m_seconds == pytest.approx(1.6e-3)
+    found = lines_of(markdown([default, solved], True))
+    assert "50% closed" in found["gpt2"][4]
+    assert found["v5p auto"][-2] == "50.0% of 1"
+    little = replace(solved, proven_m=1.981e-3)
+    assert "closed" not in lines_of(markdown([default, little], True))["gpt2"][4]
+
+
+def test_what_each_part_contributes() -> None:
+    programs = (
+        program("xla default", 1e-3, 2e-3, "equal"),
+        program("splits", 0.625e-3, 2e-3, "better"),
+        program("plans", 0.5e-3, 1.6e-3, "better"),
+        program("plans", 0.25e-3, 2.5e-3, "worse"),
+    )
+    rows = [
+        row("gpt2", "auto", 2.0, 1.25, programs=programs, proposer="plans", compiles=3),
+        row("lstm", "auto", 1.0, 1.0, kind="xla default", programs=programs[:1], proposer="xla default", compiles=0),
+    ]
+    found = lines_of(markdown(rows, True))
+    # Two programs: the ends of an interval are the programs, the mean is the square root.
+    assert found["all parts"][1:4] == ["2", "3", "1.4142 [1.0000, 2.0000]"]
+    assert found["without plans"][1:] == ["1", "2", "1.2649 [1.0000, 1.6000]", "1.0000 [1.0000, 1.0000]", "1"]
+    assert found["without splits"][1:4] == ["0", "1", "1.4142 [1.0000, 2.0000]"]
 
 
 def test_facts_and_partial_tables() -> None:
