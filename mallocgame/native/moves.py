@@ -338,14 +338,26 @@ def greedy(wd: Any, order: Any, goal: Any) -> float:
     scratch = np.zeros(len(wd.servings) + 1, np.int64)
     now = objective(wd, goal)
     for group in order:
-        if wd.groups[group].kind == IN_HBM and enter(wd, scratch, group, False):
-            value = objective(wd, goal)
-            if value <= now:
-                commit(wd)
-                now = value
-            else:
-                rollback(wd)
-    return now
+        if wd.groups[group].pinnable and _enter_pinned(wd, group, False):
+            now = _keep_if_good(wd, goal, now)
+        tensor = wd.groups[group].fetched
+        if tensor >= 0 and wd.groups[group].kind == IN_HBM:
+            for number in range(wd.tensors[tensor].serving_end - wd.tensors[tensor].serving_first):
+                scratch[number] = wd.servings[wd.tensors[tensor].serving_first + number].earliest >= 0
+            _enter_fetched(wd, scratch, group, False, -1)
+            now = _keep_if_good(wd, goal, now)
+    return float(now)
+
+
+@inner
+def _keep_if_good(wd: Any, goal: Any, before: float) -> float:
+    """Commit the last changes if the value is no larger than before, else take them back; returns the value."""
+    value = objective(wd, goal)
+    if value <= before:
+        commit(wd)
+        return float(value)
+    rollback(wd)
+    return before
 
 
 @compiled
