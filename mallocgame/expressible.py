@@ -61,8 +61,10 @@ def _may_be_copied(tables: PlanTables, tensor: Tensor) -> bool:
     if len(members) == 1:
         return True
     updates = {tables.problem.tensors[id].time for id in members[1:]}
+    times = [use.time for use in tensor.uses if use.time in updates]
     given = tensor.id == members[0] and tensor.hbm_definition == "entry parameter"
-    return given and bool(tensor.uses) and tensor.uses[-1].time in updates
+    once = len(times) == 1 and times[0] == tensor.uses[-1].time
+    return given and once and tables.problem.instructions[times[0]].opcode != "conditional"
 
 
 def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy]) -> Iterator[Violation]:

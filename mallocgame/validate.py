@@ -124,24 +124,39 @@ class _Check(PlanTables):
             members = [self.problem.tensors[id] for id in group.tensors]
             if len(members) < 2 or not any(member.id in self.touched for member in members):
                 continue
-            fast = [member.id in self.plan.fast_definitions for member in members]
+            made = [member for member in members if not self._is_given(member)]
+            fast = [member.id in self.plan.fast_definitions for member in made]
             if any(fast) and not all(fast):
-                odd = members[fast.index(False)]
-                pinned = members[fast.index(True)].name
+                odd = made[fast.index(False)]
+                pinned = made[fast.index(True)].name
                 yield self.violation("alias group disagrees", odd, odd.time, f"in HBM, but {pinned} is not")
             else:
-                yield from self._joints(members, fast[0])
-            stays = [(stay, member) for member in members for stay in self.stays.get(member.id, ())]
+                yield from self._joints(members, any(fast))
+            stays = [(stay, member) for member in members for stay in self._joined_stays(member, members)]
             for stay, member in stays:
                 if stay.offset != stays[0][0].offset:
                     detail = f"{stay.offset}, but {stays[0][0].offset} for {stays[0][1].name}"
                     yield self.violation("alias offsets differ", member, stay.start, detail)
 
+    def _is_given(self, tensor: Tensor) -> bool:
+        """Whether a tensor is in HBM before the program runs: a prefetch of it joins the rest of its group."""
+        home = self.problem.computations[self.problem.instructions[tensor.time].computation]
+        opcode = self.problem.instructions[tensor.time].opcode
+        return opcode == "constant" or (opcode == "parameter" and home.caller is None)
+
+    def _joined_stays(self, tensor: Tensor, members: list[Tensor]) -> list[Stay]:
+        """The stays of a tensor that another tensor of its group goes on with, or comes from."""
+        stays = self.stays.get(tensor.id, [])
+        if not self._is_given(tensor):
+            return stays
+        return [stay for stay in stays if any(stay.start <= member.time <= stay.end for member in members)]
+
     def _joints(self, members: list[Tensor], fast: bool) -> Iterator[Violation]:
-        defined = {member.time for member in members}
+        defined = {member.time for member in members if not self._is_given(member)}
         for member in members:
             for number, use in enumerate(member.uses):
-                joint = use.time in defined or use.time in self.problem.children or self._is_inner_root(use.time)
+                carries = use.time in self.problem.children or self._is_inner_root(use.time)
+                joint = use.time in defined or (carries and not self._is_given(member))
                 if joint and ((member.id, number) in self.plan.fast_uses) != fast:
                     place = "HBM" if fast else "fast memory"
                     yield self.violation("alias group disagrees", member, use.time, f"this use is in {place}")
@@ -202,8 +217,7 @@ class _Check(PlanTables):
         return True
 
     def _produced(self, tensor: Tensor, stays: list[Stay], evictions: list[Copy]) -> Iterator[Violation]:
-        instruction = self.problem.instructions[tensor.time]
-        given = instruction.opcode in ("parameter", "constant")
+        given = self._is_given(tensor)
         group = self.problem.groups[tensor.group].tensors
         evicted = bool(evictions) or any(copy.kind == "eviction" for id in group for copy in self.copies.get(id, ()))
         if tensor.hbm_definition is not None and (given or not evicted):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 from mallocgame.game.occupancy import Occupancy
 from mallocgame.game.program import Program
-from mallocgame.game.timeline import Timeline
-from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.game.timeline import EVICTION, PREFETCH, Timeline
+from mallocgame.plan import Copy, CopyKind, Plan, Stay
 
 ENOUGH = 1 - 1e-9
 """A supply that reaches this share of the demand counts as enough, so that rounding never moves a start."""
@@ -52,10 +53,13 @@ class Board:
         self.stays[stay.tensor] = tuple(other for other in self.stays[stay.tensor] if other != stay)
 
     def set_definition(self, tensor: int, fast: bool) -> None:
-        """Have a definition write fast memory (HBM); it must not do so yet."""
+        """Have a definition write fast memory (HBM), and evict what is an entry result; it must not do so yet."""
         value = self.program.problem.tensors[tensor]
         (self.fast_definitions.add if fast else self.fast_definitions.remove)(tensor)
         self.timeline.write_fast(value.time, value.defined_bytes if fast else -value.defined_bytes)
+        eviction = self.program.eviction_of(value.group)
+        if eviction is not None and eviction.tensor == tensor:
+            self.set_copy(tensor, eviction.after, eviction.before, fast, EVICTION)
 
     def set_use(self, tensor: int, number: int, fast: bool) -> None:
         """Have a use read fast memory (HBM); it must not do so yet."""
@@ -63,11 +67,19 @@ class Board:
         (self.fast_uses.add if fast else self.fast_uses.remove)((tensor, number))
         self.timeline.read_fast(use.time, use.accessed_bytes if fast else -use.accessed_bytes)
 
-    def set_copy(self, tensor: int, after: int, before: int, present: bool) -> None:
-        """Queue a prefetch of a tensor, or take it out of the queue."""
+    def set_written(self, tensor: int, offset: int, present: bool) -> None:
+        """Have a tensor written to fast memory and read there (in HBM); it must not be so yet."""
+        program = self.program
+        (self.reserve if present else self.release)(Stay(tensor, *program.lasting(tensor), offset))
+        self.set_definition(tensor, present)
+        for number in program.read_fast(tensor):
+            self.set_use(tensor, number, present)
+
+    def set_copy(self, tensor: int, after: int, before: int, present: bool, queue: int = PREFETCH) -> None:
+        """Queue a copy of a tensor, or take it out of its queue."""
         demand = self.program.problem.tensors[tensor].size / self.program.problem.target.hbm_bandwidth
         change = self.timeline.add_copy if present else self.timeline.remove_copy
-        change((after, tensor, before, demand))
+        change((after, tensor, before, demand), queue)
 
     def useful_start(self, tensor: int, before: int, earliest: int) -> int | None:
         """The latest start from which idle HBM time suffices for a prefetch, whether or not there is space.
@@ -103,7 +115,9 @@ class Board:
                     break
         return times[best]
 
-    def place_copy(self, tensor: int, before: int, earliest: int, until: int) -> tuple[int, int] | None:
+    def place_copy(
+        self, tensor: int, before: int, earliest: int, until: int, also: Sequence[tuple[int, int]] = ()
+    ) -> tuple[int, int] | None:
         """Start and offset of a prefetch: ``useful_start``, or the nearest later start for which a gap exists.
 
         A later start needs its bytes for a shorter time, so where one start has a gap all later ones have too.
@@ -113,6 +127,7 @@ class Board:
             before: time of the use that waits for it.
             earliest: the copy may start after the instruction at this time, or later.
             until: time to which the fast copy stays, ``before`` or later.
+            also: further intervals of times for which the tensor's group needs the same bytes.
 
         Returns:
             (after, offset), or None where even the latest start has no gap.
@@ -122,30 +137,37 @@ class Board:
             return None
         times = self.program.times[self.program.computation[before]]
         low, high = self.program.position[after], self.program.latest[before]
-        offset = self._gap(tensor, after, until)
+        offset = self.gap(tensor, after, until, also)
         if offset is not None:
             return after, offset
         low += 1
         while low < high:
             middle = (low + high) // 2
-            if self._gap(tensor, times[middle], until) is None:
+            if self.gap(tensor, times[middle], until, also) is None:
                 low = middle + 1
             else:
                 high = middle
-        offset = self._gap(tensor, times[low], until) if low == high else None
+        offset = self.gap(tensor, times[low], until, also) if low == high else None
         return None if offset is None else (times[low], offset)
 
-    def _gap(self, tensor: int, after: int, until: int) -> int | None:
+    def gap(self, tensor: int, after: int, until: int, also: Sequence[tuple[int, int]] = ()) -> int | None:
+        """Best fit for a stay from a copy that starts after ``after``; for its whole group where ``also`` is given."""
         value = self.program.problem.tensors[tensor]
-        return self.occupancy.best_fit([(after + 1, until)], value.size, value.group)
+        size = self.program.problem.groups[value.group].size if also else value.size
+        return self.occupancy.best_fit([(after + 1, until), *also], size, value.group)
 
     def plan(self) -> Plan:
         """The plan so far; what is undecided is in HBM."""
-        copies = [Copy(tensor, "prefetch", after, before) for after, tensor, before, _ in self.timeline.copies()]
+        kinds: tuple[tuple[int, CopyKind], ...] = ((PREFETCH, "prefetch"), (EVICTION, "eviction"))
+        copies = [
+            Copy(tensor, kind, after, before)
+            for queue, kind in kinds
+            for after, tensor, before, _ in self.timeline.copies(queue)
+        ]
         return Plan(
             fingerprint=self.program.problem.fingerprint,
             fast_definitions=frozenset(self.fast_definitions),
             fast_uses=frozenset(self.fast_uses),
             stays=tuple(sorted(stay for stays in self.stays.values() for stay in stays)),
-            copies=tuple(copies),
+            copies=tuple(sorted(copies, key=lambda copy: (copy.after, copy.tensor))),
         )

@@ -26,6 +26,18 @@ class Site(NamedTuple):
     use: int
 
 
+class Tail(NamedTuple):
+    """What is in fast memory too where the update in place of an entry parameter reads a prefetch of it.
+
+    Attributes:
+        tensors: ids of the rest of the parameter's alias group.
+        eviction: of the entry result among them.
+    """
+
+    tensors: tuple[int, ...]
+    eviction: Eviction
+
+
 class Serving(NamedTuple):
     """What one prefetch, or the keeping of one, serves at least: a use, or all uses of a loop or conditional.
 
@@ -37,12 +49,15 @@ class Serving(NamedTuple):
         last: index of the last one.
         before: time of the instruction that waits for the copy; also the time at which the last use ends.
         earliest: earliest time after whose instruction the copy may start, or None if none can be made.
+        carries: whether its last use updates the tensor in place: the ``Program.tails`` of its group is in fast memory
+            then, at the same offset.
     """
 
     first: int
     last: int
     before: int
     earliest: int | None
+    carries: bool = False
 
 
 class Program:
@@ -64,6 +79,8 @@ class Program:
             it may be pinned all the same: all definitions, and all uses but the entry root's, are fast; that tensor
             stays until and with ``before``. None for all other groups; those of ``pinnable`` are others.
         single: per group, whether it has one tensor.
+        tails: per group whose first tensor is an entry parameter, what its last serving carries; None where that
+            cannot be in fast memory, and for all other groups.
         servings: per tensor, what prefetches can serve, in program order; empty where that is nothing. Uses by
             bitcasts, which the compiler does not serve, are in no serving of their own.
         sites: the questions of the game in walking order; see ``rules``.
@@ -86,9 +103,12 @@ class Program:
         self.depth = [self._depth(number) for number in range(len(problem.computations))]
         self.uses_at = problem.uses_at
         self.definitions_at = problem.definitions_at
-        self.single = [len(group.tensors) == 1 for group in problem.groups]
         self.pinnable = [self._pinnable(number) for number in range(len(problem.groups))]
-        self.evictions = [self._eviction(number) for number in range(len(problem.groups))]
+        self.single = [len(group.tensors) == 1 for group in problem.groups]
+        self.evictions: list[Eviction | None] = [None] * len(problem.groups)
+        self.tails: list[Tail | None] = [None] * len(problem.groups)
+        for number in range(len(problem.groups)):
+            self._find_eviction(number)
         self.servings = tuple(self._servings(tensor) for tensor in problem.tensors)
         self._serving_at = {
             (tensor, number): index
@@ -134,6 +154,31 @@ class Program:
                 )
             after = number in fast
 
+    def eviction_of(self, group: int) -> Eviction | None:
+        """The eviction of a group's entry result if that is written to fast memory."""
+        tail = self.tails[group]
+        return self.evictions[group] if tail is None else tail.eviction
+
+    def lasting(self, tensor: int) -> tuple[int, int]:
+        """First and last time that a tensor occupies if it is written to fast memory."""
+        value = self.problem.tensors[tensor]
+        eviction = self.eviction_of(value.group)
+        if eviction is not None and eviction.tensor == tensor:
+            return value.live[0], eviction.before
+        return value.live
+
+    def read_fast(self, tensor: int) -> list[int]:
+        """The uses that read fast memory if a tensor is written there: all but the entry root's of what is evicted."""
+        value = self.problem.tensors[tensor]
+        eviction = self.eviction_of(value.group)
+        root = len(self.position) - 1 if eviction is not None and eviction.tensor == tensor else -1
+        return [number for number, use in enumerate(value.uses) if use.time != root]
+
+    def carried(self, tensor: int, serving: int) -> tuple[int, ...]:
+        """Ids of the tensors that are in fast memory, too, where a serving is."""
+        tail = self.tails[self.problem.tensors[tensor].group]
+        return tail.tensors if tail is not None and self.servings[tensor][serving].carries else ()
+
     def earliest_position(self, time: int, after: int) -> int:
         """Index, in the times of ``time``'s computation, of the first instruction at or after time ``after``."""
         times = self.times[self.computation[time]]
@@ -169,29 +214,48 @@ class Program:
         allowed = all(member.fixed is None and member.hbm_definition is None for member in members)
         return allowed and max(member.size for member in members) <= self.problem.target.fast_bytes
 
-    def _eviction(self, group: int) -> Eviction | None:
-        first = self.problem.tensors[self.problem.groups[group].tensors[0]]
-        fits = self.problem.groups[group].size <= self.problem.target.fast_bytes
-        return (
-            eviction_of(self.problem, self.problem.groups[group])
-            if fits and first.hbm_definition != "entry parameter"
-            else None
-        )
+    def _find_eviction(self, number: int) -> None:
+        group = self.problem.groups[number]
+        eviction = eviction_of(self.problem, group) if group.size <= self.problem.target.fast_bytes else None
+        if eviction is None:
+            return
+        if self.problem.tensors[group.tensors[0]].hbm_definition != "entry parameter":
+            self.evictions[number] = eviction
+        elif self._may_be_copied(self.problem.tensors[group.tensors[0]]):
+            self.tails[number] = Tail(group.tensors[1:], eviction)
+
+    def _may_be_copied(self, tensor: Tensor) -> bool:
+        """Whether prefetches of a tensor can be expressed: it is alone, or the last use of a parameter updates it."""
+        members = self.problem.groups[tensor.group].tensors
+        if tensor.fixed or tensor.size > self.problem.target.fast_bytes:
+            return False
+        if len(members) == 1:
+            return True
+        if tensor.id != members[0] or tensor.hbm_definition != "entry parameter" or not tensor.uses:
+            return False
+        updates = {self.problem.tensors[id].time for id in members[1:]}
+        last = tensor.uses[-1].time
+        if last not in updates or self.problem.instructions[last].opcode == "conditional":
+            return False
+        return not any(use.time in updates for use in tensor.uses[:-1])
 
     def _servings(self, tensor: Tensor) -> tuple[Serving, ...]:
-        if not self.single[tensor.group] or tensor.fixed or tensor.size > self.problem.target.fast_bytes:
+        if not self._may_be_copied(tensor):
             return ()
         produced = self.problem.instructions[tensor.time].opcode not in NOT_PRODUCED
+        updated = len(self.problem.groups[tensor.group].tensors) > 1
         found: list[Serving] = []
         for first, last in self._visits(tensor):
             use = tensor.uses[last]
             if first == last and self.problem.instructions[use.time].opcode == "bitcast":
                 continue
             earliest = use.copy_after
-            kept_first = produced and not found
+            carries = updated and last == len(tensor.uses) - 1
             if earliest is not None and self.earliest_position(use.time, earliest) > self.latest[use.time]:
                 earliest = None
-            found.append(Serving(first, last, use.time, None if kept_first else earliest))
+            if (produced and not found) or (carries and self.tails[tensor.group] is None):
+                earliest = None
+            found.append(Serving(first, last, use.time, earliest, carries))
         return tuple(found) if any(serving.earliest is not None for serving in found) else ()
 
     def _visits(self, tensor: Tensor) -> list[tuple[int, int]]:
@@ -216,13 +280,19 @@ class Program:
 
     def _sites(self) -> list[Site]:
         found = []
+        pinned = {
+            id
+            for number, group in enumerate(self.problem.groups)
+            if self.pinnable[number] or self.evictions[number] is not None
+            for id in group.tensors
+        }
+        read = {(id, number) for id in pinned for number in self.read_fast(id)}
         for time in range(len(self.problem.instructions)):
             for tensor, number in self.uses_at[time]:
                 index = self.serving_at(tensor, number)
                 serving = None if index is None else self.servings[tensor][index]
                 copyable = serving is not None and serving.first == number and serving.earliest is not None
-                if copyable or self.pinnable[self.problem.tensors[tensor].group]:
+                if copyable or (tensor, number) in read:
                     found.append(Site(time, tensor, number))
-            definitions = (id for id in self.definitions_at[time] if self.pinnable[self.problem.tensors[id].group])
-            found.extend(Site(time, id, -1) for id in definitions)
+            found.extend(Site(time, id, -1) for id in self.definitions_at[time] if id in pinned)
         return found

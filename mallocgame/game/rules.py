@@ -6,23 +6,29 @@ where t calls computations the one before that: what hands it its operands has t
 
 Sites
     For each time in order: the uses there (``Problem.uses_at``), then the definitions (``Problem.definitions_at``). A
-    site that could only ever be answered with DROP is left out. Left in are therefore
-    * all sites of *pinnable* groups: no tensor is ``fixed`` or has an ``hbm_definition``, the largest one fits;
+    site that could only ever be answered with DROP, or that another site answers with it, is left out. Left in are
+    * all sites of *pinnable* groups: no tensor is ``fixed`` or has an ``hbm_definition``, the largest one fits; and of
+      groups that can be pinned with an *eviction* (``Program.evictions``): one tensor is an entry result instead. Its
+      use by the entry's root reads HBM, and is no site;
     * the first use of every copyable *serving* (``Program.servings``). A serving is a use, or a visit: all uses in the
       callees of an instruction of the definition's computation together with that instruction's own use, which has to
       have a ``copy_after``. Uses by bitcasts are none. A serving is *copyable* if it is of a single-tensor group, not
       ``fixed``, the tensor fits, its last use has a ``copy_after`` that allows a start before it in ``times`` of
       its computation, and it is a parameter or constant or the serving is not its first (a produced tensor that is
-      to be copied later needs a first use that is kept in HBM).
+      to be copied later needs a first use that is kept in HBM). Likewise the servings of an entry parameter that is
+      the first tensor of its group, if its last use, and no other, is by the instruction that defines the next: it is
+      updated in place (donated). Its last serving is copyable only if it *carries* the rest of the group
+      (``Program.tails``): that is in fast memory, too, at the same offset, and its entry result is evicted.
     ``step`` answers exactly one site, so an episode has as many moves as the problem has sites.
 
 Moves
     At the first definition of a pinnable group: NO_COPY pins the group (all of its definitions and uses in fast memory,
     no copies), DROP leaves it in HBM.
-      The offset is best fit for the group's size over the ``live`` intervals of all of its tensors; if none fits now,
-      NO_COPY is illegal (this look ahead makes drop-backups rare). Only the first tensor's ``live`` is reserved now.
-    At later definitions of the group: pinned: NO_COPY only, and the tensor's ``live`` is reserved at the group's
-      offset. Not pinned: DROP only.
+      The offset is best fit for the group's size over the *lasting* intervals of all of its tensors, which are their
+      ``live``, but an evicted one's ends with its eviction's ``before``; if none fits now, NO_COPY is illegal (this
+      look ahead makes drop-backups rare). Only the first tensor's interval is reserved now.
+    At later definitions of the group: pinned: NO_COPY only, and the tensor's interval is reserved at the group's
+      offset. Not pinned: DROP only. At the definition of what is evicted the eviction is queued.
     At a use of a pinned group: NO_COPY only.
     At a use of another group that begins no copyable serving: NO_COPY only if it reads fast memory already (the serving
       of which it is a later use was answered so), else DROP only.
@@ -33,13 +39,16 @@ Moves
       COPY     a prefetch with a new stay. Let e be the larger of ``copy_after`` and the end of the tensor's last stay.
                Legal if there is no previous serving or it was answered DROP (the compiler puts no second copy between
                two fast uses), previous(t) >= e, and a gap exists for the shortest stay, [previous(t) + 1, t].
+      For a serving that carries, the lasting intervals of the rest of the group have to be free, too (and the gap has
+      the group's size); they are reserved, all definitions and uses of the rest but the entry root's become fast, and
+      the eviction is queued.
       All uses from the serving's first to its last, and from the last of the serving before if NO_COPY, become fast.
       COPY and NO_COPY are illegal if they would break the keep rule below.
     Best fit: the smallest gap that is free during the whole interval and large enough, then the lowest; gaps start at
     multiples of the alignment. Stays of tensors of one group do not conflict with one another.
 
 Where a prefetch starts
-    Supply of an instruction is the idle HBM time that the queue of its computation leaves at present. Walk back over
+    Supply of an instruction is the idle HBM time that the queues of its computation leave at present. Walk back over
     ``times`` from previous(t); the start after time s has the supply of all times between s and t, both excluded. Take
     the latest s >= e with supply >= demand = size / HBM bandwidth (less a billionth, for rounding); if there is none,
     the latest s that has all the supply there is. If [s + 1, t] has no gap, take the next later start that has one.
@@ -51,8 +60,9 @@ Keep rule
     for its first use, if the tensor is produced, and for the first HBM use after each fast one (``Program.kept``). So
     these outputs may be neither pinned nor copied. Uses still to come count as HBM uses, so that DROP stays legal at
     them. Hence
-    * COPY and NO_COPY are illegal if a use that would then have to be kept has such an output that is of a pinned group
-      or copied, or if the tensor itself is such an output of a use that has to be kept at present;
+    * COPY and NO_COPY are illegal if a use that would then have to be kept has such an output that is pinned, copied or
+      carried, or if the tensor itself, or one that it would carry, is such an output of a use of another group that
+      has to be kept at present;
     * pinning is illegal if a tensor of the group is such an output of a use that has to be kept at present.
 
 Drop-backup
@@ -68,11 +78,12 @@ Time (model M)
     max(0, that - h) of HBM time idle; a ``free`` one takes 0 and leaves 0. An instruction that calls computations takes
     in addition the sum over its callees of trips x their total, where of branches only the slowest counts (the first
     such); it leaves idle likewise trips x what each callee has left over.
-    Each run of a computation has one queue of copies, empty at first, first in first out by (after, tensor). At each of
-    its times, in order: (1) if copies are due there, all of the queue up to the last of them is copied at full HBM
-    bandwidth while the computation waits: a stall; (2) the instruction runs and the queue takes as much of its idle
-    time as it can use; (3) the copies that start after it join the queue. What the queue did not use of the idle time
-    is the computation's left over. The total of a computation is all of its instructions' times and stalls.
+    Each run of a computation has two queues of copies, of prefetches and of evictions, empty at first, each first in
+    first out by (after, tensor). While both have something left, each gets half of the bandwidth. At each of its times,
+    in order: (1) if copies are due there, the queues are copied while the computation waits, until the last of these
+    has arrived: a stall; (2) the instruction runs and the queues take as much of its idle time as they can use; (3) the
+    copies that start after it join their queues. What the queues did not use of the idle time is the computation's left
+    over. The total of a computation is all of its instructions' times and stalls.
 
 Reward
     The change in the entry's total, undecided being HBM: seconds saved by a move, less stalls caused. The sum of all
@@ -234,12 +245,12 @@ class Game:
         serving = None if number is None else self.program.servings[site.tensor][number]
         if number is None or serving is None or serving.earliest is None or serving.first != site.use:
             return frozenset({Move.DROP})
-        if self._copy_breaks_keep_rule(state, site.tensor, serving):
+        if self._copy_breaks_keep_rule(state, site.tensor, number):
             return frozenset({Move.DROP})
         if number > 0 and state.copied.get(site.tensor) == number - 1:
             legal = self._can_stay(state, site.tensor, number)
             return frozenset({Move.DROP, Move.NO_COPY}) if legal else frozenset({Move.DROP})
-        legal = self._can_copy(state, site.tensor, serving)
+        legal = self._can_copy(state, site.tensor, number)
         return frozenset({Move.DROP, Move.COPY}) if legal else frozenset({Move.DROP})
 
     def _can_stay(self, state: State, tensor: int, number: int) -> bool:
@@ -248,14 +259,24 @@ class Game:
         before = self.program.servings[tensor][number].before
         if self.program.computation[before] != self.program.computation[stay.end]:
             return False
-        interval = (stay.end + 1, before)
-        return state.board.occupancy.is_free(interval, stay.offset, stay.offset + value.size, value.group)
+        intervals = [(tensor, stay.end + 1, before)]
+        intervals += [(id, *self.program.lasting(id)) for id in self.program.carried(tensor, number)]
+        return all(
+            state.board.occupancy.is_free(
+                (start, end), stay.offset, stay.offset + self.problem.tensors[id].size, value.group
+            )
+            for id, start, end in intervals
+        )
 
-    def _can_copy(self, state: State, tensor: int, serving: Serving) -> bool:
-        value = self.problem.tensors[tensor]
+    def _can_copy(self, state: State, tensor: int, number: int) -> bool:
+        serving = self.program.servings[tensor][number]
         previous = self.program.times[self.program.computation[serving.before]][self.program.latest[serving.before]]
-        gap = state.board.occupancy.best_fit([(previous + 1, serving.before)], value.size, value.group)
-        return gap is not None and previous >= self._earliest(state, tensor, serving)
+        if previous < self._earliest(state, tensor, serving):
+            return False
+        return state.board.gap(tensor, previous, serving.before, self._carried_times(tensor, number)) is not None
+
+    def _carried_times(self, tensor: int, number: int) -> list[tuple[int, int]]:
+        return [self.program.lasting(id) for id in self.program.carried(tensor, number)]
 
     @staticmethod
     def _earliest(state: State, tensor: int, serving: Serving) -> int:
@@ -270,23 +291,30 @@ class Game:
         if any(self._has_to_be_kept(state, member) for member in members):
             return None
         size = max(member.size for member in members)
-        return state.board.occupancy.best_fit([member.live for member in members], size, group)
+        return state.board.occupancy.best_fit([self.program.lasting(member.id) for member in members], size, group)
 
     def _has_to_be_kept(self, state: State, output: Tensor) -> bool:
-        """Whether a tensor is an output that a kept use keeps in HBM too."""
+        """Whether a tensor is an output that a kept use of another group keeps in HBM too."""
         for tensor, number in self.program.uses_at[output.time]:
-            if tensor in state.copied:
+            if tensor in state.copied and self.problem.tensors[tensor].group != output.group:
                 kept = dict(self.program.kept(tensor, self._fast_uses(state, tensor)))
                 if output.id in kept.get(number, ()):
                     return True
         return False
 
-    def _copy_breaks_keep_rule(self, state: State, tensor: int, serving: Serving) -> bool:
+    def _copy_breaks_keep_rule(self, state: State, tensor: int, number: int) -> bool:
+        serving = self.program.servings[tensor][number]
         fast = self._fast_uses(state, tensor).union(range(serving.first, serving.last + 1))
         for _, outputs in self.program.kept(tensor, fast):
-            if any(self.problem.tensors[id].group in state.pins or id in state.copied for id in outputs):
+            if any(self._is_fast(state, id) for id in outputs):
                 return True
-        return self._has_to_be_kept(state, self.problem.tensors[tensor])
+        moved = (tensor, *self.program.carried(tensor, number))
+        return any(self._has_to_be_kept(state, self.problem.tensors[id]) for id in moved)
+
+    def _is_fast(self, state: State, tensor: int) -> bool:
+        """Whether a tensor is of a pinned group, copied, or carried."""
+        pinned = self.problem.tensors[tensor].group in state.pins
+        return pinned or tensor in state.copied or tensor in state.board.fast_definitions
 
     def _fast_uses(self, state: State, tensor: int) -> set[int]:
         uses = range(len(self.problem.tensors[tensor].uses))
@@ -322,9 +350,10 @@ class Game:
                 state.checkpoints[group] = state.copy()
             state.pins[group] = offset
         offset = state.pins[group]
-        if not board.occupancy.is_free(value.live, offset, offset + value.size, group):
+        lasting = self.program.lasting(site.tensor)
+        if not board.occupancy.is_free(lasting, offset, offset + value.size, group):
             return False
-        board.reserve(Stay(site.tensor, *value.live, offset))
+        board.reserve(Stay(site.tensor, *lasting, offset))
         board.set_definition(site.tensor, True)
         return True
 
@@ -348,11 +377,15 @@ class Game:
             first = self.program.servings[site.tensor][number - 1].last + 1
         else:
             earliest = self._earliest(state, site.tensor, serving)
-            placed = board.place_copy(site.tensor, serving.before, earliest, serving.before)
+            also = self._carried_times(site.tensor, number)
+            placed = board.place_copy(site.tensor, serving.before, earliest, serving.before, also)
             assert placed is not None
             after, offset = placed
             board.reserve(Stay(site.tensor, after + 1, serving.before, offset))
             board.set_copy(site.tensor, after, serving.before, True)
         for use in range(first, serving.last + 1):
             board.set_use(site.tensor, use, True)
+        offset = board.stays[site.tensor][-1].offset
+        for id in self.program.carried(site.tensor, number):
+            board.set_written(id, offset, True)
         state.copied[site.tensor] = number

@@ -1,4 +1,4 @@
-"""Model M of a growing plan: instruction times, the queue of prefetches, and the stalls they cause.
+"""Model M of a growing plan: instruction times, the two queues of copies, and the stalls they cause.
 
 The semantics are written down in ``rules`` (section "Time"). A change marks the part of its computation that it may
 touch; ``refresh`` simulates only those parts again, then the callers of a computation whose total or idle time changed.
@@ -8,12 +8,46 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from math import fsum
-from typing import Self
+from typing import Any, Self
 
 from mallocgame.game.program import Program
 
 QueuedCopy = tuple[int, int, int, float]
-"""(after, tensor, before, demand in seconds); sorting these gives the order of the queue."""
+"""(after, tensor, before, demand in seconds); sorting these gives the order of a queue."""
+
+PREFETCH, EVICTION = 0, 1
+"""Numbers of the queues, HBM -> fast and fast -> HBM."""
+
+Backlog = tuple[float, float]
+"""Seconds of the whole HBM bandwidth that each queue still needs."""
+
+
+def drain(backlog: Backlog, seconds: float) -> tuple[Backlog, float]:
+    """Copy for at most ``seconds``; while both queues have something left, each gets half of the bandwidth.
+
+    Returns:
+        What is left of the queues, and the seconds used.
+    """
+    one, other = backlog
+    shared = min(one, other)
+    if seconds < 2 * shared:
+        return (one - seconds / 2, other - seconds / 2), seconds
+    alone = min(one + other - 2 * shared, seconds - 2 * shared)
+    left = max(one, other) - shared - alone
+    return ((left, 0.0) if one > other else (0.0, left)), 2 * shared + alone
+
+
+def wait(backlog: Backlog, queue: int, until: float) -> tuple[Backlog, float]:
+    """Copy until no more than ``until`` seconds are left in one of the queues.
+
+    Returns:
+        What is left of the queues, and the seconds that took.
+    """
+    need, other = backlog[queue] - until, backlog[1 - queue]
+    if need <= 0.0:
+        return backlog, 0.0
+    left = max(0.0, other - need)
+    return ((until, left) if queue == PREFETCH else (left, until)), need + min(need, other)
 
 
 class Timeline:
@@ -22,9 +56,9 @@ class Timeline:
     Attributes:
         elapsed: per time, how long the instruction runs (a caller: its callees).
         idle: per time, HBM time that the instruction leaves idle.
-        drained: per time, how much of ``idle`` the queue of its own computation takes.
+        drained: per time, how much of ``idle`` the queues of its own computation take.
         stall: per time, the wait for copies just before the instruction.
-        backlog: per time, seconds still queued when the instruction has ended and the copies after it have started.
+        backlog: per time, what is still queued when the instruction has ended and the copies after it have started.
         totals: per computation, the sum of ``elapsed`` and ``stall`` over one run.
     """
 
@@ -37,13 +71,13 @@ class Timeline:
         self.idle = [0.0] * count
         self.drained = [0.0] * count
         self.stall = [0.0] * count
-        self.backlog = [0.0] * count
+        self.backlog: list[Backlog] = [(0.0, 0.0)] * count
         self.totals = [0.0] * len(program.times)
         self._left = [0.0] * len(program.times)
-        self._queues: list[tuple[QueuedCopy, ...]] = [() for _ in program.times]
-        self._due: dict[int, tuple[QueuedCopy, ...]] = {}
+        self._queues: list[list[tuple[QueuedCopy, ...]]] = [[() for _ in program.times] for _ in (PREFETCH, EVICTION)]
+        self._due: list[dict[int, tuple[QueuedCopy, ...]]] = [{}, {}]
         self._dirty: dict[int, set[tuple[int, int]]] = {}
-        self._past: list[tuple[list[float], int, float]] | None = None
+        self._past: list[tuple[list[Any], int, Any]] | None = None
         for computation in sorted(range(len(program.times)), key=lambda number: -program.depth[number]):
             for time in program.times[computation]:
                 self.elapsed[time], self.idle[time] = self._step(time)
@@ -57,7 +91,7 @@ class Timeline:
         new.elapsed, new.idle = self.elapsed.copy(), self.idle.copy()
         new.drained, new.stall, new.backlog = self.drained.copy(), self.stall.copy(), self.backlog.copy()
         new.totals, new._left = self.totals.copy(), self._left.copy()
-        new._queues, new._due = self._queues.copy(), self._due.copy()
+        new._queues, new._due = [queues.copy() for queues in self._queues], [due.copy() for due in self._due]
         new._dirty, new._past = {}, None
         return new
 
@@ -71,9 +105,9 @@ class Timeline:
         self._sum(self.program.entry)
         return self.totals[self.program.entry]
 
-    def copies(self) -> list[QueuedCopy]:
-        """All copies in the plan's order."""
-        return sorted(copy for queue in self._queues for copy in queue)
+    def copies(self, queue: int) -> list[QueuedCopy]:
+        """The copies of all computations in one of the queues, in the plan's order."""
+        return sorted(copy for copies in self._queues[queue] for copy in copies)
 
     def read_fast(self, time: int, bytes_: float) -> None:
         """The instruction at ``time`` reads ``bytes_`` more (less, if negative) from fast memory."""
@@ -85,24 +119,26 @@ class Timeline:
         self._write[time] += bytes_
         self._mark(time, time)
 
-    def add_copy(self, copy: QueuedCopy) -> None:
-        """Queue a prefetch."""
+    def add_copy(self, copy: QueuedCopy, queue: int = PREFETCH) -> None:
+        """Queue a copy."""
+        queues, due = self._queues[queue], self._due[queue]
         computation = self.program.computation[copy[2]]
-        queue = self._queues[computation]
-        at = bisect_left(queue, copy)
-        self._queues[computation] = (*queue[:at], copy, *queue[at:])
-        self._due[copy[2]] = (*self._due.get(copy[2], ()), copy)
+        copies = queues[computation]
+        at = bisect_left(copies, copy)
+        queues[computation] = (*copies[:at], copy, *copies[at:])
+        due[copy[2]] = (*due.get(copy[2], ()), copy)
         self._mark(copy[0], copy[2])
 
-    def remove_copy(self, copy: QueuedCopy) -> None:
-        """Take a prefetch out."""
+    def remove_copy(self, copy: QueuedCopy, queue: int = PREFETCH) -> None:
+        """Take a copy out."""
+        queues, due = self._queues[queue], self._due[queue]
         computation = self.program.computation[copy[2]]
-        queue = self._queues[computation]
-        at = bisect_left(queue, copy)
-        self._queues[computation] = (*queue[:at], *queue[at + 1 :])
-        others = tuple(other for other in self._due.pop(copy[2]) if other != copy)
+        copies = queues[computation]
+        at = bisect_left(copies, copy)
+        queues[computation] = (*copies[:at], *copies[at + 1 :])
+        others = tuple(other for other in due.pop(copy[2]) if other != copy)
         if others:
-            self._due[copy[2]] = others
+            due[copy[2]] = others
         self._mark(copy[0], copy[2])
 
     def refresh(self) -> None:
@@ -135,7 +171,7 @@ class Timeline:
         span = self.program.position[first_time], self.program.position[last_time]
         self._dirty.setdefault(computation, set()).add(span)
 
-    def _set(self, values: list[float], index: int, value: float) -> None:
+    def _set(self, values: list[Any], index: int, value: Any) -> None:
         if self._past is not None:
             self._past.append((values, index, values[index]))
         values[index] = value
@@ -154,26 +190,27 @@ class Timeline:
             self._sum(computation)
 
     def _run(self, computation: int, first: int, last: int) -> int:
-        """Run instructions from index ``first`` on, past ``last``, until the queue is as before; returns the index."""
-        times, queue = self.program.times[computation], self._queues[computation]
+        """Run instructions from index ``first`` on, past ``last``, until the queues are as before.
+
+        Returns:
+            The index of the last one.
+        """
+        times = self.program.times[computation]
         all_idle, all_drained, all_stalls, backlogs = self.idle, self.drained, self.stall, self.backlog
-        backlog = backlogs[times[first - 1]] if first else 0.0
-        started = bisect_left(queue, (times[first],))
-        next_start = queue[started][0] if started < len(queue) else -1
+        backlog = backlogs[times[first - 1]] if first else (0.0, 0.0)
+        queues = [_Started(queues[computation], times[first]) for queues in self._queues]
         for index in range(first, len(times)):
             time = times[index]
-            stall = 0.0
-            if time in self._due:
-                left = self._behind(queue, self._due[time], started)
-                if left < backlog:
-                    stall, backlog = backlog - left, left
-            idle = all_idle[time]
-            drained = idle if idle < backlog else backlog
-            backlog -= drained
-            while time == next_start:
-                backlog += queue[started][3]
-                started += 1
-                next_start = queue[started][0] if started < len(queue) else -1
+            stall = drained = 0.0
+            if backlog != (0.0, 0.0):
+                for queue, started in enumerate(queues):
+                    if time in self._due[queue]:
+                        backlog, waited = wait(backlog, queue, started.behind(self._due[queue][time]))
+                        stall += waited
+                backlog, drained = drain(backlog, all_idle[time])
+            one, other = queues[PREFETCH].start(time), queues[EVICTION].start(time)
+            if one or other:
+                backlog = backlog[0] + one, backlog[1] + other
             if stall != all_stalls[time]:
                 self._set(self.totals, computation, self.totals[computation] + stall - all_stalls[time])
                 self._set(all_stalls, time, stall)
@@ -185,12 +222,6 @@ class Timeline:
             elif index >= last:
                 return index
         return len(times)
-
-    @staticmethod
-    def _behind(queue: tuple[QueuedCopy, ...], due: tuple[QueuedCopy, ...], started: int) -> float:
-        """Seconds queued behind the last of the copies that are due."""
-        last = bisect_left(queue, max(due))
-        return sum(copy[3] for copy in queue[last + 1 : started])
 
     def _set_step(self, time: int, computation: int) -> None:
         elapsed, idle = self._step(time)
@@ -232,3 +263,26 @@ class Timeline:
         self._set(self.totals, computation, total)
         left = fsum([self.idle[t] for t in times] + [-self.drained[t] for t in times])
         self._set(self._left, computation, left)
+
+
+class _Started:
+    """How far a queue has started in a run of its computation."""
+
+    def __init__(self, copies: tuple[QueuedCopy, ...], time: int) -> None:
+        self.copies = copies
+        self.count = bisect_left(copies, (time,))
+        self._next = copies[self.count][0] if self.count < len(copies) else -1
+
+    def start(self, time: int) -> float:
+        """Start the copies after the instruction at ``time``; returns their demand in seconds."""
+        demand = 0.0
+        while time == self._next:
+            demand += self.copies[self.count][3]
+            self.count += 1
+            self._next = self.copies[self.count][0] if self.count < len(self.copies) else -1
+        return demand
+
+    def behind(self, due: tuple[QueuedCopy, ...]) -> float:
+        """Seconds queued behind the last of the copies that are due."""
+        last = bisect_left(self.copies, max(due))
+        return sum(copy[3] for copy in self.copies[last + 1 : self.count])

@@ -34,7 +34,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a plan does with one group: pinned at an offset, or (single-tensor groups) fetched, else in HBM."""
+    """What a plan does with one group: pinned at an offset, or its first tensor fetched, else in HBM."""
 
     pin: int | None = None
     fetches: tuple[Fetch, ...] = ()
@@ -108,7 +108,8 @@ class Builder:
 
     def pin(self, group: int) -> bool:
         """Pin a group that is in HBM; False, and no change, where that is not allowed or does not fit."""
-        if not self.program.pinnable[group] or self.keep_conflicts(group, ()):
+        pinnable = self.program.pinnable[group] or self.program.evictions[group] is not None
+        if not pinnable or self.keep_conflicts(group, ()):
             return False
         values = self.problem.groups[group]
         offset = self.board.occupancy.best_fit(self.pin_intervals(group), values.size, group)
@@ -119,13 +120,13 @@ class Builder:
 
     def pin_intervals(self, group: int) -> list[tuple[int, int]]:
         """The times that a pinned group occupies."""
-        return [self.problem.tensors[id].live for id in self.problem.groups[group].tensors]
+        return [self.program.lasting(id) for id in self.problem.groups[group].tensors]
 
     def fetch(self, group: int, served: Collection[int], starts: dict[int, int] | None = None) -> bool:
-        """Prefetch a single-tensor group that is in HBM for these servings, once for each run of neighbours.
+        """Prefetch the first tensor of a group in HBM for these servings, once for each run of neighbours.
 
         Args:
-            group: the group.
+            group: of one tensor, or with an entry parameter that is updated in place.
             served: indices of the servings.
             starts: times after which the prefetch for the serving with this index starts; others by
                 ``Board.place_copy``.
@@ -156,8 +157,8 @@ class Builder:
         if served:
             tensor = self.problem.groups[group].tensors[0]
             for _, outputs in program.kept(tensor, self._uses_of(tensor, served)):
-                found.update(tensors[id].group for id in outputs if self.decisions[tensors[id].group] != HBM)
-        for id in self.problem.groups[group].tensors:
+                found.update(tensors[id].group for id in outputs if self._is_fast(id))
+        for id in self._moved(group, served):
             for tensor, number in program.uses_at[tensors[id].time]:
                 decision = self.decisions[tensors[tensor].group]
                 if decision.fetches:
@@ -165,6 +166,19 @@ class Builder:
                     if id in kept.get(number, ()):
                         found.add(tensors[tensor].group)
         return found
+
+    def _moved(self, group: int, served: Collection[int]) -> tuple[int, ...]:
+        """The tensors of a group that anything of is in fast memory where these servings are (if none: is pinned)."""
+        members = self.problem.groups[group].tensors
+        if not served or len(members) == 1:
+            return members
+        return (members[0], *self.program.carried(members[0], max(served)))
+
+    def _is_fast(self, tensor: int) -> bool:
+        """Whether anything of a tensor is in fast memory at present."""
+        group = self.problem.tensors[tensor].group
+        decision = self.decisions[group]
+        return decision != HBM and tensor in self._moved(group, decision.served)
 
     def _uses_of(self, tensor: int, served: Collection[int]) -> set[int]:
         """Indices of the uses that are fast where these servings are."""
@@ -180,7 +194,7 @@ class Builder:
         return [number for number, serving in enumerate(servings) if serving.earliest is not None]
 
     def _place(self, tensor: int, first: int, last: int, after: int | None) -> Fetch | None:
-        value, servings = self.problem.tensors[tensor], self.program.servings[tensor]
+        servings = self.program.servings[tensor]
         before, until, earliest = servings[first].before, servings[last].before, servings[first].earliest
         assert earliest is not None
         if len({self.program.computation[serving.before] for serving in servings[first : last + 1]}) > 1:
@@ -188,12 +202,13 @@ class Builder:
         stays = self.board.stays.get(tensor)
         if stays:
             earliest = max(earliest, stays[-1].end)
+        also = [self.program.lasting(id) for id in self.program.carried(tensor, last)]
         if after is None:
-            placed = self.board.place_copy(tensor, before, earliest, until)
+            placed = self.board.place_copy(tensor, before, earliest, until, also)
             return None if placed is None else Fetch(placed[0], first, last, placed[1])
         if not earliest <= after < before:
             return None
-        offset = self.board.occupancy.best_fit([(after + 1, until)], value.size, value.group)
+        offset = self.board.gap(tensor, after, until, also)
         return None if offset is None else Fetch(after, first, last, offset)
 
     def _change(self, group: int, decision: Decision) -> None:
@@ -209,16 +224,9 @@ class Builder:
     def _apply(self, group: int, decision: Decision, present: bool) -> None:
         if decision.pin is not None:
             for tensor in self.problem.groups[group].tensors:
-                self._apply_pin(tensor, decision.pin, present)
+                self.board.set_written(tensor, decision.pin, present)
         for fetch in decision.fetches:
             self._apply_fetch(self.problem.groups[group].tensors[0], fetch, present)
-
-    def _apply_pin(self, tensor: int, offset: int, present: bool) -> None:
-        value, board = self.problem.tensors[tensor], self.board
-        (board.reserve if present else board.release)(Stay(tensor, *value.live, offset))
-        board.set_definition(tensor, present)
-        for number in range(len(value.uses)):
-            board.set_use(tensor, number, present)
 
     def _apply_fetch(self, tensor: int, fetch: Fetch, present: bool) -> None:
         servings, board = self.program.servings[tensor], self.board
@@ -227,6 +235,8 @@ class Builder:
         board.set_copy(tensor, fetch.after, servings[fetch.first].before, present)
         for number in range(servings[fetch.first].first, servings[fetch.last].last + 1):
             board.set_use(tensor, number, present)
+        for carried in self.program.carried(tensor, fetch.last):
+            board.set_written(carried, fetch.offset, present)
 
 
 def _runs(numbers: Collection[int]) -> Iterator[tuple[int, int]]:

@@ -1,8 +1,9 @@
 """MSA's greedy, within our plan space: groups by priority, each placed for good before the next is looked at.
 
-A group is pinned if it fits. Otherwise the uses of a single-tensor group are served in program order: the copy of the
-use before is kept (NoCopy), else a prefetch is made, where there is space. Differences to MSA: no evictions (no
-override asks for one), no limit on the length of a stay, and what makes the program slower under M is taken back.
+A group is pinned if it fits, an entry result until its eviction. Otherwise the uses of a tensor that can be prefetched
+are served in program order: the copy of the use before is kept (NoCopy), else a prefetch is made, where there is space.
+Differences to MSA: evictions of entry results alone, no limit on the length of a stay, and what makes the program
+slower under M is taken back.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mallocgame.game import Game, Move, State
-from mallocgame.game.timeline import Timeline
+from mallocgame.game.timeline import EVICTION, PREFETCH, Timeline
 from mallocgame.generator import Recipe, random_problem, varied_recipe
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
@@ -66,8 +66,9 @@ def test_timeline_changed_step_by_step_equals_one_made_at_once(seed: int) -> Non
     for id, number in state.board.fast_uses:
         use = problem.tensors[id].uses[number]
         fresh.read_fast(use.time, use.accessed_bytes)
-    for copy in grown.copies():
-        fresh.add_copy(copy)
+    for queue in (PREFETCH, EVICTION):
+        for copy in grown.copies(queue):
+            fresh.add_copy(copy, queue)
     fresh.refresh()
     for one, other in zip(grown.stall, fresh.stall, strict=True):
         assert abs(one - other) <= 1e-12 * fresh.total
