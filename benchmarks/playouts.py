@@ -19,6 +19,7 @@ from time import monotonic
 
 from mallocgame.errors import MallocgameError
 from mallocgame.game import Game, Move, State
+from mallocgame.game.timeline import EVICTION, PREFETCH
 from mallocgame.generator import random_problem, tiny_recipe, varied_recipe
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
@@ -28,6 +29,7 @@ from mallocgame.validate import inexpressible, validate
 from tests.game.brute_force import best_plan, best_return
 
 TOLERANCE = 1e-9
+_COUNTED = ("moves", "prefetches", "evictions", "drop-backups", "with stalls")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def play(captures: list[Subject], count: int, seed: int) -> int:
         state, returned = playout(task.game, random.Random(seed + number))
         played["random" if task.name.startswith("random ") else task.name] += 1
         tally["moves"] += len(state.moves)
-        tally["copies"] += len(state.board.timeline.copies())
+        tally["prefetches"] += len(state.board.timeline.copies(PREFETCH))
+        tally["evictions"] += len(state.board.timeline.copies(EVICTION))
         tally["drop-backups"] += len(state.barred)
         tally["with stalls"] += any(stall > 0 for stall in state.board.timeline.stall)
         wrong = disagreement(task, state, returned)
@@ -93,7 +96,7 @@ def play(captures: list[Subject], count: int, seed: int) -> int:
             tally["disagreements"] += 1
             print(f"{task.name}, playout {number}: {wrong}")
     print(f"playouts: {count} in {monotonic() - started:.0f} s, {dict(played)}")
-    print(", ".join(f"{name}: {tally[name]}" for name in ("moves", "copies", "drop-backups", "with stalls")))
+    print(", ".join(f"{name}: {tally[name]}" for name in _COUNTED))
     print(f"disagreements between return, validator and replay: {tally['disagreements']}")
     return tally["disagreements"]
 
