@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mallocgame.calibration.observe import Observation, observation_of, observations_of, to_text
@@ -21,6 +22,9 @@ from mallocgame.replay import replay_plan
 SHARES = (0.5, 0.9, 0.3, 0.7)
 """Probability of each group to go to fast memory in the random plans, in turn."""
 
+DRAWS = 10
+"""Plans drawn for each compile: small programs have few, and none is compiled twice."""
+
 
 def calibrate(
     capture: Capture,
@@ -34,7 +38,7 @@ def calibrate(
     """The capture with what a compile without MSA and compiles of random plans show, instead of what it had.
 
     A plan that the compiler refuses is compiled again without what was refused. What fails for another reason is left
-    out; it counts as a compile.
+    out; it counts as a compile. No plan is compiled twice, so a small program may take fewer compiles.
 
     Args:
         capture: of XLA's default.
@@ -49,22 +53,31 @@ def calibrate(
     """
     meter = Meter(compile)
     seen: list[Observation] = []
-    number = 0
-    while meter.compiles < compiles:
+    for plan in _programs(capture, seed, DRAWS * compiles):
         left = compiles - meter.compiles
+        if left == 0:
+            break
         progress(f"calibrating, compile {meter.compiles + 1} of {compiles}")
         try:
-            if number == 0:
-                options = {**capture.options, **MSA_OFF_OPTIONS}
-                confirmed = confirm(capture, "msa off", options, meter, limits)
+            if plan is None:
+                confirmed = confirm(capture, "msa off", {**capture.options, **MSA_OFF_OPTIONS}, meter, limits)
             else:
-                plan = Relaxation(random_named_plan(capture, number - 1, seed))
-                confirmed, _ = carry_out(plan, capture, meter, limits=limits, max_compiles=left)
+                confirmed, _ = carry_out(Relaxation(plan), capture, meter, limits=limits, max_compiles=left)
             seen.append(observation_of(capture.problem(), confirmed.final))
         except (CompilerRefusedError, NoAnswerError) as error:
             progress(f"left out: {error}")
-        number += 1
     return replace(capture, observed=to_text(seen))
+
+
+def _programs(capture: Capture, seed: int, draws: int) -> Iterator[NamedPlan | None]:
+    """What to compile: MSA switched off (None), then random plans, each once."""
+    yield None
+    known = set()
+    for number in range(draws):
+        named = random_named_plan(capture, number, seed)
+        if named.plan.stays and named.plan not in known:
+            known.add(named.plan)
+            yield named
 
 
 def random_named_plan(capture: Capture, number: int, seed: int = 0) -> NamedPlan:

@@ -18,11 +18,14 @@ def random_plan(problem: Problem, seed: int, share: float = 0.5) -> Plan:
     """A valid plan that puts each alias group into fast memory with probability ``share``, where it fits.
 
     Groups are tried in random order. One that can be pinned is pinned; one of which uses can be prefetched is
-    prefetched for all of these uses or for a random half.
+    prefetched for all of these uses or for a random half. Where nothing fits into ``ROOM``, all of fast memory is used.
     """
-    rng = random.Random(seed)
-    target = replace(problem.target, fast_bytes=int(ROOM * problem.target.fast_bytes))
-    builder = Builder(replace(problem, target=target))
+    plan = _random_plan(problem, random.Random(seed), share, int(ROOM * problem.target.fast_bytes))
+    return plan if plan.stays else _random_plan(problem, random.Random(seed), share, problem.target.fast_bytes)
+
+
+def _random_plan(problem: Problem, rng: random.Random, share: float, room: int) -> Plan:
+    builder = Builder(replace(problem, target=replace(problem.target, fast_bytes=room)))
     groups = list(range(len(problem.groups)))
     rng.shuffle(groups)
     for group in groups:
