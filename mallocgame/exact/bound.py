@@ -84,7 +84,8 @@ def certified(model: Model, duals: Sequence[float]) -> float:
     lengths = [len(row.terms) for row in model.rows]
     columns = np.array([variable for row in model.rows for variable in row.terms], np.int64)
     values = np.array([value for row in model.rows for value in row.terms.values()], np.float64)
-    reduced: NDArray[np.float64] = -np.bincount(columns, values * np.repeat(multipliers, lengths), count)
+    weights: NDArray[np.float64] = values * np.repeat(multipliers, lengths)
+    reduced: NDArray[np.float64] = -np.bincount(columns, weights, count).astype(np.float64)
     for variable, coefficient in model.objective.terms.items():
         reduced[variable] += coefficient
     lows = np.array([row.low for row in model.rows], np.float64)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from typing import Literal, NamedTuple
 
 from mallocgame.exact.model import ONE, ZERO, Linear, Model, total
 from mallocgame.game.program import Program, Serving
 from mallocgame.plan import Plan
-from mallocgame.problem.evictions import Eviction
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,12 @@ class Choices:
     Attributes:
         pinned: per group.
         served: per tensor that has any, its servings that may be fast, by number.
+        carried: per tensor that takes over the bytes of a served parameter, 1 where it does in fast memory.
     """
 
     pinned: list[Linear]
     served: dict[int, dict[int, Served]] = field(default_factory=dict)
+    carried: dict[int, Linear] = field(default_factory=dict)
 
     def all_served(self) -> Iterator[Served]:
         """Every serving that may be fast, by tensor."""
@@ -69,7 +71,9 @@ class Choices:
         return found
 
 
-def choices(model: Model, program: Program, fixed: Plan | None, free: Collection[int]) -> Choices:
+def choices(
+    model: Model, program: Program, fixed: Plan | None, free: Collection[int], barred: Collection[int]
+) -> Choices:
     """The decisions of a problem and the rules among them.
 
     Args:
@@ -77,23 +81,28 @@ def choices(model: Model, program: Program, fixed: Plan | None, free: Collection
         program: tables of the problem.
         fixed: a plan of the game; the groups not in ``free`` do what it does. None for no such groups.
         free: see ``fixed``.
+        barred: of the groups that are free, those that stay in HBM.
     """
     tensors = program.problem.tensors
     made = Choices([ZERO] * len(program.problem.groups))
     for group, pinnable in enumerate(program.pinnable):
         members = program.problem.groups[group].tensors
+        servings = program.servings[members[0]]
+        pinned = pinnable or program.evictions[group] is not None
         if fixed is not None and group not in free:
-            if any(id in fixed.fast_definitions for id in members):
+            if pinned and members[0] in fixed.fast_definitions:
                 made.pinned[group] = ONE
-            elif servings := program.servings[members[0]]:
+            elif servings:
                 made.served[members[0]] = _as_planned(program, members[0], servings, fixed)
-            continue
-        if pinnable or eviction_of(program, group) is not None:
-            made.pinned[group] = model.choice()
-        if len(members) == 1 and program.servings[members[0]]:
-            made.served[members[0]] = _serve(model, program, members[0])
-            for served in made.served[members[0]].values():
-                model.at_least(1.0, made.pinned[group] + served.fast)
+        elif group not in barred:
+            if pinned:
+                made.pinned[group] = model.choice()
+            if servings:
+                made.served[members[0]] = _serve(model, program, members[0])
+                for served in made.served[members[0]].values():
+                    model.at_least(1.0, made.pinned[group] + served.fast)
+        for served in made.served.get(members[0], {}).values():
+            made.carried.update((id, served.fast) for id in program.carried(members[0], served.number))
     for tensor in made.served:
         _keep_rule(model, program, made, tensors[tensor].id)
     return made
@@ -154,7 +163,8 @@ def _keep_rule(model: Model, program: Program, made: Choices, tensor: int) -> No
             asked = [] if before is None else [before.fast - (ZERO if here is None else here.fast)]
         for output in outputs:
             group = program.problem.tensors[output].group
-            fast = [made.pinned[group], *(served.fast for served in made.served.get(output, {}).values())]
+            fast = [made.pinned[group], made.carried.get(output, ZERO)]
+            fast += [served.fast for served in made.served.get(output, {}).values()]
             for need in asked:
                 for other in fast:
                     model.at_least(1.0, need + other)
@@ -167,57 +177,59 @@ def _kept_outputs(program: Program, tensor: int, number: int) -> frozenset[int]:
     return dict(program.kept(tensor, before)).get(number, frozenset())
 
 
-def eviction_of(program: Program, group: int) -> Eviction | None:
-    """The eviction with which a group may be pinned; None where it would be waited for inside of what is called."""
-    eviction = program.evictions[group]
-    if eviction is None or program.computation[eviction.after] != program.computation[eviction.before]:
-        return None
-    return eviction
+class Taken(NamedTuple):
+    """``size`` bytes (in units of the alignment) of a group that are taken from ``start`` to ``end``, where ``fast``.
 
+    ``kind`` says what for: the stays of a pinned group share their bytes, and so do those of what takes over from a
+    served parameter, with that one's own.
+    """
 
-def pinned_stays(program: Program, group: int) -> list[tuple[int, int, int]]:
-    """(First time, last time, tensor) of what a group occupies if it is pinned."""
-    eviction = eviction_of(program, group)
-    found = []
-    for id in program.problem.groups[group].tensors:
-        start, end = program.problem.tensors[id].live
-        evicted = eviction is not None and eviction.tensor == id
-        found.append((start, eviction.before if eviction is not None and evicted else end, id))
-    return found
+    start: int
+    end: int
+    size: int
+    group: int
+    kind: Literal["pinned", "carried", "served"]
+    fast: Linear
 
 
 def capacity(model: Model, program: Program, made: Choices) -> None:
-    """At every time, what is in fast memory fits: sizes in units of the alignment, all of one group as the largest."""
-    problem = program.problem
-    tensors, alignment = problem.tensors, problem.target.alignment
-    ends: set[int] = set()
-    stays: list[tuple[int, int, int, int, Linear]] = []
-    for group, pin in enumerate(made.pinned):
-        if pin.terms or pin.constant:
-            for start, end, id in pinned_stays(program, group):
-                stays.append((start, end, tensors[id].size, group, pin))
-    for served in made.all_served():
-        tensor, before = tensors[served.tensor], served.serving.before
-        times = program.times[program.computation[before]]
-        stays.extend((times[place] + 1, before, tensor.size, tensor.group, start) for place, start in served.starts)
-        if served.kept.terms or served.kept.constant:
-            earlier = program.servings[served.tensor][served.number - 1].before
-            stays.append((earlier + 1, before, tensor.size, tensor.group, served.kept))
-    ends.update(end for _, end, _, _, _ in stays)
-    room = ceil(problem.target.fast_bytes / alignment)
-    stays.sort(key=lambda stay: stay[:2])
-    active: list[tuple[int, int, int, int, Linear]] = []
+    """At every time, what is in fast memory fits."""
+    room = ceil(program.problem.target.fast_bytes / program.problem.target.alignment)
+    taken = sorted(_taken(program, made), key=lambda part: part.start)
+    active: list[Taken] = []
     coming = 0
-    for time in sorted(ends):
-        active = [stay for stay in active if stay[1] >= time]
-        while coming < len(stays) and stays[coming][0] <= time:
-            if stays[coming][1] >= time:
-                active.append(stays[coming])
+    for time in sorted({part.end for part in taken}):
+        active = [part for part in active if part.end >= time]
+        while coming < len(taken) and taken[coming].start <= time:
+            if taken[coming].end >= time:
+                active.append(taken[coming])
             coming += 1
-        largest: dict[tuple[int, int], tuple[int, Linear]] = {}
-        for number, (_, _, size, group, fast) in enumerate(active):
-            shared = (group, -1 if fast is made.pinned[group] else number)
-            largest[shared] = max(
-                largest.get(shared, (0, fast)), (ceil(size / alignment), fast), key=lambda pair: pair[0]
-            )
-        model.at_least(float(room), total(fast * float(size) for size, fast in largest.values()))
+        carried = {part.group for part in active if part.kind == "carried"}
+        shared: dict[tuple[int, str], Taken] = {}
+        sizes = []
+        for part in active:
+            if part.kind == "served" and part.group not in carried:
+                sizes.append(part.fast * float(part.size))
+            elif part.kind != "served":
+                key = part.group, part.kind
+                shared[key] = max(shared.get(key, part), part, key=lambda part: part.size)
+        model.at_least(float(room), total((*sizes, *(part.fast * float(part.size) for part in shared.values()))))
+
+
+def _taken(program: Program, made: Choices) -> Iterator[Taken]:
+    tensors, alignment = program.problem.tensors, program.problem.target.alignment
+    for tensor in tensors:
+        size = ceil(tensor.size / alignment)
+        if made.pinned[tensor.group] is not ZERO:
+            yield Taken(*program.lasting(tensor.id), size, tensor.group, "pinned", made.pinned[tensor.group])
+        if tensor.id in made.carried:
+            yield Taken(*program.lasting(tensor.id), size, tensor.group, "carried", made.carried[tensor.id])
+    for served in made.all_served():
+        group, before = tensors[served.tensor].group, served.serving.before
+        size = ceil(tensors[served.tensor].size / alignment)
+        times = program.times[program.computation[before]]
+        for place, start in served.starts:
+            yield Taken(times[place] + 1, before, size, group, "served", start)
+        if served.kept is not ZERO:
+            earlier = program.servings[served.tensor][served.number - 1].before
+            yield Taken(earlier + 1, before, size, group, "served", served.kept)

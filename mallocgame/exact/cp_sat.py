@@ -14,8 +14,8 @@ from mallocgame.errors import BadInputError
 from mallocgame.exact.answer import ModelAnswer
 from mallocgame.exact.model import Model, Row
 
-TICKS = 2**20
-"""Ticks a unit of the model. CP-SAT 9.15 called a wrong answer optimal with 2**30, where sums come to 2**40."""
+TICKS = 2**24
+"""Ticks a unit of the model. With more, sums come near to what CP-SAT can hold; with fewer, proofs need a wider gap."""
 
 SEARCHES = ("max_lp", "quick_restart", "core", "reduced_costs")
 """Of CP-SAT, one a worker: times are sums, so the first has to see all rows as a linear program."""
@@ -51,6 +51,7 @@ def solve_by_cp_sat(model: Model, time_limit: float, seed: int, workers: int) ->
     solver.parameters.random_seed = seed
     solver.parameters.num_workers = workers
     solver.parameters.linearization_level = 2
+    solver.parameters.cp_model_presolve = False  # ortools 9.15 loses solutions in it where coefficients are large
     solver.parameters.subsolvers.extend(SEARCHES)
     status = solver.solve(ticks)
     if status == cp_model.INFEASIBLE:

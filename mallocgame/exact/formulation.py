@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mallocgame.exact.choices import Choices, capacity, choices, eviction_of
+from mallocgame.exact.choices import Choices, capacity, choices
 from mallocgame.exact.model import ZERO, Linear, Model, total
 from mallocgame.exact.timing import Outcome, QueuedCopy, elapsed, run, slowest
 from mallocgame.game.program import Program
@@ -26,17 +26,20 @@ class Formulation:
     choices: Choices
 
 
-def formulate(problem: Problem, fixed: Plan | None = None, free: Collection[int] = ()) -> Formulation:
+def formulate(
+    problem: Problem, fixed: Plan | None = None, free: Collection[int] = (), barred: Collection[int] = ()
+) -> Formulation:
     """The plans of the game on a problem, but for offsets: capacity is the sum of the sizes that are live at once.
 
     Args:
         problem: to be solved.
         fixed: where given, the groups that are not in ``free`` do what this plan does.
         free: see ``fixed``.
+        barred: of the groups that are free, those that have to be in HBM.
     """
     program = Program(problem)
     model = new_model(program)
-    made = choices(model, program, fixed, free)
+    made = choices(model, program, fixed, free, barred)
     capacity(model, program, made)
     read, written = fast_bytes(program, made)
     steps = [elapsed(model, program, time, read[time], written[time]) for time in range(len(problem.instructions))]
@@ -65,11 +68,14 @@ def _copies(model: Model, program: Program, made: Choices) -> tuple[list[list[Qu
             demand = problem.tensors[served.tensor].size / bandwidth
             queued = QueuedCopy(served.tensor, program.position[before], demand, served.starts)
             fetches[program.computation[before]].append(queued)
-    for group, pin in enumerate(made.pinned):
-        eviction = eviction_of(program, group)
-        if eviction is not None and pin is not ZERO:
+    for group in range(len(problem.groups)):
+        eviction = program.eviction_of(group)
+        if eviction is None:
+            continue
+        written = written_fast(program, made, eviction.tensor)
+        if written is not ZERO:
             demand = problem.tensors[eviction.tensor].size / bandwidth
-            starts = ((program.position[eviction.after], pin),)
+            starts = ((program.position[eviction.after], written),)
             queued = QueuedCopy(eviction.tensor, program.position[eviction.before], demand, starts)
             evictions[program.computation[eviction.before]].append(queued)
     return fetches, evictions
@@ -112,23 +118,28 @@ def fast_bytes(program: Program, made: Choices) -> tuple[list[Linear], list[Line
     read: list[list[Linear]] = [[] for _ in range(count)]
     written: list[list[Linear]] = [[] for _ in range(count)]
     for tensor in program.problem.tensors:
-        pin = made.pinned[tensor.group]
-        if pin is not ZERO:
-            written[tensor.time].append(pin * tensor.defined_bytes)
+        defined = written_fast(program, made, tensor.id)
+        if defined is not ZERO:
+            written[tensor.time].append(defined * tensor.defined_bytes)
+            for number in program.read_fast(tensor.id):
+                read[tensor.uses[number].time].append(defined * tensor.uses[number].accessed_bytes)
         for number, use in enumerate(tensor.uses):
-            fast = fast_use(program, made, tensor.id, number)
-            read[use.time].append(fast * use.accessed_bytes)
+            read[use.time].append(_served_use(program, made, tensor.id, number) * use.accessed_bytes)
     return [total(parts) for parts in read], [total(parts) for parts in written]
 
 
-def fast_use(program: Program, made: Choices, tensor: int, number: int) -> Linear:
-    """1 where a use reads fast memory."""
-    pin = made.pinned[program.problem.tensors[tensor].group]
+def written_fast(program: Program, made: Choices, tensor: int) -> Linear:
+    """1 where a tensor is written to fast memory, and read there."""
+    return made.carried.get(tensor, made.pinned[program.problem.tensors[tensor].group])
+
+
+def _served_use(program: Program, made: Choices, tensor: int, number: int) -> Linear:
+    """1 where a use reads a prefetched copy."""
     served = made.served.get(tensor)
     if served is None:
-        return pin
+        return ZERO
     index = program.serving_at(tensor, number)
     if index is not None:
-        return pin + served[index].fast if index in served else pin
+        return served[index].fast if index in served else ZERO
     after = next((place for place, serving in enumerate(program.servings[tensor]) if serving.first > number), None)
-    return pin + served[after].kept if after in served and after is not None else pin
+    return served[after].kept if after is not None and after in served else ZERO

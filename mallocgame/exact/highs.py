@@ -33,7 +33,7 @@ def solve_by_highs(model: Model, time_limit: float, seed: int, workers: int) -> 
     Raises:
         BadInputError: highspy is not installed.
     """
-    options = {
+    options: dict[str, float | int | str] = {
         "random_seed": seed,
         "threads": workers,
         "mip_rel_gap": TOLERANCE,

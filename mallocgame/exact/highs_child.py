@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import pickle
 import sys
+from importlib import import_module
 from typing import Any
 
 
 def main() -> None:
     """Answer requests until there are no more."""
     try:
-        import highspy
+        highspy: Any = import_module("highspy")
     except ImportError:
         pickle.dump(None, sys.stdout.buffer)
         return

@@ -7,6 +7,7 @@ possible start; what has crossed for later uses lies in fast memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from mallocgame.exact.formulation import call, named, new_model
 from mallocgame.exact.model import ZERO, Linear, Model, total
@@ -14,6 +15,9 @@ from mallocgame.exact.residence import Moved, Occupied, Residence, residence
 from mallocgame.exact.timing import Outcome, elapsed
 from mallocgame.game.program import Program
 from mallocgame.problem.schema import Problem
+
+WINDOW = 32
+"""Longest time, in instructions, in which copies are looked at apart from all others."""
 
 
 def relax(problem: Problem) -> Model:
@@ -58,78 +62,103 @@ def _run(
     fetches: Sequence[Moved],
     evictions: Sequence[Moved],
 ) -> tuple[Outcome, dict[int, Linear]]:
-    """One run of a computation, and what has crossed for later uses when each of its instructions begins, in units.
-
-    All copies share what is idle. By each instruction the copies that it waits for have been drained; no more is
-    drained than could have been started.
-    """
-    if not fetches and not evictions:
-        return Outcome(total(spent), total(idle)), {}
+    """One run of a computation, and what has crossed for later uses when each of its instructions begins, in units."""
     bandwidth = problem.target.hbm_bandwidth * model.unit
-    count = len(idle)
-    everything = sum(move.size for move in (*fetches, *evictions)) / bandwidth
-    due, coming, leaving = _by_place(fetches, evictions, count, bandwidth)
-    drained = needed = possible = left_behind = ZERO
-    taken, stalls, ahead = [], [], {}
-    for place in range(count + 1):
-        if due[place]:
-            needed = _sum(model, (needed, *due[place]), everything)
-            if place < count:
-                stall = model.time(0.0, everything)
-                stalls.append(stall)
-                drained = _sum(model, (drained, stall), everything)
-            model.at_least(drained, needed)
-        if place == count:
+    inward = _Direction(model, fetches, len(idle), bandwidth)
+    outward = _Direction(model, evictions, len(idle), bandwidth)
+    directions = [direction for direction in (inward, outward) if direction.everything > 0.0]
+    taken: list[Linear] = []
+    stalls: list[Linear] = []
+    ahead: dict[int, Linear] = {}
+    for place in range(len(idle) + 1):
+        if any(direction.due[place] for direction in directions):
+            stalls += [direction.drain() for direction in directions]
+        for direction in directions:
+            direction.arrive(place)
+        if place == len(idle):
             break
-        if possible is not ZERO:
-            model.at_least(possible, drained)
-            ahead[place] = _positive(model, total((drained, needed * -1.0, left_behind * -1.0)), everything)
-            taking = model.time(0.0, min(max(0.0, model.bounds(idle[place])[1]), everything))
-            model.at_least(idle[place], taking)
-            taken.append(taking)
-            drained = _sum(model, (drained, taking), everything)
-            model.at_least(possible, drained)
-        if coming[place]:
-            possible = _sum(model, (possible, *coming[place]), everything)
-        if leaving[place]:
-            left_behind = _sum(model, (left_behind, *leaving[place]), everything)
-    unfinished = model.time(0.0, everything)
-    model.at_least(drained + unfinished, needed)
-    seconds = total((*spent, *stalls, unfinished))
-    return Outcome(seconds, total((*idle, *(taking * -1.0 for taking in taken)))), ahead
+        limit = max(0.0, model.bounds(idle[place])[1])
+        parts = [direction.drain(limit) for direction in directions if direction.possible is not ZERO]
+        if inward.possible is not ZERO:
+            ahead[place] = inward.before - inward.needed
+        model.at_least(idle[place], total(parts))
+        taken += parts
+        for direction in directions:
+            direction.release(place)
+    for direction in directions:
+        direction.windows()
+    return Outcome(total((*spent, *stalls)), total((*idle, *(part * -1.0 for part in taken)))), ahead
 
 
-def _by_place(
-    fetches: Sequence[Moved], evictions: Sequence[Moved], count: int, bandwidth: float
-) -> tuple[list[list[Linear]], list[list[Linear]], list[list[Linear]]]:
-    """At each position: demands that are due, demands that may have begun after it, evictions among these."""
+class _Direction:
+    """The copies of one direction in one run of a computation; both directions share what is idle.
+
+    By each instruction the copies that it waits for have been drained; no more is drained than may have been started.
+
+    Attributes:
+        everything: units of HBM time that all copies need.
+        due: at each position, demands that are waited for there.
+        drained: so far, in units.
+        before: what was drained when the present instruction began.
+        needed: what had to be.
+        possible: what may have been started.
+    """
+
+    def __init__(self, model: Model, moves: Sequence[Moved], count: int, bandwidth: float) -> None:
+        self.model = model
+        self.everything = sum(move.size for move in moves) / bandwidth
+        self.due, self._coming = _by_place(moves, count, bandwidth)
+        self._moves, self._bandwidth = moves, bandwidth
+        self._arrived: dict[int, Linear] = {}
+        self._released: dict[int, Linear] = {}
+        self.drained = self.before = self.needed = self.possible = ZERO
+
+    def drain(self, limit: float = inf) -> Linear:
+        """How much of a span of time these copies take."""
+        taking = self.model.time(0.0, min(limit, self.everything))
+        self.drained = self._sum((self.drained, taking))
+        self.model.at_least(self.possible, self.drained)
+        return taking
+
+    def arrive(self, place: int) -> None:
+        """What is due at a position has been drained."""
+        self.before = self._arrived[place] = self.drained
+        if self.due[place]:
+            self.needed = self._sum((self.needed, *self.due[place]))
+            self.model.at_least(self.drained, self.needed)
+
+    def release(self, place: int) -> None:
+        """What may start after the instruction at a position may be drained from now on."""
+        self._released[place] = self.drained
+        if self._coming[place]:
+            self.possible = self._sum((self.possible, *self._coming[place]))
+
+    def windows(self) -> None:
+        """In a short time between two instructions, the copies that fit in between are drained in between."""
+        near = [move for move in self._moves if move.before - move.earliest <= WINDOW]
+        starting: dict[int, list[Moved]] = {}
+        for move in near:
+            starting.setdefault(move.earliest, []).append(move)
+        for first, last in sorted({(move.earliest, move.before) for move in near}):
+            inside = (move for place in range(first, last) for move in starting.get(place, ()) if move.before <= last)
+            needed = total(move.made * (move.size / self._bandwidth) for move in inside)
+            self.model.at_least(self._arrived[last] - self._released[first], needed)
+
+    def _sum(self, parts: Sequence[Linear]) -> Linear:
+        variable = self.model.time(0.0, self.everything)
+        self.model.equal(variable, total(parts))
+        return variable
+
+
+def _by_place(moves: Sequence[Moved], count: int, bandwidth: float) -> tuple[list[list[Linear]], list[list[Linear]]]:
+    """At each position: demands in units that are due there, and those that may begin after it."""
     due: list[list[Linear]] = [[] for _ in range(count + 1)]
     coming: list[list[Linear]] = [[] for _ in range(count + 1)]
-    leaving: list[list[Linear]] = [[] for _ in range(count + 1)]
-    for move in fetches:
+    for move in moves:
         demand = move.made * (move.size / bandwidth)
         due[move.before].append(demand)
         coming[move.earliest].append(demand)
-    for move in evictions:
-        demand = move.made * (move.size / bandwidth)
-        coming[move.earliest].append(demand)
-        leaving[move.earliest].append(demand)
-        due[count].append(demand)
-    return due, coming, leaving
-
-
-def _sum(model: Model, parts: Sequence[Linear], most: float) -> Linear:
-    """A variable that is the sum."""
-    variable = model.time(0.0, most)
-    model.equal(variable, total(parts))
-    return variable
-
-
-def _positive(model: Model, expression: Linear, most: float) -> Linear:
-    """A variable that is not below an expression, nor below 0."""
-    variable = model.time(0.0, most)
-    model.at_least(variable, expression)
-    return variable
+    return due, coming
 
 
 def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahead: Sequence[dict[int, Linear]]) -> None:

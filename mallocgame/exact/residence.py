@@ -8,7 +8,7 @@ an alias group decide apart; only what one takes over from another has to have b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mallocgame.exact.model import ZERO, Linear, Model, total
@@ -47,7 +47,7 @@ class Residence:
         resident: (tensor, time) of a site -> 1 where it is in fast memory there.
         occupied: what that takes.
         fetches: prefetches.
-        evictions: copies to HBM; they may take until the end of their computation.
+        evictions: copies to HBM.
     """
 
     defined: list[Linear] = field(default_factory=list)
@@ -89,16 +89,15 @@ class _Tensor:
         first = model.choice() if may_be_result and not given else ZERO
         made.defined[tensor.id] = first
         self._occupy(tensor.time, tensor.time, first)
-        fetched = []
         for computation in sorted(sites, key=lambda number: self.program.depth[number]):
-            fetched += self._chain(computation, sorted(sites[computation]), first)
-        if first is not ZERO:
-            self._evict(first, fetched)
+            chain = self._chain(computation, sorted(sites[computation]), first)
+            if computation == self.home and first is not ZERO:
+                self._evict(first, chain)
 
     def _sites(self) -> dict[int, set[int]]:
         """Per computation, the times of its instructions that read the tensor or call towards a use."""
         found: dict[int, set[int]] = {}
-        single = self.program.single[self.tensor.group]
+        single = len(self.program.problem.groups[self.tensor.group].tensors) == 1
         for use in self.tensor.uses:
             instruction = self.program.problem.instructions[use.time]
             if single and instruction.free and not self.program.children[use.time]:
@@ -114,8 +113,8 @@ class _Tensor:
                 found.setdefault(self.program.computation[at], set()).add(at)
         return found
 
-    def _chain(self, computation: int, times: list[int], defined: Linear) -> list[Linear]:
-        """The sites of one computation; returns the prefetches for them."""
+    def _chain(self, computation: int, times: list[int], defined: Linear) -> list[tuple[int, Linear, Linear]]:
+        """The sites of one computation: position, 1 where resident, 1 where a prefetch is waited for there."""
         model, made, id = self.model, self.made, self.tensor.id
         throughout, before, earliest = ZERO, -1, 0
         resident_before = ZERO
@@ -125,7 +124,7 @@ class _Tensor:
         else:
             caller = self.program.caller[computation]
             throughout = made.resident.get((id, caller), ZERO) if caller is not None else ZERO
-        fetches = []
+        chain = []
         for time in times:
             begin = min((self.program.problem.computations[c].start for c in self.program.children[time]), default=time)
             kept = fetched = ZERO
@@ -135,7 +134,6 @@ class _Tensor:
                 self._occupy(before + 1, begin - 1, kept)
             if self.program.position[time] > earliest:
                 fetched = model.choice()
-                fetches.append(fetched)
                 place = self.program.position[time]
                 made.fetches.append(Moved(computation, earliest, place, self.tensor.size, fetched))
             own = kept + fetched
@@ -143,43 +141,42 @@ class _Tensor:
             model.at_least(1.0, here)
             made.resident[id, time] = here
             self._occupy(begin, time, own)
+            chain.append((self.program.position[time], here, fetched))
             before, resident_before = time, own
-        return fetches
+        return chain
 
     def _occupy(self, start: int, end: int, fast: Linear) -> None:
         if start <= end and fast.terms:
             self.made.occupied.append(Occupied(start, end, self.tensor.size, self.tensor.group, fast))
 
-    def _evict(self, defined: Linear, fetched: list[Linear]) -> None:
-        """What is made in fast memory and read or wanted in HBM, or copied back from there, is evicted."""
+    def _evict(self, defined: Linear, sites: Sequence[tuple[int, Linear, Linear]]) -> None:
+        """What is made in fast memory is evicted before it is read, or copied back, from HBM."""
         model, tensor = self.model, self.tensor
-        evicted = model.time(0.0, 1.0)
-        if tensor.hbm_definition is not None:
-            model.at_least(evicted, defined)
-        for (id, _), here in self._own_sites():
-            assert id == tensor.id
-            model.at_least(evicted, defined - here)
-        for copy in fetched:
-            model.at_least(evicted, defined + copy - 1.0)
-        place = self.program.position[tensor.time]
+        place, before = self.program.position[tensor.time], ZERO
         last = len(self.program.times[self.home])
-        self.made.evictions.append(Moved(self.home, place, last, tensor.size, evicted))
-
-    def _own_sites(self) -> Iterator[tuple[tuple[int, int], Linear]]:
-        for use in self.tensor.uses:
-            key = (self.tensor.id, use.time)
-            if key in self.made.resident:
-                yield key, self.made.resident[key]
+        for site, here, fetched in sites:
+            evicted = model.choice()
+            model.at_least(evicted, before)
+            model.at_least(evicted, defined - here)
+            model.at_least(evicted, total((defined, fetched, -1.0)))
+            self.made.evictions.append(Moved(self.home, place, site, tensor.size, evicted - before))
+            before = evicted
+        if tensor.hbm_definition is not None:
+            evicted = model.choice()
+            model.at_least(evicted, before)
+            model.at_least(evicted, defined)
+            self.made.evictions.append(Moved(self.home, place, last, tensor.size, evicted - before))
 
 
 def _take_over(model: Model, program: Program, made: Residence, tensor: Tensor) -> None:
     """A tensor that takes over the bytes of others of its group is defined where those are, at each such joint."""
     defined = made.defined[tensor.id]
-    if not defined.terms or program.single[tensor.group]:
+    members = program.problem.groups[tensor.group].tensors
+    if not defined.terms or len(members) == 1:
         return
     for time in _joints(program, tensor):
         sources = [
-            (key, source) for member in program.problem.groups[tensor.group].tensors if member != tensor.id
+            (key, source) for member in members if member != tensor.id
             for key, source in _sources(program, made, member, time)
         ]  # fmt: skip
         matching = [source for key, source in sources if key == tensor.index]

@@ -15,9 +15,8 @@ from typing import Literal
 
 from mallocgame.errors import BadInputError
 from mallocgame.exact.answer import Exact, ModelAnswer, Status
-from mallocgame.exact.choices import eviction_of, pinned_stays
 from mallocgame.exact.cp_sat import solve_by_cp_sat
-from mallocgame.exact.formulation import Formulation, formulate
+from mallocgame.exact.formulation import Formulation, formulate, written_fast
 from mallocgame.exact.highs import solve_by_highs
 from mallocgame.exact.model import Linear, Model, total
 from mallocgame.exact.offsets import Part, find_offsets
@@ -49,6 +48,7 @@ def solve_exactly(
     workers: int = 2,
     fixed: Plan | None = None,
     free_groups: Collection[int] = (),
+    barred: Collection[int] = (),
 ) -> Exact:
     """The best plan of the game under M, with proof if the time allows.
 
@@ -59,8 +59,9 @@ def solve_exactly(
         seed: of the solver.
         workers: threads of the solver.
         fixed: a plan of the game; all groups that are not in ``free_groups`` do what it does (offsets are found
-            anew). None: everything is free.
+            anew), and the answer is at least as good. None: everything is free.
         free_groups: see ``fixed``.
+        barred: groups that have to be in HBM, unless ``fixed`` says otherwise.
 
     Raises:
         BadInputError: the solver is not installed, or ``fixed`` is not valid.
@@ -73,11 +74,13 @@ def solve_exactly(
             raise BadInputError(f"the plan to start from is not valid: {violations[0].message}")
         if reasons := inexpressible(problem, fixed):
             return Exact(None, inf, 0.0, "unsupported", reasons[0].message)
-    formulation = formulate(problem, fixed, free_groups)
+    formulation = formulate(problem, fixed, free_groups, barred)
     starts = sum(len(served.starts) for served in formulation.choices.all_served())
     if starts > MOST_STARTS:
         return Exact(None, inf, 0.0, "unsupported", f"{starts} starts of copies, at most {MOST_STARTS} are solved")
     search = _Search(formulation, backend, started + time_limit, seed, workers)
+    if fixed is not None:
+        search.best, search.seconds = fixed, replay_plan(problem, fixed, "M").total
     return search.run()
 
 
@@ -139,20 +142,18 @@ def decode(formulation: Formulation, values: list[float]) -> Plan:
     """The plan that the variables' values mean; all offsets are 0."""
     program, made = formulation.program, formulation.choices
     problem = program.problem
-    definitions, uses, stays, copies = set(), set(), [], []
-    for group, pin in enumerate(made.pinned):
-        if pin.value(values) <= 0.5:
-            continue
-        eviction = eviction_of(program, group)
-        root = len(problem.instructions) - 1
-        for start, end, id in pinned_stays(program, group):
-            definitions.add(id)
-            stays.append(Stay(id, start, end, 0))
-            for number, use in enumerate(problem.tensors[id].uses):
-                if eviction is None or use.time != root:
-                    uses.add((id, number))
-        if eviction is not None:
-            copies.append(Copy(eviction.tensor, "eviction", eviction.after, eviction.before))
+    definitions: set[int] = set()
+    uses: set[tuple[int, int]] = set()
+    stays: list[Stay] = []
+    copies: list[Copy] = []
+    for tensor in problem.tensors:
+        if written_fast(program, made, tensor.id).value(values) > 0.5:
+            definitions.add(tensor.id)
+            uses.update((tensor.id, number) for number in program.read_fast(tensor.id))
+            stays.append(Stay(tensor.id, *program.lasting(tensor.id), 0))
+            eviction = program.eviction_of(tensor.group)
+            if eviction is not None and eviction.tensor == tensor.id:
+                copies.append(Copy(tensor.id, "eviction", eviction.after, eviction.before))
     for tensor_id, servings in made.served.items():
         for number, served in sorted(servings.items()):
             if served.fast.value(values) <= 0.5:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mallocgame.errors import NoAnswerError
+from mallocgame.errors import BadInputError, NoAnswerError
 from mallocgame.solvers.base import Answer, Task, register
 
 
@@ -11,12 +11,16 @@ def solve(task: Task) -> Answer:
     """CP-SAT on the formulation of ``mallocgame.exact``.
 
     Raises:
-        BadInputError: ortools is not installed.
+        BadInputError: ortools is not installed, or another objective than M is asked for.
         NoAnswerError: the problem is too large, or nothing was found in the time.
     """
     from mallocgame.exact import solve_exactly
 
-    found = solve_exactly(task.problem, backend="cp-sat", time_limit=task.time_limit, seed=task.seed)
+    if task.objective != "M":
+        raise BadInputError("the solver exact knows model M only: leave --objective out, or use local")
+    found = solve_exactly(
+        task.problem, backend="cp-sat", time_limit=task.time_limit, seed=task.seed, barred=task.barred
+    )
     if found.plan is None:
         raise NoAnswerError(f"the solver exact has no plan: {found.reason or found.status}; use local")
     task.improved(found.seconds, 1)

@@ -13,7 +13,7 @@ from itertools import product
 
 from mallocgame.game import Game, State
 from mallocgame.plan import Copy, Plan, Stay
-from mallocgame.problem.evictions import eviction_of
+from mallocgame.problem.evictions import Eviction, eviction_of
 from mallocgame.problem.schema import Problem, Tensor
 from mallocgame.replay import replay_plan
 from mallocgame.validate import inexpressible
@@ -91,34 +91,49 @@ def _options(problem: Problem, group: int) -> Iterator[Plan]:
     members = [problem.tensors[id] for id in problem.groups[group].tensors]
     if any(member.size > problem.target.fast_bytes for member in members):
         return
-    pinned = replace(
-        empty,
-        fast_definitions=frozenset(member.id for member in members),
-        fast_uses=frozenset((member.id, number) for member in members for number in range(len(member.uses))),
-        stays=tuple(Stay(member.id, *member.live, 0) for member in members),
-    )
-    eviction = None if members[0].hbm_definition == "entry parameter" else eviction_of(problem, problem.groups[group])
-    if all(member.fixed is None and member.hbm_definition is None for member in members):
-        yield pinned
-    elif eviction is not None and _in_one_computation(problem, eviction.after, eviction.before):
-        end = len(problem.instructions) - 1
-        at_root = {(id, number) for id, number in pinned.fast_uses if problem.tensors[id].uses[number].time == end}
-        yield replace(
-            pinned,
-            fast_uses=pinned.fast_uses - at_root,
-            stays=tuple(
-                replace(stay, end=eviction.before) if stay.tensor == eviction.tensor else stay for stay in pinned.stays
-            ),
-            copies=(Copy(eviction.tensor, "eviction", eviction.after, eviction.before),),
-        )
-    if len(members) == 1 and members[0].fixed is None:
+    eviction = eviction_of(problem, problem.groups[group])
+    if all(member.fixed is None and member.hbm_definition is None for member in members) or (
+        eviction is not None and members[0].hbm_definition != "entry parameter"
+    ):
+        yield _written(problem, members, eviction)
+    if members[0].fixed is None and (len(members) == 1 or _updated_last(members)):
         for runs in _runs(members[0], 0, problem.instructions[members[0].time].opcode in ("parameter", "constant")):
-            if runs:
-                yield from _started(problem, members[0], runs)
+            updated = len(members) > 1 and any(last == len(members[0].uses) - 1 for _, last in runs)
+            if runs and (eviction is not None or not updated):
+                tail = _written(problem, members[1:], eviction) if updated else empty
+                yield from (_both(plan, tail) for plan in _started(problem, members[0], runs))
 
 
-def _in_one_computation(problem: Problem, one: int, other: int) -> bool:
-    return problem.instructions[one].computation == problem.instructions[other].computation
+def _updated_last(members: list[Tensor]) -> bool:
+    """Whether it is an entry parameter that its last use, and no other, updates in place."""
+    updates = [use.time in {member.time for member in members[1:]} for use in members[0].uses]
+    return members[0].hbm_definition == "entry parameter" and updates == [False] * (len(updates) - 1) + [True]
+
+
+def _written(problem: Problem, members: list[Tensor], eviction: Eviction | None) -> Plan:
+    """These tensors in fast memory for all of their lives; where one is evicted, but for the program's root."""
+    end = len(problem.instructions) - 1
+    stays = [Stay(member.id, *member.live, 0) for member in members]
+    uses = {(member.id, number): use.time for member in members for number, use in enumerate(member.uses)}
+    if eviction is None:
+        return Plan(problem.fingerprint, frozenset(stay.tensor for stay in stays), frozenset(uses), tuple(stays))
+    return Plan(
+        problem.fingerprint,
+        frozenset(stay.tensor for stay in stays),
+        frozenset(use for use, time in uses.items() if time != end or use[0] != eviction.tensor),
+        tuple(replace(stay, end=eviction.before) if stay.tensor == eviction.tensor else stay for stay in stays),
+        (Copy(eviction.tensor, "eviction", eviction.after, eviction.before),),
+    )
+
+
+def _both(one: Plan, other: Plan) -> Plan:
+    return Plan(
+        one.fingerprint,
+        one.fast_definitions | other.fast_definitions,
+        one.fast_uses | other.fast_uses,
+        one.stays + other.stays,
+        one.copies + other.copies,
+    )
 
 
 def _runs(tensor: Tensor, first: int, allowed: bool) -> Iterator[tuple[tuple[int, int], ...]]:
