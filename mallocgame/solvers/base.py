@@ -34,7 +34,8 @@ class Task:
         time_limit: seconds from the making of this task.
         max_steps: steps after which to stop whatever the time, or None. A run that stops for its steps gives the same
             plan every time; one that stops for its time does not.
-        improved: called with (seconds under M, steps so far) at every new best plan.
+        improved: called with (value, steps so far) at every new best plan: seconds under the objective, or for ``both``
+            the sum of what each model takes of its ``default_seconds``.
         objective: the model to be quick under; under ``"both"`` each counts relative to ``default_seconds``.
         cycles: what E is predicted from; None for the cycles of XLA's default placement, whatever the placement.
         start: a plan to begin with, if the solver can.
@@ -183,7 +184,7 @@ def solve(
         seed,
         time_limit,
         max_steps,
-        _reporter(whole, progress),
+        _reporter(objective, whole, progress),
         objective,
         cycles,
         start,
@@ -204,14 +205,21 @@ def solve(
     )
 
 
-def _reporter(whole: float, progress: Callable[[str], None] | None) -> Callable[[float, int], None]:
+def _reporter(
+    objective: Objective, whole: float, progress: Callable[[str], None] | None
+) -> Callable[[float, int], None]:
     last = monotonic()
 
-    def improved(seconds: float, steps: int) -> None:
+    def improved(value: float, steps: int) -> None:
         nonlocal last
         if progress is not None and monotonic() - last >= 1.0:
             last = monotonic()
-            share = 1 - seconds / whole if whole else 0.0
-            progress(f"step {steps}: {seconds * 1e3:.6g} ms under M, {share:.2%} less than all in HBM")
+            if objective == "both":
+                progress(f"step {steps}: E and M together {value / 2:.4%} of XLA's default")
+            elif objective == "E":
+                progress(f"step {steps}: {value * 1e3:.6g} ms under E")
+            else:
+                share = 1 - value / whole if whole else 0.0
+                progress(f"step {steps}: {value * 1e3:.6g} ms under M, {share:.2%} less than all in HBM")
 
     return improved
