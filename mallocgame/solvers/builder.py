@@ -161,7 +161,7 @@ class Builder:
         for id in self._moved(group, served):
             for tensor, number in program.uses_at[tensors[id].time]:
                 decision = self.decisions[tensors[tensor].group]
-                if decision.fetches:
+                if decision.fetches and tensor == self.problem.groups[tensors[tensor].group].tensors[0]:
                     kept = dict(program.kept(tensor, self._uses_of(tensor, decision.served)))
                     if id in kept.get(number, ()):
                         found.add(tensors[tensor].group)
