@@ -215,7 +215,7 @@ def _reporter(
         if progress is not None and monotonic() - last >= 1.0:
             last = monotonic()
             if objective == "both":
-                progress(f"step {steps}: E and M together {value / 2:.4%} of XLA's default")
+                progress(f"step {steps}: the mean of E and M is {value / 2:.4%} of what it is compared with")
             elif objective == "E":
                 progress(f"step {steps}: {value * 1e3:.6g} ms under E")
             else:

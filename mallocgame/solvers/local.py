@@ -153,6 +153,7 @@ def _goal(task: Task) -> tuple[tuple[float, float], tuple[float, float]]:
     if task.objective == "E":
         return (0.0, 1.0), (inf, inf)
     if task.default_seconds is None:
-        return (1.0, 1.0), (inf, inf)
+        all_hbm = Search(task.problem, weights=(1.0, 1.0), cycles=task.cycles)
+        return (1 / all_hbm.seconds(0), 1 / all_hbm.seconds(1)), (inf, inf)
     e, m = task.default_seconds
     return (1 / m, 1 / e), (m, e)
