@@ -34,6 +34,8 @@ def problem(
 ) -> Problem:
     """The problem of these steps. Parameters have to be in HBM; uses in the definition's computation are copyable.
 
+    What a last step with the opcode tuple reads are entry results; it reads no bytes.
+
     Args:
         steps: in order.
         sizes: bytes of each value.
@@ -46,6 +48,7 @@ def problem(
     names = list(made)
     members = [*groups, *((name,) for name in names if not any(name in group for group in groups))]
     group_of = {name: number for number, group in enumerate(members) for name in group}
+    root = len(steps) - 1 if steps[-1].opcode == "tuple" else -1
     tensors = []
     for id, name in enumerate(names):
         reads = [time for time, step in enumerate(steps) if name in step.reads]
@@ -53,9 +56,9 @@ def problem(
             Use(
                 time,
                 ((steps[time].reads.index(name), ()),),
-                float(sizes[name]),
+                0.0 if time == root else float(sizes[name]),
                 (copy_after or {}).get((name, time), made[name])
-                if steps[time].computation == steps[made[name]].computation
+                if steps[time].computation == steps[made[name]].computation and time != root
                 else None,
             )
             for time in reads
@@ -63,7 +66,7 @@ def problem(
         parameter = steps[made[name]].opcode == "parameter" and steps[made[name]].computation == 0
         live = (made[name], max([made[name], *reads]))
         written = 0.0 if parameter else float(sizes[name])
-        hbm = "entry parameter" if parameter else None
+        hbm = "entry parameter" if parameter else "entry result" if root in reads else None
         tensors.append(
             Tensor(id, name, (), sizes[name], made[name], live, written, uses, group_of[name], hbm_definition=hbm)
         )

@@ -1,0 +1,178 @@
+"""Entry results in fast memory, by hand. Times in microseconds; see ``hand_made``.
+
+MSA waits for an eviction after what takes as long as copying 16 MiB: 16777 us here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from mallocgame.game import Game, Move
+from mallocgame.game.program import Program
+from mallocgame.game.timeline import EVICTION, PREFETCH, Timeline
+from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.problem.evictions import Eviction, eviction_of
+from mallocgame.problem.schema import Computation, Problem
+from mallocgame.replay import replay_plan
+from mallocgame.validate import inexpressible, validate
+from tests.game.hand_made import US, Step, problem
+from tests.game.test_rules import play
+
+DROP, COPY, NO_COPY = Move.DROP, Move.COPY, Move.NO_COPY
+LONG = 20000.0
+
+
+def returned(*between: Step, fast_bytes: int = 1024) -> Problem:
+    """x, 1000 bytes, is made at 0 and returned by a tuple at the end."""
+    steps = [Step(makes="x"), *between, Step(opcode="tuple", reads=("x",))]
+    return problem(steps, {"x": 1000, "y": 256}, fast_bytes)
+
+
+def donated(fast_bytes: int = 1024) -> Problem:
+    """w is read at 2 and updated in place at 3, which makes r; r is returned."""
+    steps = [
+        Step(opcode="parameter", makes="w"),
+        Step(2.0),
+        Step(reads=("w",)),
+        Step(makes="r", reads=("w",)),
+        Step(LONG, makes="y"),
+        Step(reads=("y",)),
+        Step(opcode="tuple", reads=("r",)),
+    ]
+    return problem(steps, {"w": 1000, "r": 1000, "y": 256}, fast_bytes, groups=(("w", "r"),))
+
+
+def check(of: Problem, plan: Plan, saved_us: float) -> None:
+    assert validate(of, plan) == ()
+    assert inexpressible(of, plan) == ()
+    saved = replay_plan(of, Plan(of.fingerprint), "M").total - replay_plan(of, plan, "M").total
+    assert saved == pytest.approx(saved_us * US)
+
+
+def test_a_result_is_pinned_until_its_eviction() -> None:
+    of = returned(Step(LONG, reads=("x",)), Step(1.0))
+    game = Game(of)
+    state, rewards = play(game, NO_COPY, NO_COPY)
+    assert game.done(state), "the root's use is no site"
+    assert rewards == pytest.approx([0.9, 0.0])
+    plan = Plan("hand made", frozenset({0}), frozenset({(0, 0)}), (Stay(0, 0, 2, 0),), (Copy(0, "eviction", 0, 2),))
+    assert game.plan(state) == plan
+    check(of, plan, 0.9)
+
+
+def test_an_eviction_that_does_not_find_idle_time_stalls() -> None:
+    of = returned(Step(reads=("x",)))
+    state, rewards = play(Game(of), NO_COPY, NO_COPY)
+    assert rewards == pytest.approx([0.9 - 1.0, 0.9 + 0.1]), "1 us of copy; the use in fast memory leaves 0.1 us idle"
+    assert state.board.timeline.stall[2] == pytest.approx(0.9 * US)
+    check(of, Game(of).plan(state), 0.9)
+
+
+def test_a_result_that_nothing_else_reads_is_written_to_hbm() -> None:
+    assert Game(returned(Step(1.0))).program.sites == ()
+
+
+@pytest.mark.parametrize(
+    ("between", "before"),
+    [
+        ([Step(reads=("x",)), Step(LONG), Step(1.0)], 3),
+        ([Step(reads=("x",)), Step(16776.0), Step(1.0)], 4),
+        ([Step(LONG), Step(1.0), Step(reads=("x",)), Step(1.0)], 3),
+    ],
+    ids=["long enough", "too short", "not before the last use"],
+)
+def test_when_an_eviction_is_waited_for(between: list[Step], before: int) -> None:
+    of = returned(*between)
+    assert eviction_of(of, of.groups[0]) == Eviction(0, 0, before)
+
+
+def test_an_eviction_during_a_loop_is_waited_for_before_it() -> None:
+    loop = (Computation("entry", 0, 5, "entry", None, 1), Computation("body", 2, 3, "body", 4, 7))
+    steps = [
+        Step(makes="x"),
+        Step(1000.0, reads=("x",)),
+        Step(4000.0, computation=1),
+        Step(1.0, computation=1),
+        Step(opcode="while"),
+        Step(opcode="tuple", reads=("x",)),
+    ]
+    of = problem(steps, {"x": 1000}, computations=loop)
+    assert eviction_of(of, of.groups[0]) == Eviction(0, 0, 4), "MSA takes every loop for 5 iterations: 5 x 4000 us at 2"
+
+
+def test_queues_share_the_bandwidth() -> None:
+    program = Program(returned(Step(1.0, reads=("x",)), Step(1.0)))
+    timeline = Timeline(program)
+    timeline.read_fast(1, 1000.0)
+    timeline.add_copy((0, 0, 3, 0.75 * US), PREFETCH)
+    timeline.add_copy((0, 0, 3, 0.25 * US), EVICTION)
+    timeline.refresh()
+    assert timeline.backlog[1] == pytest.approx((0.0, 0.0))
+    timeline.add_copy((0, 1, 2, 0.5 * US), EVICTION)
+    timeline.refresh()
+    assert timeline.stall[2] == pytest.approx(0.5 * US), "after 1 us idle, 0.25 us are left in each queue"
+    assert timeline.backlog[2] == pytest.approx((0.0, 0.0))
+
+
+def test_a_donated_weight_is_updated_in_fast_memory() -> None:
+    of = donated()
+    game = Game(of)
+    assert [(site.tensor, site.use) for site in game.program.sites] == [(0, 0), (0, 1), (2, -1), (2, 0)]
+    state, rewards = play(game, COPY, NO_COPY, DROP, DROP)
+    assert rewards[:2] == pytest.approx([0.9, 1.8])
+    plan = Plan(
+        "hand made",
+        frozenset({1}),
+        frozenset({(0, 0), (0, 1)}),
+        (Stay(0, 1, 3, 0), Stay(1, 3, 5, 0)),
+        (Copy(0, "prefetch", 0, 2), Copy(1, "eviction", 3, 5)),
+    )
+    assert game.plan(state) == plan
+    check(of, plan, 2.7)
+
+
+def test_a_donated_weight_may_be_updated_in_hbm_after_fast_uses() -> None:
+    of = donated()
+    state, _ = play(Game(of), COPY, DROP, DROP, DROP)
+    plan = Game(of).plan(state)
+    assert plan.fast_definitions == frozenset()
+    check(of, plan, 0.9)
+
+
+def test_a_donated_weight_may_be_copied_for_its_update_alone() -> None:
+    of = donated()
+    state, rewards = play(Game(of), DROP, COPY, DROP, DROP)
+    assert rewards[1] == pytest.approx(1.8)
+    assert Game(of).plan(state).stays == (Stay(0, 1, 3, 0), Stay(1, 3, 5, 0))
+    check(of, Game(of).plan(state), 1.8)
+
+
+def test_the_carried_result_keeps_its_bytes_until_the_eviction() -> None:
+    game = Game(donated(fast_bytes=1024))
+    state, _ = play(game, COPY, NO_COPY)
+    assert game.legal(state) == {DROP}, "y is made at 4, r is evicted before 5"
+    state, _ = play(game, COPY, DROP)
+    assert game.legal(state) == {DROP, NO_COPY}
+
+
+def test_what_is_read_elsewhere_cannot_be_pinned_with_the_result() -> None:
+    of = returned(Step(reads=("x",)), Step(1.0))
+    early = Plan("hand made", frozenset({0}), frozenset({(0, 0)}), (Stay(0, 0, 2, 0),), (Copy(0, "eviction", 0, 2),))
+    assert validate(of, early) == ()
+    assert [violation.cause for violation in inexpressible(of, early)] == ["eviction"], "MSA waits for it at 3"
+    slow = Plan("hand made", frozenset({0}), frozenset(), (Stay(0, 0, 3, 0),), (Copy(0, "eviction", 0, 1),))
+    assert {violation.cause for violation in inexpressible(of, slow)} == {"eviction", "pinned in part"}
+
+
+def test_the_rest_of_a_donated_group_goes_with_its_update() -> None:
+    of = donated()
+    fast = Plan("hand made", frozenset(), frozenset({(0, 1)}), (Stay(0, 1, 3, 0),), (Copy(0, "prefetch", 0, 3),))
+    assert [violation.cause for violation in validate(of, fast)] == ["alias group disagrees"]
+    apart = Plan(
+        "hand made",
+        frozenset({1}),
+        frozenset({(0, 1)}),
+        (Stay(0, 1, 3, 0), Stay(1, 3, 5, 256)),
+        (Copy(0, "prefetch", 0, 3), Copy(1, "eviction", 3, 5)),
+    )
+    assert "alias offsets differ" in {violation.cause for violation in validate(of, apart)}
