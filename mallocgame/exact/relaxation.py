@@ -168,6 +168,7 @@ def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahea
     bytes_a_unit = problem.target.hbm_bandwidth * model.unit
     order = sorted(occupied, key=lambda part: part.start)
     active: list[Occupied] = []
+    shared: dict[int, tuple[list[Occupied], Linear]] = {}
     coming = 0
     for time in range(len(problem.instructions)):
         active = [part for part in active if part.end >= time]
@@ -178,7 +179,10 @@ def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahea
         groups: dict[int, list[Occupied]] = {}
         for part in active:
             groups.setdefault(part.group, []).append(part)
-        taken = [_shared(model, parts) * (1.0 / room) for parts in groups.values()]
+        for group, parts in groups.items():
+            if group not in shared or shared[group][0] != parts:
+                shared[group] = parts, _shared(model, parts)
+        taken = [shared[group][1] * (1.0 / room) for group in groups]
         at: int | None = time
         while at is not None:
             computation = program.computation[at]
