@@ -111,7 +111,9 @@ class _Child:
             pickle.dump(request, self.process.stdin)
             self.process.stdin.flush()
             answer: dict[str, Any] | None = self._read()
-        except (BrokenPipeError, KeyboardInterrupt):
+        except BrokenPipeError:
+            answer = None
+        except KeyboardInterrupt:
             self.end()
             raise
         finally:

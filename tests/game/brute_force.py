@@ -89,14 +89,14 @@ def _options(problem: Problem, group: int) -> Iterator[Plan]:
     empty = Plan(problem.fingerprint)
     yield empty
     members = [problem.tensors[id] for id in problem.groups[group].tensors]
-    if any(member.size > problem.target.fast_bytes for member in members):
-        return
-    eviction = eviction_of(problem, problem.groups[group])
-    if all(member.fixed is None and member.hbm_definition is None for member in members) or (
+    fits = problem.groups[group].size <= problem.target.fast_bytes
+    eviction = eviction_of(problem, problem.groups[group]) if fits else None
+    if (fits and all(member.fixed is None and member.hbm_definition is None for member in members)) or (
         eviction is not None and members[0].hbm_definition != "entry parameter"
     ):
         yield _written(problem, members, eviction)
-    if members[0].fixed is None and (len(members) == 1 or _updated_last(members)):
+    copied = len(members) == 1 or _updated_last(members)
+    if copied and members[0].fixed is None and members[0].size <= problem.target.fast_bytes:
         for runs in _runs(members[0], 0, problem.instructions[members[0].time].opcode in ("parameter", "constant")):
             updated = len(members) > 1 and any(last == len(members[0].uses) - 1 for _, last in runs)
             if runs and (eviction is not None or not updated):
