@@ -5,7 +5,9 @@
 For each program: XLA's default; where that loses for another finding's reason too, the default without that reason;
 options that mend it, where some do; and the plan that is kept beside the program. Each is compiled by the installed
 libtpu, read back and replayed under E and M. Ratios are XLA's default / row. Exit code 1 if a mend or a plan is not
-better any more, by the rule of the benchmark, than the default and than the default without the other reason.
+better any more, by the rule of the benchmark, than the default and than the default without the other reason. A plan
+is for one schedule: other versions of the compiler may refuse it, which counts as not better; the options have no such
+limit.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mallocgame.compiler import Capture, capture, verify
+from mallocgame.compiler.cache import installed_versions
 from mallocgame.compiler.child import compile_in_child
 from mallocgame.compiler.confirm import confirm
 from mallocgame.compiler.verification import Row, replayed, verdict
@@ -153,10 +156,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         parser.error(f"unknown finding {unknown[0]!r}; known: {', '.join(names)}")
+    if not same_versions():
+        print(
+            f"plans are for {_text(load_plan(FINDINGS[0].plan).versions)}, installed are {_text(installed_versions())}"
+        )
     chosen = [finding for finding in FINDINGS if not wanted or finding.name in wanted]
     lost = [finding.name for finding in chosen if not _run(finding)]
     print(f"{len(chosen) - len(lost)} of {len(chosen)} better" + (f"; not: {', '.join(lost)}" if lost else ""))
     return int(bool(lost))
+
+
+def same_versions() -> bool:
+    """Whether the plans were made with the installed jax, jaxlib and libtpu."""
+    installed = installed_versions()
+    return all(load_plan(finding.plan).versions.items() >= installed.items() for finding in FINDINGS)
+
+
+def _text(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {versions.get(name)}" for name in ("jax", "jaxlib", "libtpu"))
 
 
 def _run(finding: Finding) -> bool:
