@@ -41,6 +41,9 @@ CALIBRATED = 2
 
 LOOP = "auto"
 
+OLDER = ("v4 lite", "v5p")
+"""The targets that all compiles were for which do not say their topology."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -103,10 +106,12 @@ def _digest(lowered: str) -> str:
 
 
 def compiles_of(capture: Capture, found: dict[tuple[str, str], list[Finished]]) -> Iterator[Finished]:
-    """Those of a captured program. Older compiles do not say for which topology; their memory spaces have to fit."""
+    """Those of a captured program. Older compiles do not say for which topology; their memory spaces tell."""
     space = f"S({capture.problem().target.fast_space})"
     for one in found.get((_digest(capture.lowered), capture.schedule), ()):
-        if one.topology == capture.topology or (one.topology is None and space in one.final):
+        if one.topology == capture.topology or (
+            one.topology is None and capture.target in OLDER and space in one.final
+        ):
             yield one
 
 

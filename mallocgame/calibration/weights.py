@@ -40,6 +40,9 @@ UNKNOWN_OPERAND = 0.5
 CMEM_LOSS = 1.1
 """Cycles that an output in CMEM may cost more, as a share of its HBM cycles."""
 
+LEAST = 0.01
+"""Least |weight|, as a share of the HBM cycles: of placements that cost the same, that is nearer which moves less."""
+
 RIDGE = 1e-3
 SWEEPS = 300
 
@@ -85,7 +88,9 @@ def fit(problem: Problem, time: int, observed: Mapping[int, float], product: boo
     else:
         expected = np.where(outputs, LOOP_OUTPUT, 0.0 if product is False else UNKNOWN_OPERAND) * hbm
     least: NDArray[np.float64] = np.where(outputs & (space == CMEM), -CMEM_LOSS * hbm - 1.0, 0.0)
-    return Fit(_explain(observed, expected, least, hbm), min(*observed.values(), compute))
+    weights = _explain(observed, expected, least, hbm)
+    weights = np.where(np.abs(weights) < LEAST * hbm, LEAST * hbm, weights)
+    return Fit(weights, min(*observed.values(), compute))
 
 
 def _explain(
