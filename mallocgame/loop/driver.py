@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from mallocgame.compiler.capture import Capture, recapture, split_of
+from mallocgame.compiler.capture import SCOPED_VMEM, Capture, recapture, split_of
 from mallocgame.compiler.child import Compile, Limits
 from mallocgame.compiler.confirm import Confirmed, confirm, confirm_other
 from mallocgame.compiler.meter import Meter
@@ -116,7 +116,10 @@ class _Loop:
         self.compiles, self.time_limit = compiles, time_limit
         self.started = monotonic()
         first = base_of(capture)
-        self.known = Knowledge(first, [first], choice, seed, compiles, time_limit, progress)
+        self.proposers = {name: make() for name, make in PROPOSERS.items() if name not in without}
+        self.known = Knowledge(
+            first, [first], choice, seed, compiles, time_limit, progress, searches="plans" in self.proposers
+        )
         self.known.tried.append(
             Tried(
                 proposer="xla default",
@@ -130,7 +133,6 @@ class _Loop:
                 strict_verdict="equal",
             )
         )
-        self.proposers = {name: make() for name, make in PROPOSERS.items() if name not in without}
 
     def run(self) -> str:
         """Bound, and try candidates; returns why it ended."""
@@ -202,11 +204,11 @@ class _Loop:
         known.tried.append(tried)
 
     def _confirmed(self, candidate: Candidate, tried: Tried) -> Tried:
-        if candidate.kind == "split":
+        if candidate.options.keys() == {SCOPED_VMEM}:
             return self._split(tried)
         if candidate.plan is not None:
             return self._plan(candidate, tried)
-        how = confirm_other if candidate.kind == "global flags" else confirm
+        how = confirm_other if candidate.kind in ("global flags", "split") else confirm
         found = how(candidate.base.capture, candidate.kind, tried.options, self.meter, self.limits)
         if found.problem is candidate.base.problem:
             candidate.base.observe(found.final)

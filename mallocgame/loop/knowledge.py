@@ -26,6 +26,7 @@ class Knowledge:
         compiles_left: of the budget.
         seconds_left: of the search time.
         progress: is told what the searches do.
+        searches: whether plans are searched at all.
         tried: what was compiled, in order; XLA's default first.
     """
 
@@ -36,6 +37,7 @@ class Knowledge:
     compiles_left: int
     seconds_left: float
     progress: Progress
+    searches: bool = True
     tried: list[Tried] = field(default_factory=list)
 
     @property
@@ -56,6 +58,10 @@ class Knowledge:
                 rows = [base.default, *(entry.row for entry in self.tried if entry.row and self.base_of(entry) is base)]
                 values.append((min(map(self.choice.value, rows)), number))
         return self.bases[min(values)[1]] if values else None
+
+    def plans_are_open(self) -> bool:
+        """Whether a search on some schedule may still find a plan that is worth a compile."""
+        return self.searches and self.seconds_left > 0 and any(not base.exhausted for base in self.bases)
 
     def slice(self) -> float:
         """Seconds for the next search."""

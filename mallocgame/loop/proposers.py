@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from mallocgame.loop.flags import Flags
 from mallocgame.loop.knowledge import Knowledge
 from mallocgame.loop.plans import Plans
 from mallocgame.loop.programs import Candidate
+from mallocgame.loop.soft_plans import SoftPlans
 from mallocgame.loop.splits import Splits
 from mallocgame.loop.switched_off import SwitchedOff
 
@@ -19,13 +21,19 @@ class Proposer(Protocol):
         """The next candidate, or None if there is none worth a compile with what is known now."""
 
 
-PROPOSERS: Mapping[str, type[Proposer]] = {"msa off": SwitchedOff, "splits": Splits, "plans": Plans}
+PROPOSERS: Mapping[str, type[Proposer]] = {
+    "msa off": SwitchedOff,
+    "splits": Splits,
+    "plans": Plans,
+    "soft plans": SoftPlans,
+    "flags": Flags,
+}
 """By name; a proposer has no state beside what it takes from ``Knowledge`` and what it has proposed."""
 
 OPENING = ("splits", "msa off", "plans", "plans")
 """Whose turn it is at first: another split is worth most where there are any, then plans on the best of them."""
 
-ROUND = ("splits", "plans", "plans")
+ROUND = ("splits", "plans", "plans", "soft plans", "flags")
 """Whose turn it is after that, again and again; who has nothing is passed over."""
 
 
