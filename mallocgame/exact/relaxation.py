@@ -181,16 +181,16 @@ def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahea
             groups.setdefault(part.group, []).append(part)
         for group, parts in groups.items():
             if group not in shared or shared[group][0] != parts:
-                shared[group] = parts, _shared(model, parts)
-        taken = [shared[group][1] * (1.0 / room) for group in groups]
+                shared[group] = parts, _shared(model, parts) * (-1.0 / room)
+        free = [shared[group][1] for group in groups]
         at: int | None = time
         while at is not None:
             computation = program.computation[at]
             crossed = ahead[computation].get(program.position[at])
             if crossed is not None:
-                taken.append(crossed * (bytes_a_unit / room))
+                free.append(crossed * (-bytes_a_unit / room))
             at = program.caller[computation]
-        model.at_least(1.0, total(taken))
+        model.at_least(total(free), -1.0)
 
 
 def _shared(model: Model, parts: Sequence[Occupied]) -> Linear:

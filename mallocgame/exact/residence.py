@@ -15,6 +15,9 @@ from mallocgame.exact.model import ZERO, Linear, Model, total
 from mallocgame.game.program import NOT_PRODUCED, Program
 from mallocgame.problem.schema import ShapeIndex, Tensor
 
+ASYNCHRONOUS = "part of an asynchronous operation"
+"""Tensors that are ``fixed`` for this reason are copied to fast memory by XLA all the same, and only copied."""
+
 
 @dataclass(frozen=True, slots=True)
 class Occupied:
@@ -63,7 +66,7 @@ def residence(model: Model, program: Program) -> Residence:
     movable = [
         tensor
         for tensor in program.problem.tensors
-        if tensor.fixed is None and 0 < tensor.size <= program.problem.target.fast_bytes
+        if tensor.fixed in (None, ASYNCHRONOUS) and 0 < tensor.size <= program.problem.target.fast_bytes
     ]
     for tensor in movable:
         _Tensor(model, program, made, tensor).build()
@@ -85,8 +88,8 @@ class _Tensor:
         opcode = self.program.problem.instructions[tensor.time].opcode
         inner = self.home != self.program.entry and opcode == "parameter"
         given = opcode in NOT_PRODUCED and not inner
-        may_be_result = tensor.hbm_definition in (None, "entry result")
-        first = model.choice() if may_be_result and not given else ZERO
+        written = tensor.fixed is None and tensor.hbm_definition in (None, "entry result") and not given
+        first = model.choice() if written else ZERO
         made.defined[tensor.id] = first
         self._occupy(tensor.time, tensor.time, first)
         for computation in sorted(sites, key=lambda number: self.program.depth[number]):
