@@ -8,8 +8,8 @@ from mallocgame.native.compiled import compiled, inner
 from mallocgame.native.replay import refresh, replay_whole, touch
 from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, TOTAL, UNSERVED
 
-PENALTY = 4.0
-"""How much more a second above a model's limit counts than one below it."""
+PENALTY = 20.0
+"""How much more a second above a model's limit counts than one below it: no gain of the other model makes up for it."""
 
 
 @compiled
