@@ -92,10 +92,12 @@ class _Tensor:
         first = model.choice() if written else ZERO
         made.defined[tensor.id] = first
         self._occupy(tensor.time, tensor.time, first)
-        for computation in sorted(sites, key=lambda number: self.program.depth[number]):
-            chain = self._chain(computation, sorted(sites[computation]), first)
-            if computation == self.home and first is not ZERO:
-                self._evict(first, chain)
+        chains = {
+            computation: self._chain(computation, sorted(sites[computation]), first)
+            for computation in sorted(sites, key=lambda number: self.program.depth[number])
+        }
+        if first is not ZERO:
+            self._evict(first, chains.get(self.home, []))
 
     def _sites(self) -> dict[int, set[int]]:
         """Per computation, the times of its instructions that read the tensor or call towards a use."""

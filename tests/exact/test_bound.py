@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -13,22 +14,23 @@ from mallocgame.game import Game
 from mallocgame.generator import known_optimum, random_problem, varied_known_recipe, varied_recipe
 from mallocgame.replay import replay_plan
 from mallocgame.solvers import solve
+from tests.game.hand_made import Step, problem
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_no_plan_is_below(seed: int) -> None:
-    problem = random_problem(seed, varied_recipe(seed, largest=40))
-    bound = proven_bound(problem, time_limit=5)
+    task = random_problem(seed, varied_recipe(seed, largest=40))
+    bound = proven_bound(task, time_limit=5)
     assert bound.linear <= bound.seconds
-    plans = [solve(problem, "greedy", time_limit=5).plan]
-    game, rng = Game(problem), random.Random(seed)
+    plans = [solve(task, "greedy", time_limit=5).plan]
+    game, rng = Game(task), random.Random(seed)
     for _ in range(10):
         state = game.start()
         while not game.done(state):
             state, _ = game.step(state, rng.choice(sorted(game.legal(state), key=lambda move: move.value)))
         plans.append(game.plan(state))
     for plan in plans:
-        assert bound.seconds <= replay_plan(problem, plan, "M").total * (1 + 1e-9)
+        assert bound.seconds <= replay_plan(task, plan, "M").total * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -53,3 +55,11 @@ def test_constant_model_needs_no_solver() -> None:
     model = Model(1.0)
     model.objective = Linear({}, 7.0)
     assert certified(model, []) == pytest.approx(7.0, rel=1e-8)
+
+
+def test_result_of_the_last_instruction_crosses_hbm() -> None:
+    """A result that nothing reads: written to fast memory it has to be evicted, 1 us as if written to HBM at once."""
+    task = problem([Step(0.5, makes="r", other_bytes=500.0), Step(opcode="tuple")], {"r": 1000})
+    result = replace(task.tensors[0], hbm_definition="entry result")
+    bound = proven_bound(replace(task, tensors=(result,)), time_limit=5)
+    assert bound.seconds == pytest.approx(1.5e-6, rel=1e-6)
