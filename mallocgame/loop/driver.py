@@ -174,8 +174,9 @@ class _Loop:
         )
 
     def _prove(self, base: Base) -> None:
+        share = BOUND_SHARE * self.time_limit
         try:
-            self.known.seconds_left -= base.prove(BOUND_SHARE * self.time_limit, self.known.seed)
+            self.known.seconds_left -= min(share, base.prove(share, self.known.seed))
         except BadInputError as error:
             self.progress(f"no proven bound: {error}")
 
