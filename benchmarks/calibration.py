@@ -29,7 +29,7 @@ from mallocgame.calibration import observation_of, observe_final
 from mallocgame.calibration.calibrate import calibrate
 from mallocgame.compiler import Capture, load_capture
 from mallocgame.compiler.cache import CompileCache
-from mallocgame.compiler.capture import schedule_of
+from mallocgame.compiler.capture import SCOPED_VMEM, schedule_of
 from mallocgame.compiler.child import QUIET_VMODULE, Compiled, Limits, Request
 from mallocgame.compiler.confirm import MSA_OFF_OPTIONS
 from mallocgame.errors import MallocgameError, NoAnswerError
@@ -42,7 +42,7 @@ CALIBRATED = 2
 LOOP = "auto"
 
 OLDER = ("v4 lite", "v5p")
-"""The targets that all compiles were for which do not say their topology."""
+"""The targets of all compiles that do not say for which they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +74,30 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class Compile:
     """A finished compile.
 
     Attributes:
         folder: where it was found.
-        topology: that it was compiled for; None where that is not known.
+        asked: its topology and memory split; None where that is not known.
         final: its text.
         is_plan: whether it was compiled as a plan is, with nothing but the schedule logged.
     """
 
     folder: str
-    topology: str | None
+    asked: tuple[str, str | None] | None
     final: str
     is_plan: bool
 
 
-def finished(folders: Iterable[Path]) -> dict[tuple[str, str], list[Finished]]:
+def finished(folders: Iterable[Path]) -> dict[tuple[str, str], list[Compile]]:
     """All compiles of the folders by lowered module and schedule."""
-    found: dict[tuple[str, str], list[Finished]] = {}
+    found: dict[tuple[str, str], list[Compile]] = {}
     for folder in folders:
-        for topology, compiled in CompileCache(folder).finished():
+        for one in CompileCache(folder).finished():
+            compiled = one.compiled
             key = _digest(compiled.lowered), schedule_of(compiled.before_msa)
-            one = Finished(str(folder), topology, compiled.final, not compiled.log)
-            found.setdefault(key, []).append(one)
+            found.setdefault(key, []).append(Compile(str(folder), one.asked, compiled.final, not compiled.log))
     return found
 
 
@@ -105,13 +105,13 @@ def _digest(lowered: str) -> str:
     return hashlib.sha256(lowered.encode()).hexdigest()
 
 
-def compiles_of(capture: Capture, found: dict[tuple[str, str], list[Finished]]) -> Iterator[Finished]:
-    """Those of a captured program. Older compiles do not say for which topology; their memory spaces tell."""
+def compiles_of(capture: Capture, found: dict[tuple[str, str], list[Compile]]) -> Iterator[Compile]:
+    """Those of a captured program at its split. Of older ones, which do not say, plans whose memory spaces fit."""
     space = f"S({capture.problem().target.fast_space})"
+    wanted = capture.topology, capture.options.get(SCOPED_VMEM)
     for one in found.get((_digest(capture.lowered), capture.schedule), ()):
-        if one.topology == capture.topology or (
-            one.topology is None and capture.target in OLDER and space in one.final
-        ):
+        older = one.asked is None and one.is_plan and capture.target in OLDER and space in one.final
+        if older or one.asked == wanted:
             yield one
 
 
@@ -132,7 +132,7 @@ def switched_off(capture: Capture, folders: Iterable[Path]) -> str | None:
     return None
 
 
-def predictions(workload: str, capture: Capture, off: str | None, compiles: Iterable[Finished]) -> Iterator[Prediction]:
+def predictions(workload: str, capture: Capture, off: str | None, compiles: Iterable[Compile]) -> Iterator[Prediction]:
     """One for each plan whose placement is not known yet."""
     problem, table = capture.problem(), capture.cycles()
     if off is not None:

@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
 from mallocgame.compiler import archive
+from mallocgame.compiler.capture import SCOPED_VMEM
 from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.errors import BadInputError, CompilerRefusedError
@@ -42,6 +43,20 @@ def installed_versions() -> dict[str, str]:
         ) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An answer of a cache.
+
+    Attributes:
+        asked: topology, and the memory split in KiB as text (None for the compiler's default); None where an older
+            cache did not keep them.
+        compiled: what the compile left.
+    """
+
+    asked: tuple[str, str | None] | None
+    compiled: Compiled
+
+
 class CompileCache:
     """Compiles as ``compile_in_child`` does, unless the folder has the answer.
 
@@ -63,8 +78,8 @@ class CompileCache:
         except OSError as error:
             raise BadInputError(f"{folder}: cannot be made: {error.strerror}") from None
 
-    def finished(self) -> Iterator[tuple[str | None, Compiled]]:
-        """Each answer that is no refusal, oldest first, with its topology (None where that was not kept yet).
+    def finished(self) -> Iterator[Finished]:
+        """Each answer that is no refusal, oldest first.
 
         Raises:
             BadInputError: one is damaged.
@@ -72,8 +87,9 @@ class CompileCache:
         for path in sorted(self._folder.glob("*.zip"), key=lambda path: (path.stat().st_mtime, path.name)):
             manifest, _ = archive.unpack(path, _KIND, VERSION, ())
             if manifest.get("refused") is not True:
-                topology = manifest.get("topology")
-                yield topology if isinstance(topology, str) else None, _load(path)
+                known = "topology" in manifest and "split" in manifest
+                asked = (str(manifest["topology"]), str(manifest["split"]) or None) if known else None
+                yield Finished(asked, _load(path))
 
     def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
         """The answer; errors as ``compile_in_child``."""
@@ -90,7 +106,7 @@ class CompileCache:
         except OverrideRefusedError as refusal:
             write_atomically(path, archive.pack(_KIND, VERSION, {"refused": True}, {"refusal": _of_refusal(refusal)}))
             raise
-        write_atomically(path, _to_bytes(compiled, request.topology))
+        write_atomically(path, _to_bytes(compiled, request))
         return compiled
 
 
@@ -111,10 +127,11 @@ def _reduced(compiled: Compiled) -> Compiled:
     return replace(compiled, log=reduce_compile_log(compiled.log))
 
 
-def _to_bytes(compiled: Compiled, topology: str) -> bytes:
+def _to_bytes(compiled: Compiled, request: Request) -> bytes:
     manifest = {
         "refused": False,
-        "topology": topology,
+        "topology": request.topology,
+        "split": request.options.get(SCOPED_VMEM, ""),
         "versions": dict(compiled.versions),
         "seconds": compiled.seconds,
         "peak_memory": compiled.peak_memory,
