@@ -13,6 +13,10 @@ OVERLAP_BYTES = 16 * 2**20
 """MSA waits for an eviction when the instructions since its start, with everything in HBM, would take as long as the
 copying of this many bytes; export tells it so, whatever the size of the tensor."""
 
+CORES_APART = frozenset({"v5p"})
+"""Targets whose devices are two cores with a fast memory each. The compiler splits instructions between the two and
+has their outputs in HBM, so nothing that an instruction computes gets to fast memory without a pin there."""
+
 WHILE_EXECUTIONS = 5
 """How often MSA takes a while loop to run."""
 
@@ -35,7 +39,9 @@ def eviction_of(problem: Problem, group: Group) -> Eviction | None:
     """How the group's entry result is evicted if the group is in fast memory; None where it cannot be, or has none.
 
     All of the group but an entry parameter, which has to be its first tensor, is in fast memory then, with all uses
-    but that by the entry's root.
+    but that by the entry's root. The result gets no override, so it has to be the compiler's own choice: the rest of
+    its group is in fast memory, or, where it is alone, other uses are before the root's. Results of conditionals in
+    conditionals are refused ("FailConflictingPreferredOffsets").
     """
     members = [problem.tensors[id] for id in group.tensors]
     rest = members[1:] if members[0].hbm_definition == "entry parameter" else members
@@ -45,6 +51,11 @@ def eviction_of(problem: Problem, group: Group) -> Eviction | None:
     result = problem.tensors[next(iter(reasons))]
     fast = _fast_uses(problem, result)
     if fast is None or (len(members) == 1 and not fast):
+        return None
+    opcodes = [problem.instructions[member.time].opcode for member in rest]
+    if opcodes.count("conditional") > 1:
+        return None
+    if problem.target.name in CORES_APART and problem.instructions[result.time].opcode not in ("while", "conditional"):
         return None
     before = _waited_for(problem, result, max([result.time, *fast]))
     return Eviction(result.id, result.time, before) if before > result.time else None

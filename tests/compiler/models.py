@@ -33,6 +33,22 @@ def looped() -> tuple[Any, Any]:
     return run, (shape, shape)
 
 
+def returned() -> tuple[Any, Any]:
+    """Three kinds of results: carried by a loop, read again later, and a donated weight that is updated in place."""
+    import jax
+    import jax.numpy as jnp
+
+    def run(weight: Any, x: Any, other: Any) -> Any:
+        hidden = jnp.tanh(x @ other)
+        carried, _ = jax.lax.scan(
+            lambda c, _: (jnp.tanh(c @ other) + c, None), jnp.sin(hidden @ weight), None, length=6
+        )
+        return weight - hidden.T @ carried, hidden, carried
+
+    shape = jax.ShapeDtypeStruct((512, 512), jnp.bfloat16)
+    return jax.jit(run, donate_argnums=0), (shape, shape, shape)
+
+
 def sharded() -> tuple[Any, Any]:
     """Two blocks of two products over 2 x 2 devices: each block ends in an all-reduce over half of them."""
     import jax

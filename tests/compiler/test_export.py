@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from mallocgame.errors import BadInputError
 from mallocgame.export import compiler_options, to_json, to_libtpu_init_args, to_python
 from mallocgame.export.options import GLOBAL_OPTIONS, SORT_ORDER, TENSOR_OVERRIDES
 from mallocgame.export.text import alternations, name_regex
-from mallocgame.named_plan import NamedUse
+from mallocgame.named_plan import NamedTensor, NamedUse
 from mallocgame.plan import Copy, Stay
 from tests.compiler.plans import MIB, plan, tensor, use
 from tests.compiler.text_proto import parse
@@ -68,6 +69,41 @@ def test_pinned_group_pins_every_position() -> None:
     assert all(entry["override_options"] == [{"assign_first": [True]}] for entry in order)
 
 
+def returned(name: str, uses: list[NamedUse], group: int, id: int) -> NamedTensor:
+    """A result that the root reads at 9."""
+    return tensor(id, name, [*uses, replace(use("tuple"), time=9)], fast=True, group=group)
+
+
+def test_an_evicted_result_has_no_override() -> None:
+    carried = tensor(0, "body", [use("root", True)], fast=True)
+    stays = [Stay(0, 1, 4, 0), Stay(1, 5, 8, 0), Stay(2, 1, 2, MIB)]
+    copies = [Copy(2, "eviction", 1, 8), Copy(1, "eviction", 5, 8)]
+    named = plan([carried, returned("while", [], 0, 1), returned("f", [use("g", True)], 2, 2)], stays, copies)
+    assert actions(named) == [("hlo_position_matcher", "body", (), None, "pin_in_alternate_memory")]
+
+
+def test_a_donated_weight_is_prefetched_for_its_update() -> None:
+    weight = tensor(0, "w", [use("f"), use("update", True, 3)])
+    stays = [Stay(0, 4, 6, 0), Stay(1, 6, 8, 0)]
+    copies = [Copy(0, "prefetch", 3, 6), Copy(1, "eviction", 6, 8)]
+    assert actions(plan([weight, returned("update", [], 0, 1)], stays, copies)) == [
+        ("hlo_operand_filter", "f", (), 0, "keep_in_default_memory"),
+        ("hlo_operand_filter", "update", (), 0, "prefetch"),
+    ]
+
+
+def test_a_donated_weight_may_be_updated_in_hbm() -> None:
+    weight = tensor(0, "w", [use("f", True, 1), use("update")])
+    named = plan(
+        [weight, tensor(1, "update", [use("tuple")], group=0)], [Stay(0, 2, 4, 0)], [Copy(0, "prefetch", 1, 4)]
+    )
+    assert actions(named) == [
+        ("hlo_position_matcher", "update", (), None, "keep_in_default_memory"),
+        ("hlo_operand_filter", "update", (), 0, "keep_in_default_memory"),
+        ("hlo_operand_filter", "f", (), 0, "prefetch"),
+    ]
+
+
 def test_prefetch_keeps_the_other_uses() -> None:
     uses = [use("u0"), use("u1"), use("u2", True, 7, operand=4), use("u3", True), use("u4"), use("u5")]
     named = plan([tensor(0, "w", uses)], [Stay(0, 8, 12, 0)], [Copy(0, "prefetch", 7, 10)])
@@ -86,6 +122,7 @@ def test_prefetch_keeps_the_other_uses() -> None:
     [
         (plan([tensor(0, "a")], [], [Copy(0, "eviction", 1, 2)]), "evicts a"),
         (plan([tensor(0, "a", [use("f")], fast=True)]), "partly"),
+        (plan([tensor(0, "w", [use("u")]), returned("u", [], 0, 1)], [], [Copy(1, "eviction", 1, 2)]), "evicts u"),
         (plan([tensor(0, "a", [use("f", True)], fast=True), tensor(1, "b", group=0)]), "partly"),
         (plan([tensor(0, "a", [use("f", True)])]), "nothing brings a to fast memory for f"),
         (plan([tensor(0, "a", [use("f", False, 1)])]), "reads HBM"),

@@ -12,6 +12,8 @@ from mallocgame.compiler import Capture, OverrideRefusedError, capture, load_cap
 from mallocgame.compiler.child import QUIET_VMODULE, Request, compile_in_child
 from mallocgame.errors import BadInputError
 from mallocgame.export import compiler_options
+from mallocgame.game import Game, Move
+from mallocgame.game.program import Program
 from mallocgame.named_plan import NamedPlan, name_plan
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.solvers import solve
@@ -68,6 +70,25 @@ def test_a_plan_is_honoured_in_full(looped: Capture) -> None:
     assert best is not None
     assert best.e_seconds <= 1.001 * default.e_seconds
     assert best.m_seconds <= 1.001 * default.m_seconds
+
+
+@pytest.mark.parametrize(("target", "evictions"), [("v4 lite", 3), ("v5p", 1)])
+def test_results_are_evicted_as_planned(target: str, evictions: int) -> None:
+    """What a loop carries, what is read again, and a donated weight; with two cores apart only the first."""
+    kept = capture("tests.compiler.models:returned", None, target)
+    problem = kept.problem()
+    program = Program(problem)
+    game = Game(problem)
+    state = game.start()
+    while not game.done(state):
+        updates = game.site(state).use >= 0 and program.carried(game.site(state).tensor, -1)
+        moves = [Move.NO_COPY, *([Move.COPY] if updates and game.site(state).use == 1 else []), Move.DROP]
+        state, _ = game.step(state, next(move for move in moves if move in game.legal(state)))
+    plan = game.plan(state)
+    assert sorted(copy.kind for copy in plan.copies).count("eviction") == evictions
+    verification = verify(name_plan(problem, plan, solver="hand"), kept, msa_off=False)
+    assert verification.misses == ()
+    assert verification.honoured == verification.sites
 
 
 def test_everything_in_hbm_equals_msa_off_on_a_cmem_target(tmp_path: Path, looped: Capture) -> None:
