@@ -57,7 +57,6 @@ class _Maker:
         for slot, time in enumerate(self.time_of):
             self.slot_of[time] = slot
         self.links = _Links()
-        self.evictions = program.evictions
         self.sites = [
             [*program.uses_at[time], *((id, -1) for id in program.definitions_at[time])] for time in self.time_of
         ]
@@ -163,7 +162,8 @@ class _Maker:
         use = value.uses[number]
         indices = {index for _, index in use.operands}
         outputs = [self.problem.tensors[out] for out in self.program.definitions_at[use.time]]
-        return sorted({out.group for out in outputs if out.index in indices and out.size == value.size})
+        found = {out.group for out in outputs if out.index in indices and out.size == value.size}
+        return sorted(found - {value.group})
 
     def group_records(self) -> tuple[w.Records, w.Records]:
         rows: list[tuple[float, ...]] = []
@@ -172,22 +172,26 @@ class _Maker:
             members = [self.problem.tensors[id] for id in group.tensors]
             size = max(member.size for member in members)
             first = len(spans)
-            eviction = self.evictions[number]
-            ends = {} if eviction is None else {eviction.tensor: eviction.before}
-            spans += _merged([(member.live[0], ends.get(member.id, member.live[1])) for member in members])
+            eviction = self.program.eviction_of(number)
+            spans += _merged([self.program.lasting(id) for id in group.tensors])
+            pinned_end = len(spans)
+            tail = self.program.tails[number]
+            carried = () if tail is None else tail.tensors
+            spans += _merged([self.program.lasting(id) for id in carried])
             free = number not in self.barred
-            fetched = group.tensors[0] if free and self.is_fetched(group.tensors) else -1
+            fetched = group.tensors[0] if free and self.is_fetched(group.tensors[0]) else -1
             evicted = (-1, -1) if eviction is None else (self.slot_of[eviction.after], self.slot_of[eviction.before])
-            places = (*self.links.add(group.tensors), first, len(spans), *evicted, -1)
+            tails = (*self.links.add(carried), pinned_end, len(spans))
+            places = (*self.links.add(group.tensors), first, pinned_end, *tails, *evicted, -1)
             saving = possible_saving(self.program, number)
-            pinnable = free and (self.program.pinnable[number] or eviction is not None)
+            pinnable = free and (self.program.pinnable[number] or self.program.evictions[number] is not None)
             rows.append((self.aligned(size), fetched, *places, saving, pinnable))
-        names = "size fetched member_first member_end span_first span_end evicted_after evicted_before place saving "
-        names += "pinnable"
+        names = "size fetched member_first member_end span_first span_end tail_first tail_end tail_span_first "
+        names += "tail_span_end evicted_after evicted_before place saving pinnable"
         return _records(w.GROUP, rows, names), _records(w.SPAN, spans, "start end")
 
-    def is_fetched(self, members: Sequence[int]) -> bool:
-        return len(members) == 1 and any(serving.earliest is not None for serving in self.program.servings[members[0]])
+    def is_fetched(self, id: int) -> bool:
+        return any(serving.earliest is not None for serving in self.program.servings[id])
 
     def aligned(self, size: int) -> int:
         alignment = self.problem.target.alignment
@@ -203,8 +207,9 @@ class _Maker:
                     earliest = self.slot_of[times[self.program.earliest_position(serving.before, serving.earliest)]]
                     latest = self.slot_of[times[self.program.latest[serving.before]]]
                 uses = self.use_of[id, serving.first], self.use_of[id, serving.last]
-                rows.append((*uses, self.slot_of[serving.before], earliest, latest, w.UNSERVED, w.UNSERVED))
-        return _records(w.SERVING, rows, "low high before earliest latest plan plan_old")
+                starts = self.slot_of[serving.before], earliest, latest
+                rows.append((*uses, *starts, w.UNSERVED, w.UNSERVED, serving.carries))
+        return _records(w.SERVING, rows, "low high before earliest latest plan plan_old carries")
 
     def copy_records(self) -> w.Records:
         bandwidth = self.problem.target.hbm_bandwidth
@@ -212,7 +217,8 @@ class _Maker:
         for id, servings in enumerate(self.program.servings):
             demand = self.problem.tensors[id].size / bandwidth
             rows.extend((id, -1, -1, -1, demand, False) for _ in servings)
-        for eviction in self.evictions:
+        for group in range(len(self.problem.groups)):
+            eviction = self.program.eviction_of(group)
             evicted = -1 if eviction is None else eviction.tensor
             demand = 0.0 if eviction is None else self.problem.tensors[evicted].size / bandwidth
             rows.append((evicted, -1, -1, -1, demand, True))

@@ -128,6 +128,16 @@ def fits_pinned(wd: Any, group: int) -> bool:
 
 
 @inner
+def fits_carried(wd: Any, group: int, until: int) -> bool:
+    """Whether there are enough bytes for the tail of a group, after a stay that lasts ``until`` a time."""
+    record = wd.groups[group]
+    for span in range(record.tail_span_first, record.tail_span_end):
+        if not fits(wd, max(until + 1, wd.spans[span].start), wd.spans[span].end, record.size):
+            return False
+    return True
+
+
+@inner
 def fits(wd: Any, start: int, end: int, size: int) -> bool:
     """Whether ``size`` bytes more can be taken at each time of a closed interval."""
     used, most = wd.used, 0
@@ -193,10 +203,7 @@ def _pin(wd: Any, group: int, present: bool) -> None:
     for span in range(record.span_first, record.span_end):
         _take(wd, wd.spans[span].start, wd.spans[span].end, size)
     for number in range(record.member_first, record.member_end):
-        tensor = wd.tensors[wd.links[number]]
-        _set_site(wd, tensor.site, present)
-        for use in range(tensor.use_first, tensor.use_end):
-            _set_site(wd, wd.uses[use].site, present)
+        _write(wd, wd.links[number], present)
     if record.evicted_after >= 0:
         _set_copy(wd, wd.scalars[0].evictions + group, record.evicted_after, record.evicted_before, present)
 
@@ -219,7 +226,30 @@ def _fetch(wd: Any, group: int, present: bool) -> None:
         _take(wd, wd.slots[after].time + 1, until, size)
         for use in range(wd.servings[start].low, wd.servings[serving - 1].high + 1):
             _set_site(wd, wd.uses[use].site, present)
+        if wd.servings[serving - 1].carries:
+            _carry(wd, group, until, present)
         _set_copy(wd, start, after, wd.servings[start].before, present)
+
+
+@inner
+def _carry(wd: Any, group: int, until: int, present: bool) -> None:
+    """Make or undo what is in fast memory with a serving that carries; its stay lasts ``until`` a time."""
+    record = wd.groups[group]
+    size = record.size if present else -record.size
+    for span in range(record.tail_span_first, record.tail_span_end):
+        _take(wd, max(until + 1, wd.spans[span].start), wd.spans[span].end, size)
+    for number in range(record.tail_first, record.tail_end):
+        _write(wd, wd.links[number], present)
+    _set_copy(wd, wd.scalars[0].evictions + group, record.evicted_after, record.evicted_before, present)
+
+
+@inner
+def _write(wd: Any, tensor: int, fast: bool) -> None:
+    """Write a tensor to fast memory, and have all of its uses read it there; or undo that."""
+    record = wd.tensors[tensor]
+    _set_site(wd, record.site, fast)
+    for use in range(record.use_first, record.use_end):
+        _set_site(wd, wd.uses[use].site, fast)
 
 
 @inner

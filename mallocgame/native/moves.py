@@ -12,6 +12,7 @@ from mallocgame.native.decide import (
     commit,
     fetch,
     fits,
+    fits_carried,
     fits_pinned,
     keep_conflict,
     objective,
@@ -152,8 +153,12 @@ def _is_there(wd: Any, group: int, time: int) -> bool:
             continue
         if wd.servings[serving].plan != STAYS:
             after = wd.servings[serving].plan
-        if wd.slots[after].time < time <= wd.slots[wd.servings[serving].before].time:
+        if wd.slots[after].time < time <= _until(wd, serving):
             return True
+        if wd.servings[serving].carries:
+            for span in range(wd.groups[group].tail_span_first, wd.groups[group].tail_span_end):
+                if wd.spans[span].start <= time <= wd.spans[span].end:
+                    return True
     return False
 
 
@@ -202,7 +207,9 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, late: int) ->
         end = number + 1
         while end < count and pattern[end] == 1 and _together(wd, first + number, first + end):
             end += 1
-        start = _start(wd, first + number, _until(wd, first + end - 1), floor, force, late)
+        start = -1
+        if _can_carry(wd, group, first + end - 1, force):
+            start = _start(wd, first + number, _until(wd, first + end - 1), floor, force, late)
         for at in range(number, end):
             pattern[at] = UNSERVED if start < 0 else STAYS
         if start >= 0:
@@ -217,6 +224,22 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, late: int) ->
         return False
     fetch(wd, group, pattern)
     return _resolve(wd, group, force)
+
+
+@inner
+def _can_carry(wd: Any, group: int, serving: int, force: bool) -> bool:
+    """Whether what a serving carries, if anything, fits; by force, where others have to make way."""
+    if not wd.servings[serving].carries:
+        return True
+    until = _until(wd, serving)
+    if fits_carried(wd, group, until):
+        return True
+    if not force:
+        return False
+    for span in range(wd.groups[group].tail_span_first, wd.groups[group].tail_span_end):
+        if not _make_way(wd, group, max(until + 1, wd.spans[span].start), wd.spans[span].end):
+            return False
+    return True
 
 
 @inner

@@ -46,15 +46,12 @@ def stays_of(program: Program, world: World, decisions: Decisions) -> dict[int, 
     for group, kind in enumerate(decisions.kind.tolist()):
         if kind == PINNED:
             members = program.problem.groups[group].tensors
-            eviction = program.evictions[group]
-            found[group] = [(id, *program.problem.tensors[id].live) for id in members]
-            if eviction is not None:
-                found[group] = [
-                    (id, start, eviction.before if id == eviction.tensor else end) for id, start, end in found[group]
-                ]
+            found[group] = [(id, *program.lasting(id)) for id in members]
         elif kind == FETCHED:
             id = int(world.groups["fetched"][group])
-            found[group] = [(id, after + 1, until) for _, _, after, until in _runs(program, world, decisions, id)]
+            runs = _runs(program, world, decisions, id)
+            found[group] = [(id, after + 1, until) for _, _, after, until in runs]
+            found[group] += [(other, *program.lasting(other)) for other in program.carried(id, runs[-1][1])]
     return found
 
 
@@ -86,27 +83,25 @@ def _buffer(id: str, size: int, alignment: int, intervals: list[tuple[int, int]]
 def plan_of(program: Program, world: World, decisions: Decisions, offsets: Mapping[int, int]) -> Plan:
     """The plan of some decisions, with an offset for each group in fast memory."""
     stays = stays_of(program, world, decisions)
-    tensors = program.problem.tensors
     definitions: set[int] = set()
     uses: set[tuple[int, int]] = set()
     copies: list[Copy] = []
     for group in stays:
         if decisions.kind[group] == PINNED:
-            members = program.problem.groups[group].tensors
-            definitions.update(members)
-            eviction = program.evictions[group]
-            root = -1 if eviction is None else len(program.problem.instructions) - 1
-            uses.update(
-                (id, number) for id in members for number, use in enumerate(tensors[id].uses) if use.time != root
-            )
-            if eviction is not None:
-                copies.append(Copy(eviction.tensor, "eviction", eviction.after, eviction.before))
-            continue
-        id = int(world.groups["fetched"][group])
-        for first, last, after, _ in _runs(program, world, decisions, id):
-            low, high = program.servings[id][first], program.servings[id][last]
-            uses.update((id, number) for number in range(low.first, high.last + 1))
-            copies.append(Copy(id, "prefetch", after, low.before))
+            written = program.problem.groups[group].tensors
+        else:
+            id = int(world.groups["fetched"][group])
+            runs = _runs(program, world, decisions, id)
+            for first, last, after, _ in runs:
+                low, high = program.servings[id][first], program.servings[id][last]
+                uses.update((id, number) for number in range(low.first, high.last + 1))
+                copies.append(Copy(id, "prefetch", after, low.before))
+            written = program.carried(id, runs[-1][1])
+        definitions.update(written)
+        uses.update((id, number) for id in written for number in program.read_fast(id))
+        eviction = program.eviction_of(group)
+        if eviction is not None and eviction.tensor in written:
+            copies.append(Copy(eviction.tensor, "eviction", eviction.after, eviction.before))
     return Plan(
         fingerprint=program.problem.fingerprint,
         fast_definitions=frozenset(definitions),

@@ -57,21 +57,23 @@ USE = _fields(ints="site tensor kept_first kept_end", flags="served")
 a serving has it."""
 
 GROUP = _fields(
-    ints="size fetched member_first member_end span_first span_end keeper_first keeper_end evicted_after "
-    "evicted_before kind kind_old place",
+    ints="size fetched member_first member_end span_first span_end tail_first tail_end tail_span_first tail_span_end "
+    "keeper_first keeper_end evicted_after evicted_before kind kind_old place",
     floats="saving",
     flags="pinnable changed",
 )
 """``size``: aligned bytes. ``fetched``: a tensor that prefetches may serve, or -1. ``member_*``: tensors in ``links``.
-``keeper_*``: uses, in ``links``, that have it in their ``kept`` list. ``evicted_*``: slots between which a pinned group
-is evicted, or -1. ``saving``: seconds that it may save, roughly. ``place``: its place among the residents, or -1."""
+``tail_*``: what is fast, too, where a serving that carries is: tensors in ``links``, and their spans. ``keeper_*``:
+uses, in ``links``, that have it in their ``kept`` list. ``evicted_*``: slots between which what is pinned or carried is
+evicted, or -1. ``saving``: seconds that it may save, roughly. ``place``: its place among the residents, or -1."""
 
 SPAN = _fields(ints="start end")
-"""Closed interval of times that a pinned group occupies."""
+"""Closed interval of times that a pinned group, or the tail of one, occupies."""
 
-SERVING = _fields(ints="low high before earliest latest plan plan_old")
+SERVING = _fields(ints="low high before earliest latest plan plan_old", flags="carries")
 """``low``, ``high``: its uses. ``before``: the slot that waits for its copy. ``earliest``, ``latest``: slots after
-which the copy may start, -1 where none can. ``plan``: slot after which it starts, STAYS or UNSERVED."""
+which the copy may start, -1 where none can. ``plan``: slot after which it starts, STAYS or UNSERVED.
+``carries``: its last use updates the tensor in place, and the group's tail is fast with it."""
 
 COPY = _fields(ints="key after next_start next_due", floats="demand", flags="eviction")
 """The copy that a serving waits for, or (after those) the eviction of a group. ``key``: tensor, by which copies of one
