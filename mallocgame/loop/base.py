@@ -73,6 +73,5 @@ def base_of(capture: Capture) -> Base:
     """
     problem, final = capture.problem(), parse_hlo(capture.final, "final of XLA's default")
     default = replayed("xla default", problem, final, capture.peak_hbm)
-    base = Base(capture, final, default, CycleTable(problem), relaxed_bound(problem, "M"))
-    base.observe(final)
+    base = Base(capture, final, default, capture.cycles(), relaxed_bound(problem, "M"))
     return base
