@@ -23,8 +23,8 @@ from mallocgame.native.warm_up import compile_native
 from mallocgame.progress import Progress, silent
 from xla_dump_parser import ParseError
 
-REFUSALS = 3
-"""Compiles of one plan before giving up on refusals."""
+REFUSALS = 2
+"""Compiles of one plan; if refused until then, the groups are barred and the next plan does without them."""
 
 BOUND_SHARE = 0.1
 """Part of the search time for the proven bound, at first for XLA's schedule, at last for the answer's if another."""
@@ -235,6 +235,9 @@ class _Loop:
                 max_compiles=min(REFUSALS, self.known.compiles_left),
                 progress=self.progress,
             )
+        except MallocgameError:
+            base.barred |= {*relaxation.first}
+            raise
         finally:
             base.barred |= {entry.group for entry in relaxation.relaxed}
         honoured, sites = self._learn(candidate, base, relaxation, found)
