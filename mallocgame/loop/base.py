@@ -73,5 +73,4 @@ def base_of(capture: Capture) -> Base:
     """
     problem, final = capture.problem(), parse_hlo(capture.final, "final of XLA's default")
     default = replayed("xla default", problem, final, capture.peak_hbm)
-    base = Base(capture, final, default, capture.cycles(), relaxed_bound(problem, "M"))
-    return base
+    return Base(capture, final, default, capture.cycles(), relaxed_bound(problem, "M"))

@@ -15,7 +15,7 @@ SETTINGS = (
     ("xla_msa_max_cross_program_prefetches", "0"),
     ("xla_tpu_msa_inefficient_use_to_copy_ratio", "0.25"),
 )
-"""In the order in which they are tried; the first two gave the only answers of flag tuning on v4 lite that were better."""
+"""In the order in which they are tried; the first two were flag tuning's only better answers on v4 lite."""
 
 
 class Flags:
