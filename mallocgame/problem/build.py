@@ -189,7 +189,7 @@ def _tensors(
                 uses=_uses(schedule, value, costs),
                 group=group_of[number],
                 fixed=never_fast(schedule, value, size, target),
-                hbm_definition=hbm_definition(schedule, value),
+                hbm_definition=hbm_definition(schedule, value, target),
             )
         )
     return tuple(tensors)

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mallocgame.problem.placement import CORES_APART
 from mallocgame.problem.schema import Group, Problem, Tensor
 
 OVERLAP_BYTES = 16 * 2**20
 """MSA waits for an eviction when the instructions since its start, with everything in HBM, would take as long as the
 copying of this many bytes; export tells it so, whatever the size of the tensor."""
-
-CORES_APART = frozenset({"v5p"})
-"""Targets whose devices are two cores with a fast memory each. The compiler splits instructions between the two and
-has their outputs in HBM, so nothing that an instruction computes gets to fast memory without a pin there."""
 
 WHILE_EXECUTIONS = 5
 """How often MSA takes a while loop to run."""

@@ -123,8 +123,8 @@ class Tensor:
         uses: in program order.
         group: index into ``Problem.groups``.
         fixed: why it may never be in fast memory at all, or None.
-        hbm_definition: why its definition has to be in HBM (entry parameter, constant, entry result), or None.
-            Its uses may still be served by prefetches.
+        hbm_definition: why its definition has to be in HBM (entry parameter, constant, entry result, written by two
+            cores), or None. Its uses may still be served by prefetches.
     """
 
     id: int

@@ -38,13 +38,17 @@ def crossing_bytes(problem: Problem) -> float:
     """Bytes that every plan moves over HBM: what is defined there is written there, and read or copied from there.
 
     Counts tensors that are alone in their alias group and whose definition must be in HBM: each is read in place or
-    copied, so at least the smaller of its size and all bytes read of it crosses. What branches read is left out, for
-    they may not run, and what instructions without time read: another core's gathers are logged with the whole table.
+    copied, so at least the smaller of its size and all bytes read of it crosses. An entry result may be written to fast
+    memory, read there, and evicted: the smaller of its size and what is written of it crosses. What branches read is
+    left out, for they may not run, and what instructions without time read: another core's gathers are logged with the
+    whole table.
     """
     runs = _certain_runs(problem)
 
     def crossing(tensor: Tensor) -> float:
         written = runs[problem.instructions[tensor.time].computation] * tensor.defined_bytes
+        if tensor.hbm_definition == "entry result":
+            return min(float(tensor.size), written)
         readers = ((problem.instructions[use.time], use.accessed_bytes) for use in tensor.uses)
         read = fsum(runs[reader.computation] * accessed for reader, accessed in readers if not reader.free)
         return written + min(float(tensor.size), read)
