@@ -116,7 +116,9 @@ def _prefetch(tables: PlanTables, tensor: Tensor, copy: Copy, fast: list[int], a
     if len(fast) < asked:
         yield tables.violation("call in part", tensor, copy.before)
     earliest = tensor.uses[fast[-1]].copy_after
-    if earliest is None or copy.after < earliest:
+    if copy.before == tensor.time + 1:
+        yield tables.violation("copy start not expressible", tensor, copy.after, "no time between definition and use")
+    elif earliest is None or copy.after < earliest:
         detail = f"earliest start for the use at {copy.before}: {earliest}"
         yield tables.violation("copy start not expressible", tensor, copy.after, detail)
     elif copy.before in tables.problem.children and copy.after >= _previous(tables.problem, copy.before):

@@ -48,7 +48,8 @@ class Serving(NamedTuple):
         first: index of the first of the tensor's uses.
         last: index of the last one.
         before: time of the instruction that waits for the copy; also the time at which the last use ends.
-        earliest: earliest time after whose instruction the copy may start, or None if none can be made.
+        earliest: earliest time after whose instruction the copy may start, or None if none can be made; none can from
+            the tensor's definition to the very next time ("Out of alternate memory", libtpu 0.0.52).
         carries: whether its last use updates the tensor in place: the ``Program.tails`` of its group is in fast memory
             then, at the same offset.
     """
@@ -252,6 +253,8 @@ class Program:
             earliest = use.copy_after
             carries = updated and last == len(tensor.uses) - 1
             if earliest is not None and self.earliest_position(use.time, earliest) > self.latest[use.time]:
+                earliest = None
+            if use.time == tensor.time + 1:
                 earliest = None
             if (produced and not found) or (carries and self.tails[tensor.group] is None):
                 earliest = None

@@ -166,6 +166,7 @@ def test_keep_rule_counts_only_uses_that_have_to_be_kept() -> None:
     """Before its first copy a parameter is in HBM without being told."""
     steps = [
         Step(opcode="parameter", makes="w"),
+        Step(1.0),
         Step(makes="x", reads=("w",)),
         Step(2.0, reads=("x",)),
         Step(reads=("w",)),
@@ -178,6 +179,7 @@ def test_keep_rule_counts_only_uses_that_have_to_be_kept() -> None:
 def test_keep_rule_forbids_the_pin_beside_a_kept_use() -> None:
     steps = [
         Step(opcode="parameter", makes="w"),
+        Step(1.0),
         Step(2.0, reads=("w",)),
         Step(makes="x", reads=("w",)),
         Step(reads=("x",)),
@@ -187,6 +189,13 @@ def test_keep_rule_forbids_the_pin_beside_a_kept_use() -> None:
     assert game.legal(state) == {DROP}
     state, _ = play(game, COPY, NO_COPY)
     assert game.legal(state) == {DROP, NO_COPY}
+
+
+def test_no_prefetch_between_a_definition_and_the_very_next_time() -> None:
+    """The compiler refuses it, however much fast memory is free (libtpu 0.0.52)."""
+    steps = [Step(opcode="parameter", makes="w"), Step(2.0, reads=("w",)), Step(2.0, reads=("w",))]
+    game = Game(problem(steps, {"w": 256}))
+    assert [site.time for site in game.program.sites] == [2]
 
 
 def test_drop_backup_takes_the_group_back_and_replays() -> None:
