@@ -185,9 +185,10 @@ class _Maker:
             places = (*self.links.add(group.tensors), first, pinned_end, *tails, *evicted, -1)
             saving = possible_saving(self.program, number)
             pinnable = free and (self.program.pinnable[number] or self.program.evictions[number] is not None)
-            rows.append((self.aligned(size), fetched, *places, saving, pinnable))
-        names = "size fetched member_first member_end span_first span_end tail_first tail_end tail_span_first "
-        names += "tail_span_end evicted_after evicted_before place saving pinnable"
+            sizes = self.aligned(size), fetched, self.aligned(members[0].size)
+            rows.append((*sizes, *places, saving, pinnable))
+        names = "size fetched fetched_size member_first member_end span_first span_end tail_first tail_end "
+        names += "tail_span_first tail_span_end evicted_after evicted_before place saving pinnable"
         return _records(w.GROUP, rows, names), _records(w.SPAN, spans, "start end")
 
     def is_fetched(self, id: int) -> bool:

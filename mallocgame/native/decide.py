@@ -213,7 +213,6 @@ def _fetch(wd: Any, group: int, present: bool) -> None:
     """Make or undo what the plans of a group's servings say."""
     _settle(wd, group, FETCHED if present else IN_HBM)
     record = wd.groups[group]
-    size = record.size if present else -record.size
     serving, end = wd.tensors[record.fetched].serving_first, wd.tensors[record.fetched].serving_end
     while serving < end:
         after, start = wd.servings[serving].plan, serving
@@ -223,12 +222,20 @@ def _fetch(wd: Any, group: int, present: bool) -> None:
         while serving < end and wd.servings[serving].plan == STAYS:
             serving += 1
         until = wd.slots[wd.servings[serving - 1].before].time
-        _take(wd, wd.slots[after].time + 1, until, size)
+        size = stay_size(wd, group, serving - 1)
+        _take(wd, wd.slots[after].time + 1, until, size if present else -size)
         for use in range(wd.servings[start].low, wd.servings[serving - 1].high + 1):
             _set_site(wd, wd.uses[use].site, present)
         if wd.servings[serving - 1].carries:
             _carry(wd, group, until, present)
         _set_copy(wd, start, after, wd.servings[start].before, present)
+
+
+@inner
+def stay_size(wd: Any, group: int, last: int) -> int:
+    """Bytes that a prefetched stay takes whose last serving is ``last``: the whole group's, where that is carried."""
+    record = wd.groups[group]
+    return int(record.size if wd.servings[last].carries else record.fetched_size)
 
 
 @inner

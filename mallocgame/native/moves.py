@@ -18,6 +18,7 @@ from mallocgame.native.decide import (
     objective,
     pin,
     rollback,
+    stay_size,
 )
 from mallocgame.native.replay import refresh
 from mallocgame.native.world import DRAINED, FETCHED, IDLE, IN_HBM, PINNED, STAYS, UNSERVED
@@ -73,7 +74,7 @@ def _enter_pinned(wd: Any, group: int, force: bool) -> bool:
         if not force:
             return False
         for span in range(wd.groups[group].span_first, wd.groups[group].span_end):
-            if not _make_way(wd, group, wd.spans[span].start, wd.spans[span].end):
+            if not _make_way(wd, wd.groups[group].size, wd.spans[span].start, wd.spans[span].end):
                 return False
     pin(wd, group)
     return _resolve(wd, group, force)
@@ -94,9 +95,9 @@ def _resolve(wd: Any, group: int, force: bool) -> bool:
 
 
 @inner
-def _make_way(wd: Any, group: int, start: int, end: int) -> bool:
-    """Clear groups until this one fits into the closed interval of times."""
-    limit = wd.scalars[0].capacity - wd.groups[group].size
+def _make_way(wd: Any, size: int, start: int, end: int) -> bool:
+    """Clear groups until ``size`` bytes are free in the closed interval of times."""
+    limit = wd.scalars[0].capacity - size
     time, cleared = start, 0
     while time <= end:
         if wd.used[time] <= limit:
@@ -209,7 +210,7 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, late: int) ->
             end += 1
         start = -1
         if _can_carry(wd, group, first + end - 1, force):
-            start = _start(wd, first + number, _until(wd, first + end - 1), floor, force, late)
+            start = _start(wd, first + number, first + end - 1, floor, force, late)
         for at in range(number, end):
             pattern[at] = UNSERVED if start < 0 else STAYS
         if start >= 0:
@@ -237,7 +238,7 @@ def _can_carry(wd: Any, group: int, serving: int, force: bool) -> bool:
     if not force:
         return False
     for span in range(wd.groups[group].tail_span_first, wd.groups[group].tail_span_end):
-        if not _make_way(wd, group, max(until + 1, wd.spans[span].start), wd.spans[span].end):
+        if not _make_way(wd, wd.groups[group].size, max(until + 1, wd.spans[span].start), wd.spans[span].end):
             return False
     return True
 
@@ -255,13 +256,13 @@ def _until(wd: Any, serving: int) -> int:
 
 
 @inner
-def _start(wd: Any, serving: int, until: int, floor: int, force: bool, late: int) -> int:
+def _start(wd: Any, serving: int, last: int, floor: int, force: bool, late: int) -> int:
     """The latest slot from which idle time suffices for a copy and its bytes are free, or the earliest possible one.
 
     Args:
         wd: the world, refreshed.
         serving: waits for the copy.
-        until: last time of its stay.
+        last: the last serving of its stay.
         floor: the copy starts after the instruction at this time or later.
         force: whether others make way for the last start.
         late: 1 to draw a slot among those whose bytes are free instead.
@@ -271,14 +272,14 @@ def _start(wd: Any, serving: int, until: int, floor: int, force: bool, late: int
     """
     tensor = wd.uses[wd.servings[serving].low].tensor
     group = wd.tensors[tensor].group
-    size = wd.groups[group].size
+    size, until = stay_size(wd, group, last), _until(wd, last)
     low, slot = wd.servings[serving].earliest, wd.servings[serving].latest
     while low <= slot and wd.slots[low].time < floor:
         low += 1
     if low > slot or low < 0:
         return -1
     if not fits(wd, wd.slots[slot].time + 1, until, size) and not (
-        force and _make_way(wd, group, wd.slots[slot].time + 1, until)
+        force and _make_way(wd, size, wd.slots[slot].time + 1, until)
     ):
         return -1
     demand = wd.copies[serving].demand * ENOUGH

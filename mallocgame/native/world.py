@@ -57,12 +57,13 @@ USE = _fields(ints="site tensor kept_first kept_end", flags="served")
 a serving has it."""
 
 GROUP = _fields(
-    ints="size fetched member_first member_end span_first span_end tail_first tail_end tail_span_first tail_span_end "
-    "keeper_first keeper_end evicted_after evicted_before kind kind_old place",
+    ints="size fetched fetched_size member_first member_end span_first span_end tail_first tail_end tail_span_first "
+    "tail_span_end keeper_first keeper_end evicted_after evicted_before kind kind_old place",
     floats="saving",
     flags="pinnable changed",
 )
-"""``size``: aligned bytes. ``fetched``: a tensor that prefetches may serve, or -1. ``member_*``: tensors in ``links``.
+"""``size``: aligned bytes of the largest tensor. ``fetched``: a tensor that prefetches may serve, or -1;
+``fetched_size``: its aligned bytes. ``member_*``: tensors in ``links``.
 ``tail_*``: what is fast, too, where a serving that carries is: tensors in ``links``, and their spans. ``keeper_*``:
 uses, in ``links``, that have it in their ``kept`` list. ``evicted_*``: slots between which what is pinned or carried is
 evicted, or -1. ``saving``: seconds that it may save, roughly. ``place``: its place among the residents, or -1."""
