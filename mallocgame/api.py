@@ -148,6 +148,7 @@ def solve(
         progress(
             f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors; solving for at most {time_limit:g} s"
         )
+    cycles, default_seconds = loaded.model_e() if objective != "M" else (None, None)
     solution = solvers.solve(
         loaded.problem,
         solver=solver,
@@ -157,6 +158,8 @@ def solve(
         default=loaded.default,
         progress=progress,
         objective=objective,
+        cycles=cycles,
+        default_seconds=default_seconds,
     )
     violations = validate(loaded.problem, solution.plan)
     if violations:

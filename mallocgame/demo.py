@@ -53,7 +53,7 @@ def _one_target(workload: str, target: str, time_limit: float, out: Path, progre
     tell("compiling")
     capture = api.capture(workload, target=target, out=capture_file, workload=True)
     problem = capture.problem()
-    solved = api.solve(capture_file, time_limit=time_limit, out=plan_file, progress=tell)
+    solved = api.solve(capture_file, objective="both", time_limit=time_limit, out=plan_file, progress=tell)
     verification = api.verify(solved.named, capture, progress=tell)
     default, planned = verification.row("xla default"), verification.row("plan")
     panels = (

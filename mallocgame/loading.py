@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mallocgame.errors import BadInputError
 
 if TYPE_CHECKING:
+    from mallocgame.calibration.table import CycleTable
     from mallocgame.problem.problem_file import Default
     from mallocgame.problem.schema import Problem
     from xla_dump_parser.hlo import HloModule
@@ -43,6 +44,19 @@ class Loaded:
         if self.default is not None:
             return self.default.m_seconds
         return None if self.final is None else replay_final(self.problem, self.final, "M").total
+
+    def model_e(self) -> tuple[CycleTable | None, tuple[float, float] | None]:
+        """What E is predicted from, and seconds of XLA's own placement under E and M; where the file has its text."""
+        from mallocgame.calibration.observe import observe_final
+        from mallocgame.calibration.table import CycleTable
+        from mallocgame.replay import replay_final
+
+        if self.final is None:
+            return None, None
+        table = CycleTable(self.problem)
+        observe_final(self.problem, self.final, table)
+        e, m = (replay_final(self.problem, self.final, model).total for model in ("E", "M"))
+        return table, (e, m)
 
 
 def load(file: str | os.PathLike[str], target: str | None = None) -> Loaded:
