@@ -47,8 +47,9 @@ def _tensor(tables: PlanTables, tensor: Tensor) -> Iterator[Violation]:
     if [(copy.after, copy.before) for copy in evictions] != ([planned[1:]] if planned and due else []):
         time = evictions[0].after if evictions else tensor.time
         yield tables.violation("eviction", tensor, time, f"the compiler evicts it so: {planned}" if due else "")
-    if due:
-        slow = [use for use in slow if use.time != len(tables.problem.instructions) - 1]
+    if planned is not None and due:
+        root = len(tables.problem.instructions) - 1
+        slow = [use for use in slow if use.time <= planned.before and use.time != root]
     if len(group.tensors) > 1 and (len(evictions) < len(copies) or not produced or slow):
         yield tables.violation("alias group in part", tensor, tensor.time)
     elif produced and (len(evictions) < len(copies) or slow):

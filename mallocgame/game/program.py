@@ -169,11 +169,16 @@ class Program:
         return value.live
 
     def read_fast(self, tensor: int) -> list[int]:
-        """The uses that read fast memory if a tensor is written there: all but the entry root's of what is evicted."""
+        """The uses that read fast memory if a tensor is written there: of what is evicted those before it is gone.
+
+        Only the entry's root and bitcasts, which pass it on to the root, come later.
+        """
         value = self.problem.tensors[tensor]
         eviction = self.eviction_of(value.group)
-        root = len(self.position) - 1 if eviction is not None and eviction.tensor == tensor else -1
-        return [number for number, use in enumerate(value.uses) if use.time != root]
+        if eviction is None or eviction.tensor != tensor:
+            return list(range(len(value.uses)))
+        root = len(self.position) - 1
+        return [number for number, use in enumerate(value.uses) if use.time <= eviction.before and use.time != root]
 
     def carried(self, tensor: int, serving: int) -> tuple[int, ...]:
         """Ids of the tensors that are in fast memory, too, where a serving is."""

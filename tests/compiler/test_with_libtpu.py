@@ -74,7 +74,7 @@ def test_a_plan_is_honoured_in_full(looped: Capture) -> None:
 
 @pytest.mark.parametrize(("target", "evictions"), [("v4 lite", 3), ("v5p", 0)])
 def test_results_are_evicted_as_planned(target: str, evictions: int) -> None:
-    """What a loop carries, what is read again, and a donated weight; none where two cores write all of them together."""
+    """What a loop carries, what is read again, and a donated weight; none where two cores write all of them."""
     kept = capture("tests.compiler.models:returned", None, target)
     problem = kept.problem()
     program = Program(problem)

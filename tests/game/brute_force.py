@@ -143,11 +143,16 @@ def _runs(tensor: Tensor, first: int, allowed: bool) -> Iterator[tuple[tuple[int
         return
     yield from _runs(tensor, first + 1, True)
     last = first
-    while allowed and last < len(tensor.uses) and tensor.uses[last].copy_after is not None:
+    while allowed and last < len(tensor.uses) and _is_copyable(tensor, last):
         for rest in _runs(tensor, last + 1, False):
             if not rest or rest[0][0] > last + 1:
                 yield ((first, last), *rest)
         last += 1
+
+
+def _is_copyable(tensor: Tensor, number: int) -> bool:
+    """Whether a prefetch for a use can be told: there is a start, and a time between definition and use."""
+    return tensor.uses[number].copy_after is not None and tensor.uses[number].time > tensor.time + 1
 
 
 def _started(problem: Problem, tensor: Tensor, runs: tuple[tuple[int, int], ...]) -> Iterator[Plan]:
