@@ -72,7 +72,7 @@ class Answer:
         plan: valid for the problem.
         seconds: of the plan under model M.
         status: ``"feasible"`` (a constructive solver has finished), ``"converged"`` (a search has not got any further
-            for long), ``"time limit"``, ``"step limit"`` or ``"interrupted"``.
+            for long), ``"time limit"``, ``"step limit"`` or ``"interrupted"``; of the exact solver also ``"optimal"``.
         steps: moves tried.
     """
 

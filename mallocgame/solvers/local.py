@@ -84,6 +84,7 @@ class _LocalSearch:
         search.greedy([group for group in priority.order(search.program) if group in set(search.groups.tolist())])
         if self.task.start is not None:
             search.offer(search.decisions_of(self.task.start))
+        self.task.improved(search.best_value, self.steps)
         self._pack()
         if not groups:
             return "converged"

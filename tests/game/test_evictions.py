@@ -60,6 +60,18 @@ def test_a_result_is_pinned_until_its_eviction() -> None:
     check(of, plan, 0.9)
 
 
+def test_a_bitcast_after_the_eviction_reads_hbm() -> None:
+    of = returned(Step(LONG, reads=("x",)), Step(1.0), Step(1.0), Step(opcode="bitcast", reads=("x",)))
+    game = Game(of)
+    state, _ = play(game, NO_COPY, NO_COPY)
+    assert game.done(state), "the bitcast's use is no site"
+    plan = game.plan(state)
+    assert plan.copies == (Copy(0, "eviction", 0, 2),)
+    assert plan.fast_uses == {(0, 0)}
+    assert validate(of, plan) == ()
+    assert inexpressible(of, plan) == ()
+
+
 def test_an_eviction_that_does_not_find_idle_time_stalls() -> None:
     of = returned(Step(reads=("x",)))
     state, rewards = play(Game(of), NO_COPY, NO_COPY)
