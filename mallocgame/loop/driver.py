@@ -13,7 +13,7 @@ from mallocgame.compiler.meter import Meter
 from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verification import Row, verdict
 from mallocgame.compiler.verify import carry_out, judge_sites
-from mallocgame.errors import BadInputError, MallocgameError
+from mallocgame.errors import BadInputError, CompilerRefusedError, MallocgameError
 from mallocgame.loop.base import Base, base_of
 from mallocgame.loop.choice import Choice, pareto
 from mallocgame.loop.knowledge import Knowledge
@@ -218,6 +218,8 @@ class _Loop:
     def _split(self, tried: Tried) -> Tried:
         capture = recapture(self.known.first.capture, tried.options, limits=self.limits, compile=self.meter)
         base = base_of(capture)
+        if _offloaded(base) != _offloaded(self.known.first):
+            raise CompilerRefusedError("this split gives work to another core, whose time is in neither model")
         self.known.bases.append(base)
         row = replace(base.default, name="split")
         return self._judged(tried, row, tried.options, base.problem.fingerprint)
@@ -284,6 +286,11 @@ class _Loop:
             f"{monotonic() - self.started:.0f} s, {self.meter.compiles} of {self.compiles} compiles, {best.about}: "
             f"E {_ratio(default.e_seconds, row.e_seconds)}, M {_ratio(default.m_seconds, row.m_seconds)}{gap}"
         )
+
+
+def _offloaded(base: Base) -> int:
+    """How many pieces of work a program gives to other cores (the SparseCore), asynchronously."""
+    return sum(instruction.opcode == "async-start" for instruction in base.problem.instructions)
 
 
 def _ratio(default: float, row: float) -> str:
