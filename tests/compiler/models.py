@@ -53,9 +53,9 @@ def sharded() -> tuple[Any, Any]:
     """Two blocks of two products over 2 x 2 devices: each block ends in an all-reduce over half of them."""
     import jax
     import jax.numpy as jnp
-    from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec
+    from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
-    mesh = AbstractMesh((2, 2), ("data", "model"))
+    mesh = AbstractMesh((2, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
 
     def place(shape: tuple[int, ...], *axes: str | None) -> Any:
         return jax.ShapeDtypeStruct(shape, jnp.bfloat16, sharding=NamedSharding(mesh, PartitionSpec(*axes)))
