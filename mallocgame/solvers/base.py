@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -208,7 +209,7 @@ def solve(
 def _reporter(
     objective: Objective, whole: float, progress: Callable[[str], None] | None
 ) -> Callable[[float, int], None]:
-    last = monotonic()
+    last = -inf
 
     def improved(value: float, steps: int) -> None:
         nonlocal last
