@@ -12,6 +12,9 @@ from mallocgame.problem import TARGETS, TOPOLOGIES, get_target, target_from_log,
 from tests.problem.captured import ALL, Captured
 from xla_dump_parser.compile_log import parse_compile_log
 
+FAST_BYTES_ELSEWHERE = {("tpu7x", "0.0.50.1"): 67_043_328}
+"""Heaps of other versions than libtpu 0.0.52, which the table is of; a capture's own log always comes first."""
+
 
 def test_names() -> None:
     assert TARGETS.keys() == TOPOLOGIES.keys()
@@ -42,18 +45,18 @@ def test_the_table_is_what_a_fresh_compile_says(name: str) -> None:
 
     fresh = capture("workloads.tiny:tiny", None, name)
     log = parse_compile_log(fresh.log)
-    _same(name, fresh.log)
+    _same(name, fresh.log, FAST_BYTES_ELSEWHERE.get((name, fresh.versions["libtpu"])))
     assert elapsed_error(fresh.problem(), log)[0] <= 1e-5
     assert any(reduction.seconds for reduction in log.reductions)
     assert reduction_error(fresh.problem(), log) <= 1e-5
 
 
-def _same(name: str, log: str) -> None:
+def _same(name: str, log: str, fast_bytes: int | None = None) -> None:
     table = get_target(name)
     logged = target_from_log(table, parse_compile_log(log))
     assert (logged.fast_space, logged.fast_bytes, logged.alignment) == (
         table.fast_space,
-        table.fast_bytes,
+        fast_bytes or table.fast_bytes,
         table.alignment,
     )
     for field in ("hbm_bandwidth", "fast_read_bandwidth", "fast_write_bandwidth"):
