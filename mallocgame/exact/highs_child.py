@@ -6,27 +6,37 @@ can have one; and because HiGHS can overrun its time limit, which ends with the 
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def main() -> None:
     """Answer requests until there are no more."""
-    try:
-        highspy: Any = import_module("highspy")
-    except ImportError:
-        pickle.dump(None, sys.stdout.buffer)
-        return
-    pickle.dump(highspy.Highs().version(), sys.stdout.buffer)
-    while True:
-        sys.stdout.buffer.flush()
+    with _only_answers() as answers:
         try:
-            request = pickle.load(sys.stdin.buffer)
-        except EOFError:
+            highspy: Any = import_module("highspy")
+        except ImportError:
+            pickle.dump(None, answers)
             return
-        pickle.dump(_answer(highspy, request), sys.stdout.buffer)
+        pickle.dump(highspy.Highs().version(), answers)
+        while True:
+            answers.flush()
+            try:
+                request = pickle.load(sys.stdin.buffer)
+            except EOFError:
+                return
+            pickle.dump(_answer(highspy, request), answers)
+
+
+def _only_answers() -> BinaryIO:
+    """Standard output for the answers alone: what HiGHS prints (1.16 a banner at each start) goes nowhere."""
+    answers = os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    return answers
 
 
 def _answer(highspy: Any, request: dict[str, Any]) -> dict[str, Any]:
