@@ -121,18 +121,21 @@ def fetch(wd: Any, group: int, pattern: Any) -> None:
 def fits_pinned(wd: Any, group: int) -> bool:
     """Whether there are enough bytes, wherever they are, for a group to be pinned."""
     record = wd.groups[group]
-    for span in range(record.span_first, record.span_end):
-        if not fits(wd, wd.spans[span].start, wd.spans[span].end, record.size):
-            return False
-    return True
+    return _fit_spans(wd, record.span_first, record.span_end, 0, record.size)
 
 
 @inner
 def fits_carried(wd: Any, group: int, until: int) -> bool:
     """Whether there are enough bytes for the tail of a group, after a stay that lasts ``until`` a time."""
     record = wd.groups[group]
-    for span in range(record.tail_span_first, record.tail_span_end):
-        if not fits(wd, max(until + 1, wd.spans[span].start), wd.spans[span].end, record.size):
+    return _fit_spans(wd, record.tail_span_first, record.tail_span_end, until + 1, record.size)
+
+
+@inner
+def _fit_spans(wd: Any, first: int, end: int, since: int, size: int) -> bool:
+    """Whether ``size`` bytes more can be taken in spans, as far as they are not before a time."""
+    for span in range(first, end):
+        if not fits(wd, max(since, wd.spans[span].start), wd.spans[span].end, size):
             return False
     return True
 
@@ -200,8 +203,7 @@ def _pin(wd: Any, group: int, present: bool) -> None:
     _settle(wd, group, PINNED if present else IN_HBM)
     record = wd.groups[group]
     size = record.size if present else -record.size
-    for span in range(record.span_first, record.span_end):
-        _take(wd, wd.spans[span].start, wd.spans[span].end, size)
+    _take_spans(wd, record.span_first, record.span_end, 0, size)
     for number in range(record.member_first, record.member_end):
         _write(wd, wd.links[number], present)
     if record.evicted_after >= 0:
@@ -243,8 +245,7 @@ def _carry(wd: Any, group: int, until: int, present: bool) -> None:
     """Make or undo what is in fast memory with a serving that carries; its stay lasts ``until`` a time."""
     record = wd.groups[group]
     size = record.size if present else -record.size
-    for span in range(record.tail_span_first, record.tail_span_end):
-        _take(wd, max(until + 1, wd.spans[span].start), wd.spans[span].end, size)
+    _take_spans(wd, record.tail_span_first, record.tail_span_end, until + 1, size)
     for number in range(record.tail_first, record.tail_end):
         _write(wd, wd.links[number], present)
     _set_copy(wd, wd.scalars[0].evictions + group, record.evicted_after, record.evicted_before, present)
@@ -257,6 +258,13 @@ def _write(wd: Any, tensor: int, fast: bool) -> None:
     _set_site(wd, record.site, fast)
     for use in range(record.use_first, record.use_end):
         _set_site(wd, wd.uses[use].site, fast)
+
+
+@inner
+def _take_spans(wd: Any, first: int, end: int, since: int, size: int) -> None:
+    """Take bytes, or give them back, in spans, as far as they are not before a time."""
+    for span in range(first, end):
+        _take(wd, max(since, wd.spans[span].start), wd.spans[span].end, size)
 
 
 @inner
@@ -301,8 +309,8 @@ def _set_copy(wd: Any, copy: int, after: int, before: int, present: bool) -> Non
         record.next_start, head = head, copy
         record.next_due, end.due = end.due, copy
     else:
-        head = _without_start(wd, head, copy)
-        end.due = _without_due(wd, end.due, copy)
+        head = _without(wd.copies.next_start, head, copy)
+        end.due = _without(wd.copies.next_due, end.due, copy)
         record.after = -1
     demand, other = 0.0, head
     while other >= 0:
@@ -317,24 +325,12 @@ def _set_copy(wd: Any, copy: int, after: int, before: int, present: bool) -> Non
 
 
 @inner
-def _without_start(wd: Any, head: int, copy: int) -> int:
-    """The head of a list of starts without one of its copies."""
+def _without(following: Any, head: int, copy: int) -> int:
+    """The head of a linked list without one of its copies; ``following``: the next one of each copy."""
     if head == copy:
-        return int(wd.copies[copy].next_start)
+        return int(following[copy])
     at = head
-    while wd.copies[at].next_start != copy:
-        at = wd.copies[at].next_start
-    wd.copies[at].next_start = wd.copies[copy].next_start
-    return head
-
-
-@inner
-def _without_due(wd: Any, head: int, copy: int) -> int:
-    """The head of a list of what is due without one of its copies."""
-    if head == copy:
-        return int(wd.copies[copy].next_due)
-    at = head
-    while wd.copies[at].next_due != copy:
-        at = wd.copies[at].next_due
-    wd.copies[at].next_due = wd.copies[copy].next_due
+    while following[at] != copy:
+        at = following[at]
+    following[at] = following[copy]
     return head

@@ -65,7 +65,7 @@ def enter(wd: Any, scratch: Any, group: int, force: bool) -> bool:
     if tensor < 0:
         return False
     _draw_servings(wd, scratch, tensor)
-    return _enter_fetched(wd, scratch, group, force, -1)
+    return _enter_fetched(wd, scratch, group, force, False)
 
 
 @inner
@@ -73,9 +73,8 @@ def _enter_pinned(wd: Any, group: int, force: bool) -> bool:
     if not fits_pinned(wd, group):
         if not force:
             return False
-        for span in range(wd.groups[group].span_first, wd.groups[group].span_end):
-            if not _make_way(wd, wd.groups[group].size, wd.spans[span].start, wd.spans[span].end):
-                return False
+        if not _make_way_in_spans(wd, group, wd.groups[group].span_first, wd.groups[group].span_end, 0):
+            return False
     pin(wd, group)
     return _resolve(wd, group, force)
 
@@ -115,6 +114,15 @@ def _make_way(wd: Any, size: int, start: int, end: int) -> bool:
     return True
 
 
+@inner
+def _make_way_in_spans(wd: Any, group: int, first: int, end: int, since: int) -> bool:
+    """Clear groups until this one's bytes are free in spans, as far as they are not before a time."""
+    for span in range(first, end):
+        if not _make_way(wd, wd.groups[group].size, max(since, wd.spans[span].start), wd.spans[span].end):
+            return False
+    return True
+
+
 @compiled
 def make_room(wd: Any) -> None:
     """Clear groups until everything fits into the capacity."""
@@ -142,11 +150,9 @@ def _resident_at(wd: Any, time: int) -> int:
 
 @inner
 def _is_there(wd: Any, group: int, time: int) -> bool:
-    if wd.groups[group].kind == PINNED:
-        for span in range(wd.groups[group].span_first, wd.groups[group].span_end):
-            if wd.spans[span].start <= time <= wd.spans[span].end:
-                return True
-        return False
+    record = wd.groups[group]
+    if record.kind == PINNED:
+        return _in_spans(wd, record.span_first, record.span_end, time)
     tensor = wd.groups[group].fetched
     after = -1
     for serving in range(wd.tensors[tensor].serving_first, wd.tensors[tensor].serving_end):
@@ -156,10 +162,17 @@ def _is_there(wd: Any, group: int, time: int) -> bool:
             after = wd.servings[serving].plan
         if wd.slots[after].time < time <= _until(wd, serving):
             return True
-        if wd.servings[serving].carries:
-            for span in range(wd.groups[group].tail_span_first, wd.groups[group].tail_span_end):
-                if wd.spans[span].start <= time <= wd.spans[span].end:
-                    return True
+        if wd.servings[serving].carries and _in_spans(wd, record.tail_span_first, record.tail_span_end, time):
+            return True
+    return False
+
+
+@inner
+def _in_spans(wd: Any, first: int, end: int, time: int) -> bool:
+    """Whether a time is in one of some spans."""
+    for span in range(first, end):
+        if wd.spans[span].start <= time <= wd.spans[span].end:
+            return True
     return False
 
 
@@ -185,7 +198,7 @@ def _draw_servings(wd: Any, wanted: Any, tensor: int) -> None:
 
 
 @inner
-def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, late: int) -> bool:
+def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) -> bool:
     """Serve what is wanted, each run of neighbours by one copy.
 
     Args:
@@ -193,7 +206,7 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, late: int) ->
         pattern: 1 for each wanted serving of the tensor, else 0; it is used up.
         group: a group in HBM.
         force: whether others have to make way.
-        late: servings whose start is drawn at random (all before it: as late as idle time allows), -1 for none.
+        drawn: whether starts are drawn at random; else they are as late as idle time allows.
     """
     refresh(wd)
     tensor = wd.groups[group].fetched
@@ -210,7 +223,7 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, late: int) ->
             end += 1
         start = -1
         if _can_carry(wd, group, first + end - 1, force):
-            start = _start(wd, first + number, first + end - 1, floor, force, late)
+            start = _start(wd, first + number, first + end - 1, floor, force, drawn)
         for at in range(number, end):
             pattern[at] = UNSERVED if start < 0 else STAYS
         if start >= 0:
@@ -235,12 +248,8 @@ def _can_carry(wd: Any, group: int, serving: int, force: bool) -> bool:
     until = _until(wd, serving)
     if fits_carried(wd, group, until):
         return True
-    if not force:
-        return False
-    for span in range(wd.groups[group].tail_span_first, wd.groups[group].tail_span_end):
-        if not _make_way(wd, wd.groups[group].size, max(until + 1, wd.spans[span].start), wd.spans[span].end):
-            return False
-    return True
+    record = wd.groups[group]
+    return force and _make_way_in_spans(wd, group, record.tail_span_first, record.tail_span_end, until + 1)
 
 
 @inner
@@ -256,7 +265,7 @@ def _until(wd: Any, serving: int) -> int:
 
 
 @inner
-def _start(wd: Any, serving: int, last: int, floor: int, force: bool, late: int) -> int:
+def _start(wd: Any, serving: int, last: int, floor: int, force: bool, drawn: bool) -> int:
     """The latest slot from which idle time suffices for a copy and its bytes are free, or the earliest possible one.
 
     Args:
@@ -265,7 +274,7 @@ def _start(wd: Any, serving: int, last: int, floor: int, force: bool, late: int)
         last: the last serving of its stay.
         floor: the copy starts after the instruction at this time or later.
         force: whether others make way for the last start.
-        late: 1 to draw a slot among those whose bytes are free instead.
+        drawn: whether to draw a slot among those whose bytes are free instead.
 
     Returns:
         The slot, or -1 where there is none.
@@ -287,12 +296,12 @@ def _start(wd: Any, serving: int, last: int, floor: int, force: bool, late: int)
     values = wd.values[0 if scalars.with_m and (not scalars.with_e or uniform(wd) < 0.5) else 1]
     supply, best = 0.0, slot
     while slot > low and fits(wd, wd.slots[slot - 1].time + 1, wd.slots[slot].time, size):
-        if late != 1:
+        if not drawn:
             supply += max(0.0, values[slot, IDLE] - values[slot, DRAINED])
             if supply >= demand:
                 return int(slot - 1)
         slot -= 1
-    if late == 1:
+    if drawn:
         return int(slot + below(wd, best - slot + 1))
     return int(slot)
 
@@ -333,13 +342,13 @@ def _fetch_otherwise(wd: Any, scratch: Any, group: int, force: bool) -> None:
     count = wd.tensors[tensor].serving_end - first
     for number in range(count):
         scratch[number] = 0 if wd.servings[first + number].plan == UNSERVED else 1
-    late = 1 if uniform(wd) < 0.5 else -1
-    if late < 0 or uniform(wd) < 0.3:
+    drawn = uniform(wd) < 0.5
+    if not drawn or uniform(wd) < 0.3:
         number = below(wd, count)
         if wd.servings[first + number].earliest >= 0:
             scratch[number] = 1 - scratch[number]
     clear(wd, group)
-    _enter_fetched(wd, scratch, group, force, late)
+    _enter_fetched(wd, scratch, group, force, drawn)
 
 
 @inner
@@ -368,7 +377,7 @@ def greedy(wd: Any, order: Any, goal: Any) -> float:
         if tensor >= 0 and wd.groups[group].kind == IN_HBM:
             for number in range(wd.tensors[tensor].serving_end - wd.tensors[tensor].serving_first):
                 scratch[number] = wd.servings[wd.tensors[tensor].serving_first + number].earliest >= 0
-            _enter_fetched(wd, scratch, group, False, -1)
+            _enter_fetched(wd, scratch, group, False, False)
             now = _keep_if_good(wd, goal, now)
     return float(now)
 

@@ -27,9 +27,13 @@ def packed_plan(
     """
     target = program.problem.target
     stays = stays_of(program, world, decisions)
+    tensors = program.problem.tensors
     buffers = [
         _buffer(
-            str(group), int(world.groups["size"][group]), target.alignment, [(start, end) for _, start, end in found]
+            str(group),
+            max(tensors[id].size for id, _, _ in found),
+            target.alignment,
+            [(start, end) for _, start, end in found],
         )
         for group, found in stays.items()
     ]

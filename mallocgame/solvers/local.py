@@ -80,8 +80,9 @@ class _LocalSearch:
 
     def run(self) -> str:
         """Search; returns the status."""
-        search, groups = self.search, len(self.search.groups)
-        search.greedy([group for group in priority.order(search.program) if group in set(search.groups.tolist())])
+        search, movable = self.search, set(self.search.groups.tolist())
+        groups = len(movable)
+        search.greedy([group for group in priority.order(search.program) if group in movable])
         if self.task.start is not None:
             search.offer(search.decisions_of(self.task.start))
         self.task.improved(search.best_value, self.steps)
@@ -105,9 +106,9 @@ class _LocalSearch:
     def answer(self, status: str) -> Answer:
         """The best plan that has addresses, with its seconds under M."""
         _, decisions, plan = self.packed
-        under_m = Search(self.task.problem)
-        under_m.set(decisions)
-        return Answer(plan, under_m.value, status, self.steps)
+        search = Search(self.task.problem) if self.task.objective == "E" else self.search
+        search.set(decisions)
+        return Answer(plan, search.seconds(0), status, self.steps)
 
     def _cycle(self, length: int, heat: float) -> str | None:
         """One cooling from the best plan; returns why to stop, or None."""
