@@ -8,6 +8,7 @@ from flax import linen as nn
 
 from muzero.networks.blocks import DenseBlock, Dtype, normalised
 from muzero.networks.config import NetworkConfig
+from muzero.networks.initial import LAST
 
 
 class Prediction(nn.Module):
@@ -47,5 +48,4 @@ def _head(config: NetworkConfig, x: jax.Array, outputs: int, name: str) -> jax.A
     for number in range(max(1, config.latent_blocks // 2)):
         x = DenseBlock(config.latent, name=f"{name}_{number}")(x)
     x = nn.relu(nn.LayerNorm(dtype=Dtype, param_dtype=Dtype, name=f"{name}_norm")(x))
-    zeros = nn.initializers.zeros
-    return nn.Dense(outputs, kernel_init=zeros, dtype=Dtype, param_dtype=Dtype, name=f"{name}_out")(x)
+    return nn.Dense(outputs, dtype=Dtype, param_dtype=Dtype, name=name + LAST)(x)

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from muzero.networks.config import NetworkConfig
 from muzero.networks.heads import Dynamics, Prediction
+from muzero.networks.initial import draw
 from muzero.networks.representation import Representation, Seen
 
 Params = dict[str, Any]
@@ -31,10 +33,10 @@ def shape_of(observation: Seen) -> SeenShape:
 
 
 class _Example(NamedTuple):
-    board: jax.Array
-    uses: jax.Array
-    supply: jax.Array
-    scalars: jax.Array
+    board: Any
+    uses: Any
+    supply: Any
+    scalars: Any
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,20 @@ class Network:
     moves: int = 3
 
     def init(self, key: jax.Array) -> Params:
-        """Fresh parameters."""
-        keys = jax.random.split(key, 3)
-        seen = _Example(*(jnp.zeros((1, *shape), jnp.float32) for shape in self.shape))
-        latent = jnp.zeros((1, self.config.latent), jnp.float32)
+        """Fresh parameters, drawn on the host; the same for the same key wherever it runs. Not to be jitted."""
+        words = np.asarray(jax.random.key_data(key)).astype(np.uint32).ravel()
+        return cast(Params, jax.tree.map(jnp.asarray, draw(self.shapes(), np.random.default_rng(words))))
+
+    def shapes(self) -> Any:
+        """The parameters' ``jax.ShapeDtypeStruct``s, in the structure of ``Params``."""
+        key = jax.random.key(0)
+        seen = _Example(*(np.zeros((1, *shape), np.float32) for shape in self.shape))
+        latent = np.zeros((1, self.config.latent), np.float32)
+        move = np.zeros(1, np.int32)
         return {
-            "representation": Representation(self.config).init(keys[0], seen)["params"],
-            "dynamics": Dynamics(self.config, self.moves).init(keys[1], latent, jnp.zeros(1, jnp.int32))["params"],
-            "prediction": Prediction(self.config, self.moves).init(keys[2], latent)["params"],
+            "representation": jax.eval_shape(Representation(self.config).init, key, seen)["params"],
+            "dynamics": jax.eval_shape(Dynamics(self.config, self.moves).init, key, latent, move)["params"],
+            "prediction": jax.eval_shape(Prediction(self.config, self.moves).init, key, latent)["params"],
         }
 
     def represent(self, params: Params, observation: Seen) -> jax.Array:

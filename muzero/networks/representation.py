@@ -82,7 +82,7 @@ class Representation(nn.Module):
             ],
             axis=1,
         )
-        place = self.param("place", nn.initializers.normal(0.02), tokens.shape[1:], Dtype)
+        place = self.param("place", nn.initializers.zeros, tokens.shape[1:], Dtype)
         tokens = tokens + place
         for _ in range(self.config.layers):
             tokens = AttentionBlock(width, self.config.heads)(tokens, present)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import mctx
+import mctx  # type: ignore[import-untyped]
 
 from muzero.networks import Network, Params, decode
 from muzero.search.environment import Environment, State, Tables

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import mctx
+import mctx  # type: ignore[import-untyped]
 
 from muzero.networks import Network, Params, decode
 from muzero.search import exact_rules, learned_model
