@@ -13,6 +13,9 @@ from mallocgame.plan import Copy, CopyKind, Plan, Stay
 ENOUGH = 1 - 1e-9
 """A supply that reaches this share of the demand counts as enough, so that rounding never moves a start."""
 
+NEGLIGIBLE = 1e-15
+"""Seconds of idle time that count as none: what rounding leaves of a sum that is 0."""
+
 
 class Board:
     """Fast memory over time, the flags of definitions and uses, and the timeline.
@@ -108,7 +111,7 @@ class Board:
         for index in range(last, first, -1):
             time = times[index]
             left = idle[time] - drained[time]
-            if left > 0.0:
+            if left > NEGLIGIBLE:
                 supply += left
                 best = index - 1
                 if supply >= demand:

@@ -1,0 +1,88 @@
+"""Which bytes are taken at which times: new stays, and best fit among what is free."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+
+from muzero.environment.arrays import Array
+from muzero.environment.state import Stays
+from muzero.environment.tables import Tables
+
+NOWHERE = 2**31 - 1
+"""An offset that is none."""
+
+
+def insert(tables: Tables, stays: Stays, low: Array, size: Array, interval: tuple[Array, Array], owner: Array) -> Stays:
+    """Take ``size`` bytes from ``low`` for a closed interval of times; nothing changes where ``size`` is 0."""
+    places = jnp.arange(stays.low.shape[-1], dtype=jnp.int32)
+    place = jnp.where(size > 0, jnp.sum(stays.low <= low, dtype=jnp.int32), stays.low.shape[-1])
+    top = -(-(low + size) // tables.alignment) * tables.alignment
+
+    def with_new(values: Array, new: Array) -> Array:
+        shifted = jnp.concatenate([values[:1], values[:-1]])
+        return jnp.where(places < place, values, jnp.where(places == place, new, shifted))
+
+    return Stays(
+        stays.number + (size > 0),
+        with_new(stays.low, low),
+        with_new(stays.top, top),
+        with_new(stays.start, interval[0]),
+        with_new(stays.end, interval[1]),
+        with_new(stays.owner, owner),
+    )
+
+
+class Newest(NamedTuple):
+    """The stay of an owner that ends last.
+
+    Attributes:
+        end: int32[], its last time, ``NEVER`` if there is none.
+        low: int32[], its first byte; ``NEVER`` if there is none.
+    """
+
+    end: Array
+    low: Array
+
+
+def newest(stays: Stays, owner: Array) -> Newest:
+    """The stay of an owner that ends last; stays of a pinned group are all at one offset."""
+    own = stays.owner == owner
+    end = jnp.max(jnp.where(own, stays.end, -1))
+    low = jnp.max(jnp.where(own & (stays.end == end), stays.low, -1))
+    return Newest(end, low)
+
+
+def prolong(stays: Stays, owner: Array, stay: Newest, end: Array, active: Array) -> Stays:
+    """Let the newest stay of an owner last until ``end``."""
+    own = active & (stays.owner == owner) & (stays.end == stay.end)
+    return stays._replace(end=jnp.where(own, end, stays.end))
+
+
+def is_free(stays: Stays, interval: tuple[Array, Array], low: Array, size: Array, owner: Array) -> Array:
+    """Whether no other owner has bytes in [low, low + size) during a closed interval of times."""
+    met = (stays.start <= interval[1]) & (stays.end >= interval[0]) & (stays.owner != owner)
+    return ~jnp.any(met & (stays.low < low + size) & (stays.top > low))
+
+
+def best_fit(
+    tables: Tables, stays: Stays, starts: Array, ends: Array, start: Array, end: Array, size: Array, owner: Array
+) -> Array:
+    """Offset of the smallest gap that fits, then of the lowest, over [start, end] and all of the intervals.
+
+    Returns:
+        int32[], ``NOWHERE`` if no gap has ``size`` bytes.
+    """
+    met = (stays.start <= end) & (stays.end >= start)
+    for span in range(starts.shape[-1]):
+        met |= (stays.start <= ends[span]) & (stays.end >= starts[span])
+    met &= stays.owner != owner
+    reached = lax.cummax(jnp.where(met, stays.top, 0))
+    below = jnp.concatenate([jnp.zeros(1, jnp.int32), reached[:-1]])
+    gaps = jnp.where(met, stays.low - below, 0)
+    gaps = jnp.append(gaps, tables.fast_bytes - reached[-1])
+    below = jnp.append(below, reached[-1])
+    smallest = jnp.min(jnp.where(gaps >= size, gaps, NOWHERE))
+    return jnp.min(jnp.where((gaps == smallest) & (smallest < NOWHERE), below, NOWHERE))
