@@ -1,0 +1,123 @@
+"""A training job's state as files that are whole or not there: numbers in numpy's format, no pickle.
+
+A file is one line ``mallocgame-checkpoint VERSION SHA256`` and then an npz archive, whose digest it is: a damaged byte
+anywhere shows. In the archive, ``header`` is a JSON text, all else arrays. ``write`` renames the finished file into its
+place, so that a killed job leaves only whole ones, and keeps the last ``KEPT``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mallocgame import checked_json as checked
+from mallocgame.errors import BadInputError
+from mallocgame.files import write_atomically
+from mallocgame.progress import Progress
+
+MAGIC = "mallocgame-checkpoint"
+VERSION = 1
+KEPT = 3
+MAX_CHECKPOINT_BYTES = 1 << 32
+HEADER = "header"
+
+_NAME = re.compile(r"checkpoint-(\d{8})\.mgc")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a job goes on from.
+
+    Attributes:
+        header: JSON values: config, versions, counters, generator states.
+        arrays: by name: parameters, optimiser state, replay.
+    """
+
+    header: dict[str, Any]
+    arrays: Mapping[str, np.ndarray]
+
+
+def file_of(folder: Path, iteration: int) -> Path:
+    """Where the checkpoint after this many iterations is."""
+    return folder / f"checkpoint-{iteration:08d}.mgc"
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, newest first."""
+    return sorted((path for path in folder.glob("checkpoint-*.mgc") if _NAME.fullmatch(path.name)), reverse=True)
+
+
+def write(folder: Path, iteration: int, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint atomically and drop all but the newest ``KEPT``.
+
+    Raises:
+        BadInputError: it cannot be written.
+    """
+    buffer = io.BytesIO()
+    header = np.frombuffer(json.dumps(checkpoint.header, allow_nan=False).encode(), np.uint8)
+    np.savez(buffer, allow_pickle=False, **{HEADER: header}, **checkpoint.arrays)
+    body = buffer.getvalue()
+    path = file_of(folder, iteration)
+    write_atomically(path, f"{MAGIC} {VERSION} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+    for old in files_in(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint in a file.
+
+    Raises:
+        BadInputError: it cannot be read, is damaged or of another version.
+    """
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(256)
+            body = file.read(MAX_CHECKPOINT_BYTES + 1)
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
+    match = re.fullmatch(rf"{MAGIC} (\d{{1,9}}) ([0-9a-f]{{64}})\n", line.decode("ascii", "replace"))
+    if match is None:
+        raise BadInputError(f"{path}: not a checkpoint, or its first line is damaged")
+    if int(match[1]) != VERSION:
+        raise BadInputError(f"{path}: a checkpoint of version {match[1]}; this mallocgame has {VERSION}")
+    if len(body) > MAX_CHECKPOINT_BYTES:
+        raise BadInputError(f"{path}: larger than {MAX_CHECKPOINT_BYTES} bytes")
+    if hashlib.sha256(body).hexdigest() != match[2]:
+        raise BadInputError(f"{path}: damaged: its content does not have the digest of its first line")
+    try:
+        with np.load(io.BytesIO(body), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise BadInputError(f"{path}: not an archive of arrays: {str(error)[:200]}") from None
+    header = checked.parse_json(arrays.pop(HEADER, np.zeros(0, np.uint8)).tobytes(), str(path))
+    if not isinstance(header, dict):
+        raise checked.bad(f"{path}: header", "an object", header)
+    return Checkpoint(header, arrays)
+
+
+def newest(folder: Path, progress: Progress) -> tuple[Path, Checkpoint] | None:
+    """The newest checkpoint that is whole, or None if there is no file; each that is not is told of with its cause.
+
+    Raises:
+        BadInputError: there are files, and all of them are damaged.
+    """
+    refused = ""
+    for path in files_in(folder):
+        try:
+            return path, read(path)
+        except BadInputError as error:
+            refused = str(error)
+            progress(f"{refused}; the checkpoint before it is used")
+    if refused:
+        raise BadInputError(f"no checkpoint in {folder} is whole; the oldest: {refused}")
+    return None

@@ -1,0 +1,265 @@
+"""The training job: iterations of self-play, reanalyse and updates, which can be stopped and resumed anywhere.
+
+All chance of an iteration comes from the job's seed and the iteration's number, and episodes end in the iteration that
+began them. So a checkpoint is the learner's arrays, the recorded episodes and the best ones; what a network saw is made
+again from the moves. On one CPU a resumed job does bit for bit what it would have done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from mallocgame.errors import BadInputError
+from mallocgame.progress import Progress
+from muzero.networks import Network
+from muzero.search import Environment, SearchOptions, Variant
+from muzero.training import checkpoint as files
+from muzero.training.best import Best
+from muzero.training.checkpoint import Checkpoint
+from muzero.training.config import TrainConfig
+from muzero.training.evaluate import evaluate
+from muzero.training.learner import Learner, begin, check_finite, on_devices, update
+from muzero.training.metrics import Metrics
+from muzero.training.puzzles import Puzzle, draw, groups, stacked
+from muzero.training.replay import Generation, Replay, stored_generations
+from muzero.training.self_play import AXIS, Player, generation_of, play, trace
+
+FREE_TO_CHANGE = ("iterations", "minutes", "checkpoint_every")
+"""Options that a resumed job may have otherwise than the job before."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a job plays and where it writes.
+
+    Attributes:
+        environment: the game.
+        network: that learns.
+        version: of the environment; a checkpoint is for one version.
+        train: puzzles that are played.
+        evaluated: puzzles that progress is measured on.
+        folder: for checkpoints, metrics and the best episodes.
+        progress: told one line an iteration.
+        checkpointed: called with the learner after each checkpoint is written.
+    """
+
+    environment: Environment
+    network: Network
+    version: int
+    train: Sequence[Puzzle]
+    evaluated: Sequence[Puzzle]
+    folder: Path
+    progress: Progress
+    checkpointed: Callable[[Learner], None]
+
+
+class Job:
+    """A job in progress.
+
+    Attributes:
+        learner: parameters and optimiser.
+        replay: recorded episodes.
+        best: the best episode of each training puzzle.
+        iteration: how many are done.
+    """
+
+    def __init__(self, config: TrainConfig, setting: Setting) -> None:
+        """A fresh job.
+
+        Raises:
+            BadInputError: the config does not fit the devices or the puzzles.
+        """
+        devices = len(jax.devices())
+        for name, count in (("self_play.lanes", config.self_play.lanes), ("learner.batch", config.learner.batch)):
+            if count % devices:
+                raise BadInputError(f"{name} is {count}, which {devices} devices cannot share alike")
+        if not setting.train:
+            raise BadInputError("there is no problem to train on: see [problems] of the config")
+        self.config, self.setting = config, setting
+        self._groups = groups(setting.train)
+        self._mesh = Mesh(np.array(jax.devices()), (AXIS,))
+        self._player = Player(
+            setting.environment, setting.network, _options(config), self._mesh, moves=config.self_play.moves
+        )
+        self.learner = begin(setting.network, config.learner, self._mesh, jax.random.key(config.seed))
+        self.replay = Replay(config.replay)
+        self.best = Best(setting.train)
+        self.iteration = 0
+        self._spent = 0.0
+
+    def run(self) -> None:
+        """Iterate until the config says to stop.
+
+        Raises:
+            NotFiniteError: a loss is not finite.
+            BadInputError: a file cannot be written.
+        """
+        config, started = self.config, monotonic() - self._spent
+        metrics = Metrics(self.setting.folder, self.iteration)
+        try:
+            while self.iteration < config.iterations:
+                figures = self._iterate()
+                self._spent = monotonic() - started
+                figures["time/seconds"] = self._spent
+                last = self.iteration + 1 == config.iterations or 0 < config.minutes * 60 <= self._spent
+                if config.evaluation.every and (last or self.iteration % config.evaluation.every == 0):
+                    figures |= self._evaluate()
+                metrics.write(self.iteration, figures)
+                self.setting.progress(_line(self.iteration, figures))
+                self.iteration += 1
+                if last or self.iteration % config.checkpoint_every == 0:
+                    self._write()
+                if last:
+                    break
+        finally:
+            metrics.close()
+
+    def _iterate(self) -> dict[str, float]:
+        """One iteration; its figures."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, self.iteration])
+        key = jax.random.fold_in(jax.random.key(config.seed), self.iteration)
+        begun = monotonic()
+        returns, decisions = [], 0
+        for number in range(config.self_play.generations):
+            problems = draw(rng, self._groups, config.self_play.lanes)
+            tables = stacked(self.setting.train, problems)
+            own = jax.random.fold_in(key, number)
+            played = play(self._player, self.learner.params, tables, own, config.search.temperature)
+            self.best.learn(self.setting.train, problems, played)
+            returns.append(played.returns)
+            decisions += int(played.lengths.sum())
+            if len(played.decisions.moves):
+                self.replay.add(generation_of(played, problems, self._trace(problems, played.decisions.moves)))
+        figures = {"play/return": float(np.mean(returns)), "play/decisions": float(decisions)}
+        figures["play/best"] = float(np.mean(self.best.returns[np.isfinite(self.best.returns)]))
+        figures["time/play"] = monotonic() - begun
+        if not self.replay.generations:
+            return figures
+        begun = monotonic()
+        for number in range(config.self_play.reanalysed):
+            own = jax.random.fold_in(key, config.self_play.generations + number)
+            self._reanalyse(self.replay.generations[int(rng.integers(len(self.replay.generations)))], own)
+        figures["time/reanalyse"] = monotonic() - begun
+        begun = monotonic()
+        figures |= self._learn(rng)
+        figures["time/learn"] = monotonic() - begun
+        return figures
+
+    def _trace(self, problems: np.ndarray, moves: np.ndarray) -> Any:
+        """What a network sees along recorded moves."""
+        tables = stacked(self.setting.train, problems)
+        return trace(self.setting.environment, self._mesh, self.config.self_play.moves, tables, moves)
+
+    def _reanalyse(self, generation: Generation, key: jax.Array) -> None:
+        """Search all positions of a generation anew, with the target parameters."""
+        tables = stacked(self.setting.train, generation.problems)
+        target, heat = self.learner.target, self.config.search.temperature
+        played = play(self._player, target, tables, key, heat, follow=generation.moves)
+        generation.weights, generation.values = played.decisions.weights, played.decisions.values
+
+    def _learn(self, rng: np.random.Generator) -> dict[str, float]:
+        """The updates of an iteration; means of their losses. Priorities change when all of them are done."""
+        config = self.config.learner
+        drawn = [self.replay.draw(rng, config.batch) for _ in range(config.updates)]
+        first, found = int(self.learner.updates), []
+        for positions in drawn:
+            batch = self.replay.batch(positions, config.unroll, config.value_steps)
+            self.learner, losses = update(self.setting.network, config, self._mesh, self.learner, batch)
+            found.append(losses)
+        found = jax.device_get(found)
+        check_finite(config, first, found)
+        for positions, losses in zip(drawn, found, strict=True):
+            self.replay.update(positions, np.asarray(losses.errors))
+        names = ("total", "policy", "value", "reward")
+        return {f"loss/{name}": float(np.mean([getattr(losses, name) for losses in found])) for name in names}
+
+    def _evaluate(self) -> dict[str, float]:
+        begun = monotonic()
+        setting = self.setting
+        found = evaluate(self._player, self.learner.params, setting.evaluated, self.config.self_play.lanes, self.best)
+        figures = {f"evaluation/{name}": value for name, value in found.items()}
+        return {**figures, "time/evaluation": monotonic() - begun}
+
+    def _write(self) -> None:
+        """Write a checkpoint, the best episodes, and what the setting wants."""
+        leaves = jax.tree_util.tree_leaves_with_path(self.learner)
+        arrays = {f"learner{jax.tree_util.keystr(path)}": np.asarray(leaf) for path, leaf in leaves}
+        header = {
+            "environment": self.setting.version,
+            "config": self.config.to_toml(),
+            "puzzles": [puzzle.name for puzzle in self.setting.train],
+            "iteration": self.iteration,
+            "seconds": self._spent,
+        }
+        kept = Checkpoint(header, {**arrays, **self.replay.stored(), **self.best.stored()})
+        files.write(self.setting.folder, self.iteration, kept)
+        self.best.write(self.setting.folder)
+        self.setting.checkpointed(self.learner)
+
+    def restore(self, path: Path, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            BadInputError: it is of another config, other puzzles or another version of the environment.
+        """
+        header, arrays = checkpoint.header, checkpoint.arrays
+        if header.get("environment") != self.setting.version:
+            raise BadInputError(
+                f"{path}: of version {header.get('environment')} of the environment; this one is {self.setting.version}"
+            )
+        _check_config(path, str(header.get("config")), self.config)
+        if header.get("puzzles") != [puzzle.name for puzzle in self.setting.train]:
+            raise BadInputError(f"{path}: of other training problems than there are now")
+        leaves, structure = jax.tree_util.tree_flatten_with_path(self.learner)
+        found = []
+        for place, leaf in leaves:
+            array = arrays.get(f"learner{jax.tree_util.keystr(place)}")
+            if array is None or array.shape != leaf.shape or array.dtype != leaf.dtype:
+                raise BadInputError(f"{path}: {jax.tree_util.keystr(place)} is missing or of another shape")
+            found.append(array)
+        self.learner = on_devices(self._mesh, jax.tree_util.tree_unflatten(structure, found))
+        self.replay = Replay(self.config.replay)
+        for stored in stored_generations(arrays):
+            observations = self._trace(stored["problems"], stored["moves"])
+            self.replay.generations.append(Generation(**stored, observations=observations))
+        self.best.restore(arrays)
+        self.iteration, self._spent = int(header["iteration"]), float(header["seconds"])
+
+
+def _options(config: TrainConfig) -> SearchOptions:
+    search = config.search
+    return SearchOptions(Variant(search.variant), search.simulations, search.max_depth or None)
+
+
+def _check_config(path: Path, before: str, config: TrainConfig) -> None:
+    """Refuse to go on with other options.
+
+    Raises:
+        BadInputError: an option differs that may not.
+    """
+    old, new = before.splitlines(), config.to_toml().splitlines()
+    changed = [line for line in new if line not in old and line.split(" = ")[0] not in FREE_TO_CHANGE]
+    if changed or len(old) != len(new):
+        raise BadInputError(f"{path}: of a job with other options: {'; '.join(changed[:3])} is new")
+
+
+def _line(iteration: int, figures: dict[str, float]) -> str:
+    """Progress in one line."""
+    parts = [f"iteration {iteration}", f"{figures['time/seconds']:.0f} s", f"return {figures['play/return']:.4f}"]
+    parts.append(f"best {figures['play/best']:.4f}")
+    parts += [f"{name.split('/')[1]} loss {value:.4f}" for name, value in figures.items() if name.startswith("loss/")]
+    parts += [
+        f"{name.removeprefix('evaluation/')} {value:.4f}"
+        for name, value in figures.items()
+        if name.startswith("evaluation/")
+    ]
+    return ", ".join(parts)
