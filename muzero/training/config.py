@@ -55,13 +55,16 @@ class SearchConfig:
         variant: ``learned-model`` (MuZero), ``exact-rules`` or ``policy-alone``.
         simulations: network evaluations a search.
         max_depth: of the tree; 0 for as deep as there are simulations.
-        temperature: of the noise in self-play; 1 samples from the policy, 0 is greedy.
+        temperature: of the noise in the calmest lane of self-play; 1 samples from the policy, 0 is greedy.
+        hottest: of the noise in the wildest lane; between the two the lanes are spread evenly in the logarithm. At 1 a
+            search that is sure of its values hardly explores; a few hot lanes find what costs at first and pays later.
     """
 
     variant: str = _word("exact-rules", "learned-model", "exact-rules", "policy-alone")
     simulations: int = _number(16, 1, 4096)
     max_depth: int = _number(0, 0, 4096)
-    temperature: float = _number(1.0, 0.0, 100.0)
+    temperature: float = _number(1.0, 1e-3, 100.0)
+    hottest: float = _number(4.0, 1e-3, 100.0)
 
 
 @dataclass(frozen=True)

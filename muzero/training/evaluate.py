@@ -72,7 +72,7 @@ def _seconds(player: Player, params: Params, puzzles: Sequence[Puzzle], lanes: i
     for numbers in by_kind.values():
         for start in range(0, len(numbers), lanes):
             chosen = np.resize(numbers[start : start + lanes], lanes)
-            played = play(player, params, stacked(puzzles, chosen), jax.random.key(0), 0.0)
+            played = play(player, params, stacked(puzzles, chosen), jax.random.key(0), np.zeros(lanes, np.float32))
             best.learn(puzzles, chosen, played)
             for lane, number in enumerate(chosen):
                 found[number] = puzzles[number].seconds(played.returns[lane])

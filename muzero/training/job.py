@@ -85,6 +85,8 @@ class Job:
             raise BadInputError("there is no problem to train on: see [problems] of the config")
         self.config, self.setting = config, setting
         self._groups = groups(setting.train)
+        coldest, hottest = config.search.temperature, config.search.hottest
+        self._heat = np.geomspace(coldest, hottest, config.self_play.lanes).astype(np.float32)
         self._mesh = Mesh(np.array(jax.devices()), (AXIS,))
         self._player = Player(
             setting.environment, setting.network, _options(config), self._mesh, moves=config.self_play.moves
@@ -107,11 +109,11 @@ class Job:
         try:
             while self.iteration < config.iterations:
                 figures = self._iterate()
-                self._spent = monotonic() - started
-                figures["time/seconds"] = self._spent
-                last = self.iteration + 1 == config.iterations or 0 < config.minutes * 60 <= self._spent
+                late = 0 < config.minutes * 60 <= monotonic() - started
+                last = late or self.iteration + 1 == config.iterations
                 if config.evaluation.every and (last or self.iteration % config.evaluation.every == 0):
                     figures |= self._evaluate()
+                figures["time/seconds"] = self._spent = monotonic() - started
                 metrics.write(self.iteration, figures)
                 self.setting.progress(_line(self.iteration, figures))
                 self.iteration += 1
@@ -133,7 +135,7 @@ class Job:
             problems = draw(rng, self._groups, config.self_play.lanes)
             tables = stacked(self.setting.train, problems)
             own = jax.random.fold_in(key, number)
-            played = play(self._player, self.learner.params, tables, own, config.search.temperature)
+            played = play(self._player, self.learner.params, tables, own, self._heat)
             self.best.learn(self.setting.train, problems, played)
             returns.append(played.returns)
             decisions += int(played.lengths.sum())
@@ -162,8 +164,8 @@ class Job:
     def _reanalyse(self, generation: Generation, key: jax.Array) -> None:
         """Search all positions of a generation anew, with the target parameters."""
         tables = stacked(self.setting.train, generation.problems)
-        target, heat = self.learner.target, self.config.search.temperature
-        played = play(self._player, target, tables, key, heat, follow=generation.moves)
+        target = self.learner.target
+        played = play(self._player, target, tables, key, self._heat, follow=generation.moves)
         generation.weights, generation.values = played.decisions.weights, played.decisions.values
 
     def _learn(self, rng: np.random.Generator) -> dict[str, float]:

@@ -60,11 +60,10 @@ def optimiser(config: LearnerConfig) -> optax.GradientTransformation:
 def begin(network: Network, config: LearnerConfig, mesh: Mesh, key: jax.Array) -> Learner:
     """Fresh parameters, on all devices."""
 
-    def made(key: jax.Array) -> Learner:
-        params = network.init(key)
+    def made(params: Params) -> Learner:
         return Learner(params, params, optimiser(config).init(params), jnp.zeros((), jnp.int32))
 
-    learner: Learner = jax.jit(made, out_shardings=NamedSharding(mesh, ALL))(key)
+    learner: Learner = jax.jit(made, out_shardings=NamedSharding(mesh, ALL))(network.init(key))
     return learner
 
 

@@ -74,7 +74,7 @@ class Played(NamedTuple):
 
 
 def play(
-    player: Player, params: Params, tables: Any, key: jax.Array, temperature: float, follow: np.ndarray | None = None
+    player: Player, params: Params, tables: Any, key: jax.Array, heat: np.ndarray, follow: np.ndarray | None = None
 ) -> Played:
     """Play every lane to its end.
 
@@ -83,14 +83,14 @@ def play(
         params: of the network.
         tables: pytree [B, ...], the problem of each lane; B is a multiple of the devices.
         key: of the searches' noise.
-        temperature: of that noise; 0 plays greedily.
+        heat: float32 [B], temperature of that noise in each lane; 0 plays greedily.
         follow: int [S, B], moves of recorded decisions to make, whatever the searches say; -1 where there are none. The
             searches are made all the same, to have their weights and values.
     """
     lanes = len(jax.tree.leaves(tables)[0])
     states, opening = _begin(player.environment, player.mesh)(tables)
     parts: list[Decisions] = []
-    chunk, heat = _chunk(player), np.full(lanes, temperature, np.float32)
+    chunk = _chunk(player)
     while not bool(np.all(states.done)):
         start = len(parts) * player.moves
         recorded = np.full((player.moves, lanes), -1, np.int32)

@@ -122,12 +122,9 @@ class SmallNetwork(Network):
             "value": (width, self.config.bins),
             "reward": (width, self.config.bins),
         }
-        scale = {"in": 0.3, "next": 0.3}
-        keys = jax.random.split(key, len(shapes))
-        return {
-            name: scale.get(name, 0.0) * jax.random.normal(own, shape, jnp.float32)
-            for own, (name, shape) in zip(keys, shapes.items(), strict=True)
-        }
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).astype(np.uint32))
+        drawn = {name: jnp.asarray(0.3 * rng.standard_normal(shape), jnp.float32) for name, shape in shapes.items()}
+        return {name: array if name in ("in", "next") else jnp.zeros_like(array) for name, array in drawn.items()}
 
     def represent(self, params: Params, observation: Any) -> jax.Array:
         flat = observation.uses.reshape(len(observation.uses), -1)

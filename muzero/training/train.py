@@ -1,0 +1,92 @@
+"""A training job on the memory game, from a config to a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from mallocgame.checked_json import Scalar
+from mallocgame.errors import BadInputError
+from mallocgame.files import write_atomically
+from mallocgame.progress import Progress
+from muzero.agent_file import Agent, save_agent
+from muzero.environment import ENVIRONMENT_VERSION
+from muzero.memory_game import memory_game
+from muzero.networks import NETWORKS, Network, shape_of
+from muzero.search import Environment
+from muzero.training import checkpoint
+from muzero.training.config import TrainConfig
+from muzero.training.job import Job, Setting
+from muzero.training.learner import Learner
+from muzero.training.problems import evaluated_puzzles, training_puzzles
+from muzero.training.puzzles import Puzzle
+
+CONFIG = "config.toml"
+AGENT = "agent.mga"
+COMPILED = "compiled"
+"""Folder of compiled programs, so that a resumed job does not compile again."""
+
+
+def train(config: TrainConfig, folder: Path, *, resume: bool, progress: Progress) -> Job:
+    """Train until the config says to stop; the folder has checkpoints, metrics, the best episodes, the agent.
+
+    Args:
+        config: of the job.
+        folder: made if missing. Without ``resume`` it may have no checkpoints.
+        resume: go on from the newest checkpoint that is whole; begin if there is none.
+        progress: told one line an iteration.
+
+    Raises:
+        BadInputError: the folder cannot be used, the config does not fit, or every checkpoint is damaged.
+        NotFiniteError: a loss is not finite.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"{folder}: cannot be made: {error.strerror}") from None
+    if config.network not in NETWORKS:
+        raise BadInputError(f"unknown network {config.network!r}; known: {', '.join(NETWORKS)}")
+    if not resume and checkpoint.files_in(folder):
+        raise BadInputError(f"{folder} has checkpoints: go on with --resume, or give another folder")
+    jax.config.update("jax_compilation_cache_dir", str((folder / COMPILED).resolve()))  # type: ignore[no-untyped-call]
+    found = checkpoint.newest(folder, progress) if resume else None
+    puzzles = training_puzzles(config, progress)
+    if not puzzles:
+        raise BadInputError("there is no problem to train on: see [problems] of the config")
+    job = Job(config, _setting(config, puzzles, folder, progress))
+    if found is not None:
+        job.restore(*found)
+        progress(f"going on after iteration {job.iteration} of {found[0]}")
+    write_atomically(folder / CONFIG, config.to_toml().encode())
+    job.run()
+    return job
+
+
+def _setting(config: TrainConfig, puzzles: list[Puzzle], folder: Path, progress: Progress) -> Setting:
+    environment = memory_game(shared=False)
+    network = Network(NETWORKS[config.network], shape_of(_seen(environment, puzzles[0])))
+    device = jax.devices()[0]
+
+    def write_agent(learner: Learner) -> None:
+        notes: dict[str, Scalar] = {
+            "updates": int(learner.updates),
+            "device": f"{device.platform} {device.device_kind}",
+        }
+        params = jax.device_get(learner.params)
+        save_agent(Agent(network, params, ENVIRONMENT_VERSION, notes), folder / AGENT)
+
+    evaluated = evaluated_puzzles(config, puzzles, progress)
+    return Setting(environment, network, ENVIRONMENT_VERSION, puzzles, evaluated, folder, progress, write_agent)
+
+
+def _seen(environment: Environment, puzzle: Puzzle) -> Any:
+    """An observation's shapes, without a batch axis."""
+
+    def seen(task: Any) -> Any:
+        states = jax.tree.map(lambda leaf: leaf[None], environment.start(task))
+        observations = environment.observe(jax.tree.map(lambda leaf: leaf[None], task), states)
+        return jax.tree.map(lambda leaf: leaf[0], observations)
+
+    return jax.eval_shape(seen, puzzle.tables)
