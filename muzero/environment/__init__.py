@@ -17,6 +17,16 @@ import jax
 jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
 
 from muzero.environment.conformance import ConformanceError, check  # noqa: E402
+from muzero.environment.observation import (  # noqa: E402
+    BINS,
+    BOARD_CHANNELS,
+    SCALARS,
+    SITES_AHEAD,
+    SUPPLY_CHANNELS,
+    USE_FEATURES,
+    Observation,
+    observe,
+)
 from muzero.environment.plans import plan_of  # noqa: E402
 from muzero.environment.sizes import SIZE_CLASSES, SizeClass  # noqa: E402
 from muzero.environment.state import State  # noqa: E402
@@ -27,15 +37,23 @@ ENVIRONMENT_VERSION = 1
 """Goes up when the same moves give other states, rewards or observations; checkpoints carry it."""
 
 __all__ = [
+    "BINS",
+    "BOARD_CHANNELS",
     "ENVIRONMENT_VERSION",
+    "SCALARS",
+    "SITES_AHEAD",
     "SIZE_CLASSES",
+    "SUPPLY_CHANNELS",
+    "USE_FEATURES",
     "ConformanceError",
+    "Observation",
     "SizeClass",
     "State",
     "Tables",
     "auto_reset",
     "auto_reset_to",
     "check",
+    "observe",
     "plan_of",
     "size_class_of",
     "start",

@@ -7,6 +7,7 @@ an *owner* is an alias group. Times that are no answer are chosen so that compar
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import log2, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from mallocgame.errors import BadInputError
 from mallocgame.game.program import NOT_PRODUCED, Program, Serving
 from mallocgame.game.program import Site as Question
+from mallocgame.game.timeline import Timeline
 from muzero.environment.arrays import Array
 from muzero.environment.sizes import SIZE_CLASSES, SPANS, SizeClass
 
@@ -95,6 +97,7 @@ class Tables(NamedTuple):
         fast_read_bandwidth: float64[], bytes/second.
         fast_write_bandwidth: float64[], bytes/second.
         length: int32[], number of times.
+        all_hbm: float64[], seconds of the program with everything in HBM.
         compute: float64[times], seconds; 0 at a ``free`` instruction.
         traffic: float64[times], bytes accessed; 0 at a ``free`` instruction.
         free: bool[times], takes 0 s whatever it reads; the padding is.
@@ -102,9 +105,12 @@ class Tables(NamedTuple):
         level: int32[times], how many computations enclose the instruction's own.
         leaves: bool[times], the last instruction of a computation that another calls.
         trips: float64[times], how often that computation runs.
+        runs: float64[times], how often the instruction runs in one run of the program.
         branch: bool[times], and whether it is a branch, of which only the slowest counts.
         sites: int32[sites, columns of ``Site``].
         site_bytes: float64[sites], bytes read or written at the site.
+        site_facts: float32[sites, 4], for the observation: square roots of the share of ``all_hbm`` that the HBM time
+            of the serving (of the definition's group) has, and of the group's; log2(1 + its tensors) / 8, and uses / 8.
         change_slot: int32[changes], like ``Site.slot``.
         change_bytes: float64[changes], bytes that become fast.
         change_stays: bool[changes], only if the serving is answered NO_COPY.
@@ -131,6 +137,7 @@ class Tables(NamedTuple):
     fast_read_bandwidth: Array
     fast_write_bandwidth: Array
     length: Array
+    all_hbm: Array
     compute: Array
     traffic: Array
     free: Array
@@ -138,9 +145,11 @@ class Tables(NamedTuple):
     level: Array
     leaves: Array
     trips: Array
+    runs: Array
     branch: Array
     sites: Array
     site_bytes: Array
+    site_facts: Array
     change_slot: Array
     change_bytes: Array
     change_stays: Array
@@ -223,6 +232,8 @@ class _Writer:
                 f"fast memory of {target.fast_bytes:,} bytes is too large for the agent: its addresses have 31 bits"
             )
         self.program, self.problem = program, problem
+        self.all_hbm = Timeline(program).total
+        self.runs = [float(program.executions(number)) for number in range(len(problem.computations))]
         self.changes: list[tuple[int, bool, float, bool]] = []
         self.carried: list[tuple[int, int, int]] = []
         self.copies: list[tuple[int, int, int, int, float, bool]] = []
@@ -272,6 +283,7 @@ class _Writer:
             "fast_read_bandwidth": np.float64(target.fast_read_bandwidth),
             "fast_write_bandwidth": np.float64(target.fast_write_bandwidth),
             "length": np.int32(len(instructions)),
+            "all_hbm": np.float64(self.all_hbm),
             "compute": _padded([0.0 if i.free else i.compute_seconds for i in instructions], size.times, 0.0, float),
             "traffic": _padded([0.0 if i.free else i.total_bytes for i in instructions], size.times, 0.0, float),
             "free": _padded([i.free for i in instructions], size.times, True, bool),
@@ -279,9 +291,11 @@ class _Writer:
             "level": _padded([program.depth[i.computation] for i in instructions], size.times, 0, np.int32),
             "leaves": _padded([time in ends for time in times], size.times, False, bool),
             "trips": _padded([float(ends[t].trips) if t in ends else 0.0 for t in times], size.times, 0.0, float),
+            "runs": _padded([self.runs[i.computation] for i in instructions], size.times, 0.0, float),
             "branch": _padded([t in ends and ends[t].kind == "branch" for t in times], size.times, False, bool),
             "sites": _rows(sites, size.sites, _SCALARS + 2 * SPANS),
             "site_bytes": _padded([self._bytes(site) for site in program.sites], size.sites, 0.0, float),
+            "site_facts": _rows(self._facts(), size.sites, 4, np.float32),
             "change_slot": _padded(
                 [time + size.times * writes for time, writes, *_ in self.changes], size.changes, 0, np.int32
             ),
@@ -307,6 +321,36 @@ class _Writer:
     def _with_slot(self, site: Site, size: SizeClass) -> Site:
         written = site.kind in (FIRST_DEFINITION, LATER_DEFINITION)
         return site._replace(slot=site.time + size.times * written)
+
+    def _facts(self) -> list[tuple[float, float, float, float]]:
+        """``Tables.site_facts``."""
+        problem, found = self.problem, []
+        groups = [
+            sum(self._traffic(id) for id in group.tensors) / (problem.target.hbm_bandwidth * (self.all_hbm or 1.0))
+            for group in problem.groups
+        ]
+        for site in self.program.sites:
+            group = problem.groups[problem.tensors[site.tensor].group]
+            share = groups[problem.tensors[site.tensor].group]
+            index = self.program.serving_at(site.tensor, site.use)
+            own = share
+            if index is not None:
+                serving = self.program.servings[site.tensor][index]
+                uses = problem.tensors[site.tensor].uses[serving.first : serving.last + 1]
+                served = sum(use.accessed_bytes * self._runs_at(use.time) for use in uses)
+                own = served / (problem.target.hbm_bandwidth * (self.all_hbm or 1.0))
+            members = sum(len(problem.tensors[id].uses) for id in group.tensors)
+            found.append((sqrt(own), sqrt(share), log2(1 + len(group.tensors)) / 8, log2(1 + members) / 8))
+        return found
+
+    def _traffic(self, id: int) -> float:
+        """Bytes that a run of the program writes and reads of a tensor."""
+        tensor = self.problem.tensors[id]
+        read = sum(use.accessed_bytes * self._runs_at(use.time) for use in tensor.uses)
+        return read + tensor.defined_bytes * self._runs_at(tensor.time)
+
+    def _runs_at(self, time: int) -> float:
+        return self.runs[self.program.computation[time]]
 
     def _bytes(self, site: Question) -> float:
         tensor = self.problem.tensors[site.tensor]
@@ -465,8 +509,8 @@ def _padded(values: Sequence[Any], length: int, filler: Any, kind: Any) -> Any:
     return array
 
 
-def _rows(values: Sequence[Sequence[int]], length: int, columns: int) -> Any:
-    array = np.full((length, columns), NEVER, np.int32)
+def _rows(values: Sequence[Sequence[float]], length: int, columns: int, kind: Any = np.int32) -> Any:
+    array = np.full((length, columns), NEVER, kind)
     if values:
         array[: len(values)] = values
     return array

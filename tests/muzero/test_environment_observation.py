@@ -1,0 +1,105 @@
+"""What the network sees: of one shape for all classes, finite, and what a reader finds by hand."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import jax
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mallocgame.game.program import Program
+from mallocgame.generator import Recipe, random_problem, varied_recipe
+from muzero import environment
+from muzero.environment import SIZE_CLASSES, State, Tables, size_class_of, tables_of
+from muzero.environment.conformance import compiled
+from muzero.environment.observation import MOST
+
+MEDIUM = SIZE_CLASSES[1]
+
+
+def observed(tables: Tables, state: State) -> dict[str, Any]:
+    made = compiled(environment.observe)(tables, state)
+    return {name: np.asarray(value) for name, value in made._asdict().items()}
+
+
+def some_states(seed: int) -> list[tuple[Tables, State]]:
+    """States along an episode, the last one finished."""
+    problem = random_problem(seed, varied_recipe(seed, largest=15))
+    program = Program(problem)
+    if not program.sites or size_class_of(program) not in SIZE_CLASSES[:2]:
+        return some_states(seed + 1)
+    tables, rng, found = tables_of(program, MEDIUM), random.Random(seed), []
+    state = compiled(environment.start)(tables)
+    while not state.done:
+        found.append((tables, state))
+        legal = np.asarray(state.legal)
+        move = rng.choice([move for move in range(3) if legal[move]])
+        state, _ = compiled(environment.step)(tables, state, np.int32(move))
+    return [*found[:: max(1, len(found) // 5)], (tables, state)]
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 2**32))
+def test_every_state_is_finite_and_of_order_one(seed: int) -> None:
+    for tables, state in some_states(seed):
+        for part in observed(tables, state).values():
+            assert part.dtype == np.float32
+            assert np.isfinite(part).all()
+            assert np.abs(part).max() <= MOST
+
+
+def test_shapes_are_those_told_for_all_size_classes() -> None:
+    program = Program(random_problem(1, Recipe(instructions=5)))
+    for size in SIZE_CLASSES:
+        tables = tables_of(program, size)
+        state = jax.eval_shape(environment.start, tables)
+        made = jax.eval_shape(environment.observe, tables, state)
+        assert made.board.shape == (environment.BINS, environment.BINS, environment.BOARD_CHANNELS)
+        assert made.uses.shape == (environment.SITES_AHEAD, environment.USE_FEATURES)
+        assert made.supply.shape == (environment.BINS, environment.SUPPLY_CHANNELS)
+        assert made.scalars.shape == (environment.SCALARS,)
+
+
+def test_the_board_shows_what_a_pin_holds() -> None:
+    program = Program(random_problem(4, Recipe(instructions=12, fast_bytes=8192, nesting=0.0, parameters=1)))
+    tables = tables_of(program, MEDIUM)
+    state = compiled(environment.start)(tables)
+    while not state.legal[2]:
+        state, _ = compiled(environment.step)(tables, state, np.int32(0))
+    site = program.sites[int(state.at)]
+    tensor = program.problem.tensors[site.tensor]
+    before = observed(tables, state)
+    assert before["board"][..., 0].sum() == 0.0
+    now = 8  # the first bin after the past ones
+    assert np.isclose(before["board"][now, :, 2].sum() * 8192 / 32, tensor.size)
+    state, _ = compiled(environment.step)(tables, state, np.int32(2))
+    after = observed(tables, state)
+    held = after["board"][..., 0]
+    bin_of_definition = now + site.time - program.sites[int(state.at)].time
+    top = -(-tensor.size // 256) * 256
+    assert np.isclose(held[bin_of_definition].sum() * 8192 / 32, top)
+
+
+def test_the_uses_begin_with_the_next_site_and_end_with_padding() -> None:
+    program = Program(random_problem(4, Recipe(instructions=6)))
+    tables = tables_of(program, MEDIUM)
+    state = compiled(environment.start)(tables)
+    uses = observed(tables, state)["uses"]
+    count = len(program.sites)
+    assert count < environment.SITES_AHEAD
+    assert uses[:count, 0].all()
+    assert not uses[count:].any()
+    first = program.sites[0]
+    tensor = program.problem.tensors[first.tensor]
+    assert uses[0, 1] == (first.use < 0)
+    assert uses[0, 6] == 1.0
+    assert uses[0, 7] == 1.0
+    assert np.isclose(uses[0, 9], tensor.size / 16384)
+
+
+def test_the_mask_is_among_the_scalars() -> None:
+    for tables, state in some_states(3):
+        np.testing.assert_array_equal(observed(tables, state)["scalars"][:3], np.asarray(state.legal, np.float32))
