@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod, sqrt
 from typing import Any
 
 import jax
@@ -34,6 +35,6 @@ def _draw(names: list[str], shape: tuple[int, ...], rng: np.random.Generator) ->
     if name == "place":
         return (PLACE_DEVIATION * rng.standard_normal(shape)).astype(np.float32)
     if name == "kernel" and not outer[-1].endswith(LAST):
-        inputs = shape[0] if outer[-1] in PROJECTIONS else np.prod(shape[:-1])
-        return (rng.standard_normal(shape) / np.sqrt(inputs)).astype(np.float32)
+        inputs = shape[0] if outer[-1] in PROJECTIONS else prod(shape[:-1])
+        return (rng.standard_normal(shape) / sqrt(inputs)).astype(np.float32)
     return np.zeros(shape, np.float32)
