@@ -76,5 +76,5 @@ def test_the_one_before_a_damaged_one_is_used(tmp_path: Path) -> None:
 def test_no_checkpoint_and_no_whole_checkpoint(tmp_path: Path) -> None:
     assert newest(tmp_path, silent) is None
     write(tmp_path, 1, small(1)).write_bytes(b"")
-    with pytest.raises(BadInputError, match="no checkpoint in .* is whole; the oldest: .*first line is damaged"):
+    with pytest.raises(BadInputError, match=r"no checkpoint in .* is whole; the oldest: .*first line is damaged"):
         newest(tmp_path, silent)

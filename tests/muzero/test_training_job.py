@@ -1,0 +1,134 @@
+"""The whole job on a game whose optimum is known: it learns, and resumes to the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from mallocgame.errors import BadInputError
+from mallocgame.progress import silent
+from muzero.training import checkpoint
+from muzero.training.config import (
+    EvaluationConfig,
+    LearnerConfig,
+    ReplayConfig,
+    SearchConfig,
+    SelfPlayConfig,
+    TrainConfig,
+)
+from muzero.training.job import Job, Setting
+from muzero.training.learner import NotFiniteError
+from muzero.training.metrics import read_metrics
+from tests.muzero.line_game import LINE_GAME, SMALL, optimum, puzzles
+
+CONFIG = TrainConfig(
+    iterations=8,
+    checkpoint_every=3,
+    search=SearchConfig(variant="exact-rules", simulations=8),
+    self_play=SelfPlayConfig(lanes=16, moves=8),
+    replay=ReplayConfig(positions=500),
+    learner=LearnerConfig(batch=32, updates=8, unroll=1, warm_up=10, target_updates=16),
+    evaluation=EvaluationConfig(every=4),
+)
+PUZZLES = puzzles(6)
+
+
+def setting(folder: Path, progress: Callable[[str], None] = silent, version: int = 1) -> Setting:
+    return Setting(LINE_GAME, SMALL, version, PUZZLES, PUZZLES, folder, progress, lambda _: None)
+
+
+def curve(folder: Path) -> list[dict[str, Any]]:
+    """All that does not depend on the clock."""
+    return [
+        {name: value for name, value in row.items() if not name.startswith("time/")} for row in read_metrics(folder)
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A job that was not disturbed."""
+    job = Job(CONFIG, setting(tmp_path_factory.mktemp("whole")))
+    job.run()
+    return job
+
+
+def test_it_learns_to_play(whole: Job) -> None:
+    rows = read_metrics(whole.setting.folder)
+    assert [row["iteration"] for row in rows] == list(range(CONFIG.iterations))
+    assert rows[0]["evaluation/greedy/score"] == pytest.approx(0.5)
+    assert rows[-1]["evaluation/search/score"] > 0.8
+    assert rows[-1]["evaluation/best/score"] > 0.95
+    assert rows[-1]["loss/value"] < rows[0]["loss/value"]
+    assert all(
+        returned <= optimum(puzzle.tables) + 1e-6 for puzzle, returned in zip(PUZZLES, whole.best.returns, strict=True)
+    )
+
+
+def test_the_best_moves_give_the_best_return(whole: Job) -> None:
+    for puzzle, moves, returned in zip(PUZZLES, whole.best.moves, whole.best.returns, strict=True):
+        states, total, left = LINE_GAME.start(puzzle.tables), 0.0, list(moves)
+        states = jax.tree.map(lambda leaf: leaf[None], states)
+        tables = jax.tree.map(lambda leaf: leaf[None], puzzle.tables)
+        while not bool(states.done[0]):
+            legal = np.flatnonzero(states.legal[0])
+            move = int(left.pop(0)) if len(legal) > 1 else int(legal[0])
+            assert move in legal
+            states, reward = LINE_GAME.step(tables, states, np.array([move]))
+            total += float(reward[0])
+        assert not left
+        assert total == pytest.approx(float(returned), abs=1e-6)
+
+
+@pytest.mark.parametrize("stop", [0, 2, 4, 5])
+def test_a_killed_job_goes_on_to_the_same_bits(whole: Job, tmp_path: Path, stop: int) -> None:
+    def killed(line: str) -> None:
+        if line.startswith(f"iteration {stop},"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Job(CONFIG, setting(tmp_path, killed)).run()
+    found = checkpoint.newest(tmp_path, silent)
+    assert (found is None) == (stop < CONFIG.checkpoint_every)
+    job = Job(CONFIG, setting(tmp_path))
+    if found is not None:
+        job.restore(*found)
+        assert job.iteration == CONFIG.checkpoint_every
+    job.run()
+    assert curve(tmp_path) == curve(whole.setting.folder)
+    for ours, theirs in zip(jax.tree.leaves(job.learner), jax.tree.leaves(whole.learner), strict=True):
+        assert np.array_equal(ours, theirs)
+    last, other = (files[0] for files in map(checkpoint.files_in, (tmp_path, whole.setting.folder)))
+    ours_kept, theirs_kept = checkpoint.read(last).arrays, checkpoint.read(other).arrays
+    assert {name: array.tobytes() for name, array in ours_kept.items()} == {
+        name: array.tobytes() for name, array in theirs_kept.items()
+    }
+
+
+def test_a_checkpoint_of_something_else_is_refused(whole: Job, tmp_path: Path) -> None:
+    path = checkpoint.files_in(whole.setting.folder)[0]
+    kept = checkpoint.read(path)
+    with pytest.raises(BadInputError, match="of version 1 of the environment; this one is 2"):
+        Job(CONFIG, setting(tmp_path, version=2)).restore(path, kept)
+    with pytest.raises(BadInputError, match="of a job with other options: seed = 5 is new"):
+        Job(replace(CONFIG, seed=5), setting(tmp_path)).restore(path, kept)
+    with pytest.raises(BadInputError, match="of other training problems"):
+        Job(CONFIG, replace(setting(tmp_path), train=PUZZLES[:3])).restore(path, kept)
+    Job(replace(CONFIG, iterations=100), setting(tmp_path)).restore(path, kept)
+
+
+def test_a_loss_that_is_not_finite_stops_the_job(tmp_path: Path) -> None:
+    wild = replace(CONFIG, learner=replace(CONFIG.learner, learning_rate=1e30, warm_up=0, unroll=0, clip=1e30))
+    with pytest.raises(NotFiniteError, match=r"the \w+ loss is (nan|inf) at update \d+, learning rate 1e\+30"):
+        Job(wild, setting(tmp_path)).run()
+    assert checkpoint.files_in(tmp_path) == []
+
+
+def test_nothing_to_train_on_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no problem to train on"):
+        Job(CONFIG, replace(setting(tmp_path), train=[]))
