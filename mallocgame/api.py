@@ -388,6 +388,40 @@ def pack(
     return found
 
 
+def train(
+    config: PathLike, *, out: PathLike, resume: bool = False, progress: Progress | None = None
+) -> dict[str, str | int]:
+    """Train the agent by self-play, in this process: JAX is imported.
+
+    Args:
+        config: a TOML file, see ``muzero.training.config``.
+        out: folder for checkpoints, metrics, the best episodes and the agent; made if missing.
+        resume: go on from the newest whole checkpoint in ``out``; else there may be none.
+        progress: called with one line an iteration.
+
+    Returns:
+        What was done: iterations, positions in the replay, folder.
+
+    Raises:
+        BadInputError: JAX or another package is missing, or the config, the folder or its checkpoints cannot be used.
+        MallocgameError: a loss is not finite.
+    """
+    try:
+        from muzero.training.config import load_config
+        from muzero.training.train import train as run
+    except ModuleNotFoundError as error:
+        raise BadInputError(f"training needs {error.name}: pip install 'mallocgame[train]'") from None
+
+    job = run(load_config(config), Path(out), resume=resume, progress=progress or silent)
+    return {
+        "command": "train",
+        "folder": str(out),
+        "iterations": job.iteration,
+        "updates": int(job.learner.updates),
+        "positions": job.replay.positions,
+    }
+
+
 def _check_time_limit(time_limit: float) -> None:
     if not (math.isfinite(time_limit) and time_limit > 0):
         raise BadInputError(f"the time limit has to be a positive number of seconds, not {time_limit}")

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import optax  # type: ignore[import-untyped]
 
 from muzero.networks import Network, Params, decode, encode
-from muzero.search.masks import masked
 from muzero.training.replay import Batch
 
 GRADIENT_SHARE = 0.5
@@ -21,7 +20,7 @@ class Losses(NamedTuple):
 
     Attributes:
         total: what is minimised.
-        policy: cross-entropy of the search's weights, over the legal moves, less what it is at best.
+        policy: cross-entropy of the search's weights, less what it is at best.
         value: cross-entropy of the value targets.
         reward: of the reward targets; 0 without unrolling.
         errors: float32 [N], value less target at the drawn positions.
@@ -50,7 +49,7 @@ def losses(network: Network, params: Params, batch: Batch, value_weight: float, 
             latent = optax.scale_gradient(latent, GRADIENT_SHARE)
             reward = reward + _categorical(reward_logits, batch.rewards[:, step - 1])
         logits, value_logits = network.predict(params, latent)
-        policy = policy + batch.inside[:, step] * _policy(logits, batch.legal[:, step], batch.weights[:, step])
+        policy = policy + batch.inside[:, step] * _policy(logits, batch.weights[:, step])
         value = value + _categorical(value_logits, batch.values[:, step])
         if step == 0:
             errors = decode(value_logits) - batch.values[:, 0]
@@ -59,10 +58,12 @@ def losses(network: Network, params: Params, batch: Batch, value_weight: float, 
     return Losses(policy + value_weight * value + reward_weight * reward, policy, value, reward, errors)
 
 
-def _policy(logits: jax.Array, legal: jax.Array, weights: jax.Array) -> jax.Array:
-    """Divergence of the policy over the legal moves from the search's weights; [N, 3] each -> [N]."""
-    log = jax.nn.log_softmax(masked(logits, legal), axis=-1)
-    return jnp.sum(jnp.where(legal, jax.scipy.special.xlogy(weights, weights) - weights * log, 0.0), axis=-1)
+def _policy(logits: jax.Array, weights: jax.Array) -> jax.Array:
+    """Divergence of the policy from the search's weights; [N, 3] each -> [N].
+
+    Over all moves: the weights of illegal ones are 0, and so the policy learns, for the learned model, what is legal.
+    """
+    return jnp.sum(jax.scipy.special.xlogy(weights, weights) - weights * jax.nn.log_softmax(logits, axis=-1), axis=-1)
 
 
 def _categorical(logits: jax.Array, target: jax.Array) -> jax.Array:

@@ -29,7 +29,6 @@ class Generation:
         problems: int32 [B], indices into the job's problems.
         lengths: int32 [B], decisions of each episode.
         moves: int8 [S, B], the decisions; -1 after the end.
-        legal: bool [S, B, 3].
         rewards: float32 [S, B], share of what the problem has to give, of a decision and the forced moves after it.
         weights: float32 [S, B, 3], the search's improved policy.
         values: float32 [S, B], what the search said is still to come.
@@ -40,7 +39,6 @@ class Generation:
     problems: np.ndarray
     lengths: np.ndarray
     moves: np.ndarray
-    legal: np.ndarray
     rewards: np.ndarray
     weights: np.ndarray
     values: np.ndarray
@@ -56,7 +54,7 @@ class Generation:
 Array = Any
 """numpy.ndarray outside a compiled function, jax.Array inside."""
 
-STORED = ("problems", "lengths", "moves", "legal", "rewards", "weights", "values", "priorities")
+STORED = ("problems", "lengths", "moves", "rewards", "weights", "values", "priorities")
 """The arrays of a generation that a checkpoint keeps."""
 
 
@@ -66,7 +64,6 @@ class Batch(NamedTuple):
     Attributes:
         observations: pytree of float16 [N, ...].
         moves: int32 [N, K].
-        legal: bool [N, K + 1, 3].
         weights: float32 [N, K + 1, 3], targets of the policy.
         values: float32 [N, K + 1], targets of the value.
         rewards: float32 [N, K], targets of the reward.
@@ -76,7 +73,6 @@ class Batch(NamedTuple):
 
     observations: Any
     moves: Array
-    legal: Array
     weights: Array
     values: Array
     rewards: Array
@@ -168,7 +164,6 @@ def _cut(generation: Generation, at: np.ndarray, unroll: int, value_steps: int) 
     return Batch(
         observations=jax.tree.map(lambda array: array[step, episode], generation.observations),
         moves=taken(generation.moves)[:, :unroll].astype(np.int32),
-        legal=taken(generation.legal),
         weights=taken(generation.weights),
         values=taken(targets),
         rewards=taken(generation.rewards)[:, :unroll],

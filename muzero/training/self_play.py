@@ -28,14 +28,12 @@ class Decisions(NamedTuple):
 
     Attributes:
         moves: int32 [M, B].
-        legal: bool [M, B, 3].
         rewards: float32 [M, B], of a decision and the forced moves after it.
         weights: float32 [M, B, 3].
         values: float32 [M, B].
     """
 
     moves: Array
-    legal: Array
     rewards: Array
     weights: Array
     values: Array
@@ -113,7 +111,6 @@ def _shapes(lanes: int) -> list[tuple[tuple[int, ...], type]]:
     """Shapes and types of no decisions at all."""
     return [
         ((0, lanes), np.int32),
-        ((0, lanes, 3), np.bool_),
         ((0, lanes), np.float32),
         ((0, lanes, 3), np.float32),
         ((0, lanes), np.float32),
@@ -151,7 +148,6 @@ def generation_of(played: Played, problems: np.ndarray, observations: Any) -> Ge
         problems=problems.astype(np.int32),
         lengths=played.lengths,
         moves=found.moves.astype(np.int8),
-        legal=found.legal,
         rewards=found.rewards.astype(np.float32),
         weights=found.weights,
         values=found.values,
@@ -195,7 +191,6 @@ def _chunk(player: Player) -> Callable[..., Any]:
         active = ~states.done
         decisions = Decisions(
             moves=jnp.where(active, moves, -1),
-            legal=states.legal,
             rewards=jnp.where(active, rewards, 0.0),
             weights=jnp.where(active[:, None], found.weights, 0.0),
             values=jnp.where(active, found.value, 0.0),

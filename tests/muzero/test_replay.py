@@ -21,7 +21,6 @@ def generation(lengths: list[int], seed: int = 0) -> Generation:
         problems=np.arange(lanes, dtype=np.int32),
         lengths=np.array(lengths, np.int32),
         moves=np.where(inside, rng.integers(3, size=inside.shape), -1).astype(np.int8),
-        legal=inside[..., None] & (rng.random((steps, lanes, 3)) < 0.9),
         rewards=np.where(inside, rng.random(inside.shape), 0).astype(np.float32),
         weights=np.where(inside[..., None], rng.random((steps, lanes, 3)), 0).astype(np.float32),
         values=np.where(inside, rng.random(inside.shape), 0).astype(np.float32),
@@ -69,7 +68,6 @@ def test_a_batch_says_what_follows() -> None:
     assert batch.values[0].tolist() == [np.float32(second.rewards.sum()), second.rewards[1, 0], 0]
     assert batch.weights[1, 0].tolist() == first.weights[1, 0].tolist()
     assert not batch.weights[:, 2].any()
-    assert not batch.legal[:, 2].any()
     assert batch.importance.tolist() == [1, 1, 1]
 
 
