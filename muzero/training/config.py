@@ -75,12 +75,14 @@ class SelfPlayConfig:
         lanes: episodes played at once, all of problems of one size class; a multiple of the devices.
         generations: how many such batches of episodes.
         reanalysed: how many batches of the replay are searched anew with the target parameters.
+        ray_workers: processes of a Ray cluster that play the generations; 0 to play in the job's own process.
         moves: decisions of all lanes in one call of the compiled program; between two calls Ctrl-C is heard.
     """
 
     lanes: int = _number(32, 1, 65536)
     generations: int = _number(1, 1, 1024)
     reanalysed: int = _number(1, 0, 1024)
+    ray_workers: int = _number(0, 0, 4096)
     moves: int = _number(16, 1, 4096)
 
 

@@ -7,11 +7,11 @@ again from the moves. On one CPU a resumed job does bit for bit what it would ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 
 from mallocgame.errors import BadInputError
 from mallocgame.progress import Progress
-from muzero.networks import Network
+from muzero.networks import Network, Params
 from muzero.search import Environment, SearchOptions, Variant
 from muzero.training import checkpoint as files
 from muzero.training.best import Best
@@ -30,10 +30,26 @@ from muzero.training.learner import Learner, begin, check_finite, on_devices, up
 from muzero.training.metrics import Metrics
 from muzero.training.puzzles import Puzzle, draw, groups, stacked
 from muzero.training.replay import Generation, Replay, stored_generations
-from muzero.training.self_play import AXIS, Player, generation_of, play, trace
+from muzero.training.self_play import AXIS, Played, Player, generation_of, play, trace
 
-FREE_TO_CHANGE = ("iterations", "minutes", "checkpoint_every")
+FREE_TO_CHANGE = ("iterations", "minutes", "checkpoint_every", "ray_workers")
 """Options that a resumed job may have otherwise than the job before."""
+
+
+class Task(NamedTuple):
+    """A batch of episodes to be played.
+
+    Attributes:
+        problems: int64 [lanes], numbers of the training puzzles.
+        key: of the searches' noise.
+    """
+
+    problems: np.ndarray
+    key: jax.Array
+
+
+Elsewhere = Callable[[Params, Sequence[Task], np.ndarray], Iterable[Played]]
+"""(parameters, tasks, temperatures of the lanes) -> the episodes of each task, in order."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,7 @@ class Setting:
         folder: for checkpoints, metrics and the best episodes.
         progress: told one line an iteration.
         checkpointed: called with the learner after each checkpoint is written.
+        elsewhere: plays in the job's stead, on other machines; None to play here.
     """
 
     environment: Environment
@@ -59,6 +76,7 @@ class Setting:
     folder: Path
     progress: Progress
     checkpointed: Callable[[Learner], None]
+    elsewhere: Elsewhere | None = None
 
 
 class Job:
@@ -89,7 +107,7 @@ class Job:
         self._heat = np.geomspace(coldest, hottest, config.self_play.lanes).astype(np.float32)
         self._mesh = Mesh(np.array(jax.devices()), (AXIS,))
         self._player = Player(
-            setting.environment, setting.network, _options(config), self._mesh, moves=config.self_play.moves
+            setting.environment, setting.network, search_options(config), self._mesh, moves=config.self_play.moves
         )
         self.learner = begin(setting.network, config.learner, self._mesh, jax.random.key(config.seed))
         self.replay = Replay(config.replay)
@@ -131,11 +149,12 @@ class Job:
         key = jax.random.fold_in(jax.random.key(config.seed), self.iteration)
         begun = monotonic()
         returns, decisions = [], 0
-        for number in range(config.self_play.generations):
-            problems = draw(rng, self._groups, config.self_play.lanes)
-            tables = stacked(self.setting.train, problems)
-            own = jax.random.fold_in(key, number)
-            played = play(self._player, self.learner.params, tables, own, self._heat)
+        numbers = range(config.self_play.generations)
+        tasks = [
+            Task(draw(rng, self._groups, config.self_play.lanes), jax.random.fold_in(key, number)) for number in numbers
+        ]
+        for task, played in zip(tasks, self._play(tasks), strict=True):
+            problems = task.problems
             self.best.learn(self.setting.train, problems, played)
             returns.append(played.returns)
             decisions += int(played.lengths.sum())
@@ -155,6 +174,15 @@ class Job:
         figures |= self._learn(rng)
         figures["time/learn"] = monotonic() - begun
         return figures
+
+    def _play(self, tasks: Sequence[Task]) -> Iterable[Played]:
+        """The episodes of each task, in order: here, or wherever the setting has them played."""
+        if self.setting.elsewhere is not None:
+            return self.setting.elsewhere(self.learner.params, tasks, self._heat)
+        return (
+            play(self._player, self.learner.params, stacked(self.setting.train, task.problems), task.key, self._heat)
+            for task in tasks
+        )
 
     def _trace(self, problems: np.ndarray, moves: np.ndarray) -> Any:
         """What a network sees along recorded moves."""
@@ -237,7 +265,8 @@ class Job:
         self.iteration, self._spent = int(header["iteration"]), float(header["seconds"])
 
 
-def _options(config: TrainConfig) -> SearchOptions:
+def search_options(config: TrainConfig) -> SearchOptions:
+    """Of every search of a job."""
     search = config.search
     return SearchOptions(Variant(search.variant), search.simulations, search.max_depth or None)
 

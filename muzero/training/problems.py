@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
+from typing import Any
+
+import jax
 
 import workloads.problems as shipped
 from mallocgame.errors import BadInputError
@@ -15,6 +18,8 @@ from mallocgame.progress import Progress
 from mallocgame.solvers.base import all_hbm_seconds, solve
 from muzero.environment import size_class_of
 from muzero.memory_game import task_of
+from muzero.networks import NETWORKS, Network, shape_of
+from muzero.search import Environment
 from muzero.training.config import ProblemsConfig, TrainConfig
 from muzero.training.puzzles import Puzzle
 
@@ -67,6 +72,17 @@ def puzzle_of(name: str, problem: Problem, most_sites: int) -> Puzzle | None:
     size = size_class_of(program)
     task = task_of(program, size)
     return Puzzle(name, size, task, len(program.sites), all_hbm_seconds(problem), float(task.scale))
+
+
+def network_of(config: TrainConfig, environment: Environment, puzzle: Puzzle) -> Network:
+    """The network of the config for what the environment shows, the same for all puzzles."""
+
+    def seen(task: Any) -> Any:
+        states = jax.tree.map(lambda leaf: leaf[None], environment.start(task))
+        observations = environment.observe(jax.tree.map(lambda leaf: leaf[None], task), states)
+        return jax.tree.map(lambda leaf: leaf[0], observations)
+
+    return Network(NETWORKS[config.network], shape_of(jax.eval_shape(seen, puzzle.tables)))
 
 
 def _problems(config: ProblemsConfig, seed: int) -> Iterator[tuple[str, Problem]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -14,14 +13,14 @@ from mallocgame.progress import Progress
 from muzero.agent_file import Agent, save_agent
 from muzero.environment import ENVIRONMENT_VERSION
 from muzero.memory_game import memory_game
-from muzero.networks import NETWORKS, Network, shape_of
-from muzero.search import Environment
+from muzero.networks import NETWORKS
 from muzero.training import checkpoint
 from muzero.training.config import TrainConfig
 from muzero.training.job import Job, Setting
 from muzero.training.learner import Learner
-from muzero.training.problems import evaluated_puzzles, training_puzzles
+from muzero.training.problems import evaluated_puzzles, network_of, training_puzzles
 from muzero.training.puzzles import Puzzle
+from muzero.training.ray_selfplay import RaySelfPlay
 
 CONFIG = "config.toml"
 AGENT = "agent.mga"
@@ -66,27 +65,17 @@ def train(config: TrainConfig, folder: Path, *, resume: bool, progress: Progress
 
 def _setting(config: TrainConfig, puzzles: list[Puzzle], folder: Path, progress: Progress) -> Setting:
     environment = memory_game(shared=False)
-    network = Network(NETWORKS[config.network], shape_of(_seen(environment, puzzles[0])))
+    network = network_of(config, environment, puzzles[0])
     device = jax.devices()[0]
 
     def write_agent(learner: Learner) -> None:
-        notes: dict[str, Scalar] = {
-            "updates": int(learner.updates),
-            "device": f"{device.platform} {device.device_kind}",
-        }
+        where = f"{device.platform} {device.device_kind}"
+        notes: dict[str, Scalar] = {"updates": int(learner.updates), "device": where}
         params = jax.device_get(learner.params)
         save_agent(Agent(network, params, ENVIRONMENT_VERSION, notes), folder / AGENT)
 
     evaluated = evaluated_puzzles(config, puzzles, progress)
-    return Setting(environment, network, ENVIRONMENT_VERSION, puzzles, evaluated, folder, progress, write_agent)
-
-
-def _seen(environment: Environment, puzzle: Puzzle) -> Any:
-    """An observation's shapes, without a batch axis."""
-
-    def seen(task: Any) -> Any:
-        states = jax.tree.map(lambda leaf: leaf[None], environment.start(task))
-        observations = environment.observe(jax.tree.map(lambda leaf: leaf[None], task), states)
-        return jax.tree.map(lambda leaf: leaf[0], observations)
-
-    return jax.eval_shape(seen, puzzle.tables)
+    elsewhere = RaySelfPlay(config) if config.self_play.ray_workers else None
+    return Setting(
+        environment, network, ENVIRONMENT_VERSION, puzzles, evaluated, folder, progress, write_agent, elsewhere
+    )
