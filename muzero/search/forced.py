@@ -11,8 +11,11 @@ import jax.numpy as jnp
 
 from muzero.search.environment import Environment, State, Tables
 
-UNBOUNDED = 2**31 - 1
+UNBOUNDED = 2**30
 """As many forced moves as there are."""
+
+Carry = tuple[State, jax.Array, jax.Array, jax.Array, jax.Array]
+"""States, next moves, which of them are made, sums of rewards, moves so far."""
 
 
 def advance(environment: Environment, tables: Tables, states: State, limit: int = UNBOUNDED) -> tuple[State, jax.Array]:
@@ -21,25 +24,15 @@ def advance(environment: Environment, tables: Tables, states: State, limit: int 
     Costs as many steps of the batch as the position with the most forced moves has.
 
     Args:
+        environment: the game.
+        tables: as ``environment`` wants them.
+        states: [B].
         limit: forced moves a position at most.
 
     Returns:
         The states [B], and the sums of the rewards on the way, float32 [B].
     """
-
-    def more(carry: tuple[State, jax.Array, jax.Array]) -> jax.Array:
-        return jnp.any(_forced(carry[0])) & (carry[2] < limit)
-
-    def play(carry: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
-        states, total, count = carry
-        forced = _forced(states)
-        moved, rewards = environment.step(tables, states, jnp.argmax(states.legal, axis=-1).astype(jnp.int32))
-        states = jax.tree.map(lambda new, old: jnp.where(_like(forced, new), new, old), moved, states)
-        return states, total + jnp.where(forced, rewards.astype(jnp.float32), 0), count + 1
-
-    zero = jnp.zeros(states.done.shape, jnp.float32)
-    states, total, _ = jax.lax.while_loop(more, play, (states, zero, jnp.int32(0)))
-    return states, total
+    return _play(environment, tables, states, _only(states), _forced(states), limit)
 
 
 def decide(
@@ -48,19 +41,47 @@ def decide(
     """Play a move in each state, and the forced ones after it.
 
     Args:
+        environment: the game.
+        tables: as ``environment`` wants them.
+        states: [B].
         moves: int32 [B], legal ones.
         limit: see ``advance``.
 
     Returns:
         The states at the next decision or the end [B], and the sums of the rewards until then, float32 [B].
     """
-    states, rewards = environment.step(tables, states, moves)
-    states, more = advance(environment, tables, states, limit)
-    return states, rewards.astype(jnp.float32) + more
+    return _play(environment, tables, states, moves, ~states.done, 1 + limit)
+
+
+def _play(
+    environment: Environment, tables: Tables, states: State, moves: jax.Array, moving: jax.Array, limit: int
+) -> tuple[State, jax.Array]:
+    """The moves where ``moving``, and forced ones after them, ``limit`` a position in all."""
+
+    def more(carry: Carry) -> jax.Array:
+        _, _, moving, _, count = carry
+        return jnp.any(moving) & (count < limit)
+
+    def play(carry: Carry) -> Carry:
+        before, moves, moving, total, count = carry
+        after, rewards = environment.step(tables, before, moves)
+        states = jax.tree.map(lambda new, old: jnp.where(_like(moving, new), new, old), after, before)
+        total = total + jnp.where(moving, rewards.astype(jnp.float32), 0)
+        return states, _only(states), moving & _forced(states), total, count + 1
+
+    zero = jnp.zeros(states.done.shape, jnp.float32)
+    begun = (states, moves.astype(jnp.int32), moving, zero, jnp.int32(0))
+    states, _, _, total, _ = jax.lax.while_loop(more, play, begun)
+    return states, total
 
 
 def _forced(states: State) -> jax.Array:
     return jnp.sum(states.legal, axis=-1) == 1
+
+
+def _only(states: State) -> jax.Array:
+    """The first legal move of each state."""
+    return jnp.argmax(states.legal, axis=-1).astype(jnp.int32)
 
 
 def _like(flag: jax.Array, leaf: jax.Array) -> jax.Array:
