@@ -1,4 +1,8 @@
-"""Proposes other memory splits: first a large step, then the untried neighbours of the best one."""
+"""Proposes other memory splits: first a large step, then the untried neighbours of the best one.
+
+Of two neighbours the one between the compiler's default and the large step is first. On v5p, of 24 programs the large
+step was better on 13; the rung below it on all of the 11 that tried it; the rung below the default on none of 11.
+"""
 
 from __future__ import annotations
 
@@ -50,4 +54,5 @@ class Splits:
         best = min(values, key=lambda kib: values[kib])
         place = min(range(len(ladder)), key=lambda rung: abs(ladder[rung] - best))
         neighbours = [ladder[rung] for rung in (place - 1, place + 1) if 0 <= rung < len(ladder)]
+        neighbours.sort(key=lambda kib: not DEFAULTS[target] <= kib <= FIRST_STEP[target])
         return next((kib for kib in neighbours if kib not in self._tried and kib not in values), None)

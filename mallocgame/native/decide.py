@@ -134,7 +134,7 @@ def fits_carried(wd: Any, group: int, until: int) -> bool:
 @inner
 def _fit_spans(wd: Any, first: int, end: int, since: int, size: int) -> bool:
     """Whether ``size`` bytes more can be taken in spans, as far as they are not before a time."""
-    for span in range(first, end):
+    for span in range(first, end):  # noqa: SIM110 - numba compiles no generators
         if not fits(wd, max(since, wd.spans[span].start), wd.spans[span].end, size):
             return False
     return True

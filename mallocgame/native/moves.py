@@ -170,7 +170,7 @@ def _is_there(wd: Any, group: int, time: int) -> bool:
 @inner
 def _in_spans(wd: Any, first: int, end: int, time: int) -> bool:
     """Whether a time is in one of some spans."""
-    for span in range(first, end):
+    for span in range(first, end):  # noqa: SIM110 - numba compiles no generators
         if wd.spans[span].start <= time <= wd.spans[span].end:
             return True
     return False

@@ -74,6 +74,32 @@ def test_splits_climb_from_the_best_to_its_neighbours() -> None:
     assert found.answer.scoped_vmem_kib == 65536
 
 
+class Slower(Fake):
+    """Each split but one costs more than half of the time again."""
+
+    def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+        self.asked.append(dict(request.options))
+        split = request.options.get(SCOPED_VMEM)
+        cost = 0 if split is None else -15_000 if split == "24576" else 100_000
+        return compiled(request, 150_000 + cost)
+
+
+def test_after_a_bad_large_step_comes_the_split_between_it_and_the_default() -> None:
+    fake = Slower()
+    found = improved(fake, without=("plans", "msa off", "flags"))
+    # 24576 is best; its neighbours are 16384, the default, which is known, and 32768.
+    assert splits_of(fake) == ["49152", "24576", "32768"]
+    assert found.answer.scoped_vmem_kib == 24576
+
+
+def test_a_bad_split_gets_no_plan() -> None:
+    fake = Slower()
+    improve(a_capture(), compile=fake, time_limit=30.0, compiles=4, without=("msa off", "flags"))
+    assert splits_of(fake) == ["49152", "24576"]
+    with_plans = [options.get(SCOPED_VMEM) for options in fake.asked if TENSOR_OVERRIDES in options]
+    assert with_plans == [None, "24576"]
+
+
 def test_flags_are_tried_on_the_best_split_when_plans_have_nothing_more() -> None:
     class Sliced(Fake):
         def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
