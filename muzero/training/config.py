@@ -35,7 +35,8 @@ class ProblemsConfig:
     Attributes:
         splits: of the shipped problem files: all of these splits.
         names: further shipped problem files by name.
-        generated: problems made up by ``mallocgame.generator``, from the job's seed.
+        generated: problems made up by ``mallocgame.generator``.
+        generator_seed: of the first of them; each has the next.
         generated_instructions: the most that a made-up problem has.
         most_sites: problems with more sites are left out (and told of).
     """
@@ -43,6 +44,7 @@ class ProblemsConfig:
     splits: tuple[str, ...] = ("train",)
     names: tuple[str, ...] = ()
     generated: int = _number(64, 0, 100_000)
+    generator_seed: int = _number(0, 0, 2**31 - 1)
     generated_instructions: int = _number(60, 2, 4096)
     most_sites: int = _number(1024, 1)
 

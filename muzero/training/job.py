@@ -118,27 +118,30 @@ class Job:
     def run(self) -> None:
         """Iterate until the config says to stop.
 
+        The figures of iteration i: an evaluation of what the i iterations before gave, then what is played and learned
+        in it; the last line is an evaluation alone.
+
         Raises:
             NotFiniteError: a loss is not finite.
             BadInputError: a file cannot be written.
         """
         config, started = self.config, monotonic() - self._spent
         metrics = Metrics(self.setting.folder, self.iteration)
+        last = False
         try:
-            while self.iteration < config.iterations:
-                figures = self._iterate()
-                late = 0 < config.minutes * 60 <= monotonic() - started
-                last = late or self.iteration + 1 == config.iterations
+            while not last:
+                last = self.iteration == config.iterations or 0 < config.minutes * 60 <= monotonic() - started
+                figures: dict[str, float] = {}
                 if config.evaluation.every and (last or self.iteration % config.evaluation.every == 0):
                     figures |= self._evaluate()
+                if not last:
+                    figures |= self._iterate()
                 figures["time/seconds"] = self._spent = monotonic() - started
                 metrics.write(self.iteration, figures)
                 self.setting.progress(_line(self.iteration, figures))
-                self.iteration += 1
+                self.iteration += not last
                 if last or self.iteration % config.checkpoint_every == 0:
                     self._write()
-                if last:
-                    break
         finally:
             metrics.close()
 
@@ -285,12 +288,6 @@ def _check_config(path: Path, before: str, config: TrainConfig) -> None:
 
 def _line(iteration: int, figures: dict[str, float]) -> str:
     """Progress in one line."""
-    parts = [f"iteration {iteration}", f"{figures['time/seconds']:.0f} s", f"return {figures['play/return']:.4f}"]
-    parts.append(f"best {figures['play/best']:.4f}")
-    parts += [f"{name.split('/')[1]} loss {value:.4f}" for name, value in figures.items() if name.startswith("loss/")]
-    parts += [
-        f"{name.removeprefix('evaluation/')} {value:.4f}"
-        for name, value in figures.items()
-        if name.startswith("evaluation/")
-    ]
-    return ", ".join(parts)
+    told = {name: value for name, value in figures.items() if not name.startswith("time/")}
+    parts = (f"{name} {value:.4g}" for name, value in told.items())
+    return ", ".join([f"iteration {iteration}", f"{figures['time/seconds']:.0f} s", *parts])

@@ -23,9 +23,6 @@ from muzero.search import Environment
 from muzero.training.config import ProblemsConfig, TrainConfig
 from muzero.training.puzzles import Puzzle
 
-SEEDS_APART = 1_000_003
-"""Between the generator's seeds of two jobs with successive seeds."""
-
 
 def training_puzzles(config: TrainConfig, progress: Progress) -> list[Puzzle]:
     """What is played; problems without a question to answer, or too large, are left out and told of.
@@ -35,7 +32,7 @@ def training_puzzles(config: TrainConfig, progress: Progress) -> list[Puzzle]:
     """
     found: list[Puzzle] = []
     left_out: list[str] = []
-    for name, problem in _problems(config.problems, config.seed):
+    for name, problem in _problems(config.problems):
         puzzle = puzzle_of(name, problem, config.problems.most_sites)
         if puzzle is None:
             left_out.append(name)
@@ -59,7 +56,7 @@ def evaluated_puzzles(config: TrainConfig, train: list[Puzzle], progress: Progre
         puzzles = [puzzle_of(name, problem, config.problems.most_sites) for name, problem in problems.items()]
         chosen = [puzzle for puzzle in puzzles if puzzle is not None]
     else:
-        problems, chosen = dict(_problems(config.problems, config.seed)), train
+        problems, chosen = dict(_problems(config.problems)), train
     progress(f"asking greedy and local search about {len(chosen)} problems")
     return [_with_references(puzzle, problems[puzzle.name], config) for puzzle in chosen]
 
@@ -85,7 +82,7 @@ def network_of(config: TrainConfig, environment: Environment, puzzle: Puzzle) ->
     return Network(NETWORKS[config.network], shape_of(jax.eval_shape(seen, puzzle.tables)))
 
 
-def _problems(config: ProblemsConfig, seed: int) -> Iterator[tuple[str, Problem]]:
+def _problems(config: ProblemsConfig) -> Iterator[tuple[str, Problem]]:
     """Name and problem: shipped ones, then made-up ones."""
     unknown = [split for split in config.splits if split not in shipped.SPLITS]
     if unknown:
@@ -96,9 +93,8 @@ def _problems(config: ProblemsConfig, seed: int) -> Iterator[tuple[str, Problem]
             yield name, shipped.load(name).problem
         except KeyError as error:
             raise BadInputError(error.args[0]) from None
-    for number in range(config.generated):
-        own = seed * SEEDS_APART + number
-        yield f"generated-{own}", random_problem(own, varied_recipe(own, config.generated_instructions))
+    for seed in range(config.generator_seed, config.generator_seed + config.generated):
+        yield f"generated-{seed}", random_problem(seed, varied_recipe(seed, config.generated_instructions))
 
 
 def _with_references(puzzle: Puzzle, problem: Problem, config: TrainConfig) -> Puzzle:

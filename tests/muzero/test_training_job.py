@@ -60,11 +60,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Job:
 
 def test_it_learns_to_play(whole: Job) -> None:
     rows = read_metrics(whole.setting.folder)
-    assert [row["iteration"] for row in rows] == list(range(CONFIG.iterations))
+    assert [row["iteration"] for row in rows] == list(range(CONFIG.iterations + 1))
     assert rows[0]["evaluation/greedy/score"] == pytest.approx(0.5)
     assert rows[-1]["evaluation/search/score"] > 0.8
     assert rows[-1]["evaluation/best/score"] > 0.95
-    assert rows[-1]["loss/value"] < rows[0]["loss/value"]
+    assert rows[0]["evaluation/policy/score"] < rows[-1]["evaluation/search/score"]
+    assert rows[-2]["loss/value"] < rows[0]["loss/value"]
     assert all(
         returned <= optimum(puzzle.tables) + 1e-6 for puzzle, returned in zip(PUZZLES, whole.best.returns, strict=True)
     )
