@@ -37,7 +37,7 @@ class Plans:
     """Searches on the most promising schedule that is not exhausted."""
 
     def __init__(self) -> None:
-        self._seen: set[Plan] = set()
+        self._seen: set[tuple[int | None, Plan]] = set()
 
     def propose(self, known: Knowledge) -> Candidate | None:
         """The first plan of a schedule that is not hopeless, or one that is predicted to beat the answer so far."""
@@ -47,8 +47,9 @@ class Plans:
                 return None
             plan = search(known, base)
             predicted = base.predict(plan)
-            if plan not in self._seen and _is_worth(known, base, predicted):
-                self._seen.add(plan)
+            program = base.capture.scoped_vmem_kib, plan
+            if program not in self._seen and _is_worth(known, base, predicted):
+                self._seen.add(program)
                 return _candidate(known, base, plan, predicted)
             base.exhausted = True
         return None
