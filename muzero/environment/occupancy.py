@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from muzero.environment.arrays import Array
+from muzero.environment.lanes import most_of_lanes
 from muzero.environment.state import Stays
 from muzero.environment.tables import Tables
 
@@ -79,10 +80,35 @@ def best_fit(
     for span in range(starts.shape[-1]):
         met |= (stays.start <= ends[span]) & (stays.end >= starts[span])
     met &= stays.owner != owner
-    reached = lax.cummax(jnp.where(met, stays.top, 0))
-    below = jnp.concatenate([jnp.zeros(1, jnp.int32), reached[:-1]])
-    gaps = jnp.where(met, stays.low - below, 0)
-    gaps = jnp.append(gaps, tables.fast_bytes - reached[-1])
-    below = jnp.append(below, reached[-1])
-    smallest = jnp.min(jnp.where(gaps >= size, gaps, NOWHERE))
-    return jnp.min(jnp.where((gaps == smallest) & (smallest < NOWHERE), below, NOWHERE))
+    lows, tops = jnp.where(met, stays.low, 0), jnp.where(met, stays.top, 0)
+
+    def narrow(row: Array, found: _Gap) -> _Gap:
+        return found.with_(lows[row], tops[row], size)
+
+    start_of_search = _Gap(jnp.int32(0), jnp.int32(NOWHERE), jnp.int32(NOWHERE))
+    found = lax.fori_loop(0, most_of_lanes(stays.number), narrow, start_of_search)
+    return found.with_(tables.fast_bytes, jnp.int32(0), size).offset
+
+
+class _Gap(NamedTuple):
+    """Going up through the stays: the smallest gap so far.
+
+    Attributes:
+        reached: int32[], the byte below which everything has been seen.
+        bytes: int32[], of the gap, ``NOWHERE`` if there is none.
+        offset: int32[], its first byte, ``NOWHERE`` if there is none.
+    """
+
+    reached: Array
+    bytes: Array
+    offset: Array
+
+    def with_(self, low: Array, top: Array, size: Array) -> _Gap:
+        """Past the stay [low, top), with the gap below it."""
+        gap = low - self.reached
+        better = (gap >= size) & (gap < self.bytes)
+        return _Gap(
+            jnp.maximum(self.reached, top),
+            jnp.where(better, gap, self.bytes),
+            jnp.where(better, self.reached, self.offset),
+        )

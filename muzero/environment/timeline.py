@@ -16,8 +16,6 @@ from muzero.environment.arrays import Array
 from muzero.environment.state import Queue
 from muzero.environment.tables import Tables
 
-UNROLL = 1
-
 
 class Times(NamedTuple):
     """What the simulation finds.
@@ -37,15 +35,21 @@ class Times(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """Per level, of the computation that runs there; seconds."""
+    """Of the computations that run at present, one a level; seconds, float64[levels].
 
-    backlog: tuple[Array, ...]
-    total: tuple[Array, ...]
-    left: tuple[Array, ...]
-    callees: tuple[Array, ...]
-    callees_left: tuple[Array, ...]
-    slowest: tuple[Array, ...]
-    slowest_left: tuple[Array, ...]
+    Attributes:
+        backlog: in the queue of prefetches.
+        total: so far.
+        left: of the idle time so far, what the queues left.
+        callees: of the next caller at the level: all runs of its callees, of branches the slowest.
+        callees_left: what these left of their idle time.
+    """
+
+    backlog: Array
+    total: Array
+    left: Array
+    callees: Array
+    callees_left: Array
 
 
 def simulate(tables: Tables, fast: Array, prefetches: Queue, evictions: Queue) -> Times:
@@ -63,59 +67,47 @@ def simulate(tables: Tables, fast: Array, prefetches: Queue, evictions: Queue) -
     memory = read / tables.fast_read_bandwidth + written / tables.fast_write_bandwidth + hbm
     elapsed = jnp.where(tables.free, 0.0, jnp.maximum(tables.compute, memory))
     idle = jnp.where(tables.free, 0.0, jnp.maximum(0.0, elapsed - hbm))
+    numbers = jnp.arange(levels, dtype=jnp.int32)
 
     def run(carry: tuple[_Open, Array], now: Sequence[Array]) -> tuple[tuple[_Open, Array], tuple[Array, ...]]:
         open_, other = carry
         elapsed, idle, limit, other_limit, started, other_started, level, leaves, trips, branch = now
-        here = [level == number for number in range(levels)]
-        in_entry = here[0]
 
-        def current(values: tuple[Array, ...]) -> Array:
+        def current(values: Array) -> Array:
             value = values[0]
-            for number in range(1, len(values)):
-                value = jnp.where(here[number], values[number], value)
+            for number in range(1, levels):
+                value = jnp.where(level == number, values[number], value)
             return value
 
-        elapsed += current((*open_.callees, jnp.zeros_like(elapsed)))
-        elapsed += current((*open_.slowest, jnp.zeros_like(elapsed)))
-        idle += current((*open_.callees_left, jnp.zeros_like(elapsed)))
-        idle += current((*open_.slowest_left, jnp.zeros_like(elapsed)))
+        in_entry = level == 0
+        elapsed += current(open_.callees)
+        idle += current(open_.callees_left)
         own, opposite = current(open_.backlog), jnp.where(in_entry, other, 0.0)
         own, opposite, stall = _wait(own, opposite, limit)
         opposite, own, other_stall = _wait(opposite, own, other_limit)
         own, opposite, drained = _drain(own, opposite, idle)
         total = current(open_.total) + elapsed + stall + other_stall
         left = current(open_.left) + (idle - drained)
-        new_other = jnp.where(in_entry, opposite + other_started, other)
-
-        def kept(values: tuple[Array, ...], value: Array) -> tuple[Array, ...]:
-            value = jnp.where(leaves, 0.0, value)
-            return tuple(jnp.where(here[number], value, old) for number, old in enumerate(values))
-
-        run_total, run_left = trips * total, trips * jnp.maximum(0.0, left)
-        to_sum, to_slowest = leaves & ~branch, leaves & branch
-        callees, callees_left, slowest, slowest_left = [], [], [], []
-        for number in range(levels - 1):
-            adds, competes = to_sum & here[number + 1], to_slowest & here[number + 1]
-            wins = competes & (run_total > open_.slowest[number])
-            clear = here[number]
-            callees.append(jnp.where(clear, 0.0, open_.callees[number] + jnp.where(adds, run_total, 0.0)))
-            callees_left.append(jnp.where(clear, 0.0, open_.callees_left[number] + jnp.where(adds, run_left, 0.0)))
-            slowest.append(jnp.where(clear, 0.0, jnp.where(wins, run_total, open_.slowest[number])))
-            slowest_left.append(jnp.where(clear, 0.0, jnp.where(wins, run_left, open_.slowest_left[number])))
-        new = _Open(
-            kept(open_.backlog, own + started),
-            kept(open_.total, total),
-            kept(open_.left, left),
-            tuple(callees),
-            tuple(callees_left),
-            tuple(slowest),
-            tuple(slowest_left),
+        backlog = own + started
+        other = jnp.where(in_entry, opposite + other_started, other)
+        # Without the barrier, every array of the carry would be computed from the very beginning.
+        backlog, other, total, left, idle, drained = lax.optimization_barrier(
+            (backlog, other, total, left, idle, drained)
         )
-        return (new, new_other), (idle, drained, left)
+        here, above = numbers == level, leaves & (numbers == level - 1)
+        runs, runs_left = trips * total, trips * jnp.maximum(0.0, left)
+        wins = above & (~branch | (runs > open_.callees))
+        base, base_left = jnp.where(branch, 0.0, open_.callees), jnp.where(branch, 0.0, open_.callees_left)
+        new = _Open(
+            jnp.where(here, jnp.where(leaves, 0.0, backlog), open_.backlog),
+            jnp.where(here, jnp.where(leaves, 0.0, total), open_.total),
+            jnp.where(here, jnp.where(leaves, 0.0, left), open_.left),
+            jnp.where(here, 0.0, jnp.where(wins, base + runs, open_.callees)),
+            jnp.where(here, 0.0, jnp.where(wins, base_left + runs_left, open_.callees_left)),
+        )
+        return (new, other), (idle, drained, left)
 
-    zero = jnp.zeros((), jnp.float64)
-    start = _Open(*[(zero,) * levels] * 3, *[(zero,) * (levels - 1)] * 4)
+    zeros = jnp.zeros(levels, jnp.float64)
     steps = (
         elapsed,
         idle,
@@ -128,7 +120,7 @@ def simulate(tables: Tables, fast: Array, prefetches: Queue, evictions: Queue) -
         tables.trips,
         tables.branch,
     )
-    (end, _), (idle, drained, left) = lax.scan(run, (start, zero), steps, unroll=UNROLL)
+    (end, _), (idle, drained, left) = lax.scan(run, (_Open(*[zeros] * 5), jnp.float64(0.0)), steps)
     return Times(end.total[0], idle, drained, left)
 
 
