@@ -33,7 +33,7 @@ def check(task: Problem, solution: Solution) -> None:
 
 def test_known_solvers() -> None:
     assert set(SOLVERS) >= {"hbm", "greedy", "local", "xla"}
-    with pytest.raises(BadInputError, match="unknown solver 'magic'; known: exact, greedy, hbm, local, xla"):
+    with pytest.raises(BadInputError, match="unknown solver 'magic'; known: exact, greedy, hbm, local, muzero, xla"):
         solve(random_problem(0), "magic")
     with pytest.raises(BadInputError, match="reads the final HLO"):
         solve(random_problem(0), "xla")

@@ -1,0 +1,45 @@
+"""The trained agent of ``muzero``: many episodes at once, of the policy alone and then with search; the best counts.
+
+``MALLOCGAME_AGENT`` names the file of another agent than the one that is shipped, e.g. of ``mallocgame train``. What
+JAX has to compile takes half a minute more at the first answer for a size of programs; it is kept for later ones.
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+
+from mallocgame.errors import BadInputError
+from mallocgame.solvers.base import Answer, Task, register
+
+
+@register("muzero")
+def solve(task: Task) -> Answer:
+    """Play until the task says stop; a step is an episode.
+
+    Raises:
+        BadInputError: JAX, flax or mctx are not installed, there is no agent, another objective than M or groups that
+            have to be in HBM are asked for, or the problem is too large.
+    """
+    if task.objective != "M":
+        raise BadInputError("the solver muzero knows model M only: leave --objective out, or use local")
+    if task.barred:
+        raise BadInputError("the solver muzero cannot be told what has to be in HBM: use local")
+    try:
+        from muzero.agent_file import SHIPPED, load_agent
+        from muzero.answer import AnswerOptions, answer
+        from muzero.answer.compiled import keep_compiled
+    except ImportError as error:
+        raise BadInputError(
+            f"the solver muzero needs {error.name}, which is not installed: pip install 'mallocgame[train]'"
+        ) from None
+    chosen = os.environ.get("MALLOCGAME_AGENT")
+    if chosen is None and not SHIPPED.exists():
+        raise BadInputError("no trained agent is shipped: train one, and set MALLOCGAME_AGENT to its file")
+    agent = load_agent(chosen or SHIPPED)
+    keep_compiled()
+    options = AnswerOptions(
+        time_limit=max(0.0, task.started + task.time_limit - monotonic()), max_episodes=task.max_steps, seed=task.seed
+    )
+    found = answer(task.problem, agent, options, task.improved)
+    return Answer(found.plan, found.seconds, found.status, found.episodes)

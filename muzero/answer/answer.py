@@ -1,0 +1,128 @@
+"""Answer a problem by playing it many times: risk-seeking, only the best episode counts.
+
+The first round is of the policy alone, so that there is an answer soon; its first lane takes what the policy likes
+best, the others sample, ever more freely. The rounds after it search, if the options say so. Any time is a good time to
+stop: the best plan so far is given, at worst everything in HBM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mallocgame.game.program import Program
+from mallocgame.plan import Plan
+from mallocgame.problem.schema import Problem
+from mallocgame.replay import replay_plan
+from mallocgame.solvers.base import all_hbm_seconds
+from mallocgame.validate import validate
+from muzero.agent_file import Agent
+from muzero.answer.options import AnswerOptions
+from muzero.answer.record import Answer, Best
+from muzero.answer.rounds import Round
+from muzero.environment import plan_of
+from muzero.memory_game import task_of
+from muzero.search import SearchOptions, Variant
+
+POLICY_ALONE = SearchOptions(Variant.POLICY_ALONE)
+
+
+def answer(
+    problem: Problem,
+    agent: Agent,
+    options: AnswerOptions,
+    improved: Callable[[float, int], None] = lambda seconds, episodes: None,
+) -> Answer:
+    """Play until the time or the episodes are used up, or Ctrl-C; give the best plan.
+
+    Args:
+        problem: to be solved.
+        agent: who plays.
+        options: how.
+        improved: called with (seconds under M, finished episodes) at every new best plan.
+
+    Raises:
+        BadInputError: the problem is too large for the environment.
+    """
+    player = _Answerer(problem, agent, options, improved)
+    try:
+        status = player.run()
+    except KeyboardInterrupt:
+        status = "interrupted"
+    return player.answer(status)
+
+
+class _Answerer:
+    def __init__(
+        self, problem: Problem, agent: Agent, options: AnswerOptions, improved: Callable[[float, int], None]
+    ) -> None:
+        self.started = monotonic()
+        self.agent, self.options, self.improved = agent, options, improved
+        self.program = Program(problem)
+        self.task = task_of(self.program)
+        self.plan = Plan(problem.fingerprint)
+        self.episodes = 0
+        self.curve = [Best(0, all_hbm_seconds(problem), 0.0, False)]
+
+    def run(self) -> str:
+        """Play rounds; returns the status."""
+        if not self.program.sites:
+            return "converged"
+        key = jax.random.key(self.options.seed)
+        task = jax.device_put(self.task)
+        number = 0
+        while True:
+            options = replace(self.options.search, temperature=0.0) if number else POLICY_ALONE
+            began = Round(
+                self.agent.network,
+                self.agent.params,
+                task,
+                options,
+                self._heat(number),
+                jax.random.fold_in(key, number),
+            )
+            while not began.done:
+                if self._late():
+                    return "time limit"
+                began.go_on()
+            self._take(began, options)
+            if self.options.max_episodes is not None and self.episodes >= self.options.max_episodes:
+                return "step limit"
+            if self._late():
+                return "time limit"
+            number += 1
+
+    def answer(self, status: str) -> Answer:
+        """The best plan, replayed."""
+        problem = self.program.problem
+        violations = validate(problem, self.plan)
+        assert not violations, violations[0].message
+        seconds = replay_plan(problem, self.plan, "M").total
+        return Answer(self.plan, seconds, self.episodes, status, tuple(self.curve))
+
+    def _late(self) -> bool:
+        return monotonic() - self.started >= self.options.time_limit
+
+    def _heat(self, number: int) -> jax.Array:
+        """Temperatures of the lanes in a round; those of the first with search, or without, begin at 0."""
+        lanes = self.options.lanes
+        again = number > (self.options.search.variant is not Variant.POLICY_ALONE)
+        heat = np.linspace(0.0, self.options.hottest, lanes + again)[int(again) :]
+        return jnp.asarray(heat, jnp.float32)
+
+    def _take(self, finished: Round, options: SearchOptions) -> None:
+        """Count the episodes of a round, and keep the best one if it is better than all before."""
+        totals = np.asarray(finished.states.total)
+        for lane, total in enumerate(totals.tolist()):
+            self.episodes += 1
+            if total < self.curve[-1].seconds:
+                state = jax.device_get(jax.tree.map(lambda leaf, lane=lane: leaf[lane], finished.states))
+                self.plan = plan_of(self.program, self.task.tables, state)
+                searched = options.variant is not Variant.POLICY_ALONE
+                self.curve.append(Best(self.episodes, total, monotonic() - self.started, searched))
+                self.improved(total, self.episodes)

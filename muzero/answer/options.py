@@ -1,0 +1,41 @@
+"""How to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+
+from muzero.search import SearchOptions
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """Options of ``answer``.
+
+    Attributes:
+        time_limit: seconds from the call; what JAX compiles counts, but is not interrupted.
+        max_episodes: after which to stop whatever the time; None for no limit. The same seed and lanes give the same
+            plan then.
+        seed: of all random choices.
+        lanes: episodes played at once. More use the machine better, fewer are done sooner.
+        search: of the rounds after the first; its temperature is not used.
+        hottest: temperature of the last lane; they rise evenly from 0.
+    """
+
+    time_limit: float = inf
+    max_episodes: int | None = None
+    seed: int = 0
+    lanes: int = 16
+    search: SearchOptions = field(default_factory=SearchOptions)
+    hottest: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense.
+
+        Raises:
+            ValueError: an option is out of range.
+        """
+        if self.lanes < 1 or (self.max_episodes is not None and self.max_episodes < 1):
+            raise ValueError("lanes and max_episodes have to be at least 1")
+        if not self.hottest >= 0 or not self.time_limit >= 0:
+            raise ValueError("time_limit and hottest cannot be negative")
