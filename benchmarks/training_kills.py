@@ -4,13 +4,14 @@
 
 One job runs undisturbed. The same job in another folder is killed with SIGKILL, each time at a random moment between
 its start and the time that the undisturbed one took, and resumed; at last it runs to its end. Compared: every figure of
-every iteration, those of the clock apart, and every byte of the arrays of the last checkpoint. Both have the compiled
-programs of the first.
+every iteration, those of the clock apart, and every byte of the arrays of the last checkpoint. They share what is
+compiled.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import subprocess
@@ -31,7 +32,6 @@ from muzero.training.config import (
     TrainConfig,
 )
 from muzero.training.metrics import read_metrics
-from muzero.training.train import COMPILED
 
 UNTOUCHED, KILLED = "untouched", "killed"
 
@@ -53,8 +53,9 @@ def config(iterations: int) -> TrainConfig:
 def start(file: Path, folder: Path, log: Path) -> subprocess.Popen[bytes]:
     """The job in a folder, begun or gone on."""
     command = [sys.executable, "-m", "mallocgame", "train", str(file), "--out", str(folder), "--resume"]
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(file.parent.resolve() / "compiled")}
     with open(log, "ab") as out:
-        return subprocess.Popen(command, stdout=out, stderr=out)
+        return subprocess.Popen(command, stdout=out, stderr=out, env=environment)
 
 
 def finish(file: Path, folder: Path, log: Path) -> float:
@@ -103,12 +104,8 @@ def main() -> None:
     untouched, killed = options.out / UNTOUCHED, options.out / KILLED
     print(f"undisturbed: {finish(file, untouched, log):.0f} s with compilation", flush=True)
     again = options.out / "again"
-    again.mkdir()
-    shutil.copytree(untouched / COMPILED, again / COMPILED)
     seconds = finish(file, again, log)
     print(f"undisturbed: {seconds:.0f} s; differences: {differences(untouched, again) or 'none'}", flush=True)
-    killed.mkdir()
-    shutil.copytree(untouched / COMPILED, killed / COMPILED)
     for number in range(options.kills):
         delay = rng.uniform(0.0, seconds)
         process = start(file, killed, log)

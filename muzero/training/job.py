@@ -203,9 +203,10 @@ class Job:
         """The updates of an iteration; means of their losses. Priorities change when all of them are done."""
         config = self.config.learner
         drawn = [self.replay.draw(rng, config.batch) for _ in range(config.updates)]
+        targets = self.replay.targets(config.value_steps)
         first, found = int(self.learner.updates), []
         for positions in drawn:
-            batch = self.replay.batch(positions, config.unroll, config.value_steps)
+            batch = self.replay.batch(positions, config.unroll, targets)
             self.learner, losses = update(self.setting.network, config, self._mesh, self.learner, batch)
             found.append(losses)
         found = jax.device_get(found)

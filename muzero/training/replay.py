@@ -112,13 +112,17 @@ class Replay:
         inner = found - starts[number]
         return np.stack([number, inner // width, inner % width], axis=1)
 
-    def batch(self, drawn: np.ndarray, unroll: int, value_steps: int) -> Batch:
-        """The drawn positions with their targets."""
+    def targets(self, value_steps: int) -> list[np.ndarray]:
+        """Value targets of each generation, float32 [S, B]; see ``value_targets``."""
+        return [value_targets(kept.rewards, kept.values, kept.lengths, value_steps) for kept in self.generations]
+
+    def batch(self, drawn: np.ndarray, unroll: int, targets: list[np.ndarray]) -> Batch:
+        """The drawn positions with what follows them; ``targets`` as of ``Replay.targets``."""
         parts = []
         for number, generation in enumerate(self.generations):
             chosen = np.flatnonzero(drawn[:, 0] == number)
             if len(chosen):
-                parts.append((chosen, _cut(generation, drawn[chosen, 1:], unroll, value_steps)))
+                parts.append((chosen, _cut(generation, targets[number], drawn[chosen, 1:], unroll)))
         order = np.argsort(np.concatenate([chosen for chosen, _ in parts]))
         joined = jax.tree.map(lambda *arrays: np.concatenate(arrays)[order], *(part for _, part in parts))
         priorities = np.array([self.generations[g].priorities[s, b] for g, s, b in drawn])
@@ -149,13 +153,12 @@ def stored_generations(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.nd
     return [{name: arrays[f"replay/{number}/{name}"] for name in STORED} for number in numbers]
 
 
-def _cut(generation: Generation, at: np.ndarray, unroll: int, value_steps: int) -> Batch:
+def _cut(generation: Generation, targets: np.ndarray, at: np.ndarray, unroll: int) -> Batch:
     """The positions (decision, episode) of one generation, with what follows each."""
     step, episode = at[:, 0], at[:, 1]
     ahead = step[:, None] + np.arange(unroll + 1)
     inside = ahead < generation.lengths[episode][:, None]
     places = np.minimum(ahead, len(generation.moves) - 1), episode[:, None]
-    targets = value_targets(generation.rewards, generation.values, generation.lengths, value_steps)
 
     def taken(array: np.ndarray) -> np.ndarray:
         found = array[places]

@@ -1,4 +1,8 @@
-"""A training job on the memory game, from a config to a folder."""
+"""A training job on the memory game, from a config to a folder.
+
+Most of a job's start is compilation; with the environment variable ``JAX_COMPILATION_CACHE_DIR`` a resumed job finds
+what the job before has compiled.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +28,6 @@ from muzero.training.ray_selfplay import RaySelfPlay
 
 CONFIG = "config.toml"
 AGENT = "agent.mga"
-COMPILED = "compiled"
-"""Folder of compiled programs, so that a resumed job does not compile again."""
 
 
 def train(config: TrainConfig, folder: Path, *, resume: bool, progress: Progress) -> Job:
@@ -49,7 +51,6 @@ def train(config: TrainConfig, folder: Path, *, resume: bool, progress: Progress
         raise BadInputError(f"unknown network {config.network!r}; known: {', '.join(NETWORKS)}")
     if not resume and checkpoint.files_in(folder):
         raise BadInputError(f"{folder} has checkpoints: go on with --resume, or give another folder")
-    jax.config.update("jax_compilation_cache_dir", str((folder / COMPILED).resolve()))  # type: ignore[no-untyped-call]
     found = checkpoint.newest(folder, progress) if resume else None
     puzzles = training_puzzles(config, progress)
     if not puzzles:

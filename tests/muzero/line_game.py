@@ -66,6 +66,18 @@ def optimum(tables: Line) -> float:
     return float(free)
 
 
+def replayed(tables: Line, moves: list[int]) -> float:
+    """The return of the decisions of an episode, in plain Python; every one of them has to be legal."""
+    left, held, total = iter(moves), False, 0.0
+    for at in range(int(tables.count)):
+        move = next(left) if tables.open[at] else 0
+        assert move in (0, 2 if held else 1)
+        total += {0: 0.0, 1: -1.0, 2: 1.0}[move] * float(tables.prices[at])
+        held = move == 1 or (held and move == 0)
+    assert next(left, None) is None
+    return total
+
+
 def start(tables: Line) -> LineState:
     """Before the first site."""
     return _at(tables, jnp.int32(0), jnp.bool_(False))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mallocgame.errors import BadInputError
@@ -28,6 +28,7 @@ def test_a_written_config_is_read_back() -> None:
     assert "seed = 7" in text.splitlines()
 
 
+@settings(deadline=None)
 @given(
     st.floats(0.0, 1e3),
     st.integers(0, 2**31 - 1),

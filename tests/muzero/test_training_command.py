@@ -1,0 +1,40 @@
+"""``mallocgame train``: what cannot be run ends in one line, before anything is compiled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mallocgame.cli import main
+from muzero.training.checkpoint import Checkpoint, write
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The last line on stderr of a command that fails for bad input."""
+    with pytest.raises(SystemExit) as ended:
+        main(["train", *arguments])
+    assert ended.value.code == 2
+    out, errors = capsys.readouterr()
+    assert not out
+    return errors.splitlines()[-1]
+
+
+def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, out = tmp_path / "c.toml", str(tmp_path / "out")
+    assert failing(capsys, str(config), "--out", out).endswith("c.toml: cannot be read: No such file or directory")
+    config.write_text("network = 'huge'\n")
+    assert "unknown network 'huge'; known: tiny, small" in failing(capsys, str(config), "--out", out)
+    config.write_text("[problems]\nsplits = []\ngenerated = 0\n")
+    assert "no problem to train on" in failing(capsys, str(config), "--out", out)
+    config.write_text("[problems]\nsplits = ['tests']\n")
+    assert "unknown split 'tests'; known: train, validation, test" in failing(capsys, str(config), "--out", out)
+    config.write_text("[problems]\nnames = ['gpt9']\nsplits = []\n")
+    assert "unknown problem 'gpt9'" in failing(capsys, str(config), "--out", out)
+
+
+def test_a_folder_with_checkpoints_is_not_begun_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, 1, Checkpoint({}, {}))
+    (tmp_path / "c.toml").write_text("")
+    error = failing(capsys, str(tmp_path / "c.toml"), "--out", str(tmp_path))
+    assert error.endswith("has checkpoints: go on with --resume, or give another folder")
