@@ -5,8 +5,8 @@
 Each lane plays random legal moves on one of eight random problems of about so many uses; offsets and starts of copies
 are found within the step. Two forms of auto-reset are timed: back to the start of the same problem, and on to another
 problem, whose tables then take the place of the lane's. The rate is the best of three stretches after a warm-up;
-compile times are printed. The last line tells the ratio to BinPack-v2 at 256 uses. BinPack-v2 plays random legal actions with
-Jumanji's own auto-reset. It needs ``pip install jumanji``.
+compile times are printed. The last line tells the ratio to BinPack-v2 at 256 uses; that plays random legal actions with
+Jumanji's own auto-reset, and needs ``pip install jumanji``.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def look_ahead(tables: Tables, state: State, times: Times) -> State:
     forced = (pinned & ~pins) | (reads_fast & ~pinned)
     legal = jnp.stack([~forced, may_copy, forced | may_go_on | may_pin]) & ~state.done
     conflict = (site.kind == LATER_DEFINITION) & pinned
-    conflict &= ~is_free(stays, (site.start, site.end), stay.low, site.size, site.owner)
+    conflict &= ~is_free(tables, stays, (site.start, site.end), stay.low, site.size, site.owner)
     ahead = Ahead(
         start=jnp.where(copies, after + 1, site.start),
         low=jnp.where(copies | pins, low, stay.low),
@@ -73,12 +73,12 @@ def look_ahead(tables: Tables, state: State, times: Times) -> State:
 
 def _goes_on_free(tables: Tables, stays: Stays, site: Site, end: Array, low: Array, asked: Array) -> Array:
     """Whether the newest stay of the owner can last until the serving, and what that carries has its bytes free."""
-    free = is_free(stays, (end + 1, site.end), low, site.size, site.owner)
+    free = is_free(tables, stays, (end + 1, site.end), low, site.size, site.owner)
     count = jnp.where(asked, site.carried, 0)
 
     def one(number: Array, free: Array) -> Array:
         start, last, size = tables.carried[jnp.minimum(site.first_carried + number, tables.carried.shape[-2] - 1)]
-        return free & ((number >= count) | is_free(stays, (start, last), low, size, site.owner))
+        return free & ((number >= count) | is_free(tables, stays, (start, last), low, size, site.owner))
 
     all_free: Array = lax.fori_loop(0, most_of_lanes(count), one, free)
     return all_free

@@ -62,10 +62,13 @@ def prolong(stays: Stays, owner: Array, stay: Newest, end: Array, active: Array)
     return stays._replace(end=jnp.where(own, end, stays.end))
 
 
-def is_free(stays: Stays, interval: tuple[Array, Array], low: Array, size: Array, owner: Array) -> Array:
+def is_free(
+    tables: Tables, stays: Stays, interval: tuple[Array, Array], low: Array, size: Array, owner: Array
+) -> Array:
     """Whether no other owner has bytes in [low, low + size) during a closed interval of times."""
     met = (stays.start <= interval[1]) & (stays.end >= interval[0]) & (stays.owner != owner)
-    return ~jnp.any(met & (stays.low < low + size) & (stays.top > low))
+    taken = met & (stays.low < low + size) & (stays.top > low)
+    return jnp.asarray(size <= tables.fast_bytes - low) & ~jnp.any(taken)
 
 
 def best_fit(

@@ -91,9 +91,8 @@ def simulate(tables: Tables, fast: Array, prefetches: Queue, evictions: Queue) -
         backlog = own + started
         other = jnp.where(in_entry, opposite + other_started, other)
         # Without the barrier, every array of the carry would be computed from the very beginning.
-        backlog, other, total, left, idle, drained = lax.optimization_barrier(
-            (backlog, other, total, left, idle, drained)
-        )
+        results = (backlog, other, total, left, idle, drained)
+        backlog, other, total, left, idle, drained = lax.optimization_barrier(results)  # type: ignore[no-untyped-call]
         here, above = numbers == level, leaves & (numbers == level - 1)
         runs, runs_left = trips * total, trips * jnp.maximum(0.0, left)
         wins = above & (~branch | (runs > open_.callees))

@@ -70,6 +70,11 @@ def test_shipped_problems_are_the_same(name: str) -> None:
     environment.check(shipped.load(name).problem, 0, 1)
 
 
+@pytest.mark.parametrize("seed", [25, 65])
+def test_what_a_stay_would_carry_has_to_end_within_fast_memory(seed: int) -> None:
+    environment.check(random_problem(seed, varied_recipe(seed)), 0, 100)
+
+
 def test_plans_are_valid() -> None:
     for seed in range(4):
         problem = small_problem(1000 * seed)
@@ -118,7 +123,10 @@ def test_a_batch_of_different_problems_is_each_alone() -> None:
         legal = np.asarray(states.legal)
         moves = [random_legal(rng, row) if row.any() else 0 for row in legal]
         states, rewards = step(batch, states, jnp.array(moves, jnp.int32))
-        results = [compiled(environment.step)(*given) for given in zip(tables, alone, np.int32(moves), strict=True)]
+        results = [
+            compiled(environment.step)(one, state, np.int32(move))
+            for one, state, move in zip(tables, alone, moves, strict=True)
+        ]
         alone = [state for state, _ in results]
         np.testing.assert_allclose(rewards, [float(reward) for _, reward in results], rtol=0, atol=1e-15)
         for leaf, expected in zip(jax.tree.leaves(states), jax.tree.leaves(stacked(alone)), strict=True):
