@@ -281,8 +281,7 @@ def train(
 ) -> None:
     """Train the agent by self-play. Ctrl-C or a kill loses no more than what is after the last checkpoint.
 
-    Needs JAX: pip install 'mallocgame[train]'. It runs on what devices JAX finds. With JAX_COMPILATION_CACHE_DIR=FOLDER
-    in the environment a resumed job does not compile anew.
+    Needs JAX: pip install 'mallocgame[train]'. It runs on what devices JAX finds.
     """
     from mallocgame import api
     from mallocgame.report import documents

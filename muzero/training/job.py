@@ -8,7 +8,7 @@ again from the moves. On one CPU a resumed job does bit for bit what it would ha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from muzero.search import Environment, SearchOptions, Variant
 from muzero.training import checkpoint as files
 from muzero.training.best import Best
 from muzero.training.checkpoint import Checkpoint
-from muzero.training.config import TrainConfig
+from muzero.training.config import TrainConfig, parse_config
 from muzero.training.evaluate import evaluate
 from muzero.training.learner import Learner, begin, check_finite, on_devices, update
 from muzero.training.metrics import Metrics
@@ -32,8 +32,8 @@ from muzero.training.puzzles import Puzzle, draw, groups, stacked
 from muzero.training.replay import Generation, Replay, stored_generations
 from muzero.training.self_play import AXIS, Played, Player, generation_of, play, trace
 
-FREE_TO_CHANGE = ("iterations", "minutes", "checkpoint_every", "ray_workers")
-"""Options that a resumed job may have otherwise than the job before."""
+FREE_TO_CHANGE = ("iterations", "minutes", "checkpoint_every")
+"""Options that a resumed job may have otherwise than the job before; and ``ray_workers``."""
 
 
 class Task(NamedTuple):
@@ -281,10 +281,13 @@ def _check_config(path: Path, before: str, config: TrainConfig) -> None:
     Raises:
         BadInputError: an option differs that may not.
     """
-    old, new = before.splitlines(), config.to_toml().splitlines()
-    changed = [line for line in new if line not in old and line.split(" = ")[0] not in FREE_TO_CHANGE]
-    if changed or len(old) != len(new):
-        raise BadInputError(f"{path}: of a job with other options: {'; '.join(changed[:3])} is new")
+    old = parse_config(before, str(path))
+    free = {name: getattr(config, name) for name in FREE_TO_CHANGE}
+    workers = replace(old.self_play, ray_workers=config.self_play.ray_workers)
+    known = set(replace(old, self_play=workers, **free).to_toml().splitlines())
+    new = [line for line in config.to_toml().splitlines() if line not in known]
+    if new:
+        raise BadInputError(f"{path}: of a job with other options; new: {'; '.join(new[:3])}")
 
 
 def _line(iteration: int, figures: dict[str, float]) -> str:

@@ -1,8 +1,4 @@
-"""A training job on the memory game, from a config to a folder.
-
-Most of a job's start is compilation; with the environment variable ``JAX_COMPILATION_CACHE_DIR`` a resumed job finds
-what the job before has compiled.
-"""
+"""A training job on the memory game, from a config to a folder."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_a_checkpoint_of_something_else_is_refused(whole: Job, tmp_path: Path) -
     kept = checkpoint.read(path)
     with pytest.raises(BadInputError, match="of version 1 of the environment; this one is 2"):
         Job(CONFIG, setting(tmp_path, version=2)).restore(path, kept)
-    with pytest.raises(BadInputError, match="of a job with other options: seed = 5 is new"):
+    with pytest.raises(BadInputError, match="of a job with other options; new: seed = 5"):
         Job(replace(CONFIG, seed=5), setting(tmp_path)).restore(path, kept)
     with pytest.raises(BadInputError, match="of other training problems"):
         Job(CONFIG, replace(setting(tmp_path), train=PUZZLES[:3])).restore(path, kept)
