@@ -68,7 +68,8 @@ def is_free(
     """Whether no other owner has bytes in [low, low + size) during a closed interval of times."""
     met = (stays.start <= interval[1]) & (stays.end >= interval[0]) & (stays.owner != owner)
     taken = met & (stays.low < low + size) & (stays.top > low)
-    return jnp.asarray(size <= tables.fast_bytes - low) & ~jnp.any(taken)
+    free: Array = (size <= tables.fast_bytes - low) & ~jnp.any(taken)
+    return free
 
 
 def best_fit(
@@ -85,11 +86,11 @@ def best_fit(
     met &= stays.owner != owner
     lows, tops = jnp.where(met, stays.low, 0), jnp.where(met, stays.top, 0)
 
-    def narrow(row: Array, found: _Gap) -> _Gap:
-        return found.with_(lows[row], tops[row], size)
+    def narrow(row: Array, below: _Gap) -> _Gap:
+        return below.with_(lows[row], tops[row], size)
 
     start_of_search = _Gap(jnp.int32(0), jnp.int32(NOWHERE), jnp.int32(NOWHERE))
-    found = lax.fori_loop(0, most_of_lanes(stays.number), narrow, start_of_search)
+    found: _Gap = lax.fori_loop(0, most_of_lanes(stays.number), narrow, start_of_search)
     return found.with_(tables.fast_bytes, jnp.int32(0), size).offset
 
 

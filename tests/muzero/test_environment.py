@@ -48,31 +48,31 @@ def random_legal(rng: random.Random, legal: Any) -> int:
 @settings(max_examples=15, deadline=None)
 @given(SEEDS, SEEDS)
 def test_random_moves_give_the_same_in_both(problem_seed: int, play_seed: int) -> None:
-    environment.check(random_problem(problem_seed, varied_recipe(problem_seed, largest=40)), play_seed, 1)
+    play(random_problem(problem_seed, varied_recipe(problem_seed, largest=30)), play_seed, 1, MEDIUM)
 
 
 @settings(max_examples=15, deadline=None)
 @given(SEEDS, SEEDS)
 def test_tiny_problems_too(problem_seed: int, play_seed: int) -> None:
-    environment.check(random_problem(problem_seed, tiny_recipe(problem_seed)), play_seed, 20)
+    play(random_problem(problem_seed, tiny_recipe(problem_seed)), play_seed, 20, MEDIUM)
 
 
 def test_drop_backups_are_the_same() -> None:
     backups = 0
     for seed in range(12):
-        recipe = Recipe(instructions=30, fast_bytes=16384, aliasing=0.6, nesting=0.3)
-        backups += play(random_problem(seed, recipe), seed, 150).drop_backups
+        recipe = Recipe(instructions=25, fast_bytes=16384, aliasing=0.6, nesting=0.3)
+        backups += play(random_problem(seed, recipe), seed, 150, MEDIUM).drop_backups
     assert backups >= 3
 
 
 @pytest.mark.parametrize("name", ["gpt2-scan-v4", "k-means-v6e", "lattice-boltzmann-v5e", "wide-and-deep-v4"])
 def test_shipped_problems_are_the_same(name: str) -> None:
-    environment.check(shipped.load(name).problem, 0, 1)
+    play(shipped.load(name).problem, 0, 1, MEDIUM)
 
 
 @pytest.mark.parametrize("seed", [25, 65])
 def test_what_a_stay_would_carry_has_to_end_within_fast_memory(seed: int) -> None:
-    environment.check(random_problem(seed, varied_recipe(seed)), 0, 100)
+    play(random_problem(seed, varied_recipe(seed)), 0, 100, MEDIUM)
 
 
 def test_plans_are_valid() -> None:
@@ -103,9 +103,7 @@ def test_step_compiles_once_for_a_size_class() -> None:
     step = jax.jit(counted)
     for seed in (1, 2, 3):
         tables = tables_of(Program(small_problem(100 * seed)), MEDIUM)
-        state = compiled(environment.start)(tables)
-        state, _ = step(tables, state, np.int32(0))
-        step(tables, state, np.int32(0))
+        step.lower(tables, compiled(environment.start)(tables), np.int32(0))
     assert traced == 1
 
 
