@@ -1,0 +1,124 @@
+"""Answers with an untrained agent: valid plans, the best of n, limits, and the solver of the command line."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import jax
+import pytest
+
+from mallocgame.errors import BadInputError
+from mallocgame.generator import Recipe, random_problem
+from mallocgame.plan import Plan
+from mallocgame.replay import replay_plan
+from mallocgame.solvers import SOLVERS, solve
+from mallocgame.solvers.base import all_hbm_seconds
+from mallocgame.validate import validate
+from muzero.agent_file import Agent, save_agent
+from muzero.answer import Answer, AnswerOptions, answer
+from muzero.answer.rounds import Round
+from muzero.environment import BINS, BOARD_CHANNELS, SCALARS, SITES_AHEAD, SUPPLY_CHANNELS, USE_FEATURES
+from muzero.networks import Network, NetworkConfig, SeenShape
+from muzero.search import SearchOptions, Variant
+from tests.game.hand_made import Step, problem
+
+PROBLEM = random_problem(3, Recipe(instructions=16, fast_bytes=4096))
+NETWORK = Network(
+    NetworkConfig(channels=2, tower_blocks=1, width=8, heads=2, layers=1, latent=16, latent_blocks=1, bins=11),
+    SeenShape((BINS, BINS, BOARD_CHANNELS), (SITES_AHEAD, USE_FEATURES), (BINS, SUPPLY_CHANNELS), (SCALARS,)),
+)
+AGENT = Agent(NETWORK, NETWORK.init(jax.random.key(0)))
+ALONE = SearchOptions(Variant.POLICY_ALONE)
+LANES = 4
+
+
+def check(found: Answer) -> None:
+    """Valid, timed by replay, and the best of n as the curve says."""
+    assert not validate(PROBLEM, found.plan)
+    assert found.seconds == pytest.approx(replay_plan(PROBLEM, found.plan, "M").total, rel=1e-12)
+    assert found.curve[-1].seconds == pytest.approx(found.seconds, rel=1e-9)
+    assert found.curve[0].episodes == 0
+    assert found.curve[0].seconds == all_hbm_seconds(PROBLEM)
+    assert all(a.seconds > b.seconds and a.episodes < b.episodes for a, b in pairwise(found.curve))
+
+
+def test_the_best_of_many_episodes() -> None:
+    heard: list[tuple[float, int]] = []
+    options = AnswerOptions(max_episodes=5 * LANES, lanes=LANES, search=ALONE)
+    found = answer(PROBLEM, AGENT, options, lambda seconds, episodes: heard.append((seconds, episodes)))
+    check(found)
+    assert (found.status, found.episodes) == ("step limit", 20)
+    assert found.seconds < all_hbm_seconds(PROBLEM)
+    assert heard == [(best.seconds, best.episodes) for best in found.curve[1:]]
+    assert answer(PROBLEM, AGENT, options).plan == found.plan
+
+
+def test_rounds_after_the_first_search() -> None:
+    search = SearchOptions(Variant.LEARNED_MODEL, simulations=2, max_depth=2)
+    options = AnswerOptions(max_episodes=3 * LANES, lanes=LANES, search=search)
+    found = answer(PROBLEM, AGENT, options)
+    check(found)
+    assert found.episodes == 12
+    assert all(best.searched == (best.episodes > LANES) for best in found.curve[1:])
+
+
+def test_no_time_at_all() -> None:
+    found = answer(PROBLEM, AGENT, AnswerOptions(time_limit=0.0, lanes=LANES, search=ALONE))
+    check(found)
+    assert (found.plan, found.status, found.episodes) == (Plan(PROBLEM.fingerprint), "time limit", 0)
+
+
+def test_ctrl_c_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on, rounds = Round.go_on, set()
+
+    def interrupt(self: Round) -> None:
+        rounds.add(self)
+        if len(rounds) == 3:
+            raise KeyboardInterrupt
+        go_on(self)
+
+    monkeypatch.setattr(Round, "go_on", interrupt)
+    found = answer(PROBLEM, AGENT, AnswerOptions(lanes=LANES, search=ALONE))
+    check(found)
+    assert (found.status, found.episodes) == ("interrupted", 2 * LANES)
+    assert found.seconds < all_hbm_seconds(PROBLEM)
+
+
+def test_nothing_to_decide() -> None:
+    task = problem([Step(opcode="parameter", makes="w"), Step(1.0)], {"w": 1000})
+    found = answer(task, AGENT, AnswerOptions())
+    assert (found.plan, found.status, found.episodes) == (Plan(task.fingerprint), "converged", 0)
+
+
+def test_solver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "muzero" in SOLVERS
+    save_agent(AGENT, tmp_path / "agent.mga")
+    monkeypatch.setenv("MALLOCGAME_AGENT", str(tmp_path / "agent.mga"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    solution = solve(PROBLEM, "muzero", time_limit=0.0)
+    assert (solution.status, solution.steps, solution.plan) == ("time limit", 0, Plan(PROBLEM.fingerprint))
+    with pytest.raises(BadInputError, match="knows model M only"):
+        solve(PROBLEM, "muzero", objective="E")
+    with pytest.raises(BadInputError, match="what has to be in HBM"):
+        solve(PROBLEM, "muzero", barred=frozenset({1}))
+    monkeypatch.setenv("MALLOCGAME_AGENT", str(tmp_path / "none.mga"))
+    with pytest.raises(BadInputError, match=r"none\.mga: there is no such file"):
+        solve(PROBLEM, "muzero")
+
+
+def test_solver_without_mctx(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith(("muzero.answer", "muzero.agent_file"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mctx", None)
+    for name in [name for name in sys.modules if name.startswith(("muzero.search", "muzero.memory_game"))]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(BadInputError, match=r"needs mctx, which is not installed: pip install 'mallocgame\[train\]'"):
+        solve(PROBLEM, "muzero")
+
+
+def test_options_out_of_range() -> None:
+    for options in ({"lanes": 0}, {"max_episodes": 0}, {"hottest": -1.0}, {"time_limit": -1.0}):
+        with pytest.raises(ValueError, match=r"at least 1|cannot be negative"):
+            AnswerOptions(**options)  # type: ignore[arg-type]
