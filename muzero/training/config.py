@@ -1,6 +1,6 @@
 """What a training job is told: every option, its default and its bounds, as a TOML file.
 
-A file has ``seed``, ``iterations``, ``minutes`` and ``network`` at its top, and a table for each section below. What it
+A file has ``seed``, ``iterations``, ``network`` and their like at its top, and a table for each section below. What it
 leaves out has its default; ``to_toml`` writes them all, so that a job's folder says what was run.
 """
 
@@ -162,6 +162,7 @@ class TrainConfig:
         iterations: of self-play, reanalyse and updates.
         minutes: after which no further iteration begins; 0 for no limit.
         network: name in ``muzero.networks.NETWORKS``.
+        board: whether the network sees the board; false for the ablation.
         checkpoint_every: iterations between two checkpoints.
     """
 
@@ -169,6 +170,7 @@ class TrainConfig:
     iterations: int = _number(100, 1)
     minutes: float = _number(0.0, 0.0)
     network: str = "tiny"
+    board: bool = True
     checkpoint_every: int = _number(5, 1)
     problems: ProblemsConfig = ProblemsConfig()
     search: SearchConfig = SearchConfig()
@@ -191,12 +193,12 @@ class TrainConfig:
 
 
 def _toml(value: object) -> str:
-    """A number, text or list of texts. Texts are names without quotes, backslashes or control characters."""
+    """A number, truth, text or list of texts. Texts are names without quotes, backslashes or control characters."""
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, str):
         return f'"{value}"'
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def load_config(path: str | os.PathLike[str]) -> TrainConfig:
@@ -273,6 +275,10 @@ def _value(value: object, kind: Any, bounds: Any, where: str) -> Any:
         words = bounds.get("words")
         if not isinstance(value, str) or (words and value not in words) or not _is_plain(value):
             raise BadInputError(f"{where}: expected {' or '.join(map(repr, words)) if words else 'a name'}")
+        return value
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise BadInputError(f"{where}: expected true or false")
         return value
     if kind in (int, float):
         types = (int, float) if kind is float else (int,)

@@ -79,7 +79,8 @@ def network_of(config: TrainConfig, environment: Environment, puzzle: Puzzle) ->
         observations = environment.observe(jax.tree.map(lambda leaf: leaf[None], task), states)
         return jax.tree.map(lambda leaf: leaf[0], observations)
 
-    return Network(NETWORKS[config.network], shape_of(jax.eval_shape(seen, puzzle.tables)))
+    sizes = replace(NETWORKS[config.network], board=config.board)
+    return Network(sizes, shape_of(jax.eval_shape(seen, puzzle.tables)))
 
 
 def _problems(config: ProblemsConfig) -> Iterator[tuple[str, Problem]]:

@@ -16,6 +16,7 @@ EVERY_OPTION = TrainConfig(
     seed=7,
     minutes=1.5,
     network="small",
+    board=False,
     problems=ProblemsConfig(splits=(), names=("gpt2-tpu7x", "heat-v4"), generated=3),
     learner=LearnerConfig(learning_rate=3e-4, value_steps=5),
 )
@@ -25,7 +26,7 @@ def test_a_written_config_is_read_back() -> None:
     text = EVERY_OPTION.to_toml()
     assert parse_config(text, "x") == EVERY_OPTION
     assert 'names = ["gpt2-tpu7x", "heat-v4"]' in text
-    assert "seed = 7" in text.splitlines()
+    assert {"seed = 7", "board = false"} < set(text.splitlines())
 
 
 @settings(deadline=None)
@@ -55,6 +56,7 @@ def test_nothing_given_is_all_defaults() -> None:
         ("[learner]\nbatch = 2.5\n", "c.toml:2: batch: expected an integer"),
         ("[learner]\nclip = true\n", "c.toml:2: clip: expected a number from 1e-09"),
         ("[learner]\nlearning_rate = nan\n", "c.toml:2: learning_rate: expected a number"),
+        ("board = 1\n", "c.toml:1: board: expected true or false"),
         ("[search]\nvariant = 'exact'\n", "c.toml:2: variant: expected 'learned-model' or 'exact-rules'"),
         ("[problems]\nsplits = 'train'\n", "c.toml:2: splits: expected a list of names"),
         ("[problems]\nnames = ['a\"b']\n", "c.toml:2: names: expected a list of names"),
