@@ -31,7 +31,7 @@ class SizeClass(NamedTuple):
     levels: int
 
 
-SPANS = 3
+SPANS = 5
 """Intervals of times that one search for a gap covers at most."""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_batching import custom_vmap
 
 from mallocgame.game.rules import Move
 from muzero.environment.arrays import Array
@@ -17,7 +18,7 @@ from muzero.environment.occupancy import insert, newest, prolong
 from muzero.environment.queues import enqueue
 from muzero.environment.state import BARRED, Queue, State, Stays, empty
 from muzero.environment.tables import FIRST_DEFINITION, LATER_DEFINITION, NEVER, SERVING, Site, Tables, site_at
-from muzero.environment.timeline import simulate
+from muzero.environment.timeline import Times, simulate
 
 Tree = TypeVar("Tree")
 
@@ -40,24 +41,10 @@ def step(tables: Tables, state: State, move: Array) -> tuple[State, Array]:
     Returns:
         The new state, and the reward, float64[], in seconds saved.
     """
-    target = state.at + ~state.done
-    total = state.total
-
-    def one(loop: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
-        state, move, _ = loop
-        behind = state.at < target
-        conflict = behind & state.ahead.conflict & (move == Move.NO_COPY.value)
-        state = lax.cond(any_lane(conflict), lambda state: _take_back(tables, state, conflict), lambda s: s, state)
-        state = _advance(tables, state, move, behind & ~conflict)
-        recorded = state.moves[state.at].astype(jnp.int32)
-        recorded = jnp.where(recorded == BARRED, Move.DROP.value, recorded)
-        nearest = jnp.where(state.legal[Move.DROP.value], Move.DROP.value, jnp.argmax(state.legal))
-        move = jnp.where(state.legal[recorded], recorded, nearest).astype(jnp.int32)
-        return state, move, any_lane(state.at < target)
-
-    begun = (state, move.astype(jnp.int32), any_lane(~state.done))
-    state, _, _ = lax.while_loop(lambda loop: loop[2], one, begun)
-    return state, total - state.total
+    conflict = ~state.done & state.ahead.conflict & (move == Move.NO_COPY.value)
+    new = _advance(tables, state, move.astype(jnp.int32), ~state.done & ~conflict)
+    new = _backed_up(tables, new, conflict)
+    return new, state.total - new.total
 
 
 def auto_reset(tables: Tables, begun: State, state: State) -> State:
@@ -75,17 +62,81 @@ def _select(condition: Array, one: Tree, other: Tree) -> Tree:
     return chosen
 
 
-def _take_back(tables: Tables, state: State, conflict: Array) -> State:
-    """Drop-backup: where there is a conflict, bar the group and go back to the start with the moves recorded so far."""
+@custom_vmap  # type: ignore[untyped-decorator,unused-ignore]
+def _backed_up(tables: Tables, state: State, conflict: Array) -> State:
+    """The state after the drop-backup if there is a conflict, else the state as it is."""
+    after: State = lax.cond(conflict, lambda: _replay(tables, state), lambda: state)
+    return after
+
+
+@_backed_up.def_vmap  # type: ignore[untyped-decorator,unused-ignore]
+def _backed_up_lanes(
+    axis_size: int, in_batched: Any, tables: Tables, state: State, conflict: Array
+) -> tuple[State, State]:
+    """One lane with a conflict after the other: they are few, and a replay is long."""
+    tables_batched, state_batched, conflict_batched = in_batched
+
+    def broadcast(value: Array, batched: bool) -> Array:
+        return value if batched else jnp.broadcast_to(value, (axis_size, *value.shape))
+
+    def replay_one(now: tuple[State, Array]) -> tuple[State, Array]:
+        states, pending = now
+        lane = jnp.argmax(pending)
+        alone = jax.tree.map(lambda value, batched: value[lane] if batched else value, tables, tables_batched)
+        after = _replay(alone, jax.tree.map(lambda value: value[lane], states))
+        states = jax.tree.map(lambda values, value: values.at[lane].set(value), states, after)
+        return states, pending.at[lane].set(False)
+
+    now = jax.tree.map(broadcast, state, state_batched), broadcast(conflict, conflict_batched)
+    states, _ = lax.while_loop(lambda now: jnp.any(now[1]), replay_one, now)
+    return states, jax.tree.map(lambda _: True, states)
+
+
+def _replay(tables: Tables, state: State) -> State:
+    """Drop-backup: bar the group of the present site and replay the recorded moves, from the start to this site.
+
+    What was recorded before the group's first site is as legal as it was, and gives the same, so this ends where a
+    replay from there would.
+    """
+    target = state.at + 1
+
+    def one(loop: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
+        state, move, conflict = loop
+        state = lax.cond(conflict, lambda state: _take_back(tables, state), lambda state: state, state)
+        after = site_at(tables, state.at + ~conflict)
+        state = _advance(tables, state, move, ~conflict, (after.kind == SERVING) | (state.at + 1 == target))
+        recorded = state.moves[state.at].astype(jnp.int32)
+        recorded = jnp.where(recorded == BARRED, Move.DROP.value, recorded)
+        nearest = jnp.where(state.legal[Move.DROP.value], Move.DROP.value, jnp.argmax(state.legal))
+        move = jnp.where(state.legal[recorded], recorded, nearest).astype(jnp.int32)
+        conflict = (state.at < target) & state.ahead.conflict & (move == Move.NO_COPY.value)
+        return state, move, conflict
+
+    def goes_on(loop: tuple[State, Array, Array]) -> Array:
+        state, _, conflict = loop
+        return conflict | (state.at < target)
+
+    state, _, _ = lax.while_loop(goes_on, one, (state, jnp.int32(Move.NO_COPY.value), jnp.array(True)))
+    return state
+
+
+def _take_back(tables: Tables, state: State) -> State:
+    """The start again, with the group of the present site barred and the moves recorded so far."""
     site = site_at(tables, state.at)
-    sites = jnp.arange(state.moves.shape[-1], dtype=jnp.int32)
-    moves = jnp.where(sites == state.at, Move.NO_COPY.value, state.moves).astype(jnp.int8)
-    moves = jnp.where(sites == site.pin_site, BARRED, moves).astype(jnp.int8)
-    return _select(conflict, empty(tables)._replace(moves=moves), state)
+    moves = state.moves.at[state.at].set(Move.NO_COPY.value).at[site.pin_site].set(BARRED)
+    return empty(tables)._replace(moves=moves)
 
 
-def _advance(tables: Tables, state: State, move: Array, active: Array) -> State:
-    """Answer the next site where ``active``, and look ahead to the one after it."""
+def _advance(tables: Tables, state: State, move: Array, active: Array, timed: Array | None = None) -> State:
+    """Answer the next site where ``active``, and look ahead to the one after it.
+
+    Args:
+        tables: of the problem.
+        state: a position.
+        move: int32[], legal.
+        active: bool[].
+        timed: bool[], whether anybody needs the times: they are left out where it is False.
+    """
     site = site_at(tables, state.at)
     fast = active & (move != Move.DROP.value)
     pinned = is_pinned(state.moves, site) & (site.kind != FIRST_DEFINITION)
@@ -113,11 +164,22 @@ def _advance(tables: Tables, state: State, move: Array, active: Array) -> State:
         at=at,
         done=at >= tables.site_count,
     )
-    times = simulate(tables, state.fast, state.prefetches, state.evictions)
+    times = _times(tables, state) if timed is None else _times_if(timed, tables, state)
     state = state._replace(
         total=times.total, idle=times.idle.astype(jnp.float32), drained=times.drained.astype(jnp.float32)
     )
     return look_ahead(tables, state, times)
+
+
+def _times(tables: Tables, state: State) -> Times:
+    return simulate(tables, state.fast, state.prefetches, state.evictions)
+
+
+def _times_if(timed: Array, tables: Tables, state: State) -> Times:
+    zeros = jnp.zeros_like(tables.compute)
+    none = Times(jnp.float64(0.0), zeros, zeros, zeros)
+    times: Times = lax.cond(timed, lambda: _times(tables, state), lambda: none)
+    return times
 
 
 def _carry(tables: Tables, stays: Stays, site: Site, low: Array, serves: Array) -> Stays:
