@@ -34,7 +34,8 @@ def made_modules(draw: st.DrawFn) -> tuple[str, list[Made]]:
     """A valid module of elementwise instructions on one shape, and its entry's instructions."""
     shape = draw(st.sampled_from(("f32[]", "f32[8,128]{1,0:T(8,128)}", "bf16[3,5]{0,1:T(8,128)(2,1)S(1)}")))
     percent = draw(st.sampled_from(("%", "")))
-    stems = draw(st.lists(st.from_regex(r"[a-z_][a-z0-9_.\-]{0,6}", fullmatch=True), min_size=1, max_size=12))
+    # XLA refuses names that begin with two underscores.
+    stems = draw(st.lists(st.from_regex(r"_?[a-z][a-z0-9_.\-]{0,6}", fullmatch=True), min_size=1, max_size=12))
     made: list[Made] = []
     for number, stem in enumerate(stems):
         name = f"{stem}.n{number}"
