@@ -183,6 +183,13 @@ def _packed(document: Value) -> list[str]:
     return [*lines, f"written      {document['out']}"] if document["out"] else lines
 
 
+def _trained(document: Value) -> list[str]:
+    return [
+        f"{document['folder']}: {document['iterations']} iterations, {document['updates']} updates",
+        f"replay       {document['positions']} positions",
+    ]
+
+
 def _notes(document: Value) -> list[str]:
     return [f"note: {note}" for note in document.get("notes", ())]
 
@@ -241,6 +248,7 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "verify": _verified,
     "demo": _demonstrated,
     "pack": _packed,
+    "train": _trained,
     "solve --solver auto": automatic_text,
     "bench": bench_text.benched,
     "bench --list": bench_text.listed,

@@ -26,13 +26,21 @@ def solve(task: Task) -> Answer:
     if task.barred:
         raise BadInputError("the solver muzero cannot be told what has to be in HBM: use local")
     try:
-        from muzero.agent_file import SHIPPED, load_agent
-        from muzero.answer import AnswerOptions, answer
-        from muzero.answer.compiled import keep_compiled
+        from muzero.precision import double_precision
+
+        with double_precision():
+            return _play(task)
     except ImportError as error:
         raise BadInputError(
             f"the solver muzero needs {error.name}, which is not installed: pip install 'mallocgame[train]'"
         ) from None
+
+
+def _play(task: Task) -> Answer:
+    from muzero.agent_file import SHIPPED, load_agent
+    from muzero.answer import AnswerOptions, answer
+    from muzero.answer.compiled import keep_compiled
+
     chosen = os.environ.get("MALLOCGAME_AGENT")
     if chosen is None and not SHIPPED.exists():
         raise BadInputError("no trained agent is shipped: train one, and set MALLOCGAME_AGENT to its file")

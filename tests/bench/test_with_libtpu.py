@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,19 +20,21 @@ pytestmark = pytest.mark.libtpu
 ROOT = Path(__file__).parents[2]
 
 
-def _hear_interrupts() -> None:
-    """Shells start background jobs with interrupts ignored, and children inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children hear interrupts: a shell starts background jobs with interrupts ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_resume_and_replay(tmp_path: Path) -> None:
     captures, out = tmp_path / "captures", tmp_path / "out"
     command = [sys.executable, "-m", "mallocgame", "bench", "--workloads", "tiny", "--targets", "v5e"]
     command += ["--compiles", "1", "--time-limit", "1", "--captures", str(captures), "--out", str(out)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
-    ) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.rstrip().endswith(": msa off"):

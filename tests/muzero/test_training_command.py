@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jax
 import pytest
 
 from mallocgame.cli import main
+from mallocgame.report.documents import lines_of
+from muzero.precision import double_precision
 from muzero.training.checkpoint import Checkpoint, write
 
 
@@ -38,3 +41,20 @@ def test_a_folder_with_checkpoints_is_not_begun_again(tmp_path: Path, capsys: py
     (tmp_path / "c.toml").write_text("")
     error = failing(capsys, str(tmp_path / "c.toml"), "--out", str(tmp_path))
     assert error.endswith("has checkpoints: go on with --resume, or give another folder")
+
+
+def test_what_was_done_is_told() -> None:
+    document = {"command": "train", "folder": "out", "iterations": 3, "updates": 12, "positions": 70}
+    assert lines_of(document) == ["out: 3 iterations, 12 updates", "replay       70 positions"]
+
+
+def test_the_process_keeps_its_precision() -> None:
+    before = jax.config.jax_enable_x64
+    try:
+        for own in (False, True):
+            jax.config.update("jax_enable_x64", own)
+            with double_precision():
+                assert jax.numpy.zeros(1, "float64").dtype == "float64"
+            assert jax.config.jax_enable_x64 is own
+    finally:
+        jax.config.update("jax_enable_x64", before)
