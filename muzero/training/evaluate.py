@@ -41,7 +41,7 @@ def evaluate(player: Player, params: Params, puzzles: Sequence[Puzzle], lanes: i
     greedy = np.array([_known(puzzle.greedy_seconds) for puzzle in puzzles])
     hbm = np.array([puzzle.hbm_seconds for puzzle in puzzles])
     others = [_known(puzzle.best_seconds) for puzzle in puzzles]
-    known = np.minimum.reduce([*found.values(), greedy, np.array(others)])
+    known = np.min(np.stack([*found.values(), greedy, np.array(others)]), axis=0)
     figures = {}
     for name, seconds in {**found, "greedy": greedy}.items():
         if np.all(np.isfinite(seconds)):

@@ -127,7 +127,7 @@ class Replay:
         joined = jax.tree.map(lambda *arrays: np.concatenate(arrays)[order], *(part for _, part in parts))
         priorities = np.array([self.generations[g].priorities[s, b] for g, s, b in drawn])
         importance = priorities ** (-self.config.priority_exponent * self.config.importance_exponent)
-        return joined._replace(importance=(importance / importance.max()).astype(np.float32))  # type: ignore[no-any-return]
+        return joined._replace(importance=(importance / np.max(importance)).astype(np.float32))  # type: ignore[no-any-return]
 
     def update(self, drawn: np.ndarray, errors: np.ndarray) -> None:
         """Set priorities after the errors of the values, float [N]; of a position drawn twice the last counts."""
