@@ -84,10 +84,11 @@ def main() -> int:
         whole, short, long = bests[0][1], bests[-1][1], bound
         proven = share(whole, short, bound) >= PROVEN
         proofs += proven
-        if not proven and not given.proofs_only:
+        by_bound = proven or given.proofs_only
+        if not by_bound:
             bests = curve(loaded.problem, given.long)
             short, long = at(bests, given.short), bests[-1][1]
-        default, least = loaded.default_seconds(), "at least " if long == bound else ""
+        default, least = loaded.default_seconds(), "at least " if by_bound else ""
         shares.append(share(whole, short, long))
         line = f"{file.name:36} {len(loaded.problem.instructions):5} instructions  {least}{shares[-1]:8.4%}"
         if default is not None and default - long >= LEAST_GAIN * default:

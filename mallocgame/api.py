@@ -407,14 +407,17 @@ def train(
         MallocgameError: a loss is not finite.
     """
     try:
-        from muzero.answer.compiled import keep_compiled
-        from muzero.training.config import load_config
-        from muzero.training.train import train as run
+        from muzero.precision import double_precision
+
+        with double_precision():
+            from muzero.answer.compiled import keep_compiled
+            from muzero.training.config import load_config
+            from muzero.training.train import train as run
+
+            keep_compiled()
+            job = run(load_config(config), Path(out), resume=resume, progress=progress or silent)
     except ModuleNotFoundError as error:
         raise BadInputError(f"training needs {error.name}: pip install 'mallocgame[train]'") from None
-
-    keep_compiled()
-    job = run(load_config(config), Path(out), resume=resume, progress=progress or silent)
     return {
         "command": "train",
         "folder": str(out),

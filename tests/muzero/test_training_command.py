@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -11,6 +14,8 @@ from mallocgame.cli import main
 from mallocgame.report.documents import lines_of
 from muzero.precision import double_precision
 from muzero.training.checkpoint import Checkpoint, write
+
+ROOT = Path(__file__).parents[2]
 
 
 def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -58,3 +63,19 @@ def test_the_process_keeps_its_precision() -> None:
             assert jax.config.jax_enable_x64 is own
     finally:
         jax.config.update("jax_enable_x64", before)
+
+
+def test_training_leaves_the_precision_of_a_fresh_process(tmp_path: Path) -> None:
+    script = """
+import jax
+from mallocgame import api
+from mallocgame.errors import BadInputError
+try:
+    api.train("missing.toml", out="out")
+except BadInputError:
+    print(jax.config.jax_enable_x64)
+"""
+    command = [sys.executable, "-c", script]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
