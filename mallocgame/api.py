@@ -24,6 +24,8 @@ from mallocgame.objective import Objective
 from mallocgame.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from mallocgame.batch import Engine
+    from mallocgame.batch import Outcome as SeveralSolved
     from mallocgame.bench.methods import Settings
     from mallocgame.bench.replay_row import Compared
     from mallocgame.bench.run import Outcome
@@ -240,6 +242,65 @@ def auto(
     elif out is not None and not isinstance(found.answer, NamedPlan):
         save_options(found.answer, out)
     return found
+
+
+def solve_all(
+    file: PathLike,
+    *,
+    out: PathLike,
+    target: str | None = None,
+    solver: str = "local",
+    time_limit: float = 30.0,
+    compiles: int = 8,
+    objective: Objective | None = None,
+    strict: bool = False,
+    seed: int = 0,
+    cache: PathLike = "out/compiles",
+    engine: Engine = "processes",
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> SeveralSolved:
+    """``solve`` for each program of a folder or a glob, in a process of its own; what ``out`` has is not done again.
+
+    Args:
+        file: a folder of captures, problem files, HLO texts (``.hlo``, ``.hlo.gz``) and dump folders, or a glob.
+        out: folder of the plans and ``results.jsonl``. A job with other options or other content is done anew.
+        target: as ``solve``, like all up to ``cache``; those that ``solve`` does not have are as ``auto`` has them.
+        engine: this machine, or a Ray cluster whose nodes see the files under the same paths.
+        processes: how many at a time; None for one a CPU.
+        progress: called with a line for each job that starts or ends.
+
+    Raises:
+        BadInputError: there are no programs, ``out`` cannot be used or another run uses it, or options are bad.
+    """
+    from mallocgame import batch, solvers
+    from mallocgame.batch.options import job_limit, options_of
+    from mallocgame.problem.targets import get_target
+
+    if target is not None:
+        get_target(target)
+    if solver not in (*solvers.SOLVERS, "auto"):
+        raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(solvers.SOLVERS)}, auto")
+    _check_time_limit(time_limit)
+    options = options_of(
+        target=target,
+        solver=solver,
+        time_limit=time_limit,
+        compiles=compiles,
+        objective=objective,
+        strict=strict,
+        seed=seed,
+    )
+    return batch.solve_all(
+        batch.find_programs(file),
+        options,
+        Path(out),
+        limit=job_limit(time_limit, compiles if solver == "auto" else 0),
+        engine=engine,
+        processes=processes,
+        apart=("--cache", str(Path(cache).absolute())),
+        progress=progress or silent,
+    )
 
 
 def export(plan: PathLike | NamedPlan | ProgramOptions, format: ExportFormat = "compiler-options") -> str:

@@ -1,7 +1,8 @@
 """The command line: each command calls the function of the same name in ``mallocgame.api``.
 
 stdout has the result, and with --json one JSON document; progress and errors go to stderr. Exit codes: 0 done, 1 a bug
-of ours, 2 bad input, 3 no answer within the limits, 4 the compiler refused, 130 interrupted.
+of ours, 2 bad input, 3 no answer within the limits or not for all of several programs, 4 the compiler refused, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -79,7 +80,12 @@ def capture(
 @app.command
 def solve(
     file: Annotated[
-        Path, Parameter(help="A capture, a problem file (.mgp), a dump folder, or an HLO text (plain or .gz).")
+        Path,
+        Parameter(
+            help="A capture, a problem file (.mgp), a dump folder, or an HLO text (plain or .gz); or several: a folder "
+            "without the schedule of a dump stands for the .mgz, .mgp, .hlo, .hlo.gz and dump folders in it, a quoted "
+            "glob for all that it matches."
+        ),
     ],
     /,
     *,
@@ -95,17 +101,50 @@ def solve(
     ] = False,
     seed: int = 0,
     cache: Annotated[Path, Parameter(help="Folder of auto's finished compiles.")] = Path("out/compiles"),
-    out: Annotated[Path | None, Parameter(help="Where to write the plan, or auto's compiler options.")] = None,
+    out: Annotated[
+        Path | None,
+        Parameter(help="Where to write the plan, or auto's compiler options; for several programs, their folder."),
+    ] = None,
+    engine: Annotated[Literal["processes", "ray"], Parameter(help="Where several programs are solved.")] = "processes",
+    processes: Annotated[
+        int | None, Parameter(help="How many programs at a time; as many as there are CPUs if not given.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Find a plan and check it. A text or a folder without a log gets analytic costs, and nothing is confirmed.
 
     The solver auto works on a capture with the real compiler: it proposes plans, memory splits and flags, recompiles,
     reads back and learns. Its answer is confirmed and never worse than XLA's default; Ctrl-C gives the best so far.
+
+    Several programs are solved each in a process of its own; one that fails does not stop the others, and the same
+    command goes on where an interrupted or killed one stopped.
     """
     from mallocgame import api
-    from mallocgame.report import auto_document, documents
+    from mallocgame.batch.find import is_batch
+    from mallocgame.report import auto_document, batch_document, documents
 
+    if is_batch(file):
+        if out is None:
+            raise BadInputError(f"{file} stands for several programs: add --out FOLDER for their plans and results")
+        outcome = api.solve_all(
+            file,
+            target=target,
+            solver=solver,
+            time_limit=time_limit,
+            compiles=compiles,
+            objective=objective,
+            strict=strict,
+            seed=seed,
+            cache=cache,
+            out=out,
+            engine=engine,
+            processes=processes,
+            progress=_progress,
+        )
+        documents.show(batch_document.of_batch(outcome), json)
+        if outcome.failed:
+            raise NoAnswerError(f"{len(outcome.failed)} of {len(outcome.results)} programs have no answer")
+        return
     if solver == "auto":
         found = api.auto(
             file,

@@ -49,6 +49,15 @@ class Dump:
     log: Path | None
 
 
+def has_schedule(folder: str | os.PathLike[str]) -> bool:
+    """Whether a schedule before memory space assignment lies in a folder; False where it cannot be read."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    return any(pattern.fullmatch(name) for name in names for pattern in _BEFORE_MSA)
+
+
 def find_dump(folder: str | os.PathLike[str]) -> Dump:
     """The files of the one module in a dump folder.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 
 from mallocgame.compiler.failures import raise_failure
 from mallocgame.errors import CompilerRefusedError, NoAnswerError
+from mallocgame.processes import end_group
 
 COST_VMODULE = (
     "op_cost=1,algorithm=3,simulator=3,memory_space_assignment=3,"
@@ -127,6 +127,7 @@ def _request_json(request: Request) -> dict[str, Any]:
         "lowered": request.lowered,
         "function": request.function,
         "options": dict(request.options),
+        "parent": os.getpid(),
         "path": [os.getcwd(), *(entry for entry in sys.path if entry)],
     }
 
@@ -172,15 +173,7 @@ def _child(
     try:
         yield process
     finally:
-        _kill_group(process)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        process.kill()
-    process.wait()
+        end_group(process)
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits) -> tuple[int, int]:

@@ -6,13 +6,11 @@ with the versions and times or ``{"error": kind, "message": one line}``. Its std
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
 import platform
 import resource
-import signal
 import sys
 import time
 import traceback
@@ -23,9 +21,9 @@ from typing import Any
 from mallocgame.compiler.devices import devices_of, replicas_and_partitions
 from mallocgame.errors import BadInputError
 from mallocgame.problem.targets import topology_for
+from mallocgame.processes import limit_child
 
 _MAX_FILE_BYTES = 8 * 2**30
-_PR_SET_PDEATHSIG = 1
 
 
 class _FailureError(Exception):
@@ -37,8 +35,9 @@ class _FailureError(Exception):
 
 
 def main(work: Path) -> int:
-    _limit_self()
     request = json.loads((work / "request.json").read_text(encoding="utf-8"))
+    limit_child(request["parent"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
     sys.path[:] = list(dict.fromkeys([*request["path"], *sys.path]))
     started = time.monotonic()
     try:
@@ -48,14 +47,6 @@ def main(work: Path) -> int:
     except _FailureError as failure:
         return _finish(work, {"error": failure.kind, "message": str(failure)}, 1)
     return _finish(work, {"versions": _versions(), "seconds": time.monotonic() - started}, 0)
-
-
-def _limit_self() -> None:
-    """No core files, no endless log, and death with the parent."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _finish(work: Path, result: Mapping[str, Any], status: int) -> int:

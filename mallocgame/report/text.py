@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mallocgame.report import bench_text
+from mallocgame.report.batch_document import batch_lines
 from mallocgame.report.table import plain_table
 
 Value = Mapping[str, Any]
@@ -250,6 +251,7 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "pack": _packed,
     "train": _trained,
     "solve --solver auto": automatic_text,
+    "solve (several)": batch_lines,
     "bench": bench_text.benched,
     "bench --list": bench_text.listed,
     "bench --capture-only": bench_text.captured,

@@ -1,0 +1,33 @@
+"""What a program's answer depends on, as one digest: its bytes and the options."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+CHUNK = 1 << 20
+
+
+def key_of(path: Path, options: Sequence[str]) -> str:
+    """Hex digest of a program's content and of options."""
+    parts = [mark for entry in _files(path) for mark in (entry.name, _digest(entry))]
+    return hashlib.sha256(json.dumps([parts, list(options)]).encode()).hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def _digest(path: Path) -> str:
+    """Of a file's bytes; what cannot be read has the empty one, and its job says why."""
+    digest = hashlib.sha256()
+    try:
+        if path.is_file():
+            with open(path, "rb") as file:
+                while chunk := file.read(CHUNK):
+                    digest.update(chunk)
+    except OSError:
+        return ""
+    return digest.hexdigest()

@@ -1,0 +1,32 @@
+"""Options of ``mallocgame solve`` as its jobs get them, and how long a job may take."""
+
+from __future__ import annotations
+
+from mallocgame.compiler.child import Limits
+from mallocgame.objective import Objective
+
+PATIENCE = 600.0
+"""Seconds beyond the search, for reading a large program, native code and the checks."""
+
+
+def options_of(
+    *,
+    target: str | None,
+    solver: str,
+    time_limit: float,
+    compiles: int,
+    objective: Objective | None,
+    strict: bool,
+    seed: int,
+) -> tuple[str, ...]:
+    """What decides the answer, as options of the command."""
+    given = {"--target": target, "--objective": objective}
+    always = {"--solver": solver, "--time-limit": str(time_limit), "--seed": str(seed)}
+    budget = {"--compiles": str(compiles)} if solver == "auto" else {}
+    pairs = {**{name: value for name, value in given.items() if value is not None}, **always, **budget}
+    return (*(f"{name}={value}" for name, value in pairs.items()), *(("--strict",) if strict else ()))
+
+
+def job_limit(time_limit: float, compiles: int) -> float:
+    """Seconds after which a job hangs: its search four times, and as long as its compiles may take."""
+    return PATIENCE + 4 * time_limit + compiles * Limits().seconds
