@@ -1,6 +1,26 @@
 """Decides which tensor of an XLA program lives in fast memory, and hands the decision to the compiler as flags.
 
+From a JAX program, in one line::
+
+    plan = mallocgame.optimize(jax.jit(step).lower(*args))
+
 ``mallocgame.api`` has the commands as functions; importing this package imports nothing heavy.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mallocgame.optimizing import Estimate, Optimized, abstract, described_devices, load_optimized, optimize
+
 __version__ = "0.1.0"
+
+__all__ = ["Estimate", "Optimized", "__version__", "abstract", "described_devices", "load_optimized", "optimize"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        return getattr(importlib.import_module("mallocgame.optimizing"), name)
+    raise AttributeError(f"module 'mallocgame' has no attribute {name!r}")

@@ -145,12 +145,12 @@ def capture(
     if isinstance(function, str) and not is_lowered_module(function):
         request = Request(target, function=function, options=dict(options or {}))
     else:
-        lowered = _read_lowered(function) if isinstance(function, str) else _lowered(function, args)
+        lowered = read_lowered(function) if isinstance(function, str) else _lowered(function, args)
         request = Request(topology_for(target, devices_of(lowered)), lowered=lowered, options=dict(options or {}))
     compiled = compile(request, limits)
     name = function if isinstance(function, str) else getattr(function, "__name__", "function")
     topology = topology_for(target, devices_of(compiled.lowered))
-    kept = _keep(compiled, target, topology, name, request.options)
+    kept = keep(compiled, target, topology, name, request.options)
     if out is not None:
         save_capture(kept, out)
     return kept
@@ -171,7 +171,7 @@ def recapture(
     """
     check_options(options)
     request = Request(kept.topology, lowered=kept.lowered, options=dict(options))
-    return _keep(compile(request, limits), kept.target, kept.topology, kept.function, request.options)
+    return keep(compile(request, limits), kept.target, kept.topology, kept.function, request.options)
 
 
 def check_options(options: Mapping[str, str]) -> None:
@@ -213,7 +213,12 @@ def is_lowered_module(reference: str) -> bool:
     return reference.endswith(".mlir")
 
 
-def _read_lowered(path: str) -> str:
+def read_lowered(path: str) -> str:
+    """StableHLO text of a file.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
     from xla_dump_parser import ParseError, read_text
 
     try:
@@ -235,7 +240,12 @@ def _lowered(function: Callable[..., Any], args: tuple[Any, ...] | None) -> str:
         raise BadInputError(f"the function cannot be lowered: {type(error).__name__}: {error}") from None
 
 
-def _keep(compiled: Compiled, target: str, topology: str, function: str, options: Mapping[str, str]) -> Capture:
+def keep(compiled: Compiled, target: str, topology: str, function: str, options: Mapping[str, str]) -> Capture:
+    """The capture of a compile that logged its costs; arguments as the attributes of ``Capture``.
+
+    Raises:
+        CompilerRefusedError: the compiler logged no schedule or costs.
+    """
     from mallocgame.compiler.hidden_elements import show_elements
     from xla_dump_parser.compile_log import parse_compile_log, reduce_compile_log
 

@@ -35,6 +35,12 @@ QUIET_VMODULE = "memory_space_assignment=1"
 
 POLL_SECONDS = 0.05
 
+_OF_HOSTS = ("TPU_", "CLOUD_TPU_", "MEGASCALE_", "LIBTPU_INIT_ARGS", "XLA_FLAGS")
+"""Beginnings of the names of environment variables that a compile must not depend on."""
+
+_KEPT = ("TPU_LIBRARY_PATH",)
+"""Says which libtpu it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -134,22 +140,34 @@ def _request_json(request: Request) -> dict[str, Any]:
 
 def _run(work: Path, request: Request, limits: Limits) -> tuple[int, int]:
     """Exit status of the child (negative: minus a signal number) and its peak resident bytes."""
-    environment = {
-        **os.environ,
+    command = [sys.executable, "-m", "mallocgame.compiler.child_main", str(work)]
+    environment = child_environment(os.environ, request.vmodule)
+    with open(work / "log", "wb") as log, _child(command, environment, log, work) as process:
+        return _wait(process, limits)
+
+
+def child_environment(own: Mapping[str, str], vmodule: str) -> dict[str, str]:
+    """The environment of a child that compiles and touches no device.
+
+    This process may run on a TPU host, or hold its TPU: what such a host tells libtpu of its chips, workers and slices
+    is left out, and so are flags of the compiler, which a request has as options.
+
+    Args:
+        own: the environment of this process.
+        vmodule: what libtpu logs.
+    """
+    kept = {name: value for name, value in own.items() if name in _KEPT or not name.startswith(_OF_HOSTS)}
+    return {
+        **kept,
         "JAX_PLATFORMS": "cpu",
         "TPU_SKIP_MDS_QUERY": "1",
         "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
         "TPU_MIN_LOG_LEVEL": "0",
         "TPU_STDERR_LOG_LEVEL": "0",
-        "TPU_VMODULE": request.vmodule,
+        "TPU_VMODULE": vmodule,
         "PYTHONFAULTHANDLER": "",
+        "PYTHONPATH": os.pathsep.join([_package_root(), *filter(None, [own.get("PYTHONPATH")])]),
     }
-    environment.pop("LIBTPU_INIT_ARGS", None)
-    environment.pop("XLA_FLAGS", None)
-    command = [sys.executable, "-m", "mallocgame.compiler.child_main", str(work)]
-    environment["PYTHONPATH"] = os.pathsep.join([_package_root(), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with open(work / "log", "wb") as log, _child(command, environment, log, work) as process:
-        return _wait(process, limits)
 
 
 def _package_root() -> str:

@@ -26,9 +26,12 @@ def to_json(program: Exported) -> str:
 
 def to_libtpu_init_args(program: Exported) -> str:
     """A shell line that sets ``LIBTPU_INIT_ARGS``; it has to be set before libtpu is loaded."""
-    return (
-        f"export LIBTPU_INIT_ARGS={shlex.quote(' '.join(f'--{name}={value}' for name, value in _checked(program)))}\n"
-    )
+    return f"export LIBTPU_INIT_ARGS={shlex.quote(to_flags(program))}\n"
+
+
+def to_flags(program: Exported) -> str:
+    """The value of ``LIBTPU_INIT_ARGS``."""
+    return " ".join(f"--{name}={value}" for name, value in _checked(program))
 
 
 def to_python(program: Exported) -> str:
