@@ -4,9 +4,10 @@ from mallocgame.replay.bound import relaxed_bound
 from mallocgame.replay.final_replay import replay_final
 from mallocgame.replay.plan_replay import replay_plan
 from mallocgame.replay.read_back import FoundCopy, ReadBack, read_back
-from mallocgame.replay.records import Model, Replay, Row
+from mallocgame.replay.records import Flight, Model, Replay, Row
 
 __all__ = [
+    "Flight",
     "FoundCopy",
     "Model",
     "ReadBack",

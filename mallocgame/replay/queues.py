@@ -18,9 +18,17 @@ class Queues:
     def __init__(self) -> None:
         self._queues: dict[CopyKind, deque[tuple[Hashable, float]]] = {"prefetch": deque(), "eviction": deque()}
         self._kind_of: dict[Hashable, CopyKind] = {}
+        self.clock = 0.0
+        """Seconds of the bandwidth that were there for copies so far, whether one needed them or not."""
+        self.begun: dict[Hashable, float] = {}
+        """For each copy that has been first in its queue, the clock when it became so."""
+        self.arrived: dict[Hashable, float] = {}
+        """For each copy that has arrived, the clock then."""
 
     def start(self, key: Hashable, kind: CopyKind, demand: float) -> None:
         """Queue the copy ``key``, which needs ``demand`` seconds."""
+        if not self._queues[kind]:
+            self.begun[key] = self.clock
         self._queues[kind].append((key, demand))
         self._kind_of[key] = kind
 
@@ -30,8 +38,10 @@ class Queues:
         Returns:
             The part of ``idle`` that no copy needed.
         """
+        end = self.clock + idle
         while idle > 0.0 and self._kind_of:
             idle = self._advance(idle)
+        self.clock = end
         return idle
 
     def wait(self, key: Hashable) -> float:
@@ -68,11 +78,15 @@ class Queues:
         demand = min(queue[0][1] for queue in busy)
         arrived = demand * len(busy) <= limit
         done = demand if arrived else limit / len(busy)
+        self.clock += done * len(busy)
         for queue in busy:
             key, left = queue[0]
             if arrived and left <= done:
                 queue.popleft()
                 del self._kind_of[key]
+                self.arrived[key] = self.clock
+                if queue:
+                    self.begun[queue[0][0]] = self.clock
             else:
                 queue[0] = (key, left - done)
         return limit - done * len(busy) if arrived else 0.0

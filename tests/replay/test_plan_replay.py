@@ -9,7 +9,7 @@ import pytest
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import Group, Problem
-from mallocgame.replay import relaxed_bound, replay_plan
+from mallocgame.replay import Flight, relaxed_bound, replay_plan
 from mallocgame.replay.bound import crossing_bytes
 from tests.replay.problems import Builder, straight
 
@@ -50,6 +50,36 @@ def test_prefetch_hides_in_idle_time_and_stalls_for_the_rest() -> None:
     assert result.stall == 6.0
     assert result.total == 10.0 + 15.0 + 6.0 + 20.0
     assert result.peak_fast == 20
+
+
+def test_a_flight_says_when_a_copy_moves() -> None:
+    # as above: a lasts until 10 s and leaves 4 s for copies, b until 25 s and leaves 10 s, the wait is 6 s.
+    copy = Copy(0, "prefetch", 0, 4)
+    plan = Plan("f", frozenset(), frozenset({(0, 0)}), (Stay(0, 1, 4, 0),), (copy,))
+    result = replay_plan(chain(), plan, "M")
+    assert result.flights == (Flight(copy, "prefetch", "main", 0.0, 0.0, 31.0, 25.0),)
+    assert [row.copy_seconds for row in result.rows] == [0.0, 0.0, 4.0, 10.0, 0.0]
+
+
+def test_flights_of_one_queue_follow_each_other() -> None:
+    # w takes the 4 s of a and the 10 s of b, which end at 10 s and 25 s, then 6 s of waiting; v, behind it, 10 s more.
+    first, second = Copy(0, "prefetch", 0, 4), Copy(1, "prefetch", 2, 4)
+    plan = Plan(
+        "f", frozenset(), frozenset({(0, 0), (1, 1)}), (Stay(0, 1, 4, 0), Stay(1, 3, 4, 20)), (first, second)
+    )
+    result = replay_plan(chain(), plan, "M")
+    assert result.flights == (
+        Flight(first, "prefetch", "main", 0.0, 0.0, 31.0, 25.0),
+        Flight(second, "prefetch", "main", 10.0, 31.0, 41.0, 31.0),
+    )
+
+
+def test_bandwidth_is_spread_over_the_instruction_that_leaves_it() -> None:
+    # v (10 bytes) starts at once: a lasts 10 s and leaves 4 s, so 4 bytes; 6 of b's 10 s, so 9 of its 15 s.
+    copy = Copy(1, "prefetch", 1, 4)
+    plan = Plan("f", frozenset(), frozenset({(1, 1)}), (Stay(1, 2, 4, 0),), (copy,))
+    (flight,) = replay_plan(chain(), plan, "M").flights
+    assert (flight.begun, flight.arrived, flight.waited) == (0.0, pytest.approx(19.0), 25.0)
 
 
 def test_a_copy_waits_for_all_ahead_of_it_but_not_for_those_behind() -> None:
