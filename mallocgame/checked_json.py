@@ -19,7 +19,7 @@ Decoder = Callable[[object, str], T]
 """Turns a JSON value into a T; the second argument says where it stands and begins the error message."""
 
 _NAME = re.compile(r"[!#-\[\]-~]+")  # printable ASCII without space, double quote and backslash
-_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")
+_TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*")
 
 
 def read_json(path: str | os.PathLike[str], max_bytes: int) -> object:

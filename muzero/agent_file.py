@@ -27,6 +27,7 @@ from mallocgame import checked_json as checked
 from mallocgame.checked_json import Scalar
 from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
+from mallocgame.zips import open_zip
 from muzero.environment import ENVIRONMENT_VERSION
 from muzero.networks import Network, NetworkConfig, Params, SeenShape
 
@@ -97,7 +98,7 @@ def load_agent(path: str | os.PathLike[str]) -> Agent:
     try:
         if Path(path).stat().st_size > MAX_FILE_BYTES:
             raise BadInputError(f"{source}: larger than {MAX_FILE_BYTES} bytes")
-        with zipfile.ZipFile(path) as archive:
+        with open(path, "rb") as file, open_zip(file) as archive:
             header = _member(archive, HEADER, MAX_HEADER_BYTES)
             network, version, notes = _network(checked.parse_json(header, f"{source}: {HEADER}"), source)
             return Agent(network, _params(archive, network, source), version, notes)

@@ -16,13 +16,12 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
 from mallocgame.packing.buffer import Buffer, check_together
 
-LARGEST_FILE = 256 * 1024 * 1024
+LARGEST_FILE = 64 * 1024 * 1024
 
 _MEANINGS = {
     **dict.fromkeys(("id", "buffer", "buffer_id"), "id"),
@@ -58,9 +57,11 @@ def read_csv(path: str | os.PathLike[str]) -> BufferTable:
         BadInputError: the file cannot be read or does not hold a problem; one line that names the file and the line.
     """
     try:
-        if Path(path).stat().st_size > LARGEST_FILE:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
             raise BadInputError(f"{path}: larger than {LARGEST_FILE} bytes")
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
