@@ -11,6 +11,26 @@ from pathlib import Path
 
 from mallocgame.errors import BadInputError
 
+_CHUNK = 1 << 20
+
+
+def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
+    """What a file holds; of one that never ends, no more than the limit is read.
+
+    Raises:
+        BadInputError: it cannot be read, or has more than ``most`` bytes.
+    """
+    found = bytearray()
+    try:
+        with open(path, "rb") as file:
+            while len(found) <= most and (chunk := file.read(_CHUNK)):
+                found += chunk
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(found) > most:
+        raise BadInputError(f"{path}: larger than {most} bytes")
+    return bytes(found)
+
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Find out before the work whether its result can be written.

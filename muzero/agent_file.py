@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mallocgame import checked_json as checked
+from mallocgame.arrays import array_of
 from mallocgame.checked_json import Scalar
 from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
@@ -152,8 +153,8 @@ def _params(archive: zipfile.ZipFile, network: Network, source: str) -> Params:
     arrays = {}
     for name, shape in names.items():
         data = _member(archive, name, 4 * int(np.prod(shape)) + 1024)
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
+        array = array_of(data)
+        if array.shape != shape or array.dtype != np.float32:
             raise BadInputError(f"{source}: damaged: {name} is not float32 {list(shape)}")
         if not np.all(np.isfinite(array)):
             raise BadInputError(f"{source}: damaged: {name} is not finite")

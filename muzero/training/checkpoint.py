@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import re
 import zipfile
 from collections.abc import Mapping
@@ -22,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mallocgame import checked_json as checked
+from mallocgame.arrays import array_of
 from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
+from mallocgame.files import read_bytes, write_atomically
 from mallocgame.progress import Progress
 from mallocgame.zips import open_zip
 
@@ -82,19 +82,12 @@ def read(path: Path) -> Checkpoint:
     Raises:
         BadInputError: it cannot be read, is damaged or of another version.
     """
-    try:
-        with open(path, "rb") as file:
-            line = file.readline(256)
-            body = file.read(MAX_CHECKPOINT_BYTES + 1)
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
-    match = re.fullmatch(rf"{MAGIC} (\d{{1,9}}) ([0-9a-f]{{64}})\n", line.decode("ascii", "replace"))
+    line, end, body = read_bytes(path, MAX_CHECKPOINT_BYTES).partition(b"\n")
+    match = re.fullmatch(rf"{MAGIC} (\d{{1,9}}) ([0-9a-f]{{64}})\n", (line[:256] + end).decode("ascii", "replace"))
     if match is None:
         raise BadInputError(f"{path}: not a checkpoint, or its first line is damaged")
     if int(match[1]) != VERSION:
         raise BadInputError(f"{path}: a checkpoint of version {match[1]}; this mallocgame has {VERSION}")
-    if len(body) > MAX_CHECKPOINT_BYTES:
-        raise BadInputError(f"{path}: larger than {MAX_CHECKPOINT_BYTES} bytes")
     if hashlib.sha256(body).hexdigest() != match[2]:
         raise BadInputError(f"{path}: damaged: its content does not have the digest of its first line")
     try:
@@ -114,21 +107,8 @@ def _arrays(body: bytes) -> dict[str, npt.NDArray[Any]]:
         for member in archive.infolist():
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(body):
                 raise ValueError(f"{member.filename} is compressed")
-            found[member.filename.removesuffix(".npy")] = _array(archive.read(member))
+            found[member.filename.removesuffix(".npy")] = array_of(archive.read(member))
     return found
-
-
-def _array(data: bytes) -> npt.NDArray[Any]:
-    """The array in a text of numpy's format; `np.load` makes room for what the header claims before it looks."""
-    file = io.BytesIO(data)
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"an array of format {version}")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError("the size of an array is not what its header says")
-    array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
-    return array
 
 
 def newest(folder: Path, progress: Progress) -> tuple[Path, Checkpoint] | None:
