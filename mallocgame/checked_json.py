@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from mallocgame.errors import BadInputError
+from mallocgame.files import read_bytes
 
 MAX_INTEGER = 2**63 - 1
 MAX_TEXT = 4096
@@ -19,7 +20,7 @@ Decoder = Callable[[object, str], T]
 """Turns a JSON value into a T; the second argument says where it stands and begins the error message."""
 
 _NAME = re.compile(r"[!#-\[\]-~]+")  # printable ASCII without space, double quote and backslash
-_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")
+_TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*")
 
 
 def read_json(path: str | os.PathLike[str], max_bytes: int) -> object:
@@ -29,15 +30,7 @@ def read_json(path: str | os.PathLike[str], max_bytes: int) -> object:
         BadInputError: it cannot be read, has more than ``max_bytes``, is not UTF-8 or not strict JSON (NaN, a
             repeated key, a number out of range and too deep nesting included).
     """
-    source = str(path)
-    try:
-        with open(path, "rb") as file:
-            data = file.read(max_bytes + 1)
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"{source}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > max_bytes:
-        raise BadInputError(f"{source}: larger than {max_bytes} bytes")
-    return parse_json(data, source)
+    return parse_json(read_bytes(path, max_bytes), str(path))
 
 
 def parse_json(data: bytes, source: str) -> object:

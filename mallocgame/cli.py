@@ -7,6 +7,7 @@ interrupted.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -20,10 +21,13 @@ import workloads
 from mallocgame.api import ExportFormat
 from mallocgame.errors import BadInputError, MallocgameError, NoAnswerError
 from mallocgame.objective import Objective
+from mallocgame.printable import printable
 
 TRACEBACK = "MALLOCGAME_TRACEBACK"
 """Environment variable: a bug of ours shows where it happened, for a report."""
 BUG, BAD_INPUT, NO_ANSWER, INTERRUPTED = 1, 2, 3, 130
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""What the system answers when a disk is full, broken or read-only, or too much is open: no bug of ours."""
 
 app = App(
     name="mallocgame",
@@ -362,17 +366,25 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
         sys.exit(0)
     except MemoryError:
         _fail("out of memory", NO_ANSWER)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            _fail_by_bug(error)
+        _fail(f"{error.filename or 'the output'}: {error.strerror}", NO_ANSWER)
     except Exception as error:
         if _is_parse_error(error):
             _fail(_one_line(error), BAD_INPUT)
-        if os.environ.get(TRACEBACK):
-            raise
-        _fail(
-            f"unexpected {type(error).__name__}: {_one_line(error)}; this is a bug: please report it with the command, "
-            f"its input, and what {TRACEBACK}=1 shows",
-            BUG,
-        )
+        _fail_by_bug(error)
     sys.exit(0)
+
+
+def _fail_by_bug(error: Exception) -> NoReturn:
+    if os.environ.get(TRACEBACK):
+        raise error
+    _fail(
+        f"unexpected {type(error).__name__}: {_one_line(error)}; this is a bug: please report it with the command, "
+        f"its input, and what {TRACEBACK}=1 shows",
+        BUG,
+    )
 
 
 def _is_parse_error(error: Exception) -> bool:
@@ -388,10 +400,9 @@ def _one_line(error: Exception) -> str:
 
 
 def _progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    printable = "".join(letter if letter.isprintable() else "?" for letter in message)
-    print(f"mallocgame: error: {printable}", file=sys.stderr, flush=True)
+    print(f"mallocgame: error: {printable(message)}", file=sys.stderr, flush=True)
     sys.exit(code)

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from mallocgame.errors import BadInputError
+
+_CHUNK = 1 << 20
+
+
+def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
+    """What a file holds; of one that never ends, no more than the limit is read.
+
+    Raises:
+        BadInputError: it cannot be read, or has more than ``most`` bytes.
+    """
+    found = bytearray()
+    try:
+        with open(path, "rb") as file:
+            while len(found) <= most and (chunk := file.read(_CHUNK)):
+                found += chunk
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(found) > most:
+        raise BadInputError(f"{path}: larger than {most} bytes")
+    return bytes(found)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -39,6 +61,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, target)
         except BaseException:
@@ -47,6 +71,27 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             raise
     except OSError as error:
         raise BadInputError(f"{target}: cannot be written: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """A folder in which nobody else that asks for it works meanwhile; what dies gives it back.
+
+    Raises:
+        BadInputError: somebody does, or it cannot be opened.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise BadInputError(f"{folder}: cannot be opened: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BadInputError(f"{folder}: another run writes here; wait for it or choose another --out") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -24,9 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mallocgame import checked_json as checked
+from mallocgame.arrays import array_of
 from mallocgame.checked_json import Scalar
 from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
+from mallocgame.zips import open_zip
 from muzero.environment import ENVIRONMENT_VERSION
 from muzero.networks import Network, NetworkConfig, Params, SeenShape
 
@@ -97,7 +99,7 @@ def load_agent(path: str | os.PathLike[str]) -> Agent:
     try:
         if Path(path).stat().st_size > MAX_FILE_BYTES:
             raise BadInputError(f"{source}: larger than {MAX_FILE_BYTES} bytes")
-        with zipfile.ZipFile(path) as archive:
+        with open(path, "rb") as file, open_zip(file) as archive:
             header = _member(archive, HEADER, MAX_HEADER_BYTES)
             network, version, notes = _network(checked.parse_json(header, f"{source}: {HEADER}"), source)
             return Agent(network, _params(archive, network, source), version, notes)
@@ -151,8 +153,8 @@ def _params(archive: zipfile.ZipFile, network: Network, source: str) -> Params:
     arrays = {}
     for name, shape in names.items():
         data = _member(archive, name, 4 * int(np.prod(shape)) + 1024)
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
+        array = array_of(data)
+        if array.shape != shape or array.dtype != np.float32:
             raise BadInputError(f"{source}: damaged: {name} is not float32 {list(shape)}")
         if not np.all(np.isfinite(array)):
             raise BadInputError(f"{source}: damaged: {name} is not finite")

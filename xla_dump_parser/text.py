@@ -25,17 +25,20 @@ def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> str:
         ParseError: the file cannot be read, is damaged, is not UTF-8, or is longer than ``max_bytes``.
     """
     source = os.fspath(path)
+    too_large = f"more than {max_bytes} bytes of text: too large to read"
     try:
+        if os.path.isfile(source) and not source.endswith(".gz") and os.path.getsize(source) > max_bytes:
+            raise ParseError(source, 0, 0, too_large)
         raw = _read_bytes(Path(source), max_bytes)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
         raise ParseError(source, 0, 0, f"cannot read the file: {reason}") from None
     if len(raw) > max_bytes:
-        raise ParseError(source, 0, 0, f"more than {max_bytes} bytes of text: too large to read")
+        raise ParseError(source, 0, 0, too_large)
     return decode_text(raw, source)
 
 
-def decode_text(raw: bytes, source: str) -> str:
+def decode_text(raw: bytes | bytearray, source: str) -> str:
     """UTF-8 bytes as text with ``\\n`` line ends. Raises ParseError where they are not UTF-8."""
     try:
         text = raw.decode("utf-8")
@@ -51,7 +54,8 @@ def locate(text: str, position: int) -> tuple[int, int]:
     return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
 
 
-def _read_bytes(path: Path, max_bytes: int) -> bytes:
+def _read_bytes(path: Path, max_bytes: int) -> bytearray:
+    """What the file holds, or its beginning, longer than ``max_bytes``, where that is too much."""
     with path.open("rb") as file:
         magic = file.read(2)
         file.seek(0)
@@ -61,9 +65,8 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
             return _read_at_most(cast(BinaryIO, unzipped).read, max_bytes + 1)
 
 
-def _read_at_most(read: Callable[[int], bytes], limit: int) -> bytes:
-    chunks: list[bytes] = []
-    while limit > 0 and (chunk := read(min(_CHUNK, limit))):
-        chunks.append(chunk)
-        limit -= len(chunk)
-    return b"".join(chunks)
+def _read_at_most(read: Callable[[int], bytes], limit: int) -> bytearray:
+    found = bytearray()
+    while len(found) < limit and (chunk := read(min(_CHUNK, limit - len(found)))):
+        found += chunk
+    return found

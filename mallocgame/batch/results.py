@@ -13,6 +13,7 @@ from mallocgame import checked_json as checked
 from mallocgame.batch.job import TIMED_OUT, Ended
 from mallocgame.errors import BadInputError
 from mallocgame.lines_file import LinesFile, open_lines
+from mallocgame.printable import printable
 
 FINAL = (0, 2, 3, 4)
 """Exit codes of an answer, and of failures that would be the same another time."""
@@ -138,7 +139,7 @@ def _answer(document: Any) -> Answer:
 def _last_line(errors: str) -> str:
     lines = [line for line in errors.split("\n") if line.strip()]
     text = lines[-1].removeprefix("mallocgame: error: ") if lines else ""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:MAX_ERROR]
+    return printable(text)[:MAX_ERROR]
 
 
 def _from_json(value: object, where: str) -> Result:

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.errors import BadInputError
+from mallocgame.zips import open_zip
 
 MAX_TEXT_BYTES = 1 << 30
+"""Of all texts of an archive."""
+
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 30
 
@@ -44,11 +47,16 @@ def unpack(
     try:
         if source.stat().st_size > MAX_FILE_BYTES:
             raise BadInputError(f"{source}: larger than {MAX_FILE_BYTES} bytes")
-        with zipfile.ZipFile(source) as archive:
+        with open(source, "rb") as file, open_zip(file) as archive:
             manifest = _manifest(archive, source, kind, version)
             there = set(archive.namelist())
             wanted = [*names, *(name for name in optional if f"{name}.txt" in there)]
-            return manifest, {name: _text(archive, f"{name}.txt", MAX_TEXT_BYTES, source, kind) for name in wanted}
+            texts: dict[str, str] = {}
+            left = MAX_TEXT_BYTES
+            for name in wanted:
+                texts[name] = _text(archive, f"{name}.txt", left, source, kind)
+                left -= len(texts[name])
+            return manifest, texts
     except OSError as error:
         raise BadInputError(f"{source}: cannot be read: {error.strerror or error}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
@@ -100,7 +108,7 @@ def _manifest(archive: zipfile.ZipFile, source: Path, kind: str, version: int) -
 
 
 def _text(archive: zipfile.ZipFile, name: str, limit: int, source: Path, kind: str) -> str:
-    """One entry, never more than ``limit`` bytes of it whatever its header claims."""
+    """One entry; it is refused after ``limit`` bytes, whatever its header claims."""
     try:
         entry = archive.open(name)
     except KeyError:
@@ -108,7 +116,7 @@ def _text(archive: zipfile.ZipFile, name: str, limit: int, source: Path, kind: s
     with entry:
         data = entry.read(limit + 1)
     if len(data) > limit:
-        raise BadInputError(f"{source}: {name} is larger than {limit} bytes")
+        raise BadInputError(f"{source}: {name} has more than the {limit} bytes that are allowed")
     return data.decode("utf-8")
 
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import atexit
+import json
 import math
-import pickle
 import subprocess
 import sys
+from itertools import accumulate
 from pathlib import Path
 from threading import Timer
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from mallocgame.errors import BadInputError
 from mallocgame.exact.answer import ModelAnswer
 from mallocgame.exact.model import Model
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 TOLERANCE = 1e-9
 """Of rows and of whole numbers, absolute, in units of the model; of the objective, relative too."""
@@ -71,20 +67,20 @@ def ask_highs(
     Raises:
         BadInputError: highspy is not installed.
     """
-    cost: NDArray[np.float64] = np.zeros(len(model.lower))
+    cost = [0.0] * len(model.lower)
     for variable, coefficient in model.objective.terms.items():
         cost[variable] = coefficient
     lengths = [len(row.terms) for row in model.rows]
     request = {
         "cost": cost,
         "offset": model.objective.constant,
-        "lower": np.array(model.lower),
-        "upper": np.array(model.upper),
-        "row_lower": np.array([row.low for row in model.rows]),
-        "start": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
-        "index": np.array([variable for row in model.rows for variable in row.terms], np.int32),
-        "value": np.array([value for row in model.rows for value in row.terms.values()], np.float64),
-        "boolean": None if relaxed else model.boolean,
+        "lower": list(model.lower),
+        "upper": list(model.upper),
+        "row_lower": [row.low for row in model.rows],
+        "start": [0, *accumulate(lengths)],
+        "index": [variable for row in model.rows for variable in row.terms],
+        "value": [value for row in model.rows for value in row.terms.values()],
+        "boolean": None if relaxed else list(model.boolean),
         "options": {"time_limit": max(0.01, time_limit), **options},
     }
     return _child().ask(request, max(0.0, time_limit) + PATIENCE)
@@ -108,7 +104,7 @@ class _Child:
         watch.start()
         try:
             assert self.process.stdin is not None
-            pickle.dump(request, self.process.stdin)
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
             self.process.stdin.flush()
             answer: dict[str, Any] | None = self._read()
         except BrokenPipeError:
@@ -134,10 +130,8 @@ class _Child:
 
     def _read(self) -> Any:
         assert self.process.stdout is not None
-        try:
-            return pickle.load(self.process.stdout)
-        except (EOFError, pickle.UnpicklingError):
-            return None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line.endswith(b"\n") else None
 
 
 def _child() -> _Child:

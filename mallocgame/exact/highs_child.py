@@ -1,4 +1,4 @@
-"""The process that HiGHS runs in: pickled requests come by standard input, pickled answers go by standard output.
+"""The process that HiGHS runs in: requests come by standard input, answers go by standard output, each a line of JSON.
 
 It is one of its own because highspy and ortools each bring a libhighs.so.1, of different versions, of which a process
 can have one; and because HiGHS can overrun its time limit, which ends with the process.
@@ -6,8 +6,8 @@ can have one; and because HiGHS can overrun its time limit, which ends with the 
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import sys
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -19,16 +19,11 @@ def main() -> None:
         try:
             highspy: Any = import_module("highspy")
         except ImportError:
-            pickle.dump(None, answers)
+            _write(answers, None)
             return
-        pickle.dump(highspy.Highs().version(), answers)
-        while True:
-            answers.flush()
-            try:
-                request = pickle.load(sys.stdin.buffer)
-            except EOFError:
-                return
-            pickle.dump(_answer(highspy, request), answers)
+        _write(answers, highspy.Highs().version())
+        for line in sys.stdin.buffer:
+            _write(answers, _answer(highspy, json.loads(line)))
 
 
 def _only_answers() -> BinaryIO:
@@ -39,12 +34,17 @@ def _only_answers() -> BinaryIO:
     return answers
 
 
+def _write(answers: BinaryIO, value: Any) -> None:
+    answers.write(json.dumps(value).encode() + b"\n")
+    answers.flush()
+
+
 def _answer(highspy: Any, request: dict[str, Any]) -> dict[str, Any]:
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = len(request["cost"]), len(request["row_lower"])
     lp.col_cost_, lp.offset_ = request["cost"], request["offset"]
     lp.col_lower_, lp.col_upper_ = request["lower"], request["upper"]
-    lp.row_lower_, lp.row_upper_ = request["row_lower"], request["row_lower"] * 0.0 + highspy.kHighsInf
+    lp.row_lower_, lp.row_upper_ = request["row_lower"], [highspy.kHighsInf] * lp.num_row_
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     lp.a_matrix_.start_, lp.a_matrix_.index_ = request["start"], request["index"]
     lp.a_matrix_.value_ = request["value"]

@@ -16,13 +16,14 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
+from mallocgame.files import read_bytes, write_atomically
 from mallocgame.packing.buffer import Buffer, check_together
 
-LARGEST_FILE = 256 * 1024 * 1024
+LARGEST_FILE = 64 * 1024 * 1024
+LONGEST_SHOWN = 80
+"""Characters of a cell that an error shows."""
 
 _MEANINGS = {
     **dict.fromkeys(("id", "buffer", "buffer_id"), "id"),
@@ -58,11 +59,7 @@ def read_csv(path: str | os.PathLike[str]) -> BufferTable:
         BadInputError: the file cannot be read or does not hold a problem; one line that names the file and the line.
     """
     try:
-        if Path(path).stat().st_size > LARGEST_FILE:
-            raise BadInputError(f"{path}: larger than {LARGEST_FILE} bytes")
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadInputError(f"{path}: cannot be read: {error.strerror}") from None
+        text = read_bytes(path, LARGEST_FILE).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadInputError(f"{path}: is not text in UTF-8") from None
     return parse_csv(text, str(path))
@@ -91,7 +88,7 @@ def parse_csv(text: str, name: str) -> BufferTable:
             raise BadInputError(f"{place}: {len(cells)} cells under a header of {len(lines[0][1])}")
         buffer = _buffer({meaning: cells[index].strip() for meaning, index in columns.items()}, closed, place)
         if buffer.id in buffers:
-            raise BadInputError(f"{place}: the id {buffer.id!r} is there twice")
+            raise BadInputError(f"{place}: the id {buffer.id[:LONGEST_SHOWN]!r} is there twice")
         buffers[buffer.id] = buffer
     try:
         check_together(tuple(buffers.values()))
@@ -129,7 +126,7 @@ def _columns(header: Sequence[str], place: str) -> dict[str, int]:
     for index, cell in enumerate(header):
         name = cell.strip()
         if name not in _MEANINGS:
-            raise BadInputError(f"{place}: unknown column {name!r}; known: {', '.join(_MEANINGS)}")
+            raise BadInputError(f"{place}: unknown column {name[:LONGEST_SHOWN]!r}; known: {', '.join(_MEANINGS)}")
         if _MEANINGS[name] in columns:
             raise BadInputError(f"{place}: two columns for the {_MEANINGS[name]}")
         columns[_MEANINGS[name]] = index
@@ -161,7 +158,7 @@ def _buffer(cells: dict[str, str], closed: int, place: str) -> Buffer:
 
 def _number(cell: str, meaning: str, place: str) -> int:
     if not _NUMBER.fullmatch(cell):
-        raise BadInputError(f"{place}: {meaning} {cell!r} is not a whole number")
+        raise BadInputError(f"{place}: {meaning} {cell[:LONGEST_SHOWN]!r} is not a whole number")
     return int(cell)
 
 
@@ -175,9 +172,11 @@ def _gaps(cell: str, closed: int, place: str) -> tuple[tuple[int, int], ...]:
     gaps = []
     for word in cell.split():
         if "@" in word:
-            raise BadInputError(f"{place}: gap {word!r} keeps a part of the buffer, which is not supported")
+            raise BadInputError(
+                f"{place}: gap {word[:LONGEST_SHOWN]!r} keeps a part of the buffer, which is not supported"
+            )
         matched = _GAP.fullmatch(word)
         if not matched:
-            raise BadInputError(f"{place}: gap {word!r} is not TIME-TIME")
+            raise BadInputError(f"{place}: gap {word[:LONGEST_SHOWN]!r} is not TIME-TIME")
         gaps.append((int(matched[1]), int(matched[2]) + closed))
     return tuple(gaps)

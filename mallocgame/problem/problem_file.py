@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from mallocgame import checked_json as checked
 from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
+from mallocgame.files import read_bytes, write_atomically
 from mallocgame.plan import Copy, CopyKind, Plan, Stay
 from mallocgame.problem.columns import Table
 from mallocgame.problem.problem_json import problem_from_json, problem_to_json
@@ -122,13 +122,7 @@ def load_problem(path: str | os.PathLike[str]) -> ProblemFile:
     Raises:
         BadInputError: it cannot be read, is damaged, too large, of another format or version, or contradicts itself.
     """
-    source = str(path)
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"{source}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return from_bytes(data, source)
+    return from_bytes(read_bytes(path, MAX_FILE_BYTES), str(path))
 
 
 def from_bytes(data: bytes, source: str) -> ProblemFile:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mallocgame.printable import printable
 from mallocgame.report.text import lines_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def show(document: Mapping[str, Any], as_json: bool) -> None:
         print(json.dumps(document, indent=1, allow_nan=False))
         return
     for line in lines_of(document):
-        print(line)
+        print(printable(line))
 
 
 def of_capture(capture: Capture, out: Path) -> Document:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from mallocgame.errors import BadInputError
+from mallocgame.files import read_bytes
 
 MAX_CONFIG_BYTES = 1 << 16
 
@@ -208,13 +209,9 @@ def load_config(path: str | os.PathLike[str]) -> TrainConfig:
         BadInputError: it cannot be read or ``parse_config`` refuses it.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_CONFIG_BYTES + 1)
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
-    if len(data) > MAX_CONFIG_BYTES:
-        raise BadInputError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes")
+        text = read_bytes(path, MAX_CONFIG_BYTES).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInputError(f"{path}: cannot be read: not UTF-8") from None
     return parse_config(text, str(Path(path)))
 
 

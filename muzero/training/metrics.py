@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mallocgame import checked_json as checked
 from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
+from mallocgame.lines_file import read_lines
 
 FILE = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
@@ -55,18 +57,23 @@ class Metrics:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a folder; none if there is no file. A last line that a kill cut off is left out."""
+    """The lines of a folder; none if there is no file. A last line that a kill cut off is left out.
+
+    Raises:
+        BadInputError: the file cannot be read, or a line is damaged.
+    """
     path = folder / FILE
     if not path.exists():
         return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            if line.endswith("\n"):
-                raise BadInputError(f"{path}: line {len(found) + 1} is damaged") from None
-    return found
+    return [_figures(line, f"{path}:{number}") for number, line in enumerate(read_lines(path), 1)]
+
+
+def _figures(line: bytes, where: str) -> dict[str, Any]:
+    value = checked.parse_json(line, where)
+    if not isinstance(value, dict):
+        raise checked.bad(where, "an object", value)
+    checked.natural(value.get("iteration"), f"{where}: iteration")
+    return value
 
 
 def _line(figures: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import jax
 
 from mallocgame.checked_json import Scalar
 from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
+from mallocgame.files import locked, write_atomically
 from mallocgame.progress import Progress
 from muzero.agent_file import Agent, save_agent
 from muzero.environment import ENVIRONMENT_VERSION
@@ -36,13 +36,19 @@ def train(config: TrainConfig, folder: Path, *, resume: bool, progress: Progress
         progress: told one line an iteration.
 
     Raises:
-        BadInputError: the folder cannot be used, the config does not fit, or every checkpoint is damaged.
+        BadInputError: the folder cannot be used or another run uses it, the config does not fit, or every checkpoint is
+            damaged.
         NotFiniteError: a loss is not finite.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInputError(f"{folder}: cannot be made: {error.strerror}") from None
+    with locked(folder):
+        return _train(config, folder, resume, progress)
+
+
+def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) -> Job:
     if config.network not in NETWORKS:
         raise BadInputError(f"unknown network {config.network!r}; known: {', '.join(NETWORKS)}")
     if not resume and checkpoint.files_in(folder):

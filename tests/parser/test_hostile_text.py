@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 from dataclasses import dataclass
-from time import monotonic
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -140,12 +140,12 @@ def test_truncated_anywhere() -> None:
     ],
 )
 def test_deep_and_huge(text: str) -> None:
-    start = monotonic()
+    start = process_time()
     with pytest.raises(ParseError) as caught:
         read_whole(parse_hlo(text))
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 300
-    assert monotonic() - start < 5
+    assert process_time() - start < 5
 
 
 JUNK = [
@@ -169,10 +169,10 @@ JUNK = [
 @pytest.mark.parametrize("end", ["", "\n}\n"])
 def test_ten_megabytes_of_junk_end_soon(unit: str, start: str, end: str) -> None:
     text = start + unit * (10_000_000 // len(unit)) + end
-    begin = monotonic()
+    begin = process_time()
     with pytest.raises(ParseError) as caught:
         read_whole(parse_hlo(text))
-    assert monotonic() - begin < 5
+    assert process_time() - begin < 5
     assert len(str(caught.value)) < 300
 
 
