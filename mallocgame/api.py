@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mallocgame.options_file import ProgramOptions
     from mallocgame.packing import Packing
     from mallocgame.plan_file import NamedPlan
+    from mallocgame.probe.measure import Probe
     from mallocgame.solvers import Solution
 
 PathLike = str | os.PathLike[str]
@@ -425,6 +426,58 @@ def train(
         "updates": int(job.learner.updates),
         "positions": job.replay.positions,
     }
+
+
+def probe(
+    programs: Sequence[PathLike],
+    *,
+    time_limit: float = 60.0,
+    margin: float = 0.01,
+    inputs: PathLike | None = None,
+    seed: int = 0,
+    out: PathLike | None = None,
+    progress: Progress | None = None,
+) -> Probe:
+    """Run programs on the device that JAX has, side by side, and say which is the fastest.
+
+    Ctrl-C gives what is known so far.
+
+    Args:
+        programs: two or more, the first is what the others are compared with. Each is ``MODULE:FUNCTION`` (which
+            returns (function, arguments); arrays among the arguments are used as they are), a capture, a lowered module
+            (``*.mlir``), or a JSON file for the program before it: a plan, an answer of ``auto``, or compiler options.
+        time_limit: seconds of measuring; compiling comes on top.
+        margin: share by which a program has to differ, beyond doubt, to be called faster or slower.
+        inputs: file of ``numpy.savez(path, *arrays)``: real inputs for all programs; made up if not given.
+        seed: of made-up inputs and of the order of the runs.
+        out: where to write the result with every sample.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: a program cannot be used, is for another device, or ``out`` cannot be written.
+        CompilerRefusedError: a program does not compile, or its process died.
+        NoAnswerError: it does not fit on the device, or takes too long.
+    """
+    from mallocgame.probe.measure import measure
+    from mallocgame.probe.programs import programs_of
+    from mallocgame.probe.result_file import save_result
+
+    _check_time_limit(time_limit)
+    if not 0 < margin < 1:
+        raise BadInputError(f"the margin has to be a share between 0 and 1, not {margin}")
+    if out is not None:
+        check_writable(out)
+    found = measure(
+        programs_of(programs),
+        time_limit=time_limit,
+        margin=margin,
+        seed=seed,
+        inputs=None if inputs is None else os.path.abspath(inputs),
+        progress=progress or silent,
+    )
+    if out is not None:
+        save_result(found, out)
+    return found
 
 
 def _check_time_limit(time_limit: float) -> None:

@@ -290,6 +290,36 @@ def train(
 
 
 @app.command
+def probe(
+    programs: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="MODULE:FUNCTION, capture or FILE.mlir; after it plans, answers of solve, or JSON of compiler options."
+        ),
+    ],
+    /,
+    *,
+    time_limit: Annotated[float, Parameter(help="Seconds of measuring; compiling comes on top.")] = 60.0,
+    margin: Annotated[float, Parameter(help="Share by which programs have to differ beyond doubt.")] = 0.01,
+    inputs: Annotated[Path | None, Parameter(help="Real inputs, a file of numpy.savez; made up if not given.")] = None,
+    seed: int = 0,
+    out: Annotated[Path | None, Parameter(help="Where to write the result with every sample.")] = None,
+    json: Json = False,
+) -> None:
+    """Run programs on the device at hand, side by side: which one is faster than the first, beyond doubt?
+
+    Ctrl-C gives what is known so far. Outputs are compared too.
+    """
+    from mallocgame import api
+    from mallocgame.report import documents, probe_document
+
+    found = api.probe(
+        programs, time_limit=time_limit, margin=margin, inputs=inputs, seed=seed, out=out, progress=_progress
+    )
+    documents.show(probe_document.of_probe(found, out), json)
+
+
+@app.command
 def demo(
     *,
     workload: str = "unet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mallocgame.report import bench_text
+from mallocgame.report import bench_text, probe_text
 from mallocgame.report.table import plain_table
 
 Value = Mapping[str, Any]
@@ -250,6 +250,7 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "pack": _packed,
     "train": _trained,
     "solve --solver auto": automatic_text,
+    "probe": probe_text.probed,
     "bench": bench_text.benched,
     "bench --list": bench_text.listed,
     "bench --capture-only": bench_text.captured,
