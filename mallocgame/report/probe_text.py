@@ -35,7 +35,7 @@ def _row(program: Value, document: Value) -> tuple[str, ...]:
         duration(program["median"]),
         f"{program['ratio']:.4f}" if known else "",
         f"{program['low']:.4f} to {program['high']:.4f} ({100 * document['level']:g} %)" if known else "",
-        _outputs(program["difference"]),
+        "" if program is document["programs"][0] else _outputs(program["difference"]),
         program["verdict"] or "",
     )
 
