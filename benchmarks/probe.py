@@ -1,6 +1,6 @@
 """Show 1 of the probe: is a program that is 3 % slower by construction found, and are equal ones called different?
 
-    python -m benchmarks.probe [--runs 20] [--time-limit 60] [--out rows.jsonl]
+    python -m benchmarks.probe [--runs 20] [--time-limit 120] [--out rows.jsonl]
 
 Each run is a fresh `mallocgame probe` of three programs: a loop of 100 iterations, the same loop of 103, and the loop
 of 100 again, compiled anew. The second has to be called slower, the third neither faster nor slower. One row a run.
@@ -72,15 +72,16 @@ def main() -> int:
     """Command line; 0 if at least 95 % of the runs are right on both counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--time-limit", type=float, default=60.0, help="seconds of measuring, a run")
+    parser.add_argument("--time-limit", type=float, default=120.0, help="seconds of measuring, a run")
     parser.add_argument("--out", type=Path, help="rows as JSON, one a line")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for seed in range(options.runs):
         rows.append(run(seed, options.time_limit))
         row = rows[-1]
-        print(f"{seed}: slower {row['slower']} {row['slower_ratio']}, equal {row['equal']} {row['equal_ratio']}, "
-              f"{row['rounds']} rounds, {row['seconds']} s, load {row['load']}", file=sys.stderr, flush=True)  # fmt: skip
+        for name in ("slower", "equal"):
+            print(f"{seed}: {name} program: {row[name]}, {row[f'{name}_ratio']}", file=sys.stderr)
+        print(f"{row['rounds']} rounds, {row['seconds']} s, load {row['load']}", file=sys.stderr, flush=True)
         if options.out is not None:
             write_atomically(options.out, "".join(json.dumps(row) + "\n" for row in rows).encode())
     right = sum(row["slower"] == "slower" for row in rows)
@@ -89,8 +90,8 @@ def main() -> int:
     loads = [load for row in rows for load in row["load"]]
     print(f"{MORE} iterations against {ITERATIONS}: called slower in {right} of {len(rows)} runs")
     print(f"{ITERATIONS} against {ITERATIONS}: called different in {wrong} of {len(rows)} runs")
-    print(f"seconds a run: median {seconds[len(seconds) // 2]:.0f}, most {seconds[-1]:.0f}; "
-          f"load {min(loads):.1f} to {max(loads):.1f}")  # fmt: skip
+    print(f"seconds a run: median {seconds[len(seconds) // 2]:.0f}, most {seconds[-1]:.0f}")
+    print(f"load of the machine: {min(loads):.1f} to {max(loads):.1f}")
     return 0 if right >= 0.95 * len(rows) and wrong <= 0.05 * len(rows) else 1
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mallocgame.packing import Packing
     from mallocgame.plan_file import NamedPlan
     from mallocgame.probe.measure import Probe
+    from mallocgame.problem.target_file import MeasuredTarget
     from mallocgame.solvers import Solution
 
 PathLike = str | os.PathLike[str]
@@ -118,6 +119,7 @@ def solve(
 
     Args:
         file: a capture, a problem file, a dump folder or an HLO text. A text needs ``target``; its costs are analytic.
+        target: a name, or a target file that ``calibrate`` wrote: measured figures in place of the table's.
         solver: one of ``mallocgame.solvers.SOLVERS``.
         time_limit: seconds for the solver.
         seed: the same seed, file and options give the same moves.
@@ -221,8 +223,11 @@ def auto(
     from mallocgame.named_plan import NamedPlan
     from mallocgame.options_file import save_options
     from mallocgame.plan_file import save_plan
+    from mallocgame.problem.target_file import is_target_file
 
     _check_time_limit(time_limit)
+    if target is not None and is_target_file(target):
+        raise BadInputError(f"{target}: auto goes by the compiler's own models; a target file is for the other solvers")
     if compiles < 0:
         raise BadInputError(f"the budget of compiles cannot be negative, as {compiles} is")
     if out is not None:
@@ -477,6 +482,45 @@ def probe(
     )
     if out is not None:
         save_result(found, out)
+    return found
+
+
+def calibrate(
+    programs: Sequence[PathLike] = (),
+    *,
+    out: PathLike,
+    time_limit: float = 60.0,
+    inputs: PathLike | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> MeasuredTarget:
+    """Measure the memories of the device that JAX has, and write a target file that ``solve`` takes as ``target``.
+
+    Args:
+        programs: as ``probe``; their instructions are timed one by one, where JAX's profiler can.
+        out: the file.
+        time_limit: seconds for the memories.
+        inputs: as ``probe``.
+        seed: of made-up inputs.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError, CompilerRefusedError, NoAnswerError: as ``probe``.
+    """
+    from mallocgame.probe.calibrate import calibrate as measure_target
+    from mallocgame.probe.programs import programs_of
+    from mallocgame.problem.target_file import save_target
+
+    _check_time_limit(time_limit)
+    check_writable(out)
+    found = measure_target(
+        programs_of(programs),
+        seconds=time_limit,
+        seed=seed,
+        inputs=None if inputs is None else os.path.abspath(inputs),
+        progress=progress or silent,
+    )
+    save_target(found, out)
     return found
 
 

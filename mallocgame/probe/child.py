@@ -5,6 +5,7 @@ JAX lives there alone: a runtime of an accelerator can abort or hang, and holds 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -32,7 +33,7 @@ class ProbeChild:
             **os.environ,
             "PYTHONPATH": os.pathsep.join([root, *filter(None, sys.path)]),
         }
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the block is left)
+        self._log: IO[bytes] = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mallocgame.probe.child_main"],
             env=environment,
@@ -53,10 +54,8 @@ class ProbeChild:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
             assert stream is not None
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass
 
     def ask(self, do: str, request: Mapping[str, Any] | None = None, *, seconds: float) -> dict[str, Any]:
         """The answer to one request.

@@ -43,7 +43,7 @@ def describe_device(devices: Sequence[Any]) -> dict[str, Any]:
 
 
 def state(platform_name: str) -> dict[str, Any]:
-    """The machine now: ``load`` (processes that want a CPU, over one minute) and ``clocks``, as far as they can be read.
+    """The machine now: ``load`` (processes that want a CPU, over a minute) and ``clocks``, as far as they can be read.
 
     Clocks are texts with their units: MHz of each CPU, or what ``nvidia-smi`` says of each GPU. TPUs tell none.
     """

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.interpreters import mlir
 from jaxlib import _jax
@@ -86,7 +87,7 @@ def _from_function(name: str, function: str, options: Mapping[str, str | bool]) 
 
 def _dtype(name: str, leaf: Any) -> np.dtype[Any]:
     dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
-    if jax.dtypes.issubdtype(dtype, jax.dtypes.extended):
+    if jnp.issubdtype(dtype, jax.dtypes.extended):
         raise BadInputError(f"{name}: an argument is a key of jax.random; take its seed as the argument instead")
     return np.dtype(dtype)
 
@@ -154,7 +155,7 @@ def _abstract(tensor: Any) -> Abstract:
     if text.startswith("f8"):
         name = "float8_" + text.removeprefix("f8").lower()
     try:
-        return tuple(tensor.shape), np.dtype(jax.numpy.dtype(name))
+        return tuple(tensor.shape), np.dtype(jnp.dtype(name))
     except TypeError:
         raise BadInputError(f"an argument is of type {text}, for which no inputs can be made") from None
 

@@ -34,6 +34,8 @@ from mallocgame.progress import Progress, silent
 
 Status = Literal["narrow enough", "time limit", "interrupted"]
 
+_INTERRUPTED: Status = "interrupted"
+
 MAX_ROUNDS_IN_BOUT = 8
 WANTED_BOUTS = 40
 """A bout gets fewer rounds where the time limit has no room for so many bouts of that size."""
@@ -68,7 +70,7 @@ class Measured:
         calls: of a sample.
         fastest: seconds of a call in the fastest sample.
         median: likewise, in the median sample.
-        difference: of its outputs from the first program's, as ``outputs.difference``; None where they cannot be compared.
+        difference: of its outputs from the first program's, as ``outputs.difference``; None where these do not compare.
         finite: whether its outputs have no NaN and no infinity.
         interval: its time as a share of the first program's; None for the first, and with too few bouts.
         verdict: None for the first.
@@ -155,24 +157,22 @@ def measure(
         for program in programs:
             check_device(program, device)
         progress(f"{device['kind']}: compiling {len(programs)} programs")
-        loaded = child.ask("load", _request(programs, seed, inputs), seconds=COMPILE_LIMIT)
+        loaded = child.ask("load", load_request(programs, seed, inputs), seconds=COMPILE_LIMIT)
         warm = child.ask("warm up", {"seconds": WARM_UP_SECONDS}, seconds=RUN_LIMIT)
-        calls = [
-            calls_of(seconds, kept) for seconds, kept in zip(warm["seconds"], warm["kept_bytes"], strict=True)
-        ]
+        calls = [calls_of(seconds, kept) for seconds, kept in zip(warm["seconds"], warm["kept_bytes"], strict=True)]
         round_seconds = sum(count * seconds for count, seconds in zip(calls, warm["seconds"], strict=True))
         in_bout = rounds_in_bout(time_limit / round_seconds)
         level = 1 - (1 - LEVEL) / (len(programs) - 1)
         before = state(device["platform"])
         progress(f"measuring for at most {time_limit:g} s; a round of all programs takes {round_seconds:.3g} s")
         samples: list[list[float]] = []
-        started, status = monotonic(), "time limit"
+        started, status = monotonic(), _INTERRUPTED
         try:
             status = _until_known(
                 child, samples, calls, in_bout, round_seconds, time_limit, margin, level, seed, progress
             )
         except KeyboardInterrupt:
-            status = "interrupted"
+            status = _INTERRUPTED
         spent = monotonic() - started
     if not samples:
         raise KeyboardInterrupt
@@ -282,7 +282,8 @@ def _until_known(
     return "time limit"
 
 
-def _request(programs: Sequence[Program], seed: int, inputs: str | None) -> dict[str, Any]:
+def load_request(programs: Sequence[Program], seed: int, inputs: str | None) -> dict[str, Any]:
+    """What a measuring process is asked to load."""
     return {
         "programs": [
             {
@@ -307,6 +308,7 @@ def _notes(programs: Sequence[Measured], device: dict[str, Any], whole_bouts: in
         if program.difference is None:
             yield f"{program.name}: its outputs cannot be compared with those of {programs[0].name}"
         elif program.difference > 0:
-            yield f"{program.name}: its outputs differ from {programs[0].name}'s by {program.difference:.2g} of the largest"
+            difference = f"{program.difference:.2g} of the largest value"
+            yield f"{program.name}: its outputs differ from those of {programs[0].name} by {difference}"
     if device["platform"] == "cpu":
         yield "a CPU is no accelerator: this tells which program is faster on this CPU"

@@ -52,7 +52,8 @@ def programs_of(names: Sequence[str | os.PathLike[str]]) -> tuple[Program, ...]:
     """
     found: list[Program] = []
     base: Program | None = None
-    for name in map(os.fspath, names):
+    for path in names:
+        name = os.fspath(path)
         if name.endswith(".json"):
             if base is None:
                 raise BadInputError(
@@ -67,9 +68,7 @@ def programs_of(names: Sequence[str | os.PathLike[str]]) -> tuple[Program, ...]:
 
 def of_capture(capture: Capture, name: str) -> Program:
     """XLA's default for a captured program."""
-    return Program(
-        name, lowered=capture.lowered, target=capture.target, options=dict(capture.options), capture=capture
-    )
+    return Program(name, lowered=capture.lowered, target=capture.target, options=dict(capture.options), capture=capture)
 
 
 def with_answer(base: Program, answer: NamedPlan | ProgramOptions, name: str) -> Program:

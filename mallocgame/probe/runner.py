@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,9 @@ class Runner:
 
     def __init__(self) -> None:
         try:
-            import jax
-
-            jax.config.update("jax_cpu_enable_async_dispatch", False)
-            self._devices = jax.devices()
+            self._jax: Any = importlib.import_module("jax")
+            self._jax.config.update("jax_cpu_enable_async_dispatch", False)
+            self._devices = self._jax.devices()
         except ImportError as error:
             self._failure: str | None = f"JAX cannot be imported ({error}); pip install jax"
         except RuntimeError as error:
@@ -72,10 +72,10 @@ class Runner:
         for executable in self._executables:
             key = (executable.inputs, tuple(map(str, executable.shardings)))
             if executable.values is not None:
-                self._arguments.append(_place(executable.values, executable))
+                self._arguments.append(_place(self._jax, executable.values, executable))
             else:
                 if key not in made:
-                    made[key] = _place(_values(executable, seed, inputs), executable)
+                    made[key] = _place(self._jax, _values(executable, seed, inputs), executable)
                 self._arguments.append(made[key])
         return {"seconds": seconds}
 
@@ -164,8 +164,6 @@ class Runner:
 
         The CPU device may run calls side by side, so each is waited for; other devices run them in order.
         """
-        import jax
-
         arguments = [self._fresh(number) for _ in range(calls)]
         one_by_one = self._devices[0].platform == "cpu"
         outputs = []
@@ -174,8 +172,8 @@ class Runner:
             for flat in arguments:
                 outputs.append(self._executables[number].call(flat))
                 if one_by_one:
-                    jax.block_until_ready(outputs[-1])
-            jax.block_until_ready(outputs)
+                    self._jax.block_until_ready(outputs[-1])
+            self._jax.block_until_ready(outputs)
             return perf_counter() - start
         except RuntimeError as error:
             raise NoAnswerError(f"program {number} failed on the device: {_one_line(error)}") from None
@@ -188,12 +186,10 @@ class Runner:
 
     def _fresh(self, number: int) -> list[Any]:
         """The arguments of a call, those that it uses up as copies of their own."""
-        import jax
-
         flat = list(self._arguments[number])
         for at in self._executables[number].donated:
-            flat[at] = jax.device_put(flat[at], flat[at].sharding, may_alias=False)
-        jax.block_until_ready(flat)
+            flat[at] = self._jax.device_put(flat[at], flat[at].sharding, may_alias=False)
+        self._jax.block_until_ready(flat)
         return flat
 
 
@@ -205,14 +201,10 @@ def _values(executable: Executable, seed: int, inputs: str | None) -> list[Any]:
     return list(make_inputs(executable.inputs, seed))
 
 
-def _place(values: Sequence[Any], executable: Executable) -> list[Any]:
+def _place(jax: Any, values: Sequence[Any], executable: Executable) -> list[Any]:
     """Values on the device, where the program wants them."""
-    import jax
-
     try:
-        placed = [
-            jax.device_put(value, where) for value, where in zip(values, executable.shardings, strict=True)
-        ]
+        placed = [jax.device_put(value, where) for value, where in zip(values, executable.shardings, strict=True)]
         jax.block_until_ready(placed)
     except RuntimeError as error:
         raise NoAnswerError(f"the inputs do not fit on the device: {_one_line(error)}") from None

@@ -159,16 +159,16 @@ def judge(found: Interval, margin: float) -> Verdict:
     return "slower" if found.low > 1 + margin else "cannot tell"
 
 
-def choose(intervals: Sequence[Interval], verdicts: Sequence[Verdict]) -> int:
+def choose(intervals: Sequence[Interval | None], verdicts: Sequence[Verdict]) -> int:
     """Number of the program to use: of those surely faster than the base (number 0) the fastest, else the base.
 
     Args:
-        intervals: of programs 1, 2, ...
+        intervals: of programs 1, 2, ...; None where there is none, and then no verdict either.
         verdicts: likewise.
     """
     faster: Mapping[int, float] = {
         number: found.ratio
         for number, (found, verdict) in enumerate(zip(intervals, verdicts, strict=True), 1)
-        if verdict == "faster"
+        if found is not None and verdict == "faster"
     }
     return min(faster, key=faster.__getitem__, default=0)

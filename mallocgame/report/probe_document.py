@@ -1,4 +1,4 @@
-"""The document of ``probe``."""
+"""The documents of ``probe`` and ``probe --calibrate``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mallocgame.probe.measure import Measured, Probe
+    from mallocgame.problem.target_file import MeasuredTarget
 
 
 def of_probe(found: Probe, out: Path | None) -> dict[str, Any]:
@@ -46,3 +47,10 @@ def _program(found: Measured) -> dict[str, Any]:
         "difference": found.difference,
         "finite": found.finite,
     }
+
+
+def of_calibration(found: MeasuredTarget, out: Path) -> dict[str, Any]:
+    """The answer of ``probe --calibrate``: what the file has."""
+    from mallocgame.problem.target_file import target_json
+
+    return {"command": "probe --calibrate", **target_json(found), "out": str(out)}

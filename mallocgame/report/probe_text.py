@@ -1,4 +1,4 @@
-"""The document of ``probe`` as lines of text."""
+"""The documents of ``probe`` and ``probe --calibrate`` as lines of text."""
 
 from __future__ import annotations
 
@@ -44,3 +44,36 @@ def _outputs(difference: float | None) -> str:
     if difference is None:
         return "not comparable"
     return "same" if difference == 0 else f"within {difference:.1g}"
+
+
+INSTRUCTIONS_SHOWN = 10
+RATE_HEADER = ("", "fastest", "median", "bandwidth")
+INSTRUCTION_HEADER = ("instruction", "events", "median", "total", "program")
+
+
+def calibrated(document: Value) -> list[str]:
+    """Every rate, the costliest instructions, and where the target is."""
+    from mallocgame.report.text import duration
+
+    rates = [
+        (rate["name"], duration(rate["fastest"]), duration(rate["median"]), _bandwidth(rate))
+        for rate in document["rates"]
+    ]
+    lines = plain_table(f"{document['device']}: target {document['target']['name']}", RATE_HEADER, rates)
+    rows = [
+        (row["name"], str(row["events"]), duration(row["median"]), duration(row["total"]), row["program"])
+        for row in document["instructions"][:INSTRUCTIONS_SHOWN]
+    ]
+    if rows:
+        lines += ["", *plain_table("", INSTRUCTION_HEADER, rows)]
+    hidden = len(document["instructions"]) - len(rows)
+    return [
+        *lines,
+        *([f"and {hidden} instructions more: see the file"] if hidden else []),
+        f"measured     {', '.join(document['measured'])}",
+        f"written      {document['out']}",
+    ]
+
+
+def _bandwidth(rate: Value) -> str:
+    return f"{rate['bytes'] / rate['fastest'] / 1e9:.4g} GB/s" if rate["bytes"] else ""

@@ -251,6 +251,7 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "train": _trained,
     "solve --solver auto": automatic_text,
     "probe": probe_text.probed,
+    "probe --calibrate": probe_text.calibrated,
     "bench": bench_text.benched,
     "bench --list": bench_text.listed,
     "bench --capture-only": bench_text.captured,
