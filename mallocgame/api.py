@@ -189,6 +189,7 @@ def auto(
     compiles: int = 8,
     objective: Objective = "both",
     strict: bool = False,
+    probe: bool = False,
     seed: int = 0,
     out: PathLike | None = None,
     cache: PathLike = "out/compiles",
@@ -207,6 +208,8 @@ def auto(
         compiles: how many, other splits and refused ones included.
         objective: what the answer is best under, of all programs that beat XLA's default.
         strict: whether another memory split may not lose under M.
+        probe: run the answer beside XLA's default on the device at hand, which has to be the target, and keep it only
+            if it is surely faster there.
         seed: of all random choices.
         out: where to write the answer: a plan file where it is a plan, else a file of compiler options.
         cache: folder of finished compiles.
@@ -223,6 +226,7 @@ def auto(
     from mallocgame.named_plan import NamedPlan
     from mallocgame.options_file import save_options
     from mallocgame.plan_file import save_plan
+    from mallocgame.probe.hybrid import capture_for_device, choose_by_measuring
     from mallocgame.problem.target_file import is_target_file
 
     _check_time_limit(time_limit)
@@ -232,6 +236,7 @@ def auto(
         raise BadInputError(f"the budget of compiles cannot be negative, as {compiles} is")
     if out is not None:
         check_writable(out)
+    capture = capture_for_device(Path(file)) if probe else None
     found = solve_automatically(
         load(file, target),
         CompileCache(cache),
@@ -241,6 +246,8 @@ def auto(
         choice=Choice(objective, strict),
         progress=progress or silent,
     )
+    if capture is not None:
+        found = choose_by_measuring(found, capture, seed=seed, progress=progress or silent)
     if out is not None and isinstance(found.answer, NamedPlan):
         save_plan(found.answer, out)
     elif out is not None and not isinstance(found.answer, NamedPlan):

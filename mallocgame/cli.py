@@ -84,7 +84,7 @@ def solve(
     /,
     *,
     target: Target = None,
-    solver: str = "local",
+    solver: Annotated[str | None, Parameter(help="local if not given; auto with --probe.")] = None,
     time_limit: Annotated[float, Parameter(help="Seconds of search.")] = 30.0,
     compiles: Annotated[int, Parameter(help="Budget of auto: other splits and refused plans count.")] = 8,
     objective: Annotated[
@@ -92,6 +92,9 @@ def solve(
     ] = None,
     strict: Annotated[
         bool, Parameter(negative="", help="Auto's answer at another split may not lose under M.")
+    ] = False,
+    probe: Annotated[
+        bool, Parameter(negative="", help="On the target itself: run auto's answer beside XLA's default and choose.")
     ] = False,
     seed: int = 0,
     cache: Annotated[Path, Parameter(help="Folder of auto's finished compiles.")] = Path("out/compiles"),
@@ -106,7 +109,9 @@ def solve(
     from mallocgame import api
     from mallocgame.report import auto_document, documents
 
-    if solver == "auto":
+    if probe and solver not in (None, "auto"):
+        raise BadInputError(f"--probe goes with auto's answer, not with --solver {solver}")
+    if solver == "auto" or probe:
         found = api.auto(
             file,
             target=target,
@@ -114,6 +119,7 @@ def solve(
             compiles=compiles,
             objective=objective or "both",
             strict=strict,
+            probe=probe,
             seed=seed,
             out=out,
             cache=cache,
@@ -124,7 +130,7 @@ def solve(
     solved = api.solve(
         file,
         target=target,
-        solver=solver,
+        solver=solver or "local",
         time_limit=time_limit,
         seed=seed,
         objective=objective or "M",

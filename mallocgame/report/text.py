@@ -212,6 +212,8 @@ def automatic_text(document: Value) -> list[str]:
             f"({document['status']}; {document['compiles']} compiles, {document['compile_seconds']:.0f} s; "
             f"search {document['search_seconds']:.0f} s)",
         ]
+    if document["probe"] is not None:
+        lines += ["", *probe_text.probed(document["probe"])]
     return [*lines, f"written      {document['out']} ({document['out_kind']})"] if document["out"] else lines
 
 
