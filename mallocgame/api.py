@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from mallocgame.options_file import ProgramOptions
     from mallocgame.packing import Packing
     from mallocgame.plan_file import NamedPlan
+    from mallocgame.probe.measure import Probe
+    from mallocgame.problem.target_file import MeasuredTarget
     from mallocgame.solvers import Solution
 
 PathLike = str | os.PathLike[str]
@@ -119,6 +121,7 @@ def solve(
 
     Args:
         file: a capture, a problem file, a dump folder or an HLO text. A text needs ``target``; its costs are analytic.
+        target: a name, or a target file that ``calibrate`` wrote: measured figures in place of the table's.
         solver: one of ``mallocgame.solvers.SOLVERS``.
         time_limit: seconds for the solver.
         seed: the same seed, file and options give the same moves.
@@ -188,6 +191,7 @@ def auto(
     compiles: int = 8,
     objective: Objective = "both",
     strict: bool = False,
+    probe: bool = False,
     seed: int = 0,
     out: PathLike | None = None,
     cache: PathLike = "out/compiles",
@@ -206,6 +210,8 @@ def auto(
         compiles: how many, other splits and refused ones included.
         objective: what the answer is best under, of all programs that beat XLA's default.
         strict: whether another memory split may not lose under M.
+        probe: run the answer beside XLA's default on the device at hand, which has to be the target, and keep it only
+            if it is surely faster there.
         seed: of all random choices.
         out: where to write the answer: a plan file where it is a plan, else a file of compiler options.
         cache: folder of finished compiles.
@@ -222,12 +228,17 @@ def auto(
     from mallocgame.named_plan import NamedPlan
     from mallocgame.options_file import save_options
     from mallocgame.plan_file import save_plan
+    from mallocgame.probe.hybrid import capture_for_device, choose_by_measuring
+    from mallocgame.problem.target_file import is_target_file
 
     _check_time_limit(time_limit)
+    if target is not None and is_target_file(target):
+        raise BadInputError(f"{target}: auto goes by the compiler's own models; a target file is for the other solvers")
     if compiles < 0:
         raise BadInputError(f"the budget of compiles cannot be negative, as {compiles} is")
     if out is not None:
         check_writable(out)
+    capture = capture_for_device(Path(file)) if probe else None
     found = solve_automatically(
         load(file, target),
         CompileCache(cache),
@@ -237,6 +248,8 @@ def auto(
         choice=Choice(objective, strict),
         progress=progress or silent,
     )
+    if capture is not None:
+        found = choose_by_measuring(found, capture, seed=seed, progress=progress or silent)
     if out is not None and isinstance(found.answer, NamedPlan):
         save_plan(found.answer, out)
     elif out is not None and not isinstance(found.answer, NamedPlan):
@@ -486,6 +499,97 @@ def train(
         "updates": int(job.learner.updates),
         "positions": job.replay.positions,
     }
+
+
+def probe(
+    programs: Sequence[PathLike],
+    *,
+    time_limit: float = 60.0,
+    margin: float = 0.01,
+    inputs: PathLike | None = None,
+    seed: int = 0,
+    out: PathLike | None = None,
+    progress: Progress | None = None,
+) -> Probe:
+    """Run programs on the device that JAX has, side by side, and say which is the fastest.
+
+    Ctrl-C gives what is known so far.
+
+    Args:
+        programs: two or more, the first is what the others are compared with. Each is ``MODULE:FUNCTION`` (which
+            returns (function, arguments); arrays among the arguments are used as they are), a capture, a lowered module
+            (``*.mlir``), or a JSON file for the program before it: a plan, an answer of ``auto``, or compiler options.
+        time_limit: seconds of measuring; compiling comes on top.
+        margin: share by which a program has to differ, beyond doubt, to be called faster or slower.
+        inputs: file of ``numpy.savez(path, *arrays)``: real inputs for all programs; made up if not given.
+        seed: of made-up inputs and of the order of the runs.
+        out: where to write the result with every sample.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: a program cannot be used, is for another device, or ``out`` cannot be written.
+        CompilerRefusedError: a program does not compile, or its process died.
+        NoAnswerError: it does not fit on the device, or takes too long.
+    """
+    from mallocgame.probe.measure import measure
+    from mallocgame.probe.programs import programs_of
+    from mallocgame.probe.result_file import save_result
+
+    _check_time_limit(time_limit)
+    if not 0 < margin < 1:
+        raise BadInputError(f"the margin has to be a share between 0 and 1, not {margin}")
+    if out is not None:
+        check_writable(out)
+    found = measure(
+        programs_of(programs),
+        time_limit=time_limit,
+        margin=margin,
+        seed=seed,
+        inputs=None if inputs is None else os.path.abspath(inputs),
+        progress=progress or silent,
+    )
+    if out is not None:
+        save_result(found, out)
+    return found
+
+
+def calibrate(
+    programs: Sequence[PathLike] = (),
+    *,
+    out: PathLike,
+    time_limit: float = 60.0,
+    inputs: PathLike | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> MeasuredTarget:
+    """Measure the memories of the device that JAX has, and write a target file that ``solve`` takes as ``target``.
+
+    Args:
+        programs: as ``probe``; their instructions are timed one by one, where JAX's profiler can.
+        out: the file.
+        time_limit: seconds for the memories.
+        inputs: as ``probe``.
+        seed: of made-up inputs.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError, CompilerRefusedError, NoAnswerError: as ``probe``.
+    """
+    from mallocgame.probe.calibrate import calibrate as measure_target
+    from mallocgame.probe.programs import programs_of
+    from mallocgame.problem.target_file import save_target
+
+    _check_time_limit(time_limit)
+    check_writable(out)
+    found = measure_target(
+        programs_of(programs),
+        seconds=time_limit,
+        seed=seed,
+        inputs=None if inputs is None else os.path.abspath(inputs),
+        progress=progress or silent,
+    )
+    save_target(found, out)
+    return found
 
 
 def _check_time_limit(time_limit: float) -> None:

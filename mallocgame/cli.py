@@ -37,7 +37,7 @@ app = App(
 )
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
-Target = Annotated[str | None, Parameter(help="v4 lite, v4, v5e, v5p, v6e or tpu7x.")]
+Target = Annotated[str | None, Parameter(help="v4 lite, v4, v5e, v5p, v6e, tpu7x, or a file of probe --calibrate.")]
 
 
 @app.command
@@ -94,7 +94,7 @@ def solve(
     /,
     *,
     target: Target = None,
-    solver: str = "local",
+    solver: Annotated[str | None, Parameter(help="local if not given; auto with --probe.")] = None,
     time_limit: Annotated[float, Parameter(help="Seconds of search.")] = 30.0,
     compiles: Annotated[int, Parameter(help="Budget of auto: other splits and refused plans count.")] = 8,
     objective: Annotated[
@@ -102,6 +102,9 @@ def solve(
     ] = None,
     strict: Annotated[
         bool, Parameter(negative="", help="Auto's answer at another split may not lose under M.")
+    ] = False,
+    probe: Annotated[
+        bool, Parameter(negative="", help="On the target itself: run auto's answer beside XLA's default and choose.")
     ] = False,
     seed: int = 0,
     cache: Annotated[Path, Parameter(help="Folder of auto's finished compiles.")] = Path("out/compiles"),
@@ -128,12 +131,14 @@ def solve(
     from mallocgame.report import auto_document, batch_document, documents
 
     if is_batch(file):
+        if probe:
+            raise BadInputError(f"{file} stands for several programs: --probe runs the answer of one")
         if out is None:
             raise BadInputError(f"{file} stands for several programs: add --out FOLDER for their plans and results")
         outcome = api.solve_all(
             file,
             target=target,
-            solver=solver,
+            solver=solver or "local",
             time_limit=time_limit,
             compiles=compiles,
             objective=objective,
@@ -149,7 +154,9 @@ def solve(
         if outcome.failed:
             raise NoAnswerError(f"{len(outcome.failed)} of {len(outcome.results)} programs have no answer")
         return
-    if solver == "auto":
+    if probe and solver not in (None, "auto"):
+        raise BadInputError(f"--probe goes with auto's answer, not with --solver {solver}")
+    if solver == "auto" or probe:
         found = api.auto(
             file,
             target=target,
@@ -157,6 +164,7 @@ def solve(
             compiles=compiles,
             objective=objective or "both",
             strict=strict,
+            probe=probe,
             seed=seed,
             out=out,
             cache=cache,
@@ -167,7 +175,7 @@ def solve(
     solved = api.solve(
         file,
         target=target,
-        solver=solver,
+        solver=solver or "local",
         time_limit=time_limit,
         seed=seed,
         objective=objective or "M",
@@ -330,6 +338,46 @@ def train(
     from mallocgame.report import documents
 
     documents.show(api.train(config, out=out, resume=resume, progress=_progress), json)
+
+
+@app.command
+def probe(
+    *programs: Annotated[
+        str,
+        Parameter(
+            help="MODULE:FUNCTION, capture or FILE.mlir; after it plans, answers of solve, or JSON of compiler options."
+        ),
+    ],
+    calibrate: Annotated[
+        bool, Parameter(negative="", help="Measure the device's memories, and each instruction of the programs.")
+    ] = False,
+    time_limit: Annotated[float, Parameter(help="Seconds of measuring; compiling comes on top.")] = 60.0,
+    margin: Annotated[float, Parameter(help="Share by which programs have to differ beyond doubt.")] = 0.01,
+    inputs: Annotated[Path | None, Parameter(help="Real inputs, a file of numpy.savez; made up if not given.")] = None,
+    seed: int = 0,
+    out: Annotated[
+        Path | None, Parameter(help="Where to write the result with every sample, or the target file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run programs on the device at hand, side by side: which one is faster than the first, beyond doubt?
+
+    Outputs are compared too. Ctrl-C gives what is known so far. With --calibrate it writes a target file instead, which
+    solve takes as --target.
+    """
+    from mallocgame import api
+    from mallocgame.report import documents, probe_document
+
+    if calibrate:
+        if out is None:
+            raise BadInputError("--calibrate writes a target file: add --out FILE.json")
+        measured = api.calibrate(programs, out=out, time_limit=time_limit, inputs=inputs, seed=seed, progress=_progress)
+        documents.show(probe_document.of_calibration(measured, out), json)
+        return
+    found = api.probe(
+        programs, time_limit=time_limit, margin=margin, inputs=inputs, seed=seed, out=out, progress=_progress
+    )
+    documents.show(probe_document.of_probe(found, out), json)
 
 
 @app.command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from mallocgame.errors import BadInputError
 if TYPE_CHECKING:
     from mallocgame.calibration.table import CycleTable
     from mallocgame.problem.problem_file import Default
-    from mallocgame.problem.schema import Problem
+    from mallocgame.problem.schema import Problem, Target
     from xla_dump_parser.hlo import HloModule
 
 
@@ -64,15 +64,28 @@ def load(file: str | os.PathLike[str], target: str | None = None) -> Loaded:
 
     Args:
         file: path.
-        target: needed unless ``file`` is a capture or a problem file, which know their own.
+        target: a name, or a target file that ``mallocgame probe --calibrate`` wrote, whose measured figures then take
+            the place of the table's and of the log's. Needed unless ``file`` is a capture or a problem file.
 
     Raises:
         BadInputError: no such file, not readable, no target, or another target than the file's.
         xla_dump_parser.ParseError: the text is damaged; with file, line and column.
     """
+    from mallocgame.problem.target_file import is_target_file, load_target
+    from mallocgame.problem.targets import get_target
+
+    if target is None or not is_target_file(target):
+        return _load(Path(file), None if target is None else get_target(target))
+    measured = load_target(target)
+    loaded = _load(Path(file), measured.target)
+    problem = loaded.problem
+    return replace(loaded, problem=replace(problem, target=measured.applied_to(problem.target)))
+
+
+def _load(path: Path, target: Target | None) -> Loaded:
+    """As ``load``."""
     from mallocgame.problem.problem_file import is_problem_file
 
-    path = Path(file)
     try:
         if not path.exists():
             raise BadInputError(f"{path}: no such file or folder")
@@ -95,7 +108,7 @@ def _is_capture(path: Path) -> bool:
     return is_capture(path)
 
 
-def _from_capture(path: Path, target: str | None) -> Loaded:
+def _from_capture(path: Path, target: Target | None) -> Loaded:
     from mallocgame.compiler import load_capture
     from xla_dump_parser import parse_hlo
 
@@ -110,7 +123,7 @@ def _from_capture(path: Path, target: str | None) -> Loaded:
     )
 
 
-def _from_problem_file(path: Path, target: str | None) -> Loaded:
+def _from_problem_file(path: Path, target: Target | None) -> Loaded:
     from mallocgame.problem.problem_file import load_problem
 
     found = load_problem(path)
@@ -124,20 +137,18 @@ def _from_problem_file(path: Path, target: str | None) -> Loaded:
     )
 
 
-def _check_target(path: Path, asked: str | None, captured: str) -> None:
-    from mallocgame.problem.targets import get_target
-
-    if asked is not None and get_target(asked).name != captured:
-        raise BadInputError(f"{path}: was captured for {captured}, not for {asked}; leave --target out")
+def _check_target(path: Path, asked: Target | None, captured: str) -> None:
+    if asked is not None and asked.name != captured:
+        raise BadInputError(f"{path}: was captured for {captured}, not for {asked.name}; leave --target out")
 
 
-def _from_folder(path: Path, target: str | None) -> Loaded:
+def _from_folder(path: Path, target: Target | None) -> Loaded:
     from mallocgame.problem import build_problem
-    from mallocgame.problem.targets import get_target, target_from_log
+    from mallocgame.problem.targets import target_from_log
     from xla_dump_parser import find_dump, read_hlo, read_text
     from xla_dump_parser.compile_log import parse_compile_log
 
-    chosen = get_target(_needed(path, target, "a dump folder"))
+    chosen = _needed(path, target, "a dump folder")
     dump = find_dump(path)
     module = read_hlo(dump.before_msa)
     final = read_hlo(dump.final) if dump.final is not None else None
@@ -147,12 +158,11 @@ def _from_folder(path: Path, target: str | None) -> Loaded:
     return Loaded(build_problem(module, target_from_log(chosen, log), log, final), str(path), final)
 
 
-def _from_text(path: Path, target: str | None) -> Loaded:
+def _from_text(path: Path, target: Target | None) -> Loaded:
     from mallocgame.problem import build_problem
-    from mallocgame.problem.targets import get_target
     from xla_dump_parser import read_hlo
 
-    chosen = get_target(_needed(path, target, "an HLO text"))
+    chosen = _needed(path, target, "an HLO text")
     module = read_hlo(path)
     problem = build_problem(module, chosen)
     _check_before_msa(path, module, problem)
@@ -175,7 +185,7 @@ def _check_before_msa(path: Path, module: HloModule, problem: Problem) -> None:
                 )
 
 
-def _needed(path: Path, target: str | None, what: str) -> str:
+def _needed(path: Path, target: Target | None, what: str) -> Target:
     from mallocgame.problem.targets import TARGETS
 
     if target is None:

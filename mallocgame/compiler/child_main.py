@@ -61,12 +61,12 @@ def _lower(request: Mapping[str, Any]) -> str:
     if request["lowered"] is not None:
         return str(request["lowered"])
     try:
-        function, arguments = _load(request)
+        function, arguments = load_function(request["function"])
         return lower(function, arguments)
     except _FailureError:
         raise
     except Exception as error:
-        raise _FailureError("input", f"{request['function']}: {_describe(error)}") from None
+        raise _FailureError("input", f"{request['function']}: {describe(error)}") from None
 
 
 def lower(function: Any, arguments: Any) -> str:
@@ -77,10 +77,11 @@ def lower(function: Any, arguments: Any) -> str:
     return str(jitted.trace(*arguments).lower(lowering_platforms=("tpu",)).as_text(debug_info=True))
 
 
-def _load(request: Mapping[str, Any]) -> tuple[Any, Any]:
-    module, _, attribute = request["function"].partition(":")
+def load_function(reference: str) -> tuple[Any, Any]:
+    """(function, arguments) of ``MODULE:FUNCTION``, called here; errors of the user's code come as they are."""
+    module, _, attribute = reference.partition(":")
     if not module or not attribute:
-        raise _FailureError("input", f"{request['function']!r} is not MODULE:FUNCTION")
+        raise _FailureError("input", f"{reference!r} is not MODULE:FUNCTION")
     loaded: Any = importlib.import_module(module)
     for part in attribute.split("."):
         loaded = getattr(loaded, part)
@@ -90,7 +91,7 @@ def _load(request: Mapping[str, Any]) -> tuple[Any, Any]:
     return pair
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Type, message and place of an error in the user's code, in one line."""
     frames = traceback.extract_tb(error.__traceback__)
     outside = [frame for frame in frames if frame.filename != __file__ and "importlib" not in frame.filename]
@@ -109,7 +110,7 @@ def _compile(lowered: str, request: Mapping[str, Any], dump: Path) -> None:
     try:
         devices = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
     except Exception as error:
-        raise _FailureError("jax", f"no TPU compiler for topology {topology}: {_describe(error)}") from None
+        raise _FailureError("jax", f"no TPU compiler for topology {topology}: {describe(error)}") from None
     if len(devices) < devices_of(lowered):
         raise _FailureError("input", f"{topology} has {len(devices)} devices, the program is for {devices_of(lowered)}")
     # Some versions write get-tuple-elements as %x#0 unless told not to, which loses their names and places.
@@ -117,7 +118,7 @@ def _compile(lowered: str, request: Mapping[str, Any], dump: Path) -> None:
     try:
         _compile_text(lowered, devices[: devices_of(lowered)], options)
     except (AttributeError, TypeError, ImportError) as error:
-        raise _FailureError("jax", f"jax {jax.__version__} is not supported: {_describe(error)}") from None
+        raise _FailureError("jax", f"jax {jax.__version__} is not supported: {describe(error)}") from None
     except Exception as error:
         raise _FailureError("compiler", str(error)) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from mallocgame.compiler import is_capture, load_capture
 from mallocgame.compiler.cache import COMPILERS, installed_versions
@@ -22,6 +23,9 @@ from mallocgame.replay import replay_plan
 from mallocgame.solvers import solve
 from mallocgame.validate import validate
 
+if TYPE_CHECKING:
+    from mallocgame.probe.measure import Probe
+
 
 @dataclass(frozen=True)
 class Automatic:
@@ -35,6 +39,7 @@ class Automatic:
         status: why it ended.
         notes: what a reader should know, one line each.
         seconds: wall time, reading the program included.
+        probed: the answer against XLA's default on the device, where that was asked for.
     """
 
     loaded: Loaded
@@ -44,6 +49,7 @@ class Automatic:
     status: str
     notes: tuple[str, ...]
     seconds: float
+    probed: Probe | None = None
 
 
 def solve_automatically(

@@ -33,7 +33,7 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
         "module": problem.module,
         "costs": problem.costs,
         "notes": list(problem.notes),
-        "target": {name: getattr(target, name) for name in _TARGET},
+        "target": {name: getattr(target, name) for name in TARGET_FIELDS},
         "computations": {
             "name": [computation.name for computation in problem.computations],
             "start": [computation.start for computation in problem.computations],
@@ -92,7 +92,7 @@ def problem_from_json(value: object, where: str) -> Problem:
     return Problem(
         fingerprint=checked.name(top["fingerprint"], f"{where}: fingerprint"),
         module=checked.text(top["module"], f"{where}: module"),
-        target=_target(top["target"], f"{where}: target"),
+        target=decode_target(top["target"], f"{where}: target"),
         computations=computations,
         instructions=instructions,
         tensors=tensors,
@@ -102,14 +102,19 @@ def problem_from_json(value: object, where: str) -> Problem:
     )
 
 
-_TARGET = (
+TARGET_FIELDS = (
     "name", "fast_space", "fast_bytes", "alignment", "hbm_bandwidth", "fast_read_bandwidth", "fast_write_bandwidth",
     "min_seconds", "hbm_bytes",
 )  # fmt: skip
 
 
-def _target(value: object, where: str) -> Target:
-    fields = checked.record(value, where, _TARGET)
+def decode_target(value: object, where: str) -> Target:
+    """A target of a JSON value.
+
+    Raises:
+        BadInputError: a field is missing, unknown, or out of range.
+    """
+    fields = checked.record(value, where, TARGET_FIELDS)
     whole = {name: checked.natural(fields[name], f"{where}.{name}") for name in ("fast_space", "fast_bytes")}
     target = Target(
         name=checked.text(fields["name"], f"{where}.name"),

@@ -57,6 +57,16 @@ TOPOLOGIES: Mapping[str, Mapping[int, str]] = {
 }
 """Topologies of each target by the number of devices that libtpu 0.0.52 gives them: chips, on v4 and tpu7x cores."""
 
+DEVICE_KINDS: Mapping[str, str] = {
+    "v4 lite": "TPU v4 lite",
+    "v4": "TPU v4",
+    "v5e": "TPU v5 lite",
+    "v5p": "TPU v5",
+    "v6e": "TPU v6 lite",
+    "tpu7x": "TPU7x",
+}
+"""``device_kind`` that JAX gives to the devices of each target's topologies (libtpu 0.0.52)."""
+
 
 def get_target(name: str) -> Target:
     """The target of a name.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mallocgame.report.probe_document import of_probe
+
 if TYPE_CHECKING:
     from mallocgame.loop.automatic import Automatic
     from mallocgame.loop.driver import Improved
@@ -29,6 +31,7 @@ def of_automatic(found: Automatic, out: Path | None) -> dict[str, Any]:
         "notes": [*problem.notes, *found.notes],
         "out": None if out is None else str(out),
         "out_kind": "plan" if isinstance(found.answer, NamedPlan) else "compiler options",
+        "probe": None if found.probed is None else of_probe(found.probed, None),
     }
     if found.improved is not None:
         return document | _confirmed(found.improved)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mallocgame.report import bench_text
+from mallocgame.report import bench_text, probe_text
 from mallocgame.report.batch_document import batch_lines
 from mallocgame.report.table import plain_table
 
@@ -213,6 +213,8 @@ def automatic_text(document: Value) -> list[str]:
             f"({document['status']}; {document['compiles']} compiles, {document['compile_seconds']:.0f} s; "
             f"search {document['search_seconds']:.0f} s)",
         ]
+    if document["probe"] is not None:
+        lines += ["", *probe_text.probed(document["probe"])]
     return [*lines, f"written      {document['out']} ({document['out_kind']})"] if document["out"] else lines
 
 
@@ -252,6 +254,8 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "train": _trained,
     "solve --solver auto": automatic_text,
     "solve (several)": batch_lines,
+    "probe": probe_text.probed,
+    "probe --calibrate": probe_text.calibrated,
     "bench": bench_text.benched,
     "bench --list": bench_text.listed,
     "bench --capture-only": bench_text.captured,

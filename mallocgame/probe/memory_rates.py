@@ -1,0 +1,121 @@
+"""Bandwidths of a device's memories and of the links between them, in bytes/second. JAX is imported.
+
+What is measured is what a program gets: XLA's own loops over arrays, and `jax.device_put` between memory kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import SingleDeviceSharding
+
+from mallocgame.errors import NoAnswerError
+
+SMALL_BYTES = 4096
+"""Of a transfer whose time is all latency."""
+
+MIN_REPEATS = 5
+
+
+class Test(NamedTuple):
+    """Something to be timed.
+
+    Attributes:
+        name: of what is measured.
+        bytes: that one run moves; 0 where the time itself is the result.
+        run: does it and waits.
+    """
+
+    name: str
+    bytes: int
+    run: Callable[[], Any]
+
+
+def measure(device: Any, seconds: float, size: int) -> list[dict[str, Any]]:
+    """Every figure that this device allows, all tests in turn until ``seconds`` are over, five times at least.
+
+    Args:
+        device: of JAX.
+        seconds: for all of them.
+        size: bytes of an array; large beside the caches.
+
+    Returns:
+        ``name``, ``bytes`` that a run moves, ``fastest`` and ``median`` seconds of a run, ``runs``.
+
+    Raises:
+        NoAnswerError: the arrays do not fit.
+    """
+    try:
+        tests = [*_device_tests(device, size), *_host_tests(device, size)]
+        times: list[list[float]] = [[] for _ in tests]
+        end = perf_counter() + seconds
+        for test in tests:
+            test.run()
+        while len(times[-1]) < MIN_REPEATS or perf_counter() < end:
+            for test, found in zip(tests, times, strict=True):
+                start = perf_counter()
+                test.run()
+                found.append(perf_counter() - start)
+    except RuntimeError as error:
+        raise NoAnswerError(
+            f"memory cannot be measured with {size} bytes: {' '.join(str(error).split())[:300]}"
+        ) from None
+    return [
+        {
+            "name": test.name,
+            "bytes": test.bytes,
+            "fastest": min(found),
+            "median": float(np.median(found)),
+            "runs": len(found),
+        }
+        for test, found in zip(tests, times, strict=True)
+    ]
+
+
+def _device_tests(device: Any, size: int) -> list[Test]:
+    """Device memory, by a sum (reads), a fill (writes) and x + 1 (both); and the least time of a call."""
+    x = jax.device_put(np.ones(size // 4, np.float32), device)
+    one = jax.device_put(np.float32(1), device)
+    total = jax.jit(lambda x: x.sum())
+    fill = jax.jit(lambda one: jnp.full(size // 4, one))
+    add = jax.jit(lambda x: x + 1)
+    return [
+        Test("device read", size, lambda: total(x).block_until_ready()),
+        Test("device write", size, lambda: fill(one).block_until_ready()),
+        Test("device read and write", 2 * size, lambda: add(x).block_until_ready()),
+        Test("call", 0, lambda: add(one).block_until_ready()),
+    ]
+
+
+def _host_tests(device: Any, size: int) -> list[Test]:
+    """The link to each kind of host memory: up (to the host), down (to the device), both at once, and its latency."""
+    here = SingleDeviceSharding(device)
+    tests = []
+    for memory in device.addressable_memories():
+        if not memory.kind.endswith("_host"):
+            continue
+        there = SingleDeviceSharding(device, memory_kind=memory.kind)
+        x = jax.device_put(np.ones(size // 4, np.float32), here)
+        y, small = jax.device_put(x, there), jax.device_put(np.ones(SMALL_BYTES // 4, np.float32), here)
+        tests += [
+            Test(f"to {memory.kind}", size, _transfer((x, there))),
+            Test(f"from {memory.kind}", size, _transfer((y, here))),
+            Test(f"to and from {memory.kind}", 2 * size, _transfer((x, there), (y, here))),
+            Test(f"latency to {memory.kind}", 0, _transfer((small, there))),
+        ]
+    return tests
+
+
+def _transfer(*moves: tuple[Any, Any]) -> Callable[[], None]:
+    """Copies arrays, all at once, and waits."""
+
+    def run() -> None:
+        for copy in [jax.device_put(x, where, may_alias=False) for x, where in moves]:
+            copy.block_until_ready()
+
+    return run

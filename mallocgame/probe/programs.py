@@ -1,0 +1,137 @@
+"""What a probe is asked to run: programs by name, each with compiler options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mallocgame.errors import BadInputError
+
+if TYPE_CHECKING:
+    from mallocgame.compiler import Capture
+    from mallocgame.named_plan import NamedPlan
+    from mallocgame.options_file import ProgramOptions
+
+MAX_OPTIONS_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Program:
+    """One executable to be. Exactly one of ``function`` and ``lowered`` is set.
+
+    Attributes:
+        name: what the user called it.
+        function: ``MODULE:FUNCTION``; called without arguments it returns (function, arguments). Arguments that are
+            arrays are the real inputs, abstract ones get made-up inputs.
+        lowered: StableHLO text of a lowered module.
+        target: that the lowered module is for; None where it does not say.
+        options: compiler options, as text; none for XLA's default.
+        capture: that the lowered module is from, if it is.
+    """
+
+    name: str
+    function: str | None = None
+    lowered: str | None = None
+    target: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    capture: Capture | None = None
+
+
+def programs_of(names: Sequence[str | os.PathLike[str]]) -> tuple[Program, ...]:
+    """The programs of a command line.
+
+    Args:
+        names: each is a program (``MODULE:FUNCTION``, a capture, a lowered module ``*.mlir``), or a JSON file for the
+            program before it: a plan, an answer of ``solve``, or an object of compiler options.
+
+    Raises:
+        BadInputError: a file cannot be used, is for another program, or has no program before it.
+    """
+    found: list[Program] = []
+    base: Program | None = None
+    for path in names:
+        name = os.fspath(path)
+        if name.endswith(".json"):
+            if base is None:
+                raise BadInputError(
+                    f"{name}: options need a program before them: MODULE:FUNCTION, a capture, or FILE.mlir"
+                )
+            found.append(with_options(base, name))
+        else:
+            base = _program(name)
+            found.append(base)
+    return tuple(found)
+
+
+def of_capture(capture: Capture, name: str) -> Program:
+    """XLA's default for a captured program."""
+    return Program(name, lowered=capture.lowered, target=capture.target, options=dict(capture.options), capture=capture)
+
+
+def with_answer(base: Program, answer: NamedPlan | ProgramOptions, name: str) -> Program:
+    """A program with the options of a plan, or of an answer that is none.
+
+    Raises:
+        BadInputError: it is for another program or target.
+    """
+    from mallocgame.export import compiler_options
+    from mallocgame.named_plan import NamedPlan
+
+    _check_answer(base, answer, name)
+    options = compiler_options(answer) if isinstance(answer, NamedPlan) else answer.options
+    return replace(base, name=name, target=answer.target, options={**base.options, **options})
+
+
+def with_options(base: Program, path: str) -> Program:
+    """A program with the options of a JSON file, as ``programs_of`` has it."""
+    from mallocgame import checked_json
+    from mallocgame.compiler.options import decode_options
+    from mallocgame.options_file import load_answer
+
+    value = checked_json.read_json(path, MAX_OPTIONS_BYTES)
+    if isinstance(value, dict) and "format" not in value:
+        return replace(base, name=path, options={**base.options, **decode_options(_texts(value), path)})
+    return with_answer(base, load_answer(path), path)
+
+
+def _texts(value: Mapping[str, object]) -> dict[str, object]:
+    """True, false and whole numbers as the compiler writes them."""
+    return {
+        key: str(item).lower() if isinstance(item, bool) else str(item) if isinstance(item, int) else item
+        for key, item in value.items()
+    }
+
+
+def _program(name: str) -> Program:
+    from mallocgame.compiler import is_capture, load_capture
+    from xla_dump_parser import ParseError, read_text
+
+    path = Path(name)
+    if path.is_file() and is_capture(path):
+        return of_capture(load_capture(path), name)
+    if name.endswith(".mlir"):
+        try:
+            return Program(name, lowered=read_text(name))
+        except ParseError as error:
+            raise BadInputError(str(error)) from None
+    module, _, function = name.partition(":")
+    if path.exists() or not (module and function):
+        raise BadInputError(f"{name}: not a program: give MODULE:FUNCTION, a capture (.mgz) or FILE.mlir")
+    return Program(name, function=name)
+
+
+def _check_answer(base: Program, answer: NamedPlan | ProgramOptions, name: str) -> None:
+    """Refuse what is for another program than a capture's; another split is another schedule, which is not known."""
+    from mallocgame.named_plan import NamedPlan
+
+    if base.target is not None and answer.target != base.target:
+        raise BadInputError(f"{name}: is for {answer.target}, but {base.name} is for {base.target}")
+    if base.capture is None:
+        return
+    if isinstance(answer, NamedPlan) and answer.scoped_vmem_kib != base.capture.scoped_vmem_kib:
+        return
+    if answer.fingerprint != base.capture.problem().fingerprint:
+        raise BadInputError(f"{name}: is for another program or schedule than {base.name}")
