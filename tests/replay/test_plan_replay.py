@@ -64,9 +64,7 @@ def test_a_flight_says_when_a_copy_moves() -> None:
 def test_flights_of_one_queue_follow_each_other() -> None:
     # w takes the 4 s of a and the 10 s of b, which end at 10 s and 25 s, then 6 s of waiting; v, behind it, 10 s more.
     first, second = Copy(0, "prefetch", 0, 4), Copy(1, "prefetch", 2, 4)
-    plan = Plan(
-        "f", frozenset(), frozenset({(0, 0), (1, 1)}), (Stay(0, 1, 4, 0), Stay(1, 3, 4, 20)), (first, second)
-    )
+    plan = Plan("f", frozenset(), frozenset({(0, 0), (1, 1)}), (Stay(0, 1, 4, 0), Stay(1, 3, 4, 20)), (first, second))
     result = replay_plan(chain(), plan, "M")
     assert result.flights == (
         Flight(first, "prefetch", "main", 0.0, 0.0, 31.0, 25.0),
