@@ -32,7 +32,8 @@ class Timeline:
 def lay_out(problem: Problem, replay: Replay) -> Timeline:
     """Lay out a replay.
 
-    Instructions that only a final text has (the waits for copies and the like) count with the next instruction of their
+    Copies that go on while an instruction calls others are spread over what these leave idle. Instructions that only a
+    final text has (the waits for copies and the like) count with the next instruction of their
     computation that takes time, those at its end with the last one, so that nothing is lost:
     ``sum(seconds) + sum(stall) + elsewhere`` is the replay's total.
     """
@@ -59,7 +60,20 @@ def lay_out(problem: Problem, replay: Replay) -> Timeline:
                 _add(found, last[computation], row)
             else:
                 elsewhere += row.runs * (row.seconds + row.stall)
+    _spread(problem, found)
     return Timeline(found.runs, found.seconds, found.stall, found.hbm, found.copies, elsewhere)
+
+
+def _spread(problem: Problem, found: Timeline) -> None:
+    """Move the copies of calling instructions to the instructions that run meanwhile; inner calls come first."""
+    for time, children in sorted(problem.children.items()):
+        start = min(problem.computations[child].start for child in children)
+        idle = [max(0.0, found.seconds[at] - found.hbm[at] - found.copies[at]) for at in range(start, time)]
+        whole, copies = sum(idle), found.copies[time]
+        if whole > 0.0 and copies > 0.0:
+            found.copies[time] = 0.0
+            for at, share in enumerate(idle, start):
+                found.copies[at] += copies * share / whole
 
 
 def _add(found: Timeline, time: int, row: Row) -> None:

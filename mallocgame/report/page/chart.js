@@ -259,7 +259,7 @@ function text(pen, words, x, y, { font = "12px", align = "left", fill, family = 
 function chartLabel() {
   const parts = SIDES.map((side) => {
     const stays = side.boxes.filter((box) => box.kind !== 2).length;
-    return `${side.name}: ${stays} stays in fast memory, peak ${bytes(side.peak)}, ${chart.model} ${duration(side.total[chart.model])}`;
+    return `${side.title}: ${stays} stays in fast memory, peak ${bytes(side.peak)}, ${chart.model} ${duration(side.total[chart.model])}`;
   });
   return `Memory map of fast memory, time across and address up. ${parts.join(". ")}. The table below has the same.`;
 }
