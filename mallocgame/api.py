@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mallocgame.errors import BadInputError, MallocgameError
 from mallocgame.files import check_writable
@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from mallocgame.plan_file import NamedPlan
     from mallocgame.probe.measure import Probe
     from mallocgame.problem.target_file import MeasuredTarget
+    from mallocgame.report.comparison import Comparison
     from mallocgame.solvers import Solution
 
 PathLike = str | os.PathLike[str]
 ExportFormat = Literal["compiler-options", "libtpu-init-args", "python"]
+ReportFormat = Literal["html", "svg", "png", "trace"]
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def solve(
     """
     from mallocgame import solvers
     from mallocgame.loading import load
+    from mallocgame.named_plan import FILE_OPTION
     from mallocgame.plan_file import name_plan, save_plan
     from mallocgame.validate import validate
 
@@ -174,7 +177,12 @@ def solve(
         solution.plan,
         solver=solver,
         seed=seed,
-        options={"time_limit": time_limit, "objective": objective, "costs": loaded.problem.costs},
+        options={
+            "time_limit": time_limit,
+            "objective": objective,
+            "costs": loaded.problem.costs,
+            FILE_OPTION: loaded.source,
+        },
         versions=loaded.versions,
         scoped_vmem_kib=loaded.scoped_vmem_kib,
     )
@@ -366,6 +374,88 @@ def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
 
     loaded = load(file, target)
     return inspect_problem(loaded.problem, loaded.default_seconds())
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A report that was written.
+
+    Attributes:
+        out: where.
+        format: what it is.
+        size: bytes.
+        comparison: what it shows.
+    """
+
+    out: Path
+    format: ReportFormat
+    size: int
+    comparison: Comparison
+
+
+def report(
+    plan: PathLike,
+    file: PathLike | None = None,
+    *,
+    format: ReportFormat = "html",
+    out: PathLike | None = None,
+    verify: bool = False,
+    cache: PathLike = "out/compiles",
+    progress: Progress | None = None,
+) -> Reported:
+    """Write what a plan does beside XLA's default: a page, a picture, or a trace for Perfetto.
+
+    Args:
+        plan: a plan file.
+        file: of its program, as ``solve`` takes it; None for the one that the plan says it was solved from.
+        format: a self-contained HTML page, the memory maps as a picture, or both timelines in Chrome's trace format.
+        out: None for the plan's path with the format's suffix.
+        verify: recompile first, and show what the compiler makes of the plan; ``file`` has to be a capture.
+        cache: folder of finished compiles, for ``verify``.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: a file cannot be used or written, or is for another program; a picture without matplotlib.
+        CompilerRefusedError, NoAnswerError: as ``verify``.
+        xla_dump_parser.ParseError: ``file`` is damaged.
+    """
+    from mallocgame.files import write_atomically
+    from mallocgame.report.rendering import SUFFIXES, render
+
+    if format not in get_args(ReportFormat):
+        raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(ReportFormat))}")
+    path = Path(plan).with_suffix(SUFFIXES[format]) if out is None else Path(out)
+    check_writable(path)
+    comparison = _compared(plan, file, verify, cache, progress)
+    data = render(comparison, format, str(plan))
+    write_atomically(path, data)
+    return Reported(path, format, len(data), comparison)
+
+
+def explain(
+    plan: PathLike,
+    file: PathLike | None = None,
+    *,
+    verify: bool = False,
+    cache: PathLike = "out/compiles",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """What a plan moves and why it pays, what is left and what bounds it; the JSON document of the command.
+
+    ``mallocgame.report.text.lines_of`` says it in words. Arguments and errors are those of ``report``.
+    """
+    from mallocgame.report.explanation import of_comparison
+
+    return of_comparison(_compared(plan, file, verify, cache, progress))
+
+
+def _compared(
+    plan: PathLike, file: PathLike | None, verify: bool, cache: PathLike, progress: Progress | None
+) -> Comparison:
+    from mallocgame.compiler.cache import CompileCache
+    from mallocgame.report.inputs import Confirm, read_comparison
+
+    return read_comparison(plan, file, Confirm(CompileCache(cache)) if verify else None, progress or silent)
 
 
 def bench(

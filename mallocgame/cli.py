@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 import mallocgame
 import workloads
-from mallocgame.api import ExportFormat
+from mallocgame.api import ExportFormat, ReportFormat
 from mallocgame.errors import BadInputError, MallocgameError, NoAnswerError
 from mallocgame.objective import Objective
 from mallocgame.printable import printable
@@ -215,6 +215,56 @@ def verify(plan: Path, capture: Path, /, *, json: Json = False) -> None:
     named, kept = load_plan(plan), load_capture(capture)
     verification = api.verify(named, kept, progress=_progress)
     documents.show(documents.of_verification(verification, kept.target), json)
+
+
+Program = Annotated[
+    Path | None, Parameter(help="What the plan was solved from, as solve takes it; the plan says where it was.")
+]
+Recompile = Annotated[
+    bool,
+    Parameter(negative="", help="Recompile first and show what the compiler makes of the plan; needs a capture."),
+]
+Compiles = Annotated[Path, Parameter(help="Folder of finished compiles, for --verify.")]
+
+
+@app.command
+def report(
+    plan: Path,
+    file: Program = None,
+    /,
+    *,
+    format: Annotated[ReportFormat, Parameter(help="A page, a picture of the memory maps, or a trace.")] = "html",
+    out: Annotated[Path | None, Parameter(help="Where to write it; beside the plan if not given.")] = None,
+    verify: Recompile = False,
+    cache: Compiles = Path("out/compiles"),
+    json: Json = False,
+) -> None:
+    """Show what a plan does beside XLA's default: memory maps, stalls, bandwidth, what gains and loses, the flags.
+
+    The page is one HTML file that needs no network. The trace opens in Perfetto (ui.perfetto.dev) or chrome://tracing.
+    """
+    from mallocgame import api
+    from mallocgame.report import documents
+
+    made = api.report(plan, file, format=format, out=out, verify=verify, cache=cache, progress=_progress)
+    documents.show(documents.of_report(made, plan), json)
+
+
+@app.command
+def explain(
+    plan: Path,
+    file: Program = None,
+    /,
+    *,
+    verify: Recompile = False,
+    cache: Compiles = Path("out/compiles"),
+    json: Json = False,
+) -> None:
+    """Say in words what a plan moves and why it pays, what is left, and what bounds it."""
+    from mallocgame import api
+    from mallocgame.report import documents
+
+    documents.show(api.explain(plan, file, verify=verify, cache=cache, progress=_progress), json)
 
 
 @app.command

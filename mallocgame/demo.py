@@ -10,6 +10,7 @@ from mallocgame import api
 from mallocgame.errors import BadInputError
 from mallocgame.progress import Progress
 from mallocgame.report import documents
+from mallocgame.report.comparison import placed, slices_of
 from mallocgame.report.memory_map import Panel, draw_memory_map
 from mallocgame.report.text import duration
 
@@ -57,8 +58,8 @@ def _one_target(workload: str, target: str, time_limit: float, out: Path, progre
     verification = api.verify(solved.named, capture, progress=tell)
     default, planned = verification.row("xla default"), verification.row("plan")
     panels = (
-        placed(_title(name, "XLA's default", default), problem, capture.final, capture.buffer_assignment),
-        placed(_title(name, "the plan", planned), problem, verification.final, verification.buffer_assignment),
+        _panel(_title(name, "XLA's default", default), problem, capture.final, capture.buffer_assignment),
+        _panel(_title(name, "the plan", planned), problem, verification.final, verification.buffer_assignment),
     )
     draw_memory_map(problem, panels, picture)
     return {
@@ -75,20 +76,9 @@ def _title(name: str, what: str, row: Row | None) -> str:
     return f"{name}, fast memory under {what}{figures}"
 
 
-def placed(title: str, problem: Problem, final: str, buffer_assignment: str) -> Panel:
-    """A memory map of what the compiler did, with the addresses that it chose.
-
-    Args:
-        title: of the panel.
-        problem: what was compiled.
-        final: the final HLO text.
-        buffer_assignment: the buffer-assignment text of the same compile.
-    """
-    from mallocgame.replay import read_back
+def _panel(title: str, problem: Problem, final: str, buffer_assignment: str) -> Panel:
+    """A memory map of what the compiler made."""
     from xla_dump_parser import parse_hlo
-    from xla_dump_parser.buffer_assignment import parse_buffer_assignment
 
-    allocations = parse_buffer_assignment(buffer_assignment, "buffer assignment")
-    found = read_back(problem, parse_hlo(final, "final"), allocations)
-    slices = {(copy.tensor, copy.after + 1): copy.slices for copy in found.copies if copy.tensor is not None}
-    return Panel(title, found.to_plan(), slices)
+    found = placed(problem, parse_hlo(final, "final"), buffer_assignment)
+    return Panel(title, found.to_plan(), slices_of(found))

@@ -12,6 +12,7 @@ from mallocgame.errors import BadInputError
 
 if TYPE_CHECKING:
     from mallocgame.calibration.table import CycleTable
+    from mallocgame.compiler import Capture
     from mallocgame.problem.problem_file import Default
     from mallocgame.problem.schema import Problem, Target
     from xla_dump_parser.hlo import HloModule
@@ -28,6 +29,7 @@ class Loaded:
         default: XLA's own placement with its figures, where the file has these instead.
         versions: of what compiled it, e.g. ``{"libtpu": "0.0.52"}``, as far as the file says.
         scoped_vmem_kib: the memory split it was compiled with; None for the compiler's default.
+        buffer_assignment: text with the addresses of ``final``; empty where the file does not have it.
     """
 
     problem: Problem
@@ -36,6 +38,7 @@ class Loaded:
     default: Default | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     scoped_vmem_kib: int | None = None
+    buffer_assignment: str = ""
 
     def default_seconds(self) -> float | None:
         """Seconds under M of XLA's own placement, where the file has it."""
@@ -110,16 +113,27 @@ def _is_capture(path: Path) -> bool:
 
 def _from_capture(path: Path, target: Target | None) -> Loaded:
     from mallocgame.compiler import load_capture
-    from xla_dump_parser import parse_hlo
 
     capture = load_capture(path)
     _check_target(path, target, capture.target)
+    return of_capture(capture, path)
+
+
+def of_capture(capture: Capture, path: Path) -> Loaded:
+    """What the capture that was read from ``path`` holds.
+
+    Raises:
+        xla_dump_parser.ParseError: its texts are damaged.
+    """
+    from xla_dump_parser import parse_hlo
+
     return Loaded(
         capture.problem(),
         str(path),
         final=parse_hlo(capture.final, f"{path} (final)"),
         versions=capture.versions,
         scoped_vmem_kib=capture.scoped_vmem_kib,
+        buffer_assignment=capture.buffer_assignment,
     )
 
 
@@ -152,10 +166,12 @@ def _from_folder(path: Path, target: Target | None) -> Loaded:
     dump = find_dump(path)
     module = read_hlo(dump.before_msa)
     final = read_hlo(dump.final) if dump.final is not None else None
+    addresses = read_text(dump.buffer_assignment) if dump.buffer_assignment is not None else ""
     if dump.log is None:
-        return Loaded(build_problem(module, chosen, final=final), str(path), final)
+        return Loaded(build_problem(module, chosen, final=final), str(path), final, buffer_assignment=addresses)
     log = parse_compile_log(read_text(dump.log))
-    return Loaded(build_problem(module, target_from_log(chosen, log), log, final), str(path), final)
+    problem = build_problem(module, target_from_log(chosen, log), log, final)
+    return Loaded(problem, str(path), final, buffer_assignment=addresses)
 
 
 def _from_text(path: Path, target: Target | None) -> Loaded:

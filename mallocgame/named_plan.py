@@ -12,6 +12,9 @@ from mallocgame.problem.schema import Problem, ShapeIndex
 Option = str | int | float | bool | None
 """What a recorded option may be."""
 
+FILE_OPTION = "file"
+"""The recorded option that says which file a plan was solved from."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamedUse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from mallocgame.loading import Loaded
 from mallocgame.loop.base import Base, base_of
 from mallocgame.loop.choice import Choice
 from mallocgame.loop.driver import Improved, improve
-from mallocgame.named_plan import NamedPlan, name_plan
+from mallocgame.named_plan import FILE_OPTION, NamedPlan, name_plan
 from mallocgame.options_file import ProgramOptions
 from mallocgame.progress import Progress
 from mallocgame.replay import replay_plan
@@ -102,10 +102,15 @@ def _why_nothing_compiles(loaded: Loaded) -> str | None:
 
 
 def _answer(found: Improved, loaded: Loaded) -> NamedPlan | ProgramOptions:
-    """The plan, if its export gives what was confirmed; else the options."""
+    """The plan, if its export gives what was confirmed; else the options.
+
+    Which file the plan is for is recorded where it is the loaded one: a plan of another split is for another schedule.
+    """
     answer = found.answer
     if answer.plan is not None and compiler_options(answer.plan).items() == answer.options.items():
-        return answer.plan
+        if answer.plan.fingerprint != loaded.problem.fingerprint:
+            return answer.plan
+        return replace(answer.plan, options={**answer.plan.options, FILE_OPTION: loaded.source})
     return ProgramOptions(
         kind=answer.kind,
         about=answer.about,
@@ -143,7 +148,12 @@ def _unconfirmed(
         solution.plan,
         solver="auto",
         seed=seed,
-        options={"time_limit": time_limit, "objective": choice.objective, "costs": problem.costs},
+        options={
+            "time_limit": time_limit,
+            "objective": choice.objective,
+            "costs": problem.costs,
+            FILE_OPTION: loaded.source,
+        },
         versions=loaded.versions,
         scoped_vmem_kib=loaded.scoped_vmem_kib,
     )

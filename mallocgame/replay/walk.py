@@ -50,7 +50,7 @@ Event = Run | Start | Wait
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """One run of a computation: seconds, callees included; HBM time that nothing took; rows, callees that ran, copies."""
+    """One run of a computation: seconds with callees; HBM time that nothing took; rows, callees that ran, copies."""
 
     seconds: float
     idle: float

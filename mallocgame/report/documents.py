@@ -17,7 +17,7 @@ from mallocgame.printable import printable
 from mallocgame.report.text import lines_of
 
 if TYPE_CHECKING:
-    from mallocgame.api import Solved
+    from mallocgame.api import Reported, Solved
     from mallocgame.bench.replay_row import Compared
     from mallocgame.bench.run import Outcome
     from mallocgame.compiler.capture import Capture
@@ -183,6 +183,30 @@ def of_verification(verification: Verification, target: str) -> Document:
         "relaxed": [asdict(relaxed) for relaxed in verification.relaxed],
         "options": dict(verification.options),
         "notes": list(verification.notes),
+    }
+
+
+def of_report(made: Reported, plan: Path) -> Document:
+    """The answer of ``report``."""
+    comparison = made.comparison
+    before, after = comparison.before, comparison.after
+    return {
+        "command": "report",
+        "plan": str(plan),
+        "file": comparison.file,
+        "module": comparison.problem.module,
+        "target": comparison.problem.target.name,
+        "fingerprint": comparison.problem.fingerprint,
+        "confirmed": comparison.confirmed,
+        "before": before.name,
+        "e_before": before.replays["E"].total,
+        "e_after": after.replays["E"].total,
+        "m_before": before.replays["M"].total,
+        "m_after": after.replays["M"].total,
+        "format": made.format,
+        "bytes": made.size,
+        "notes": list(comparison.notes),
+        "out": str(made.out),
     }
 
 

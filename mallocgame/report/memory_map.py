@@ -23,7 +23,9 @@ _COLOURS = {
     "prefetched from HBM": "#e8923a",
     "prefetch in flight": "#f6d3ac",
 }
-_PRODUCED, _FETCHED, _IN_FLIGHT = _COLOURS
+KINDS = tuple(_COLOURS)
+"""What a rectangle shows."""
+_PRODUCED, _FETCHED, _IN_FLIGHT = KINDS
 _PANEL_INCHES = (15.0, 3.6)
 _LABEL_SHARE = (0.055, 0.055)
 """A rectangle gets its tensor's name if it is at least this share of the panel's width and height."""
@@ -92,7 +94,7 @@ def positions(problem: Problem) -> tuple[int, ...]:
 
 
 def draw_memory_map(problem: Problem, panels: Sequence[Panel], out: str | os.PathLike[str]) -> None:
-    """Draw the panels, one above the other on one time axis, to ``out`` (.png, .svg or .pdf).
+    """Draw the panels to ``out`` (.png, .svg or .pdf).
 
     Raises:
         BadInputError: matplotlib is missing, the kind of picture is unknown, or ``out`` cannot be written.
@@ -100,6 +102,15 @@ def draw_memory_map(problem: Problem, panels: Sequence[Panel], out: str | os.Pat
     path = Path(out)
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise BadInputError(f"{path}: the memory map can be drawn as .png, .svg or .pdf")
+    write_atomically(path, memory_map(problem, panels, path.suffix[1:]))
+
+
+def memory_map(problem: Problem, panels: Sequence[Panel], kind: str) -> bytes:
+    """A picture of the panels, one above the other on one time axis, as ``"png"``, ``"svg"`` or ``"pdf"``.
+
+    Raises:
+        BadInputError: matplotlib is missing.
+    """
     try:
         from matplotlib.figure import Figure
         from matplotlib.patches import Patch
@@ -120,8 +131,8 @@ def draw_memory_map(problem: Problem, panels: Sequence[Panel], out: str | os.Pat
         handles.append(Patch(color=_LOOP, label="inside a loop body"))
     figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False, fontsize=9)
     picture = BytesIO()
-    figure.savefig(picture, format=path.suffix[1:], dpi=110)
-    write_atomically(path, picture.getvalue())
+    figure.savefig(picture, format=kind, dpi=110)
+    return picture.getvalue()
 
 
 def _height(problem: Problem, shapes: Sequence[Rectangle]) -> float:

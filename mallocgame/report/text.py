@@ -191,6 +191,26 @@ def _trained(document: Value) -> list[str]:
     ]
 
 
+def _reported(document: Value) -> list[str]:
+    source = "confirmed by the compiler" if document["confirmed"] else "predicted: the compiler has not confirmed it"
+    figures = (
+        f"{model.upper()} {duration(document[f'{model}_before'])} -> {duration(document[f'{model}_after'])} "
+        f"({change(document[f'{model}_after'], document[f'{model}_before'])})"
+        for model in ("e", "m")
+    )
+    return [
+        f"{document['module']} for {document['target']}: the plan against {document['before']}, {source}",
+        f"figures      {', '.join(figures)}",
+        f"written      {document['out']} ({document['format']}, {size(document['bytes'])})",
+    ]
+
+
+def _explained(document: Value) -> list[str]:
+    from mallocgame.report.explain_text import explained
+
+    return explained(document)
+
+
 def _notes(document: Value) -> list[str]:
     return [f"note: {note}" for note in document.get("notes", ())]
 
@@ -250,6 +270,8 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "inspect": _inspected,
     "verify": _verified,
     "demo": _demonstrated,
+    "report": _reported,
+    "explain": _explained,
     "pack": _packed,
     "train": _trained,
     "solve --solver auto": automatic_text,

@@ -1,0 +1,210 @@
+"""What the page, the pictures, the trace and ``explain`` show: a plan beside XLA's default, both replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from mallocgame.errors import BadInputError
+from mallocgame.named_plan import NamedPlan, check_plan
+from mallocgame.plan import Plan
+from mallocgame.problem.schema import Problem
+from mallocgame.replay import Model, ReadBack, Replay, read_back, relaxed_bound, replay_final, replay_plan
+from mallocgame.report.memory_map import Panel, Slices
+from mallocgame.report.text import duration
+
+if TYPE_CHECKING:
+    from mallocgame.compiler.verification import Verification
+    from mallocgame.loading import Loaded
+    from xla_dump_parser.hlo import HloModule
+
+MODELS: tuple[Model, ...] = ("E", "M")
+
+Source = Literal["compiler", "plan"]
+"""What was replayed: the final text of a compile, or a plan that nothing has confirmed."""
+
+DEFAULT = "XLA's default"
+ALL_HBM = "everything in HBM"
+PLAN = "the plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What an asynchronous copy moves.
+
+    Attributes:
+        name: of the tensor; of the copy's starting instruction where the problem does not have the tensor.
+        size: bytes.
+    """
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two placements.
+
+    Attributes:
+        name: ``DEFAULT``, ``ALL_HBM`` or ``PLAN``.
+        source: what was replayed.
+        plan: the placement.
+        slices: of the prefetches that the compiler has cut.
+        replays: under both models.
+        copies: for the key of each flight of the replays, what it moves.
+    """
+
+    name: str
+    source: Source
+    plan: Plan
+    replays: Mapping[Model, Replay]
+    copies: Mapping[Hashable, Moved]
+    slices: Slices = field(default_factory=dict)
+
+    def panel(self, title: str) -> Panel:
+        """The side as a memory map."""
+        return Panel(title, self.plan, self.slices)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two placements of one program.
+
+    Attributes:
+        problem: the program.
+        named: the plan.
+        file: that the program was read from.
+        versions: of what captured the program.
+        before: XLA's default; everything in HBM where the file does not say what XLA does.
+        after: the plan.
+        bounds: seconds of ``relaxed_bound`` under each model.
+        verification: of the plan, where it has been compiled.
+        notes: what a reader should know of the figures, one line each.
+    """
+
+    problem: Problem
+    named: NamedPlan
+    file: str
+    versions: Mapping[str, str]
+    before: Side
+    after: Side
+    bounds: Mapping[Model, float]
+    verification: Verification | None
+    notes: tuple[str, ...]
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the plan's figures are those of a compile."""
+        return self.after.source == "compiler"
+
+
+def compare(named: NamedPlan, loaded: Loaded, verification: Verification | None = None) -> Comparison:
+    """Replay a plan beside XLA's default.
+
+    Args:
+        named: the plan.
+        loaded: the file of its program.
+        verification: of the plan; its side is then what the compiler made of it.
+
+    Raises:
+        BadInputError: the plan is for another program, schedule or memory split.
+    """
+    problem = loaded.problem
+    if named.scoped_vmem_kib != loaded.scoped_vmem_kib:
+        raise BadInputError(
+            f"{loaded.source}: has {_split(loaded.scoped_vmem_kib)}, the plan is for {_split(named.scoped_vmem_kib)}: "
+            "capture the program with that (--scoped-vmem-kib) and give the new file"
+        )
+    check_plan(named, problem)
+    before, notes = _before(loaded)
+    if verification is None:
+        cycles, _ = loaded.model_e()
+        if cycles is None:
+            notes += ("E takes the cycles of XLA's default placement, whatever the plan changes",)
+        after = _planned(
+            PLAN, problem, named.plan, {model: replay_plan(problem, named.plan, model, cycles) for model in MODELS}
+        )
+    else:
+        from xla_dump_parser import parse_hlo
+
+        final = parse_hlo(verification.final, "final of the plan")
+        after = _compiled(PLAN, problem, final, verification.buffer_assignment)
+        notes += verification.notes
+    if any(len(slices) > 1 for side in (before, after) for slices in side.slices.values()):
+        notes += (
+            "the compiler does not tell the addresses of a copy's slices: they are drawn in the order of their starts",
+        )
+    return Comparison(
+        problem=problem,
+        named=named,
+        file=loaded.source,
+        versions=loaded.versions,
+        before=before,
+        after=after,
+        bounds={model: relaxed_bound(problem, model) for model in MODELS},
+        verification=verification,
+        notes=(*problem.notes, *notes),
+    )
+
+
+def _split(scoped_vmem_kib: int | None) -> str:
+    return "the default memory split" if scoped_vmem_kib is None else f"a memory split of {scoped_vmem_kib} KiB"
+
+
+def _before(loaded: Loaded) -> tuple[Side, tuple[str, ...]]:
+    """XLA's default as far as the file has it, and notes."""
+    problem, default = loaded.problem, loaded.default
+    if loaded.final is not None:
+        return _compiled(DEFAULT, problem, loaded.final, loaded.buffer_assignment), ()
+    if default is None or default.plan is None:
+        why = "the file does not have it" if default is None else default.no_plan
+        plan, name = Plan(problem.fingerprint), ALL_HBM
+        notes = [f"XLA's default cannot be shown ({why}): the plan is compared with everything in HBM"]
+        if default is not None:
+            notes.append(
+                f"XLA's default takes {duration(default.e_seconds)} under E, {duration(default.m_seconds)} under M"
+            )
+    else:
+        plan, name, notes = default.plan, DEFAULT, []
+        if default.addresses != "compiler":
+            notes.append("the addresses of XLA's default are not the compiler's own: its placement was packed anew")
+    return _planned(name, problem, plan, {model: replay_plan(problem, plan, model) for model in MODELS}), tuple(notes)
+
+
+def _planned(name: str, problem: Problem, plan: Plan, replays: Mapping[Model, Replay]) -> Side:
+    """A placement that is a plan."""
+    copies: dict[Hashable, Moved] = {
+        copy: Moved(problem.tensors[copy.tensor].name, problem.tensors[copy.tensor].size) for copy in plan.copies
+    }
+    return Side(name, "plan", plan, replays, copies)
+
+
+def _compiled(name: str, problem: Problem, final: HloModule, buffer_assignment: str) -> Side:
+    """A placement that was read back from what the compiler made."""
+    found = placed(problem, final, buffer_assignment)
+    copies: dict[Hashable, Moved] = {}
+    for copy in found.copies:
+        for start, (_, size) in zip(copy.starts, copy.slices, strict=True):
+            copies[start] = Moved(start if copy.tensor is None else problem.tensors[copy.tensor].name, size)
+    return Side(
+        name=name,
+        source="compiler",
+        plan=found.to_plan(),
+        replays={model: replay_final(problem, final, model) for model in MODELS},
+        copies=copies,
+        slices=slices_of(found),
+    )
+
+
+def placed(problem: Problem, final: HloModule, buffer_assignment: str) -> ReadBack:
+    """The placements of a final text with the addresses of its buffer-assignment text; empty for none."""
+    from xla_dump_parser.buffer_assignment import parse_buffer_assignment
+
+    allocations = parse_buffer_assignment(buffer_assignment, "buffer assignment") if buffer_assignment else None
+    return read_back(problem, final, allocations)
+
+
+def slices_of(found: ReadBack) -> Slices:
+    """The slices of each copy, for a memory map."""
+    return {(copy.tensor, copy.after + 1): copy.slices for copy in found.copies if copy.tensor is not None}

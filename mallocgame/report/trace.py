@@ -1,0 +1,170 @@
+"""Both timelines in Chrome's trace event format (JSON object form), which Perfetto and chrome://tracing open.
+
+One process for each placement and model, with threads for the instructions, the waits, and the two queues of copies,
+and counters for the HBM bandwidth in use. Times are microseconds, to
+the nanosecond; ``args`` have seconds in full. A loop shows the first run of its body in full and
+the others as one slice; a conditional shows its slowest branch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mallocgame.problem.schema import Problem
+from mallocgame.replay import Flight, Model, Replay, Row
+from mallocgame.report.comparison import MODELS, Comparison, Side
+
+PICOSECONDS = 1e12
+
+Event = dict[str, Any]
+
+_INSTRUCTIONS, _WAITS, _PREFETCHES, _EVICTIONS = 1, 2, 3, 4
+_THREADS = {
+    _INSTRUCTIONS: "instructions",
+    _WAITS: "waiting for copies",
+    _PREFETCHES: "prefetch queue",
+    _EVICTIONS: "eviction queue",
+}
+_BANDWIDTH = "HBM bandwidth in use (%)"
+
+
+def to_trace(comparison: Comparison) -> str:
+    """The trace as JSON text."""
+    events: list[Event] = []
+    process = 0
+    for model in MODELS:
+        for side in (comparison.before, comparison.after):
+            process += 1
+            events += _process(comparison.problem, side, model, process)
+    problem = comparison.problem
+    about = {
+        "module": problem.module,
+        "target": problem.target.name,
+        "fingerprint": problem.fingerprint,
+        "confirmed": comparison.confirmed,
+    }
+    return json.dumps({"traceEvents": events, "displayTimeUnit": "ns", "otherData": about}, allow_nan=False)
+
+
+def _process(problem: Problem, side: Side, model: Model, number: int) -> Iterator[Event]:
+    yield _name(number, 0, "process_name", {"name": f"{side.name}, model {model}"})
+    yield _name(number, 0, "process_sort_index", {"sort_index": number})
+    for thread, name in _THREADS.items():
+        yield _name(number, thread, "thread_name", {"name": name})
+        yield _name(number, thread, "thread_sort_index", {"sort_index": thread})
+    yield from _Writer(problem, side, model, number).events()
+
+
+class _Writer:
+    """Lays a replay's computations out in real time, in whole picoseconds, so that what is inside stays inside."""
+
+    def __init__(self, problem: Problem, side: Side, model: Model, process: int) -> None:
+        self._side, self._process = side, process
+        replay: Replay = side.replays[model]
+        self._rows: dict[str, list[Row]] = {}
+        for row in replay.rows:
+            self._rows.setdefault(row.computation, []).append(row)
+        self._flights: dict[str, list[Flight]] = {}
+        for flight in replay.flights:
+            self._flights.setdefault(flight.computation, []).append(flight)
+        self._entry = next(computation.name for computation in problem.computations if computation.caller is None)
+        self._called: Mapping[str, list[tuple[str, int]]] = _calls(problem, self._rows)
+        self._lengths: dict[str, int] = {}
+
+    def events(self) -> Iterator[Event]:
+        """Everything, beginning with the entry at 0."""
+        yield from self._computation(self._entry, 0)
+        yield self._counter(self._length(self._entry), 0.0)
+
+    def _length(self, name: str) -> int:
+        """Of one run of a computation, callees included."""
+        if name not in self._lengths:
+            self._lengths[name] = sum(
+                _ps(row.stall) + _ps(row.seconds) + self._inside(row) for row in self._rows.get(name, ())
+            )
+        return self._lengths[name]
+
+    def _inside(self, row: Row) -> int:
+        """Of what an instruction calls."""
+        return sum(trips * self._length(callee) for callee, trips in self._called.get(row.name, ()))
+
+    def _computation(self, name: str, start: int) -> Iterator[Event]:
+        now = start
+        for row in self._rows.get(name, ()):
+            stall, own, inside = _ps(row.stall), _ps(row.seconds), self._inside(row)
+            if stall:
+                yield self._slice(_WAITS, f"before {row.name}", now, now + stall, {"seconds": row.stall})
+                yield self._counter(now, 1.0)
+                now += stall
+            if own or inside:
+                about = {"opcode": row.opcode, "computation": row.computation, "runs": row.runs, "seconds": row.seconds}
+                yield self._slice(_INSTRUCTIONS, row.name, now, now + own + inside, about)
+            if own:
+                yield self._counter(now, min(1.0, (row.hbm_seconds + row.copy_seconds) / row.seconds))
+            yield from self._callees(row, now)
+            now += own + inside
+        for flight in self._flights.get(name, ()):
+            yield self._copy(flight, start)
+
+    def _callees(self, row: Row, start: int) -> Iterator[Event]:
+        for callee, trips in self._called.get(row.name, ()):
+            length = self._length(callee)
+            yield from self._computation(callee, start)
+            if trips > 1 and length:
+                name = f"{callee}: runs 2 to {trips}"
+                yield self._slice(_INSTRUCTIONS, name, start + length, start + trips * length, {})
+            start += trips * length
+
+    def _copy(self, flight: Flight, start: int) -> Event:
+        moved = self._side.copies.get(flight.key)
+        about: dict[str, Any] = {"started": _us(start + _ps(flight.issued))}
+        if flight.waited is not None:
+            about["waited for"] = _us(start + _ps(flight.waited))
+        if moved is not None:
+            about["bytes"] = moved.size
+        thread = _PREFETCHES if flight.kind == "prefetch" else _EVICTIONS
+        name = moved.name if moved is not None else str(flight.key)
+        begun, arrived = start + _ps(flight.begun), start + _ps(flight.arrived)
+        return self._slice(thread, name, begun, max(begun, arrived), about)
+
+    def _slice(self, thread: int, name: str, start: int, end: int, about: dict[str, Any]) -> Event:
+        return {
+            "ph": "X",
+            "name": name,
+            "cat": _THREADS[thread],
+            "pid": self._process,
+            "tid": thread,
+            "ts": _us(start),
+            "dur": round(_us(end) - _us(start), 3),
+            "args": about,
+        }
+
+    def _counter(self, at: int, share: float) -> Event:
+        used = {"used": round(100 * share, 3)}
+        return {"ph": "C", "name": _BANDWIDTH, "pid": self._process, "ts": _us(at), "args": used}
+
+
+def _calls(problem: Problem, rows: Mapping[str, list[Row]]) -> dict[str, list[tuple[str, int]]]:
+    """For each calling instruction the (computation, trips) that it runs; of branches the one that runs."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for computation in sorted(problem.computations, key=lambda computation: computation.start):
+        inside = rows.get(computation.name, ())
+        if computation.caller is not None and any(row.runs for row in inside):
+            caller = problem.instructions[computation.caller].name
+            found.setdefault(caller, []).append((computation.name, computation.trips))
+    return found
+
+
+def _name(process: int, thread: int, what: str, value: dict[str, Any]) -> Event:
+    return {"ph": "M", "name": what, "pid": process, "tid": thread, "args": value}
+
+
+def _ps(seconds: float) -> int:
+    return round(seconds * PICOSECONDS)
+
+
+def _us(picoseconds: int) -> float:
+    """Microseconds to the nanosecond, which is what Perfetto keeps."""
+    return (picoseconds + 500) // 1000 / 1000
