@@ -152,7 +152,7 @@ class Optimized:
         if self.kind == "xla default":
             return f"{self.module} for {self.target}: nothing beats XLA's default; {how}"
         figures = ", ".join(
-            f"{model} {1e3 * seconds:.4g} ms" + (f" ({-saved:+.2%})" if saved is not None else "")
+            f"{model} {1e3 * seconds:.4g} ms" + (f" ({0 - saved:+.2%})" if saved is not None else "")
             for model, seconds, saved in zip(
                 "EM", (self.answer.e_seconds, self.answer.m_seconds), self.saving, strict=True
             )
