@@ -1,0 +1,86 @@
+"""What a plan tells JAX: a checkpoint policy by name, and the same as Python to paste.
+
+A residual is kept, offloaded or recomputed by its name. Everything without a name is recomputed in the backward pass of
+its block; what a block is given is kept by JAX itself unless the block names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mallocgame.offload.plan import OffloadPlan
+from mallocgame.offload.problem import Move, OffloadProblem
+
+HOST = "pinned_host"
+"""JAX's memory kind of host memory that a device can copy from and to."""
+
+
+@dataclass(frozen=True)
+class NamedMoves:
+    """The move of each named residual; None for XLA's default, which checkpoints nothing.
+
+    Attributes:
+        moves: by name.
+    """
+
+    moves: Mapping[str, Move] | None
+
+    def names(self, move: Move) -> list[str]:
+        """The names that make this move, in the order of the program."""
+        return [name for name, made in (self.moves or {}).items() if made == move]
+
+    @property
+    def policy(self) -> Callable[..., Any]:
+        """The policy for ``jax.checkpoint`` (also known as ``jax.remat``); JAX is imported here.
+
+        Without a plan everything is saved, as JAX does without ``jax.checkpoint``.
+        """
+        import jax
+
+        if self.moves is None:
+            everything: Callable[..., Any] = jax.checkpoint_policies.everything_saveable
+            return everything
+        policy: Callable[..., Any] = jax.checkpoint_policies.save_and_offload_only_these_names(
+            names_which_can_be_saved=self.names("keep"),
+            names_which_can_be_offloaded=self.names("offload"),
+            offload_src="device",
+            offload_dst=HOST,
+        )
+        return policy
+
+    def remat(self, block: Callable[..., Any]) -> Callable[..., Any]:
+        """The block under the policy, or as it is where there is no plan."""
+        import jax
+
+        if self.moves is None:
+            return block
+        checkpointed: Callable[..., Any] = jax.checkpoint(block, policy=self.policy)
+        return checkpointed
+
+    def to_python(self) -> str:
+        """Python that a user can paste: ``policy`` and ``remat``."""
+        if self.moves is None:
+            return "# Everything fits: the blocks stay as they are.\n\n\ndef remat(block):\n    return block\n"
+        kept, offloaded = self.names("keep"), self.names("offload")
+        lines = [
+            "import functools",
+            "",
+            "import jax",
+            "",
+            f"# Recomputed in the backward pass: {', '.join(self.names('recompute')) or 'no named residual'}.",
+            "policy = jax.checkpoint_policies.save_and_offload_only_these_names(",
+            f"    names_which_can_be_saved={kept!r},",
+            f"    names_which_can_be_offloaded={offloaded!r},",
+            '    offload_src="device",',
+            f'    offload_dst="{HOST}",',
+            ")",
+            "remat = functools.partial(jax.checkpoint, policy=policy)",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def named_moves(problem: OffloadProblem, plan: OffloadPlan) -> NamedMoves:
+    """What a plan of a problem of named residuals tells JAX."""
+    return NamedMoves({tensor.decided_as: moves[0] for tensor, moves in zip(problem.tensors, plan.moves, strict=True)})
