@@ -57,7 +57,8 @@ class Players:
     """The agent's two ways to play; compiles before the clock starts."""
 
     def __init__(self, file: Path | None) -> None:
-        from muzero.agent_file import SHIPPED, load_agent
+        from muzero import SHIPPED
+        from muzero.agent_file import load_agent
         from muzero.answer.compiled import keep_compiled
 
         keep_compiled()

@@ -32,9 +32,6 @@ from mallocgame.zips import open_zip
 from muzero.environment import ENVIRONMENT_VERSION
 from muzero.networks import Network, NetworkConfig, Params, SeenShape
 
-SHIPPED = Path(__file__).parent / "shipped.mga"
-"""The trained agent that comes with the package."""
-
 FORMAT = "mallocgame-agent"
 VERSION = 1
 HEADER = "agent.json"

@@ -65,7 +65,7 @@ class Running:
         self.job = job
         self._output, self._errors = output, errors
         self._started = monotonic()
-        command = [sys.executable, "-m", "mallocgame.batch.child_main", str(os.getpid()), *job.tokens]
+        command = [sys.executable, "-m", "mallocgame.child_command", str(os.getpid()), *job.tokens]
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(

@@ -10,6 +10,7 @@ from mallocgame.calibration.table import CycleTable
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.verification import Row, replayed
 from mallocgame.exact import proven_bound
+from mallocgame.loop.agent import Playing
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import relaxed_bound, replay_plan
@@ -31,6 +32,7 @@ class Base:
         rank: of that plan; see ``Choice.rank``.
         plans: plans compiled, in all.
         exhausted: whether the search finds nothing more that is worth a compile.
+        agent: who plays this schedule meanwhile; None where no agent does.
     """
 
     capture: Capture
@@ -43,6 +45,7 @@ class Base:
     rank: tuple[bool, float] = (True, inf)
     plans: int = 0
     exhausted: bool = False
+    agent: Playing | None = None
 
     @property
     def problem(self) -> Problem:
@@ -57,6 +60,10 @@ class Base:
         """(E, M) in seconds of a valid plan, as far as is known."""
         under_e = replay_plan(self.problem, plan, "E", cycles=self.cycles)
         return under_e.total, replay_plan(self.problem, plan, "M").total
+
+    def start(self) -> Plan | None:
+        """Where a search begins: the best confirmed plan, else the agent's, if there is one."""
+        return self.plan if self.plan is not None or self.agent is None else self.agent.plan()
 
     def prove(self, time_limit: float, seed: int) -> float:
         """Raise ``bound_m`` to the proven bound; returns the seconds that it took."""

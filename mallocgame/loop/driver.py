@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -14,6 +15,7 @@ from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verification import Row, verdict
 from mallocgame.compiler.verify import carry_out, judge_sites
 from mallocgame.errors import BadInputError, CompilerRefusedError, MallocgameError
+from mallocgame.loop import agent
 from mallocgame.loop.base import Base, base_of
 from mallocgame.loop.choice import Choice, pareto
 from mallocgame.loop.knowledge import Knowledge
@@ -25,6 +27,9 @@ from xla_dump_parser import ParseError
 
 REFUSALS = 2
 """Compiles of one plan; if refused until then, the groups are barred and the next plan does without them."""
+
+AGENT = "agent"
+"""Its name among what can be left out."""
 
 BOUND_SHARE = 0.1
 """Part of the search time for the proven bound, at first for XLA's schedule, at last for the answer's if another."""
@@ -84,7 +89,7 @@ def improve(
         compiles: how many, refused ones, other splits and calibration included.
         seed: of all random choices.
         choice: how the answer is chosen.
-        without: names of ``PROPOSERS`` to leave out.
+        without: names of ``PROPOSERS`` to leave out, or ``"agent"``.
         limits: of each compile.
         progress: is told one line at each step.
 
@@ -92,10 +97,11 @@ def improve(
         BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
     """
     loop = _Loop(capture, Meter(compile), time_limit, compiles, seed, choice or Choice(), without, limits, progress)
-    try:
-        status = loop.run()
-    except KeyboardInterrupt:
-        status = "interrupted"
+    with loop.playing:
+        try:
+            status = loop.run()
+        except KeyboardInterrupt:
+            status = "interrupted"
     return loop.improved(status)
 
 
@@ -115,6 +121,8 @@ class _Loop:
         self.meter, self.limits, self.progress = meter, limits, progress
         self.compiles, self.time_limit = compiles, time_limit
         self.started = monotonic()
+        self.playing = ExitStack()
+        self.plays = AGENT not in without and agent.is_available()
         first = base_of(capture)
         self.proposers = {name: make() for name, make in PROPOSERS.items() if name not in without}
         self.known = Knowledge(
@@ -137,6 +145,7 @@ class _Loop:
     def run(self) -> str:
         """Bound, and try candidates; returns why it ended."""
         compile_native()
+        self._play(self.known.first)
         self._prove(self.known.first)
         status = self._try_all()
         base = self.known.base_of(self.known.incumbent)
@@ -172,6 +181,12 @@ class _Loop:
             status=status,
             base=known.base_of(known.incumbent),
         )
+
+    def _play(self, base: Base) -> None:
+        """Have the agent play a schedule, if plans are searched and there is an agent."""
+        seconds = agent.SHARE * self.time_limit
+        if self.plays and self.known.searches and seconds >= agent.LEAST_SECONDS:
+            base.agent = self.playing.enter_context(agent.playing(base.capture, seconds, self.known.seed))
 
     def _prove(self, base: Base) -> None:
         share = BOUND_SHARE * self.time_limit
@@ -221,6 +236,7 @@ class _Loop:
         if _offloaded(base) != _offloaded(self.known.first):
             raise CompilerRefusedError("this split gives work to another core, whose time is in neither model")
         self.known.bases.append(base)
+        self._play(base)
         row = replace(base.default, name="split")
         return self._judged(tried, row, tried.options, base.problem.fingerprint)
 

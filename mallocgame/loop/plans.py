@@ -75,7 +75,7 @@ def search(known: Knowledge, base: Base) -> Plan:
         progress=known.progress,
         objective="both",
         cycles=base.cycles,
-        start=base.plan,
+        start=base.start(),
         default_seconds=(default.e_seconds, default.m_seconds * (1 + allowed)),
         barred=frozenset(base.barred),
     )

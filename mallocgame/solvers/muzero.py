@@ -7,10 +7,15 @@ JAX has to compile takes half a minute more at the first answer for a size of pr
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from time import monotonic
 
 from mallocgame.errors import BadInputError
 from mallocgame.solvers.base import Answer, Task, register
+from muzero import SHIPPED
+
+AGENT = "MALLOCGAME_AGENT"
+"""Environment variable: another agent's file than the shipped one; empty for no agent at all."""
 
 
 @register("muzero")
@@ -36,15 +41,23 @@ def solve(task: Task) -> Answer:
         ) from None
 
 
+def agent_path() -> Path | None:
+    """The agent's file; None where there is none."""
+    named = os.environ.get(AGENT)
+    if named is None:
+        return SHIPPED if SHIPPED.exists() else None
+    return Path(named) if named else None
+
+
 def _play(task: Task) -> Answer:
-    from muzero.agent_file import SHIPPED, load_agent
+    from muzero.agent_file import load_agent
     from muzero.answer import AnswerOptions, answer
     from muzero.answer.compiled import keep_compiled
 
-    chosen = os.environ.get("MALLOCGAME_AGENT")
-    if chosen is None and not SHIPPED.exists():
-        raise BadInputError("no trained agent is shipped: train one, and set MALLOCGAME_AGENT to its file")
-    agent = load_agent(chosen or SHIPPED)
+    path = agent_path()
+    if path is None:
+        raise BadInputError(f"no trained agent is shipped: train one, and set {AGENT} to its file")
+    agent = load_agent(path)
     keep_compiled()
     options = AnswerOptions(
         time_limit=max(0.0, task.started + task.time_limit - monotonic()), max_episodes=task.max_steps, seed=task.seed

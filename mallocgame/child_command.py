@@ -1,4 +1,4 @@
-"""The process of a job: ``python -m mallocgame.batch.child_main PARENT TOKEN...``, a command that ends with PARENT."""
+"""A command in a process that ends with its parent: ``python -m mallocgame.child_command PARENT TOKEN...``."""
 
 from __future__ import annotations
 
