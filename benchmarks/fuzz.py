@@ -34,7 +34,7 @@ def main() -> int:
     for name in ("crashes", "new"):
         (options.out / name).mkdir(parents=True)
     begun, seed = monotonic(), options.seed
-    cases, crashes, outcomes = Counter[str](), dict[str, str](), 0
+    cases, crashes, outcomes, computed = Counter[str](), dict[str, str](), 0, 0.0
     while (left := 60 * options.minutes - (monotonic() - begun)) > 1:
         command = [sys.executable, "-m", "benchmarks.fuzzing.worker", str(left), str(seed), str(options.out)]
         worker = subprocess.run([*command, *options.readers], stdout=subprocess.PIPE, check=False)
@@ -42,7 +42,7 @@ def main() -> int:
             report = json.loads(worker.stdout.splitlines()[-1])
             cases.update(report["cases"])
             crashes.update(report["crashes"])
-            outcomes = max(outcomes, report["outcomes"])
+            outcomes, computed = report["outcomes"], computed + report["cpu"]
             break
         last = max(options.out.glob("*.current"), key=lambda path: path.stat().st_mtime_ns)
         kept = shutil.copy(last, options.out / "crashes" / f"{last.stem}-death-{seed}")
@@ -54,7 +54,8 @@ def main() -> int:
     for wrong, name in crashes.items():
         print(f"crash: {name}: {wrong}")
     print(
-        f"{sum(cases.values())} cases in {(monotonic() - begun) / 60:.1f} minutes, {len(cases)} readers, "
+        f"{sum(cases.values())} cases in {(monotonic() - begun) / 60:.1f} minutes ({computed / 60:.1f} of computing), "
+        f"{len(cases)} readers, "
         f"{outcomes} different outcomes, {len(crashes)} crashes"
     )
     return 1 if crashes else 0

@@ -4,7 +4,7 @@ A case is written to ``FOLDER/READER.current`` before it is run, so that one tha
 that ends in anything but an answer or a documented error of one line, takes more than ``CPU_SECONDS`` of computing, or
 more memory than ``MEMORY`` beyond what the process had at first, is a crash: it goes to ``FOLDER/crashes``. A case with
 an outcome that was not seen before joins the samples, and goes to ``FOLDER/new``. The last line on stdout is JSON:
-cases, crashes, outcomes.
+cases, crashes, outcomes, seconds of computing.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def main(seconds: float, seed: int, folder: Path, names: list[str]) -> None:
             told = monotonic()
             print(f"{(told - begun) / 60:.0f} min: {sum(cases.values())} cases", file=sys.stderr, flush=True)
     outcomes = sum(map(len, seen.values()))
-    print(json.dumps({"cases": cases, "crashes": crashes, "outcomes": outcomes}))
+    print(json.dumps({"cases": cases, "crashes": crashes, "outcomes": outcomes, "cpu": process_time()}))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ _KEPT = ("TPU_LIBRARY_PATH",)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one compile: ``seconds`` of wall time, ``memory`` bytes resident in the child and what it starts."""
+    """Bounds of one compile: ``seconds`` of wall time, ``memory`` bytes resident in the child."""
 
     seconds: float = 900.0
     memory: int = 16 * 2**30
@@ -108,14 +108,23 @@ def compile_in_child(request: Request, limits: Limits | None = None) -> Compiled
         BadInputError: the function cannot be loaded or lowered.
         CompilerRefusedError: libtpu or JAX is missing, or the compiler refuses or dies (with its own words);
             its subclass OverrideRefusedError where a tensor override was refused.
-        NoAnswerError: a limit was reached.
+        NoAnswerError: a limit was reached, or there is no room for its files.
     """
     for package in ("jax", "libtpu"):
         if importlib.util.find_spec(package) is None:
             raise CompilerRefusedError(
                 f"{package} is not installed; install the tpu extra: pip install 'mallocgame[tpu]'"
             )
-    limits = limits or Limits()
+    try:
+        return _compile_in_folder(request, limits or Limits())
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise NoAnswerError(
+            f"the compile cannot be run: {place}{error.strerror}; TMPDIR names the folder that it works in"
+        ) from None
+
+
+def _compile_in_folder(request: Request, limits: Limits) -> Compiled:
     with tempfile.TemporaryDirectory(prefix="mallocgame-", ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         (work / "dump").mkdir()

@@ -23,7 +23,8 @@ from mallocgame.errors import BadInputError
 from mallocgame.problem.targets import topology_for
 from mallocgame.processes import limit_child
 
-_MAX_FILE_BYTES = 8 * 2**30
+_MAX_FILE_BYTES = 2 * 2**30
+"""Of the log and of each text; the parent reads them whole."""
 
 
 class _FailureError(Exception):
