@@ -69,7 +69,7 @@ def read_inputs(path: str | os.PathLike[str], wanted: Sequence[Abstract]) -> lis
         BadInputError: it cannot be read, or has other shapes or types.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             names = [f"arr_{number}" for number in range(len(wanted))]
             if sorted(file.files) != sorted(names):
                 raise BadInputError(f"{path}: has {len(file.files)} arrays, the program has {len(wanted)} inputs")

@@ -52,7 +52,7 @@ MAX_KEPT_BYTES = 256 * 2**20
 """Of outputs and copies of donated arguments that the calls of a sample may take."""
 
 WARM_UP_SECONDS = 0.3
-REQUEST_SECONDS = 2.0
+REQUEST_SECONDS = 1.0
 """Rounds are asked for in portions of at most this long."""
 
 COMPILE_LIMIT, RUN_LIMIT = 1800.0, 600.0

@@ -46,7 +46,7 @@ class Runner:
         return describe_device(self._devices)
 
     def load(self, programs: Sequence[dict[str, Any]], seed: int, inputs: str | None) -> dict[str, Any]:
-        """Compile programs and put their arguments on the device; those with equal arguments share them.
+        """Compile programs in place of earlier ones, and put their arguments on the device; equal ones are shared.
 
         Args:
             programs: each has ``name``, ``function``, ``lowered`` and ``options``, as ``programs.Program``.
@@ -63,6 +63,7 @@ class Runner:
         from mallocgame.probe import executables
 
         self.device()
+        self._executables, self._arguments = [], []
         seconds = []
         for program in programs:
             start = perf_counter()
