@@ -1,5 +1,7 @@
 """The commands as functions of the same names. JAX is imported only in the compiler's child process.
 
+For a JAX program in one line see ``mallocgame.optimize``.
+
 from mallocgame import api
 
 api.capture("my_package.models:unet", target="v5p", out="unet.mgz")

@@ -104,10 +104,13 @@ class CompileCache:
         try:
             compiled = _reduced(self._compile(request, limits))
         except OverrideRefusedError as refusal:
-            write_atomically(path, archive.pack(_KIND, VERSION, {"refused": True}, {"refusal": _of_refusal(refusal)}))
+            self._keep(path, archive.pack(_KIND, VERSION, {"refused": True}, {"refusal": _of_refusal(refusal)}))
             raise
-        write_atomically(path, _to_bytes(compiled, request))
+        self._keep(path, _to_bytes(compiled, request))
         return compiled
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        write_atomically(path, data)
 
 
 def _key(request: Request) -> str:

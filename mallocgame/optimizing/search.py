@@ -11,6 +11,7 @@ from mallocgame.compiler.cache import CompileCache
 from mallocgame.compiler.capture import Capture, keep
 from mallocgame.compiler.child import Request, compile_in_child
 from mallocgame.compiler.verification import Row, Verdict, verdict
+from mallocgame.errors import BadInputError
 from mallocgame.export import compiler_options
 from mallocgame.loading import load
 from mallocgame.loop import Choice, Improved, improve
@@ -20,6 +21,7 @@ from mallocgame.optimizing.answer import Estimate, Optimized
 from mallocgame.optimizing.file_program import File
 from mallocgame.optimizing.program import Program
 from mallocgame.optimizing.settings import Settings, versions_here
+from mallocgame.optimizing.store import warn
 from mallocgame.progress import Progress
 
 MAX_NOTE = 1000
@@ -38,7 +40,7 @@ def search_program(program: Program, work: Path, settings: Settings, progress: P
         BadInputError, CompilerRefusedError, NoAnswerError: the program as it is does not compile.
     """
     started = monotonic()
-    compile = CompileCache(work, compile_in_child)
+    compile = _Compiles(work, compile_in_child)
     progress(f"compiling {program.module} for {program.target} as XLA does")
     request = Request(program.topology, lowered=program.lowered, options=program.options)
     capture = keep(compile(request, None), program.target, program.topology, program.module, program.options)
@@ -52,6 +54,16 @@ def search_program(program: Program, work: Path, settings: Settings, progress: P
         progress=progress,
     )
     return _confirmed(program, capture, found, monotonic() - started)
+
+
+class _Compiles(CompileCache):
+    """Finished compiles; one that cannot be written is told in one line, and the search goes on."""
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        try:
+            super()._keep(path, data)
+        except BadInputError as error:
+            warn("%s; the compile is not kept", error)
 
 
 def _confirmed(program: Program, capture: Capture, found: Improved, seconds: float) -> Optimized:

@@ -110,7 +110,11 @@ def open_store(folder: str | os.PathLike[str] | None) -> Store:
     Args:
         folder: None for ``default_folder()``.
     """
-    chosen = Path(folder or default_folder()).absolute()
+    try:
+        chosen = Path(folder or default_folder()).absolute()
+    except RuntimeError:
+        warn("there is no home folder; answers are not kept: give cache=, or set XDG_CACHE_HOME")
+        return Store(Path(os.devnull), writable=False)
     try:
         chosen.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=chosen):

@@ -36,6 +36,32 @@ def test_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch)
         compile_in_child(Request(TOPOLOGY, function="tests.compiler.models:layers"))
 
 
+def test_a_child_knows_nothing_of_a_tpu_host() -> None:
+    host = {
+        "TPU_VISIBLE_CHIPS": "0",
+        "TPU_WORKER_HOSTNAMES": "a,b",
+        "MEGASCALE_COORDINATOR_ADDRESS": "a:1",
+        "CLOUD_TPU_TASK_ID": "1",
+        "LIBTPU_INIT_ARGS": "--xla_tpu_scoped_vmem_limit_kib=1",
+        "XLA_FLAGS": "--xla_cpu_enable_fast_math=true",
+        "JAX_PLATFORMS": "tpu",
+        "PYTHONPATH": "/mine",
+    }
+    found = child.child_environment(host | {"HOME": "/home/me", "TPU_LIBRARY_PATH": "/opt/libtpu.so"}, "x=1")
+    assert found == {
+        "HOME": "/home/me",
+        "TPU_LIBRARY_PATH": "/opt/libtpu.so",
+        "JAX_PLATFORMS": "cpu",
+        "TPU_SKIP_MDS_QUERY": "1",
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+        "TPU_MIN_LOG_LEVEL": "0",
+        "TPU_STDERR_LOG_LEVEL": "0",
+        "TPU_VMODULE": "x=1",
+        "PYTHONFAULTHANDLER": "",
+        "PYTHONPATH": f"{ROOT}{os.pathsep}/mine",
+    }
+
+
 @pytest.mark.libtpu
 @pytest.mark.parametrize(
     ("function", "kind", "words"),

@@ -237,6 +237,26 @@ def test_a_cache_that_cannot_be_written_is_told_once(
     ]
 
 
+def test_a_full_disk_is_told_and_the_search_goes_on(
+    fake: Fake,
+    ask: Callable[..., mallocgame.Optimized],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mallocgame.files.os.replace", full)
+    plan = ask(compiles=1)
+    assert (plan.verdict, plan.file) == ("better", None)
+    # XLA's default, one compile, and the answer.
+    assert [message.rpartition("; ")[2] for message in caplog.messages] == [
+        "the compile is not kept",
+        "the compile is not kept",
+        "the answer is not kept",
+    ]
+
+
 def test_the_progress_says_where_the_answer_is(fake: Fake, ask: Callable[..., mallocgame.Optimized]) -> None:
     told: list[str] = []
     plan = ask(compiles=1, progress=told.append)

@@ -115,6 +115,18 @@ def test_the_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert default_folder() == Path("/home/me/.cache/mallocgame")
 
 
+def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def none(_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(store_module.Path, "home", classmethod(none))
+    found = open_store(None)
+    assert not found.writable
+    assert found.find("k") is None
+    assert caplog.messages == ["there is no home folder; answers are not kept: give cache=, or set XDG_CACHE_HOME"]
+
+
 def start(module: Path, tmp_path: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.optimizing.fake_search", module, tmp_path / "cache", tmp_path / "log"]
     return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, cwd=ROOT)

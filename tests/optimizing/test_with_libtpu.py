@@ -49,7 +49,8 @@ lowered.compile(compiler_options=plan.compiler_options | dump)
 (final,) = glob.glob(folder + "/dump/*.after_codegen.txt")
 print(json.dumps({
     "verdict": plan.verdict, "kind": plan.kind, "saving": plan.saving, "confirmed": plan.confirmed,
-    "flags": plan.flags(), "same": again == plan, "from_cache": again.from_cache, "refusal": refusal, "compiled": open(final).read(),
+    "flags": plan.flags(), "same": again == plan, "from_cache": again.from_cache, "refusal": refusal,
+    "compiled": open(final).read(),
     "confirmed_final": finals[json.dumps(plan.compiler_options, sort_keys=True)],
 }))
 """
