@@ -21,6 +21,7 @@ import workloads
 from mallocgame.api import ExportFormat, ReportFormat
 from mallocgame.errors import BadInputError, MallocgameError, NoAnswerError
 from mallocgame.objective import Objective
+from mallocgame.offload.solve import SolverName
 from mallocgame.printable import printable
 
 TRACEBACK = "MALLOCGAME_TRACEBACK"
@@ -205,13 +206,23 @@ def export(
 
 
 @app.command
-def verify(plan: Path, capture: Path, /, *, json: Json = False) -> None:
+def verify(
+    plan: Path,
+    capture: Annotated[Path, Parameter(help="The capture; for a plan of offload, its MODULE:FUNCTION.")],
+    /,
+    *,
+    json: Json = False,
+) -> None:
     """Recompile with the plan, read every placement back, and compare with XLA's default and with MSA off."""
     from mallocgame import api
     from mallocgame.compiler import load_capture
+    from mallocgame.offload.moves_file import is_moves_file
     from mallocgame.plan_file import load_plan
-    from mallocgame.report import documents
+    from mallocgame.report import documents, offload_document
 
+    if is_moves_file(plan):
+        documents.show(offload_document.of_verified(api.verify_offload(plan, str(capture))), json)
+        return
     named, kept = load_plan(plan), load_capture(capture)
     verification = api.verify(named, kept, progress=_progress)
     documents.show(documents.of_verification(verification, kept.target), json)
@@ -344,6 +355,50 @@ def bench(
             names, targets, methods, solvers, settings=settings, captures=captures, out=folder, progress=_progress
         )
         documents.show(documents.of_bench(outcome), json)
+
+
+@app.command
+def offload(
+    program: Annotated[str, Parameter(name="MODULE:FUNCTION")],
+    /,
+    *,
+    target: Annotated[str, Parameter(help="A TPU target, or H100 SXM, H200, A100, L4.")],
+    budget: Annotated[str, Parameter(help="Device memory: bytes, or a share of XLA's default such as 50%.")],
+    solver: Annotated[SolverName, Parameter(help="greedy, local or exact.")] = "exact",
+    time_limit: Annotated[float, Parameter(help="Seconds of each solve.")] = 30.0,
+    compiles: Annotated[int, Parameter(help="Budget of compiles, XLA's default included.")] = 8,
+    seed: int = 0,
+    link: Annotated[Path | None, Parameter(help="Measured rates of the host link; the table's if not given.")] = None,
+    cache: Annotated[Path, Parameter(help="Folder of finished compiles.")] = Path("out/compiles"),
+    out: Annotated[Path | None, Parameter(help="Where to write the plan.")] = None,
+    json: Json = False,
+) -> None:
+    """Decide which named residuals of a training step to keep, to offload to the host and to recompute.
+
+    MODULE:FUNCTION takes what to wrap each block in, and returns (step, abstract arguments): see docs/offload.md. For
+    TPU targets the compiler confirms device memory and host copies; for GPUs the answer is the model's.
+    """
+    from mallocgame import api
+    from mallocgame.report import documents, offload_document
+
+    found = api.offload(
+        program,
+        target=target,
+        budget=budget,
+        solver=solver,
+        time_limit=time_limit,
+        seed=seed,
+        compiles=compiles,
+        link=link,
+        out=out,
+        cache=cache,
+        progress=_progress,
+    )
+    document = offload_document.of_offloaded(found, target, out)
+    if json or found.answer is not None:
+        documents.show(document, json)
+    if found.answer is None:
+        raise NoAnswerError(f"{program}: {document['notes'][0]}")
 
 
 @app.command

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from mallocgame.compiler.child import Compiled
 from mallocgame.compiler.capture import peak_hbm
+from mallocgame.compiler.child import Compiled
 from mallocgame.costs.analytic import AnalyticCosts
 from mallocgame.offload.links import Link
 from mallocgame.problem.schedule import Schedule, flatten

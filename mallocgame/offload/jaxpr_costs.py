@@ -204,7 +204,7 @@ def live_bytes(program: Program, excluded: frozenset[Value] = frozenset()) -> li
     ``excluded`` values count nothing. An input that is not donated, and a result, live to the end.
     """
     count = len(program.operations)
-    first = {value: 0 for value in _stored(program.inputs)}
+    first = dict.fromkeys(_stored(program.inputs), 0)
     last: dict[Value, int] = {}
     results = set(_stored(program.outputs))
     kept = set(first) | results

@@ -12,8 +12,9 @@ from mallocgame.offload.plan import Direction, HostCopy, OffloadPlan
 from mallocgame.offload.problem import Move, OffloadProblem
 
 CAUSES = (
-    "other problem", "illegal move", "not decided together", "unknown tensor", "copy outside its gap", "missing copy", "needless copy",
-    "copies overlap", "queue order", "missing recomputation", "needless recomputation", "input away", "over budget",
+    "other problem", "illegal move", "not decided together", "unknown tensor", "copy outside its gap",
+    "missing copy", "needless copy", "copies overlap", "queue order", "missing recomputation",
+    "needless recomputation", "input away", "over budget",
 )  # fmt: skip
 """Why a plan does not hold."""
 
@@ -75,10 +76,8 @@ def _wrong_moves(problem: OffloadProblem, plan: OffloadPlan) -> list[Fault]:
         if tensor.decided_as and first.setdefault(tensor.decided_as, moves) != moves:
             found.append(Fault("not decided together", f"{tensor.name}: not the moves of others of its name"))
     count = len(problem.tensors)
-    for tensor_id in [copy.tensor for copy in plan.copies] + [remake.tensor for remake in plan.remakes]:
-        if not 0 <= tensor_id < count:
-            found.append(Fault("unknown tensor", f"tensor {tensor_id} of {count}"))
-    return found
+    named = [copy.tensor for copy in plan.copies] + [remake.tensor for remake in plan.remakes]
+    return found + [Fault("unknown tensor", f"tensor {each} of {count}") for each in named if not 0 <= each < count]
 
 
 def _wrong_copies(problem: OffloadProblem, plan: OffloadPlan) -> list[Fault]:
@@ -163,7 +162,7 @@ def occupancy(problem: OffloadProblem, plan: OffloadPlan) -> list[int]:
     held = [step.other_bytes for step in problem.steps]
     for number, tensor in enumerate(problem.tensors):
         away: set[int] = set()
-        for gap, (start, end) in enumerate(tensor.gaps):
+        for gap, (start, _) in enumerate(tensor.gaps):
             move = plan.moves[number][gap]
             if move == "recompute":
                 away.update(range(start + 1, remade[number]))
@@ -201,7 +200,7 @@ def replay(problem: OffloadProblem, plan: OffloadPlan) -> Judged:
         for copy in plan.copies:
             if copy.after == time:
                 traffic.issue(copy, clock)
-    sizes = {direction: 0 for direction in ("to host", "from host")}
+    sizes = dict.fromkeys(("to host", "from host"), 0)
     for copy in plan.copies:
         sizes[copy.direction] += problem.tensors[copy.tensor].size
     peak = max(occupancy(problem, plan), default=0)

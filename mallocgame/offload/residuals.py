@@ -158,12 +158,12 @@ def _problem(program: Program, link: Link, name: str, recipes: dict[str, Recipe 
         for value in operation.writes:
             if value in owners:
                 made.setdefault(owners[value][0], place)
-        for value in (part for value in operation.reads for part in value.stored()):
+        for value in (part for whole in operation.reads for part in whole.stored()):
             if value in owners:
                 reads.setdefault(owners[value][0], []).append(place)
     backward = [place for place, operation in enumerate(program.operations) if operation.backward]
     step_of = _steps(len(program.operations), sorted(made.values()), backward)
-    names = {residual: given for residual, given in owners.values()}
+    names = dict(owners.values())
     tensors: list[Tensor] = []
     decided: set[Value] = set()
     for residual, defined in sorted(made.items(), key=lambda item: item[1]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mallocgame.report import bench_text, probe_text
+from mallocgame.report import bench_text, offload_document, probe_text
 from mallocgame.report.batch_document import batch_lines
 from mallocgame.report.table import plain_table
 
@@ -282,4 +282,6 @@ _WRITERS: dict[str, Callable[[Value], list[str]]] = {
     "bench --list": bench_text.listed,
     "bench --capture-only": bench_text.captured,
     "bench --replay": bench_text.replayed,
+    "offload": offload_document.text_of_offloaded,
+    "verify offload": offload_document.text_of_verified,
 }

@@ -87,6 +87,8 @@ def _tensor_options(number: int, tensor: Tensor) -> list[tuple[tuple[str, ...], 
                         ways.append(([HostCopy(number, gap, "to host", issued, waited), back], []))
                 parts.append(ways)
                 on_host = True
-        for chosen in itertools.product(*parts):
-            found.append((moves, [c for part in chosen for c in part[0]], [r for part in chosen for r in part[1]]))
+        found += [
+            (moves, [c for part in chosen for c in part[0]], [r for part in chosen for r in part[1]])
+            for chosen in itertools.product(*parts)
+        ]
     return found

@@ -1,0 +1,227 @@
+"""The whole way for a JAX program: model, solve, compile, read back, correct the model, solve again.
+
+The model's peak is of arrays, the compiler's of buffers: they differ by paddings, temporaries and what is fused. What a
+compile shows is taken off the budget of the next solve, until a plan fits. The answer is the quickest program that the
+compiler has been seen to fit into the budget, XLA's default and the usual policies included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from mallocgame.errors import BadInputError, CompilerRefusedError
+from mallocgame.offload.judge import Judged, replay
+from mallocgame.offload.plan import OffloadPlan
+from mallocgame.offload.policy import NamedMoves, named_moves
+from mallocgame.offload.problem import Move, OffloadProblem, Recipe, decisions
+from mallocgame.offload.rules import keep_all, play
+from mallocgame.offload.solve import OffloadSolution, SolverName, solve
+
+if TYPE_CHECKING:
+    from mallocgame.offload.compiled import ReadBack
+
+RESERVED = "xla_tpu_user_reserved_hbm_bytes"
+"""Compiler option: HBM that the program may not use. XLA rematerialises for the rest, or refuses."""
+
+CompileMoves = Callable[[NamedMoves, Mapping[str, str]], "ReadBack"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A program that was compiled.
+
+    Attributes:
+        label: what it is, for people.
+        moves: what it tells JAX.
+        options: compiler options.
+        predicted: by the judge, where it is a plan of the model.
+        read: what the compiler made of it; None where it refused.
+        refusal: why; else empty.
+    """
+
+    label: str
+    moves: NamedMoves
+    options: Mapping[str, str]
+    predicted: Judged | None
+    read: ReadBack | None
+    refusal: str = ""
+
+    def fits(self, budget: int) -> bool:
+        """Whether the compiler was seen to need no more than the budget."""
+        return self.read is not None and self.read.device_bytes <= budget
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What came out.
+
+    Attributes:
+        problem: the model, its times scaled to those of the compiled default.
+        budget: bytes.
+        candidates: all programs that were compiled; the first is XLA's default.
+        answer: the quickest under M of those that fit; None where none does.
+        solution: of the last solve.
+        proven_infeasible: no candidate fits, and the model, corrected by its last compile, has no plan that does.
+    """
+
+    problem: OffloadProblem
+    budget: int
+    candidates: tuple[Candidate, ...]
+    answer: Candidate | None
+    solution: OffloadSolution | None
+    proven_infeasible: bool
+
+
+def usual_moves(problem: OffloadProblem) -> dict[str, NamedMoves]:
+    """The policies that people write: by label, the move of every name."""
+
+    def everywhere(move: Move) -> NamedMoves:
+        moves: dict[str, Move] = {}
+        for together in decisions(problem):
+            remade = all(problem.tensors[number].recipe is not None for number in together)
+            moves[problem.tensors[together[0]].decided_as] = move if move != "recompute" or remade else "keep"
+        return NamedMoves(moves)
+
+    return {
+        "full checkpointing": everywhere("recompute"),
+        "all named kept": everywhere("keep"),
+        "all named offloaded": everywhere("offload"),
+    }
+
+
+@dataclass
+class _Search:
+    problem: OffloadProblem
+    budget: int
+    compile: CompileMoves
+    compiles: int
+    progress: Callable[[str], None]
+    candidates: list[Candidate] = field(default_factory=list)
+
+    def look(self, label: str, moves: NamedMoves, options: Mapping[str, str], predicted: Judged | None) -> Candidate:
+        """Compile, unless that has been done."""
+        for known in self.candidates:
+            if known.moves == moves and known.options == options:
+                return known
+        try:
+            found = Candidate(label, moves, options, predicted, self.compile(moves, options))
+        except CompilerRefusedError as error:
+            found = Candidate(label, moves, options, predicted, None, str(error))
+        self.candidates.append(found)
+        read = found.read
+        told = f"{read.device_bytes} B, {read.seconds['M'] * 1e3:.4g} ms under M" if read else "refused"
+        self.progress(f"compiled {label}: {told}")
+        return found
+
+    @property
+    def left(self) -> int:
+        return self.compiles - len(self.candidates)
+
+
+def confirm(
+    problem: OffloadProblem,
+    budget: Callable[[int], int],
+    compile: CompileMoves,
+    *,
+    solver: SolverName,
+    time_limit: float,
+    seed: int,
+    compiles: int,
+    device_bytes: int,
+    progress: Callable[[str], None],
+) -> Confirmed:
+    """Find the quickest program that fits.
+
+    Args:
+        problem: of the program, with modelled times.
+        budget: bytes, given those that XLA's default needs.
+        compile: compiles the program under moves and options, and reads it back.
+        solver, time_limit, seed: of each solve.
+        compiles: how many, XLA's default included.
+        device_bytes: what the compiler takes the device to have, for XLA's own rematerialisation.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: XLA's default cannot be compiled, or the budget is out of range.
+    """
+    search = _Search(problem, 0, compile, max(1, compiles), progress)
+    default = search.look("xla default", NamedMoves(None), {}, None)
+    if default.read is None:
+        raise BadInputError(f"the program does not compile as it is: {default.refusal}")
+    search.budget = budget(default.read.device_bytes)
+    scale = default.read.seconds["M"] / problem.seconds if problem.seconds else 1.0
+    search.problem = problem = scaled(problem, scale)
+    solution, infeasible = None, False
+    if not default.fits(search.budget):
+        solution, infeasible = _plans(search, solver, time_limit, seed)
+        usual = [(label, moves, {}) for label, moves in usual_moves(problem).items()]
+        reserved = {RESERVED: str(max(0, device_bytes - search.budget))}
+        for label, moves, options in [("xla rematerialisation", NamedMoves(None), reserved), *usual]:
+            if search.left > 0:
+                search.look(label, moves, options, None)
+    fitting = [candidate for candidate in search.candidates if candidate.fits(search.budget)]
+    answer = min(fitting, key=lambda candidate: _seconds(candidate), default=None)
+    return Confirmed(problem, search.budget, tuple(search.candidates), answer, solution, infeasible and answer is None)
+
+
+def _seconds(candidate: Candidate) -> float:
+    assert candidate.read is not None, "only what was compiled is compared"
+    return candidate.read.seconds["M"]
+
+
+def _plans(search: _Search, solver: SolverName, time_limit: float, seed: int) -> tuple[OffloadSolution | None, bool]:
+    """Solve and compile until a plan fits and the corrected model has no other; whether it then has none at all."""
+    problem, margin, last = search.problem, 0, None
+    tried: list[NamedMoves] = []
+    while search.left > 0:
+        solution = solve(problem, max(0, search.budget - margin), solver=solver, time_limit=time_limit, seed=seed)
+        plan, judged = solution.plan, solution.judged
+        if plan is None or judged is None:
+            leanest = leanest_plan(problem)
+            moves, judged = named_moves(problem, leanest), replay(problem, leanest)
+            if moves in tried:
+                return last, solution.status == "infeasible"
+        else:
+            moves, last = named_moves(problem, plan), solution
+            if moves in tried:
+                return last, False
+        tried.append(moves)
+        found = search.look("plan", moves, {}, judged)
+        if found.read is None:
+            return last, False
+        margin = found.read.device_bytes - judged.peak
+        if plan is None:
+            return last, not found.fits(search.budget) and solution.status == "infeasible"
+    return last, False
+
+
+def leanest_plan(problem: OffloadProblem) -> OffloadPlan:
+    """The plan that holds least of: everything offloaded; everything recomputed that can be, and offloaded else."""
+    best = None
+    for remake in (False, True):
+        moves = keep_all(problem)
+        changed = list(moves)
+        for together in decisions(problem):
+            can = remake and all(problem.tensors[number].recipe is not None for number in together)
+            for number in together:
+                changed[number] = tuple("recompute" if can else "offload" for _ in moves[number])
+        played = play(problem, tuple(changed), 0)
+        if played is not None and (best is None or played.excess < best.excess):
+            best = played
+    if best is None:
+        raise BadInputError(f"{problem.name}: there is no time for any copy")
+    return best.plan
+
+
+def scaled(problem: OffloadProblem, factor: float) -> OffloadProblem:
+    """The same problem with all times of the program, not of copies, times a factor."""
+    steps = tuple(replace(step, seconds=step.seconds * factor) for step in problem.steps)
+    tensors = tuple(
+        tensor
+        if tensor.recipe is None
+        else replace(tensor, recipe=Recipe(tensor.recipe.seconds * factor, tensor.recipe.inputs))
+        for tensor in problem.tensors
+    )
+    return replace(problem, steps=steps, tensors=tensors)

@@ -1,0 +1,99 @@
+"""Files of the offload game's answers: the move of each named residual, and what the compiler made of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from mallocgame import checked_json as checked
+from mallocgame.errors import BadInputError
+from mallocgame.files import write_atomically
+from mallocgame.offload.policy import NamedMoves
+from mallocgame.offload.problem import Move
+
+FORMAT = "mallocgame-offload-plan"
+VERSION = 1
+MAX_FILE_BYTES = 2**24
+
+_KEYS = ("format", "version", "program", "target", "budget", "moves", "options", "versions", "device_bytes", "seconds")
+
+
+@dataclass(frozen=True)
+class MovesFile:
+    """What such a file holds.
+
+    Attributes:
+        program: ``MODULE:FUNCTION``.
+        target: the device.
+        budget: bytes of device memory that it is for.
+        moves: of each name.
+        options: compiler options that belong to it.
+        versions: of the compiler that confirmed it; none where nothing did.
+        device_bytes: that it needs, as the compiler says, or the model where nothing was compiled.
+        seconds: under M, likewise.
+    """
+
+    program: str
+    target: str
+    budget: int
+    moves: NamedMoves
+    options: Mapping[str, str]
+    versions: Mapping[str, str]
+    device_bytes: int
+    seconds: float
+
+
+def save_moves(content: MovesFile, path: str | os.PathLike[str]) -> None:
+    """Write atomically.
+
+    Raises:
+        BadInputError: ``path`` cannot be written.
+    """
+    value: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "program": content.program,
+        "target": content.target,
+        "budget": content.budget,
+        "moves": None if content.moves.moves is None else dict(content.moves.moves),
+        "options": dict(content.options),
+        "versions": dict(content.versions),
+        "device_bytes": content.device_bytes,
+        "seconds": content.seconds,
+    }
+    write_atomically(path, (json.dumps(value, allow_nan=False, indent=1) + "\n").encode())
+
+
+def is_moves_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file says that it is one; False where it cannot be read."""
+    try:
+        value = checked.read_json(path, MAX_FILE_BYTES)
+    except BadInputError:
+        return False
+    return isinstance(value, dict) and value.get("format") == FORMAT
+
+
+def load_moves(path: str | os.PathLike[str]) -> MovesFile:
+    """Read a file; nothing in it is trusted.
+
+    Raises:
+        BadInputError: it cannot be read, is damaged, or of another format or version.
+    """
+    source = str(path)
+    found = checked.record(checked.read_json(path, MAX_FILE_BYTES), source, _KEYS)
+    if found["format"] != FORMAT or found["version"] != VERSION:
+        raise BadInputError(f"{source}: not a plan of the offload game that this mallocgame reads; make it again")
+    moves = checked.optional(checked.mapping(checked.one_of(get_args(Move))))(found["moves"], f"{source}: moves")
+    return MovesFile(
+        program=checked.text(found["program"], f"{source}: program"),
+        target=checked.text(found["target"], f"{source}: target"),
+        budget=checked.natural(found["budget"], f"{source}: budget"),
+        moves=NamedMoves(moves),  # type: ignore[arg-type]
+        options=checked.mapping(checked.text)(found["options"], f"{source}: options"),
+        versions=checked.mapping(checked.text)(found["versions"], f"{source}: versions"),
+        device_bytes=checked.natural(found["device_bytes"], f"{source}: device_bytes"),
+        seconds=checked.non_negative(found["seconds"], f"{source}: seconds"),
+    )
