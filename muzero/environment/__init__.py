@@ -30,7 +30,7 @@ from muzero.environment.observation import (  # noqa: E402
 from muzero.environment.plans import plan_of  # noqa: E402
 from muzero.environment.sizes import SIZE_CLASSES, SizeClass  # noqa: E402
 from muzero.environment.state import State  # noqa: E402
-from muzero.environment.steps import auto_reset, auto_reset_to, start, step  # noqa: E402
+from muzero.environment.steps import PASS, auto_reset, auto_reset_to, start, step  # noqa: E402
 from muzero.environment.tables import Tables, size_class_of, tables_of  # noqa: E402
 
 ENVIRONMENT_VERSION = 1
@@ -40,6 +40,7 @@ __all__ = [
     "BINS",
     "BOARD_CHANNELS",
     "ENVIRONMENT_VERSION",
+    "PASS",
     "SCALARS",
     "SITES_AHEAD",
     "SIZE_CLASSES",

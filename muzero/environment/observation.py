@@ -14,13 +14,16 @@ import numpy as np
 from muzero.environment.arrays import Array
 from muzero.environment.look_ahead import answered_fast, is_pinned
 from muzero.environment.occupancy import NOWHERE
-from muzero.environment.state import State
+from muzero.environment.state import DRAINED, IDLE, READ, STARTS, WRITTEN, State
 from muzero.environment.tables import (
+    COMPUTE,
     FIRST_DEFINITION,
+    FREE,
     LATER_DEFINITION,
     NEVER,
     OTHER_USE,
     SERVING,
+    TRAFFIC,
     Site,
     Tables,
     site_at,
@@ -81,7 +84,7 @@ def observe(tables: Tables, state: State) -> Observation:
     site = site_at(tables, state.at)
     now = jnp.where(state.done, tables.length, site.time)
     edges = now + jnp.asarray(_EDGES)
-    elapsed = _elapsed(tables, state.fast)
+    elapsed = _elapsed(tables, state.flow)
     made = Observation(
         _board(tables, state, site, edges),
         _uses(tables, state, site, now, elapsed),
@@ -95,16 +98,16 @@ def _bounded(values: Array) -> Array:
     return jnp.clip(values, -MOST, MOST).astype(jnp.float32)
 
 
-def _elapsed(tables: Tables, fast: Array) -> Array:
+def _elapsed(tables: Tables, flow: Array) -> Array:
     """Seconds of each instruction itself, float64[times]."""
-    count = tables.compute.shape[-1]
-    return _elapsed_with(tables, slice(None), fast[:count], fast[count:])
+    return _elapsed_with(tables, slice(None), flow[READ], flow[WRITTEN])
 
 
 def _elapsed_with(tables: Tables, at: Any, read: Array, written: Array) -> Array:
+    steps = tables.steps
     memory = read / tables.fast_read_bandwidth + written / tables.fast_write_bandwidth
-    memory += (tables.traffic[at] - read - written) / tables.hbm_bandwidth
-    elapsed: Array = jnp.where(tables.free[at], 0.0, jnp.maximum(tables.compute[at], memory))
+    memory += (steps[TRAFFIC, at] - read - written) / tables.hbm_bandwidth
+    elapsed: Array = jnp.where(steps[FREE, at] > 0.0, 0.0, jnp.maximum(steps[COMPUTE, at], memory))
     return elapsed
 
 
@@ -159,11 +162,10 @@ def _uses(tables: Tables, state: State, next_site: Site, now: Array, elapsed: Ar
     reads_fast = answered_fast(state.moves, served) & (served < state.at)
     bytes_ = tables.site_bytes[numbers]
     slots = jnp.maximum(site.slot, 0)
-    count = tables.compute.shape[-1]
-    writes = slots >= count
+    writes = slots >= state.flow.shape[-1]
     more = jnp.where(pinned, 0.0, bytes_)
-    read = state.fast[site.time] + jnp.where(writes, 0.0, more)
-    written = state.fast[count + site.time] + jnp.where(writes, more, 0.0)
+    read = state.flow[READ, site.time] + jnp.where(writes, 0.0, more)
+    written = state.flow[WRITTEN, site.time] + jnp.where(writes, more, 0.0)
     saved = (elapsed[site.time] - _elapsed_with(tables, site.time, read, written)) * tables.runs[site.time]
     facts = tables.site_facts[numbers]
     stays_for = site.end - jnp.where(site.kind == SERVING, site.time, site.start)
@@ -194,9 +196,10 @@ def _uses(tables: Tables, state: State, next_site: Site, now: Array, elapsed: Ar
 
 
 def _supply(tables: Tables, state: State, edges: Array, elapsed: Array) -> Array:
-    now = jnp.arange(tables.compute.shape[-1], dtype=jnp.int32)
+    flow = state.flow
+    now = jnp.arange(flow.shape[-1], dtype=jnp.int32)
     inside = ((now >= edges[:-1, None]) & (now < edges[1:, None])).astype(jnp.float32)
-    seconds = jnp.stack([state.idle, state.drained, state.prefetches.starting, elapsed * tables.runs], axis=-1)
+    seconds = jnp.stack([flow[IDLE], flow[DRAINED], flow[STARTS][0], elapsed * tables.runs], axis=-1)
     share = seconds / jnp.where(tables.all_hbm > 0.0, tables.all_hbm, 1.0)
     return jnp.sqrt(jnp.maximum(inside @ share.astype(jnp.float32), 0.0))
 
@@ -209,7 +212,7 @@ def _scalars(tables: Tables, state: State, site: Site, now: Array) -> Array:
     saved = (tables.all_hbm - state.total) / whole
     found = (state.legal[1] | state.legal[2]) & (site.kind != OTHER_USE) & (ahead.low != NOWHERE)
     facts = tables.site_facts[state.at]
-    own_time = jnp.sum(_elapsed(tables, state.fast) * tables.runs)
+    own_time = jnp.sum(_elapsed(tables, state.flow) * tables.runs)
     facts_of_site = [
         site.kind == FIRST_DEFINITION,
         site.kind == LATER_DEFINITION,

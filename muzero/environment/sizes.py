@@ -17,7 +17,7 @@ class SizeClass(NamedTuple):
         changes: traffic that servings change beside that of the use that is asked about.
         carried: stays that servings bring with them (``Program.tails``).
         relations: outputs that a use which has to stay in HBM may keep there too (keep rule).
-        levels: computations that enclose one another.
+        computations: of the program; loop bodies, loop conditions, branches and called ones.
     """
 
     uses: int
@@ -28,14 +28,14 @@ class SizeClass(NamedTuple):
     changes: int
     carried: int
     relations: int
-    levels: int
+    computations: int
 
 
 SPANS = 5
 """Intervals of times that one search for a gap covers at most."""
 
 
-def _of_uses(uses: int, levels: int = 4) -> SizeClass:
+def _of_uses(uses: int) -> SizeClass:
     return SizeClass(
         uses=uses,
         times=uses * 5 // 4 + 16,
@@ -45,9 +45,9 @@ def _of_uses(uses: int, levels: int = 4) -> SizeClass:
         changes=uses // 2,
         carried=uses // 4,
         relations=uses // 2,
-        levels=levels,
+        computations=uses // 8 + 8,
     )
 
 
-SIZE_CLASSES = (*map(_of_uses, (64, 256, 1024, 4096, 16384)), _of_uses(4096, 12), _of_uses(16384, 12))
-"""From small to large; the last ones are for programs of deeply nested loops."""
+SIZE_CLASSES = tuple(map(_of_uses, (64, 256, 1024, 4096, 16384)))
+"""From small to large."""

@@ -9,6 +9,18 @@ import jax.numpy as jnp
 from muzero.environment.arrays import Array
 from muzero.environment.tables import FARTHEST, NEVER, Tables
 
+READ, WRITTEN, IDLE, DRAINED, SPENT = range(5)
+STARTS, LAST, BEHIND, QUEUED = (slice(first, first + 2) for first in range(5, 13, 2))
+"""Rows of ``State.flow``, all seconds but for the first two, bytes that the instruction reads from fast memory and writes
+there: HBM time that it leaves idle, what the queues take of it, and the time it takes with the stalls before it. Then of
+the queues of its computation, HBM -> fast first and fast -> HBM second (that of the entry computation alone), in seconds
+of the whole bandwidth: what starts after it; place of the last copy that is due before it, or ``NEVER``, and what is
+queued behind that when it is due, infinite where none is; what is queued after it."""
+
+TOTAL, LEFT, RUNS, RUNS_LEFT = range(4)
+"""Rows of ``State.calls``, seconds: one run of the computation; what the queues leave of its idle time; all runs of it
+and of the callees of the same caller before it, of branches the slowest; and what these leave."""
+
 UNANSWERED, BARRED = -1, 3
 """Beside the values of ``Move``: a site that is still to be answered, and the first site of a group that a drop-backup
 took back, which counts as DROP."""
@@ -32,20 +44,6 @@ class Stays(NamedTuple):
     start: Array
     end: Array
     owner: Array
-
-
-class Queue(NamedTuple):
-    """The copies of one direction, by time.
-
-    Attributes:
-        starting: float64[times], seconds of the whole HBM bandwidth that start after the instruction.
-        last: int32[times], place in the queue of the last copy that is due before the instruction, or ``NEVER``.
-        behind: float64[times], seconds queued behind that copy when it is due; infinite where none is.
-    """
-
-    starting: Array
-    last: Array
-    behind: Array
 
 
 class Ahead(NamedTuple):
@@ -72,14 +70,11 @@ class State(NamedTuple):
         total: float64[], seconds of the program under model M, undecided being HBM.
         moves: int8[sites], the recorded answers, by site.
         stays: what fast memory holds.
-        fast: float64[2 * times], bytes that each instruction reads from fast memory, then those that it writes there.
-        prefetches: queue HBM -> fast.
-        evictions: queue fast -> HBM.
+        flow: float64[13, times], model M of each instruction, see ``READ`` and the others.
+        calls: float64[4, computations], model M of each computation, see ``TOTAL`` and the others.
         queued: int32[copies], place of each copy in its queue, or ``NEVER``.
         kept: bool[relations], the use has to be kept in HBM (a use of a tensor that is copied).
         moved: bool[relations], the output is pinned, copied or carried.
-        idle: float32[times], seconds of HBM time that the instruction leaves idle.
-        drained: float32[times], seconds of it that the queues take.
         ahead: about the next move.
     """
 
@@ -89,25 +84,18 @@ class State(NamedTuple):
     total: Array
     moves: Array
     stays: Stays
-    fast: Array
-    prefetches: Queue
-    evictions: Queue
+    flow: Array
+    calls: Array
     queued: Array
     kept: Array
     moved: Array
-    idle: Array
-    drained: Array
     ahead: Ahead
 
 
 def empty(tables: Tables) -> State:
-    """Everything in HBM and nothing answered; what the next move would do is still to be found."""
-    times, sites = tables.compute.shape[-1], tables.sites.shape[-2]
+    """Everything in HBM and nothing answered; times and what the next move would do are still to be found."""
+    sites, rows = tables.sites.shape[-2], tables.rows.shape[-1]
     copies, relations = tables.copy_rank.shape[-1], tables.kept_owner.shape[-1]
-    rows = tables.rows.shape[-1]
-    queue = Queue(
-        jnp.zeros(times, jnp.float64), jnp.full(times, NEVER, jnp.int32), jnp.full(times, jnp.inf, jnp.float64)
-    )
     return State(
         at=jnp.int32(0),
         done=tables.site_count == 0,
@@ -122,13 +110,16 @@ def empty(tables: Tables) -> State:
             jnp.full(rows, NEVER, jnp.int32),
             jnp.full(rows, NEVER, jnp.int32),
         ),
-        fast=jnp.zeros(2 * times, jnp.float64),
-        prefetches=queue,
-        evictions=queue,
+        flow=nothing_moves(tables),
+        calls=jnp.zeros((4, tables.computations.shape[-1]), jnp.float64),
         queued=jnp.full(copies, NEVER, jnp.int32),
         kept=jnp.zeros(relations, bool),
         moved=jnp.zeros(relations, bool),
-        idle=jnp.zeros(times, jnp.float32),
-        drained=jnp.zeros(times, jnp.float32),
         ahead=Ahead(jnp.int32(0), jnp.int32(0), jnp.array(False)),
     )
+
+
+def nothing_moves(tables: Tables) -> Array:
+    """``State.flow`` without copies and before anything is timed."""
+    flow = jnp.zeros((13, tables.steps.shape[-1]), jnp.float64)
+    return flow.at[LAST].set(NEVER).at[BEHIND].set(jnp.inf)

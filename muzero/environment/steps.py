@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_batching import custom_vmap
 
 from mallocgame.game.rules import Move
 from muzero.environment.arrays import Array
 from muzero.environment.keeping import kept_with, moved_with
-from muzero.environment.lanes import any_lane, most_of_lanes
+from muzero.environment.lanes import any_lane, lane_by_lane, most_of_lanes, of_lane, read_first, with_lane
 from muzero.environment.look_ahead import is_pinned, look_ahead
 from muzero.environment.occupancy import insert, newest, prolong
-from muzero.environment.queues import enqueue
-from muzero.environment.state import BARRED, Queue, State, Stays, empty
-from muzero.environment.tables import FIRST_DEFINITION, LATER_DEFINITION, NEVER, SERVING, Site, Tables, site_at
-from muzero.environment.timeline import Times, simulate
+from muzero.environment.queues import NewCopies, new_copy, no_copies
+from muzero.environment.state import BARRED, READ, TOTAL, WRITTEN, State, Stays, empty
+from muzero.environment.tables import (
+    FARTHEST,
+    FIRST_DEFINITION,
+    LATER_DEFINITION,
+    NEVER,
+    SERVING,
+    Site,
+    Tables,
+    site_at,
+)
+from muzero.environment.timeline import Times, column, timed_again
 
 Tree = TypeVar("Tree")
+
+PASS = -1
+"""In place of a move: nothing is answered."""
 
 
 def start(tables: Tables) -> State:
     """The state before the first site: everything in HBM."""
-    return _advance(tables, empty(tables), jnp.int32(0), jnp.array(False))
+    state: State = _begun(tables, empty(tables))
+    return state
 
 
 def step(tables: Tables, state: State, move: Array) -> tuple[State, Array]:
@@ -36,107 +49,145 @@ def step(tables: Tables, state: State, move: Array) -> tuple[State, Array]:
     Args:
         tables: of the problem.
         state: a position.
-        move: int32[], a value of ``Move``.
+        move: int32[], a value of ``Move``, or ``PASS``, with which the state stays as it is.
 
     Returns:
         The new state, and the reward, float64[], in seconds saved.
     """
-    conflict = ~state.done & state.ahead.conflict & (move == Move.NO_COPY.value)
-    new = _advance(tables, state, move.astype(jnp.int32), ~state.done & ~conflict)
-    new = _backed_up(tables, new, conflict)
+    new: State = _answered((tables, move.astype(jnp.int32)), state)
     return new, state.total - new.total
 
 
 def auto_reset(tables: Tables, begun: State, state: State) -> State:
     """``begun``, the start of the same tables, where an episode is done; else the state."""
-    return _select(state.done, begun, state)
+    reset: State = _replaced((state.done, begun), state)
+    return reset
 
 
 def auto_reset_to(tables: Tables, state: State, next_tables: Tables, next_begun: State) -> tuple[Tables, State]:
     """The next problem and its start where an episode is done; else the tables and state as they are."""
-    return _select(state.done, (next_tables, next_begun), (tables, state))
+    reset: tuple[Tables, State] = _replaced((state.done, (next_tables, next_begun)), (tables, state))
+    return reset
 
 
-def _select(condition: Array, one: Tree, other: Tree) -> Tree:
-    chosen: Tree = jax.tree.map(lambda first, second: jnp.where(condition, first, second), one, other)
-    return chosen
+class _Position(NamedTuple):
+    """Of the lane that plays.
 
-
-@custom_vmap  # type: ignore[untyped-decorator,unused-ignore]
-def _backed_up(tables: Tables, state: State, conflict: Array) -> State:
-    """The state after the drop-backup if there is a conflict, else the state as it is."""
-    after: State = lax.cond(conflict, lambda: _replay(tables, state), lambda: state)
-    return after
-
-
-@_backed_up.def_vmap  # type: ignore[untyped-decorator,unused-ignore]
-def _backed_up_lanes(
-    axis_size: int, in_batched: Any, tables: Tables, state: State, conflict: Array
-) -> tuple[State, State]:
-    """One lane with a conflict after the other: they are few, and a replay is long."""
-    tables_batched, state_batched, conflict_batched = in_batched
-
-    def broadcast(value: Array, batched: bool) -> Array:
-        return value if batched else jnp.broadcast_to(value, (axis_size, *value.shape))
-
-    def replay_one(now: tuple[State, Array]) -> tuple[State, Array]:
-        states, pending = now
-        lane = jnp.argmax(pending)
-        alone = jax.tree.map(lambda value, batched: value[lane] if batched else value, tables, tables_batched)
-        after = _replay(alone, jax.tree.map(lambda value: value[lane], states))
-        states = jax.tree.map(lambda values, value: values.at[lane].set(value), states, after)
-        return states, pending.at[lane].set(False)
-
-    now = jax.tree.map(broadcast, state, state_batched), broadcast(conflict, conflict_batched)
-    states, _ = lax.while_loop(lambda now: jnp.any(now[1]), replay_one, now)
-    return states, jax.tree.map(lambda _: True, states)
-
-
-def _replay(tables: Tables, state: State) -> State:
-    """Drop-backup: bar the group of the present site and replay the recorded moves, from the start to this site.
-
-    What was recorded before the group's first site is as legal as it was, and gives the same, so this ends where a
-    replay from there would.
+    Attributes:
+        state: without ``flow`` and ``calls``.
+        flow: ``State.flow`` of all lanes, written in place.
+        calls: ``State.calls`` of all lanes, written in place.
     """
-    target = state.at + 1
 
-    def one(loop: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
-        state, move, conflict = loop
-        state = lax.cond(conflict, lambda state: _take_back(tables, state), lambda state: state, state)
-        after = site_at(tables, state.at + ~conflict)
-        state = _advance(tables, state, move, ~conflict, (after.kind == SERVING) | (state.at + 1 == target))
+    state: State
+    flow: Array
+    calls: Array
+
+
+@lane_by_lane
+def _replaced(given: tuple[Array, Any], values: Any, lane: Array) -> Any:
+    condition, others = given
+    asked = of_lane(condition, lane)
+
+    def chosen(values: Any) -> Any:
+        mine, values = read_first(of_lane(values, lane), values)
+        return with_lane(values, lane, jax.tree.map(partial(jnp.where, asked), of_lane(others, lane), mine))
+
+    return lax.cond(any_lane(asked), chosen, lambda values: values, values)
+
+
+@lane_by_lane
+def _begun(given: Tables, states: State, lane: Array) -> State:
+    tables = of_lane(given, lane)
+    position = _position(states, lane)
+    whole = Times(jnp.int32(0), tables.length - 1)
+    return _put(states, lane, _settled(given, tables, position, lane, whole, no_copies()))
+
+
+@lane_by_lane
+def _answered(given: tuple[Tables, Array], states: State, lane: Array) -> State:
+    """Answer the next site.
+
+    Where that is the definition of a pinned group whose bytes are not free, this is a drop-backup: the group is barred,
+    and the recorded moves are replayed, from the start to this site. What was recorded before the group's first site is
+    as legal as it was, and gives the same, so this ends where a replay from there would.
+    """
+    tables, move = of_lane(given, lane)
+    position = _position(states, lane)
+    plays = ~position.state.done & (move != PASS)
+    target = position.state.at + plays
+
+    def one(play: tuple[_Position, Array, Array]) -> tuple[_Position, Array, Array]:
+        position, move, conflict = play
+        back = partial(_taken_back, tables, lane, conflict)
+        position = lax.cond(any_lane(conflict), back, lambda position: position, position)
+        active = ~conflict & (position.state.at < target)
+        position = _advanced(given[0], tables, position, lane, move, active, conflict)
+        state = position.state
         recorded = state.moves[state.at].astype(jnp.int32)
         recorded = jnp.where(recorded == BARRED, Move.DROP.value, recorded)
         nearest = jnp.where(state.legal[Move.DROP.value], Move.DROP.value, jnp.argmax(state.legal))
         move = jnp.where(state.legal[recorded], recorded, nearest).astype(jnp.int32)
         conflict = (state.at < target) & state.ahead.conflict & (move == Move.NO_COPY.value)
-        return state, move, conflict
+        return position, move, conflict
 
-    def goes_on(loop: tuple[State, Array, Array]) -> Array:
-        state, _, conflict = loop
-        return conflict | (state.at < target)
+    def goes_on(play: tuple[_Position, Array, Array]) -> Array:
+        position, _, conflict = play
+        return any_lane(conflict | (position.state.at < target))
 
-    state, _, _ = lax.while_loop(goes_on, one, (state, jnp.int32(Move.NO_COPY.value), jnp.array(True)))
-    return state
+    conflict = plays & position.state.ahead.conflict & (move == Move.NO_COPY.value)
+    position, _, _ = lax.while_loop(goes_on, one, (position, move, conflict))
+    return _put(states, lane, position)
 
 
-def _take_back(tables: Tables, state: State) -> State:
-    """The start again, with the group of the present site barred and the moves recorded so far."""
+def _position(states: State, lane: Array) -> _Position:
+    """Of a lane."""
+    small = states._replace(flow=None, calls=None)  # type: ignore[arg-type]
+    return _Position(of_lane(small, lane), states.flow, states.calls)
+
+
+def _put(states: State, lane: Array, position: _Position) -> State:
+    """All lanes' states, with that of one."""
+    state, small = read_first(position.state, states._replace(flow=None, calls=None))  # type: ignore[arg-type]
+    return with_lane(small, lane, state)._replace(flow=position.flow, calls=position.calls)
+
+
+def _taken_back(tables: Tables, lane: Array, asked: Array, position: _Position) -> _Position:
+    """The start again, with the group of the present site barred and the moves recorded so far; not yet timed."""
+    state = position.state
     site = site_at(tables, state.at)
     moves = state.moves.at[state.at].set(Move.NO_COPY.value).at[site.pin_site].set(BARRED)
-    return empty(tables)._replace(moves=moves)
+    begun = empty(tables)
+    large, others = read_first(of_lane(position[1:], lane), position[1:])
+    large = jax.tree.map(partial(jnp.where, asked), (begun.flow, begun.calls), large)
+    begun = begun._replace(moves=moves, flow=None, calls=None)  # type: ignore[arg-type]
+    return _Position(jax.tree.map(partial(jnp.where, asked), begun, state), *with_lane(others, lane, large))
 
 
-def _advance(tables: Tables, state: State, move: Array, active: Array, timed: Array | None = None) -> State:
+def _settled(
+    given: Tables, tables: Tables, position: _Position, lane: Array, touched: Times, copies: NewCopies
+) -> _Position:
+    """What was touched timed again, and the move to come looked at."""
+    flow, calls = timed_again(tables, given.steps, position.flow, position.calls, lane, touched, copies)
+    state = position.state._replace(total=column(calls, lane, tables.entry)[TOTAL])
+    return _Position(look_ahead(tables, given.steps, flow, lane, state), flow, calls)
+
+
+def _advanced(
+    given: Tables, tables: Tables, position: _Position, lane: Array, move: Array, active: Array, begins: Array
+) -> _Position:
     """Answer the next site where ``active``, and look ahead to the one after it.
 
     Args:
-        tables: of the problem.
-        state: a position.
+        given: of all lanes.
+        tables: of the lane.
+        position: of the lane.
+        lane: int32[].
         move: int32[], legal.
         active: bool[].
-        timed: bool[], whether anybody needs the times: they are left out where it is False.
+        begins: bool[], the lane is at the start, and nothing of it is timed yet.
     """
+    state = position.state
     site = site_at(tables, state.at)
     fast = active & (move != Move.DROP.value)
     pinned = is_pinned(state.moves, site) & (site.kind != FIRST_DEFINITION)
@@ -144,77 +195,104 @@ def _advance(tables: Tables, state: State, move: Array, active: Array, timed: Ar
     serves = fast & (site.kind == SERVING) & ~pinned
     copies = serves & (move == Move.COPY.value)
     goes_on = serves & (move == Move.NO_COPY.value)
-    stays = prolong(state.stays, site.owner, newest(state.stays, site.owner), site.end, goes_on)
-    reserved = jnp.where(defines | copies, site.size, 0)
-    stays = insert(tables, stays, state.ahead.low, reserved, (state.ahead.start, site.end), site.owner)
-    stays = _carry(tables, stays, site, state.ahead.low, serves)
-    state = state._replace(
-        stays=stays, fast=_traffic(tables, state, site, defines | serves | (fast & pinned), serves, goes_on)
+    own = defines | serves | (fast & pinned)
+    flow, touched = _traffic(tables, position.flow, lane, state, site, own, serves, goes_on)
+    evicts = (defines | serves) & (site.eviction != NEVER)
+    queued, new_copies = lax.cond(
+        any_lane(copies | evicts),
+        lambda: _queued(tables, state, site, copies, evicts),
+        lambda: (state.queued, no_copies()),
     )
-    state = _copy(tables, state, site, copies, (defines | serves) & (site.eviction != NEVER))
+    stays, kept, moved = lax.cond(
+        any_lane(defines | serves),
+        lambda: _moved(tables, state, site, defines, serves, goes_on),
+        lambda: (state.stays, state.kept, state.moved),
+    )
     recorded = state.moves[state.at]
     written = jnp.where(recorded == BARRED, recorded, move.astype(jnp.int8))
     at = state.at + active
     state = state._replace(
-        kept=jnp.where(serves, kept_with(tables, state.kept, site), state.kept),
-        moved=jnp.where(
-            defines | serves, moved_with(tables, state.moved, site, defines | (site.carried > 0)), state.moved
-        ),
+        stays=stays,
+        queued=queued,
+        kept=kept,
+        moved=moved,
         moves=state.moves.at[state.at].set(jnp.where(active, written, recorded)),
         at=at,
         done=at >= tables.site_count,
     )
-    times = _times(tables, state) if timed is None else _times_if(timed, tables, state)
-    state = state._replace(
-        total=times.total, idle=times.idle.astype(jnp.float32), drained=times.drained.astype(jnp.float32)
+    touched = Times(
+        jnp.where(begins, 0, jnp.minimum(touched.first, jnp.min(new_copies.after))),
+        jnp.where(begins, tables.length - 1, jnp.maximum(touched.last, jnp.max(new_copies.before))),
     )
-    return look_ahead(tables, state, times)
+    return _settled(given, tables, _Position(state, flow, position.calls), lane, touched, new_copies)
 
 
-def _times(tables: Tables, state: State) -> Times:
-    return simulate(tables, state.fast, state.prefetches, state.evictions)
+def _moved(
+    tables: Tables, state: State, site: Site, defines: Array, serves: Array, goes_on: Array
+) -> tuple[Stays, Array, Array]:
+    """``State.stays``, ``kept`` and ``moved`` after a definition or a serving became fast."""
+    stays = _reserved(tables, state, site, (defines | serves) & ~goes_on, goes_on, serves)
+    kept = jnp.where(serves, kept_with(tables, state.kept, site), state.kept)
+    moved = moved_with(tables, state.moved, site, defines | (site.carried > 0))
+    return stays, kept, jnp.where(defines | serves, moved, state.moved)
 
 
-def _times_if(timed: Array, tables: Tables, state: State) -> Times:
-    zeros = jnp.zeros_like(tables.compute)
-    none = Times(jnp.float64(0.0), zeros, zeros, zeros)
-    times: Times = lax.cond(timed, lambda: _times(tables, state), lambda: none)
-    return times
-
-
-def _carry(tables: Tables, stays: Stays, site: Site, low: Array, serves: Array) -> Stays:
-    """Reserve what a serving carries."""
+def _reserved(tables: Tables, state: State, site: Site, reserves: Array, goes_on: Array, serves: Array) -> Stays:
+    """The stays with those of the answer."""
+    stays, low = state.stays, state.ahead.low
+    stays = prolong(stays, site.owner, newest(stays, site.owner), site.end, goes_on)
+    size = jnp.where(reserves, site.size, 0)
+    stays = insert(tables, stays, low, size, (state.ahead.start, site.end), site.owner)
     count = jnp.where(serves, site.carried, 0)
 
-    def one(number: Array, stays: Stays) -> Stays:
+    def carry(number: Array, stays: Stays) -> Stays:
         first, last, size = tables.carried[jnp.minimum(site.first_carried + number, tables.carried.shape[-2] - 1)]
         return insert(tables, stays, low, jnp.where(number < count, size, 0), (first, last), site.owner)
 
-    carried: Stays = lax.fori_loop(0, most_of_lanes(count), one, stays)
+    carried: Stays = lax.fori_loop(0, most_of_lanes(count), carry, stays)
     return carried
 
 
-def _traffic(tables: Tables, state: State, site: Site, own: Array, serves: Array, goes_on: Array) -> Array:
-    """``State.fast`` with the site's own traffic, and with all that its serving changes."""
-    fast = state.fast.at[site.slot].add(jnp.where(own, tables.site_bytes[state.at], 0.0))
-    count = jnp.where(serves, site.changes, 0)
+def _traffic(
+    tables: Tables, flow: Array, lane: Array, state: State, site: Site, own: Array, serves: Array, goes_on: Array
+) -> tuple[Array, Times]:
+    """``State.flow`` of all lanes with the site's own traffic, and with all that its serving changes; the times."""
+    times = flow.shape[-1]
 
-    def one(number: Array, fast: Array) -> Array:
+    def add(flow: Array, touched: Times, slot: Array, bytes_: Array, counts: Array) -> tuple[Array, Times]:
+        time = slot % times
+        place = lane, jnp.where(slot < times, jnp.int32(READ), jnp.int32(WRITTEN)), time
+        old = lax.dynamic_slice(flow, place, (1, 1, 1))
+        flow = lax.dynamic_update_slice(flow, old + jnp.where(counts, bytes_, 0.0), place)
+        first = jnp.where(counts, jnp.minimum(touched.first, time), touched.first)
+        return flow, Times(first, jnp.where(counts, jnp.maximum(touched.last, time), touched.last))
+
+    def one(number: Array, now: tuple[Array, Times]) -> tuple[Array, Times]:
         row = jnp.minimum(site.first_change + number, tables.change_slot.shape[-1] - 1)
         counts = (number < count) & (goes_on | ~tables.change_stays[row])
-        return fast.at[tables.change_slot[row]].add(jnp.where(counts, tables.change_bytes[row], 0.0))
+        return add(*now, tables.change_slot[row], tables.change_bytes[row], counts)
 
-    changed: Array = lax.fori_loop(0, most_of_lanes(count), one, fast)
+    count = jnp.where(serves, site.changes, 0)
+    nothing = Times(jnp.int32(FARTHEST), jnp.int32(NEVER))
+    now = add(flow, nothing, jnp.maximum(site.slot, 0), tables.site_bytes[state.at], own)
+    changed: tuple[Array, Times] = lax.fori_loop(0, most_of_lanes(count), one, now)
     return changed
 
 
-def _copy(tables: Tables, state: State, site: Site, copies: Array, evicts: Array) -> State:
-    """Queue the prefetch of a serving, and an eviction."""
-    after = state.ahead.start - 1
-    prefetches, queued = enqueue(tables, state.prefetches, state.queued, site.copy, after, copies)
+def _queued(tables: Tables, state: State, site: Site, copies: Array, evicts: Array) -> tuple[Array, NewCopies]:
+    """``State.queued`` with the prefetch of a serving and with an eviction, and what they are."""
+    prefetch = new_copy(tables, state.queued, site.copy, state.ahead.start - 1)
+    queued = _with_place(state.queued, site.copy, prefetch, copies)
+    eviction = new_copy(tables, queued, site.eviction, tables.copy_after[site.eviction])
+    queued = _with_place(queued, site.eviction, eviction, evicts)
+    there = jnp.stack([copies, evicts])
+    both = jax.tree.map(
+        lambda one, other, none: jnp.where(there, jnp.stack([one, other]), none), prefetch, eviction, no_copies()
+    )
+    return queued, both
 
-    def evict(queued: Array) -> tuple[Queue, Array]:
-        return enqueue(tables, state.evictions, queued, site.eviction, tables.copy_after[site.eviction], evicts)
 
-    evictions, queued = lax.cond(any_lane(evicts), evict, lambda queued: (state.evictions, queued), queued)
-    return state._replace(prefetches=prefetches, evictions=evictions, queued=queued)
+def _with_place(queued: Array, copy: Array, new: NewCopies, asked: Array) -> Array:
+    copy = jnp.maximum(copy, 0)
+    placed: Array = queued.at[copy].set(jnp.where(asked, new.place, queued[copy]))
+    return placed

@@ -29,6 +29,16 @@ and any other use."""
 FARTHEST = 2**30
 """A time after all others."""
 
+STEP_ROWS = 12
+COMPUTE, TRAFFIC, FREE, TRIPS, BRANCH, LEAF, COMPUTATION, PREVIOUS, NEXT, CALLEE, ELDER, OUTWARD = range(STEP_ROWS)
+"""Rows of ``Tables.steps``: seconds of computing, 0 at a free instruction; bytes accessed, 0 likewise; 1 if it takes 0 s
+whatever it reads (as padding does). Of the last instruction of a computation that another calls: how often that runs, 1
+if it is a branch, of which only the slowest counts, and 1 for being such an instruction. Number of the instruction's
+computation; time before and time after it in that computation, or ``NEVER``; number of the last computation that the
+instruction calls, or ``NEVER``; of such a last instruction the number of the callee before, or ``NEVER``. Where it goes
+on to the entry: from a callee's instruction to the last one, from there to the last one of the next callee of the
+same caller, or else to the caller; from the entry's ``FARTHEST``."""
+
 
 class Site(NamedTuple):
     """What is known of one site; int32, one each (in ``Tables.sites`` one column each).
@@ -98,15 +108,10 @@ class Tables(NamedTuple):
         fast_write_bandwidth: float64[], bytes/second.
         length: int32[], number of times.
         all_hbm: float64[], seconds of the program with everything in HBM.
-        compute: float64[times], seconds; 0 at a ``free`` instruction.
-        traffic: float64[times], bytes accessed; 0 at a ``free`` instruction.
-        free: bool[times], takes 0 s whatever it reads; the padding is.
+        entry: int32[], number of the entry computation.
+        steps: float64[12, times], what the timeline needs of each instruction, see ``COMPUTE`` and the others.
         computation: int32[times], ``NEVER`` at padding.
-        level: int32[times], how many computations enclose the instruction's own.
-        leaves: bool[times], the last instruction of a computation that another calls.
-        trips: float64[times], how often that computation runs.
         runs: float64[times], how often the instruction runs in one run of the program.
-        branch: bool[times], and whether it is a branch, of which only the slowest counts.
         sites: int32[sites, columns of ``Site``].
         site_bytes: float64[sites], bytes read or written at the site.
         site_facts: float32[sites, 4], for the observation: square roots of the share of ``all_hbm`` that the HBM time
@@ -122,7 +127,7 @@ class Tables(NamedTuple):
         copy_demand: float64[copies], seconds of the whole HBM bandwidth.
         copy_evicts: bool[copies], is an eviction.
         rows: bool[rows], nothing but the number of stays that there is place for.
-        levels: bool[levels], nothing but the number of levels that there is place for.
+        computations: bool[computations], nothing but the number of computations that there is place for.
         kept_owner: int32[relations], group of the tensor whose use may have to be kept in HBM; ``NEVER`` at padding.
         kept_number: int32[relations], its serving that begins with that use.
         kept_first: bool[relations], it is the first use of a produced tensor.
@@ -138,15 +143,10 @@ class Tables(NamedTuple):
     fast_write_bandwidth: Array
     length: Array
     all_hbm: Array
-    compute: Array
-    traffic: Array
-    free: Array
+    entry: Array
+    steps: Array
     computation: Array
-    level: Array
-    leaves: Array
-    trips: Array
     runs: Array
-    branch: Array
     sites: Array
     site_bytes: Array
     site_facts: Array
@@ -161,7 +161,7 @@ class Tables(NamedTuple):
     copy_demand: Array
     copy_evicts: Array
     rows: Array
-    levels: Array
+    computations: Array
     kept_owner: Array
     kept_number: Array
     kept_first: Array
@@ -262,15 +262,13 @@ class _Writer:
             changes=len(self.changes),
             carried=len(self.carried),
             relations=len(self.relations),
-            levels=max(self.program.depth) + 1,
+            computations=len(problem.computations),
         )
 
     def tables(self, size: SizeClass) -> Tables:
         """Padded arrays."""
         problem, program, target = self.problem, self.program, self.problem.target
         instructions = problem.instructions
-        ends = {computation.end: computation for computation in problem.computations if computation.caller is not None}
-        times = range(len(instructions))
         sites = [
             [*site[:_SCALARS], *site.span_starts, *site.span_ends]
             for site in (self._with_slot(site, size) for site in self.sites)
@@ -284,15 +282,10 @@ class _Writer:
             "fast_write_bandwidth": np.float64(target.fast_write_bandwidth),
             "length": np.int32(len(instructions)),
             "all_hbm": np.float64(self.all_hbm),
-            "compute": _padded([0.0 if i.free else i.compute_seconds for i in instructions], size.times, 0.0, float),
-            "traffic": _padded([0.0 if i.free else i.total_bytes for i in instructions], size.times, 0.0, float),
-            "free": _padded([i.free for i in instructions], size.times, True, bool),
+            "entry": np.int32(program.entry),
+            "steps": self._steps(size.times),
             "computation": _padded([i.computation for i in instructions], size.times, NEVER, np.int32),
-            "level": _padded([program.depth[i.computation] for i in instructions], size.times, 0, np.int32),
-            "leaves": _padded([time in ends for time in times], size.times, False, bool),
-            "trips": _padded([float(ends[t].trips) if t in ends else 0.0 for t in times], size.times, 0.0, float),
             "runs": _padded([self.runs[i.computation] for i in instructions], size.times, 0.0, float),
-            "branch": _padded([t in ends and ends[t].kind == "branch" for t in times], size.times, False, bool),
             "sites": _rows(sites, size.sites, _SCALARS + 2 * SPANS),
             "site_bytes": _padded([self._bytes(site) for site in program.sites], size.sites, 0.0, float),
             "site_facts": _rows(self._facts(), size.sites, 4, np.float32),
@@ -309,7 +302,7 @@ class _Writer:
             "copy_demand": _padded([copy[4] for copy in self.copies], size.copies, 0.0, float),
             "copy_evicts": _padded([copy[5] for copy in self.copies], size.copies, False, bool),
             "rows": np.zeros(size.rows, bool),
-            "levels": np.zeros(size.levels, bool),
+            "computations": np.zeros(size.computations, bool),
             "kept_owner": _padded([relation[0] for relation in self.relations], size.relations, NEVER, np.int32),
             "kept_number": _padded([relation[1] for relation in self.relations], size.relations, NEVER, np.int32),
             "kept_first": _padded([relation[2] for relation in self.relations], size.relations, False, bool),
@@ -317,6 +310,35 @@ class _Writer:
             "kept_output_owner": _padded([relation[4] for relation in self.relations], size.relations, NEVER, np.int32),
         }
         return Tables(**columns)
+
+    def _steps(self, length: int) -> Any:
+        """``Tables.steps``."""
+        problem, program = self.problem, self.program
+        array = np.zeros((STEP_ROWS, length))
+        array[FREE] = 1.0
+        array[PREVIOUS:] = NEVER
+        array[COMPUTATION] = self.program.entry
+        array[OUTWARD] = FARTHEST
+        for time, instruction in enumerate(problem.instructions):
+            array[FREE, time] = instruction.free
+            if not instruction.free:
+                array[COMPUTE, time], array[TRAFFIC, time] = instruction.compute_seconds, instruction.total_bytes
+            array[COMPUTATION, time] = instruction.computation
+        for number, times in enumerate(program.times):
+            array[PREVIOUS, times[1:]] = times[:-1]
+            array[NEXT, times[:-1]] = times[1:]
+            if number != program.entry:
+                array[OUTWARD, times] = times[-1]
+        for caller, children in problem.children.items():
+            callees = sorted(children, key=lambda number: problem.computations[number].end)
+            ends = [problem.computations[number].end for number in callees]
+            array[CALLEE, caller] = callees[-1]
+            array[LEAF, ends] = 1.0
+            array[OUTWARD, ends] = [*ends[1:], caller]
+            array[ELDER, ends] = [NEVER, *callees[:-1]]
+            array[TRIPS, ends] = [problem.computations[number].trips for number in callees]
+            array[BRANCH, ends] = [problem.computations[number].kind == "branch" for number in callees]
+        return array
 
     def _with_slot(self, site: Site, size: SizeClass) -> Site:
         written = site.kind in (FIRST_DEFINITION, LATER_DEFINITION)

@@ -21,6 +21,7 @@ from mallocgame.problem.schema import Problem
 from mallocgame.validate import validate
 from muzero import environment
 from muzero.environment import SIZE_CLASSES, State, Tables, size_class_of, tables_of
+from muzero.environment import tables as tables_module
 from muzero.environment.conformance import compiled, play
 
 SEEDS = st.integers(0, 2**32)
@@ -170,19 +171,24 @@ def test_auto_reset_to_takes_the_next_problem() -> None:
     np.testing.assert_array_equal(kept_state.legal, early.legal)
 
 
-def test_a_deep_program_is_in_a_deep_class() -> None:
+def test_too_large_a_program_is_refused_with_what_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     program = Program(small_problem(3))
-    program.depth[0] = 7
-    assert size_class_of(program).levels == 12
-
-
-def test_too_large_a_program_is_refused_with_what_is_too_much() -> None:
-    program = Program(small_problem(3))
-    program.depth[0] = 99
-    with pytest.raises(BadInputError, match="100 levels"):
+    needed = tables_module._Writer(program).needed()
+    monkeypatch.setattr(tables_module._Writer, "needed", lambda writer: needed._replace(computations=9999))
+    with pytest.raises(BadInputError, match="9,999 computations"):
         size_class_of(program)
-    with pytest.raises(BadInputError, match="the size class holds 4"):
+    with pytest.raises(BadInputError, match="the size class holds 16"):
         tables_of(program, SMALL)
+
+
+def test_to_pass_leaves_a_state_as_it_is() -> None:
+    problem = small_problem(11)
+    tables = tables_of(Program(problem), MEDIUM)
+    state = compiled(environment.start)(tables)
+    same, reward = compiled(environment.step)(tables, state, np.int32(environment.PASS))
+    assert float(reward) == 0.0
+    for leaf, expected in zip(jax.tree.leaves(same), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(leaf, expected)
 
 
 def test_too_large_a_fast_memory_is_refused() -> None:
