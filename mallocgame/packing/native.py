@@ -21,7 +21,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from mallocgame.machine_code import machine_code
 
 EXHAUSTED, FOUND, STOPPED = 0, 1, 2
 LOWEST, FEWEST = 0, 1
@@ -32,10 +33,8 @@ COUNTERS = 5
 
 _INFINITE = 1 << 60
 
-compiled = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@compiled
+@machine_code
 def search(state: Any, table: Any, counters: Any, capacity: int, strategy: int) -> int:
     """Search from a cleared state (`clear`). FOUND leaves each buffer's offset in its head.
 
@@ -81,7 +80,7 @@ def search(state: Any, table: Any, counters: Any, capacity: int, strategy: int) 
             _refuse(state, counters, depth)
 
 
-@compiled
+@machine_code
 def clear(state: Any, counters: Any) -> None:
     """Place nothing."""
     buffers, items, obstacles = state[0], state[3], state[10]
@@ -94,7 +93,7 @@ def clear(state: Any, counters: Any) -> None:
         buffers[b].head = buffers[b].fixed if buffers[b].fixed >= 0 else _lift(buffers, obstacles, b, 0)
 
 
-@compiled
+@machine_code
 def _enter(state: Any, table: Any, counters: Any, depth: int, low: int, high: int) -> bool:
     """Begin the node of ``items[low:high]`` at a depth, unless its state is known to fail."""
     buffers, frames, items = state[0], state[2], state[3]
@@ -113,13 +112,13 @@ def _enter(state: Any, table: Any, counters: Any, depth: int, low: int, high: in
     return True
 
 
-@compiled
+@machine_code
 def _remember(table: Any, key: Any) -> None:
     """The state of this key has no solution."""
     table[np.int64(key >> np.uint64(1)) & np.int64(len(table) - 1)] = key
 
 
-@compiled
+@machine_code
 def _mix(value: Any) -> Any:
     """A bijection of 64 bits that spreads each of them (the finaliser of SplitMix64, with its increment)."""
     value += np.uint64(0x9E3779B97F4A7C15)
@@ -128,7 +127,7 @@ def _mix(value: Any) -> Any:
     return value ^ (value >> np.uint64(31))
 
 
-@compiled
+@machine_code
 def _decide(state: Any, counters: Any, depth: int, capacity: int, strategy: int) -> bool:
     """Place one buffer of the node and split the rest into components; False if the node has no solution."""
     frames, items = state[2], state[3]
@@ -149,7 +148,7 @@ def _decide(state: Any, counters: Any, depth: int, capacity: int, strategy: int)
     return True
 
 
-@compiled
+@machine_code
 def _bound(state: Any, low: int, high: int, capacity: int) -> bool:
     """Bounds of ``items[low:high]``, loads and floors of their sections; False if they leave no solution."""
     buffers, sections, items, members = state[0], state[1], state[3], state[9]
@@ -175,7 +174,7 @@ def _bound(state: Any, low: int, high: int, capacity: int) -> bool:
     return True
 
 
-@compiled
+@machine_code
 def _bound_blocked(state: Any, low: int, high: int) -> bool:
     """Bounds from heads, and for blocked buffers from the neighbours that can be below them, until none changes."""
     buffers, items, neighbours, obstacles = state[0], state[3], state[8], state[10]
@@ -209,7 +208,7 @@ def _bound_blocked(state: Any, low: int, high: int) -> bool:
     return True
 
 
-@compiled
+@machine_code
 def _sort(state: Any, low: int, high: int) -> Any:
     """The buffers of ``items[low:high]`` in the same places of another array, by falling bound (Shell's sort)."""
     buffers, items, ordered = state[0], state[3], state[5]
@@ -230,7 +229,7 @@ def _sort(state: Any, low: int, high: int) -> Any:
     return ordered
 
 
-@compiled
+@machine_code
 def _score(state: Any, low: int, high: int, capacity: int, strategy: int) -> None:
     """Scores of the sections of ``items[low:high]``, whose bounds, loads and floors are known."""
     buffers, sections, items, members = state[0], state[1], state[3], state[9]
@@ -250,7 +249,7 @@ def _score(state: Any, low: int, high: int, capacity: int, strategy: int) -> Non
                 sections[s].score += 1.0
 
 
-@compiled
+@machine_code
 def _choose(state: Any, low: int, high: int, capacity: int) -> int:
     """The place in ``items`` of the buffer to decide on, or -1.
 
@@ -279,7 +278,7 @@ def _choose(state: Any, low: int, high: int, capacity: int) -> int:
     return chosen
 
 
-@compiled
+@machine_code
 def _is_lowest(state: Any, b: int) -> bool:
     """Whether no neighbour that is not placed fits below the head of a buffer."""
     buffers, neighbours = state[0], state[8]
@@ -290,7 +289,7 @@ def _is_lowest(state: Any, b: int) -> bool:
     return True
 
 
-@compiled
+@machine_code
 def _place(state: Any, counters: Any, b: int) -> None:
     """Place a buffer at its head and raise the heads of its neighbours."""
     buffers, order, neighbours, obstacles = state[0], state[7], state[8], state[10]
@@ -306,7 +305,7 @@ def _place(state: Any, counters: Any, b: int) -> None:
             buffers[c].blocked = 0
 
 
-@compiled
+@machine_code
 def _lift(buffers: Any, obstacles: Any, b: int, offset: int) -> int:
     """The lowest offset of a buffer, not below the given one, that is aligned and clear of its fixed neighbours."""
     alignment = buffers[b].alignment
@@ -317,7 +316,7 @@ def _lift(buffers: Any, obstacles: Any, b: int, offset: int) -> int:
     return offset
 
 
-@compiled
+@machine_code
 def _keep(state: Any, counters: Any, b: int) -> None:
     """Write a buffer's head and block to the trail."""
     buffers, raised = state[0], state[6]
@@ -328,7 +327,7 @@ def _keep(state: Any, counters: Any, b: int) -> None:
     counters[RAISED] = place + 1
 
 
-@compiled
+@machine_code
 def _rewind(state: Any, counters: Any, raised_length: int, order_length: int) -> None:
     """Undo until the trails have these lengths."""
     buffers, raised, order = state[0], state[6], state[7]
@@ -342,7 +341,7 @@ def _rewind(state: Any, counters: Any, raised_length: int, order_length: int) ->
         buffers[order[counters[ORDER]]].placed = 0
 
 
-@compiled
+@machine_code
 def _refuse(state: Any, counters: Any, depth: int) -> None:
     """The node's buffer cannot be at its head: undo that, and it is blocked from here."""
     buffers, frames, items = state[0], state[2], state[3]
@@ -352,7 +351,7 @@ def _refuse(state: Any, counters: Any, depth: int) -> None:
     buffers[b].blocked = 1
 
 
-@compiled
+@machine_code
 def _split(state: Any, low: int, high: int) -> None:
     """Sort ``items[low:high]`` by component; a buffer with gaps connects all sections from its first to its last."""
     buffers, sections, items, component, members = state[0], state[1], state[3], state[4], state[9]
@@ -386,7 +385,7 @@ def _split(state: Any, low: int, high: int) -> None:
         items[k + 1], component[k + 1] = b, own
 
 
-@compiled
+@machine_code
 def first_fit(state: Any, order: Any) -> int:
     """Place each buffer in turn at the lowest free offset, which is left in its head; the largest offset + size.
 
