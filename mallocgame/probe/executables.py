@@ -89,7 +89,8 @@ def _dtype(name: str, leaf: Any) -> np.dtype[Any]:
     dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
     if jnp.issubdtype(dtype, jax.dtypes.extended):
         raise BadInputError(f"{name}: an argument is a key of jax.random; take its seed as the argument instead")
-    return np.dtype(dtype)
+    found: np.dtype[Any] = np.dtype(dtype)
+    return found
 
 
 def _from_text(name: str, lowered: str | None, options: Mapping[str, str | bool]) -> Executable:
