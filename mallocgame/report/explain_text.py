@@ -79,7 +79,7 @@ def _worth(document: Value) -> list[str]:
             f"{document['honoured']} of its {document['sites']} placements and copies."
         )
     elif not document["confirmed"]:
-        sentences.append("These are predictions; `--verify` recompiles, reads back and replays what the compiler made.")
+        sentences.append("These are predictions: with --verify the plan is recompiled, and what that made is shown.")
     return sentences
 
 

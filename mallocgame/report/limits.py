@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
+import numpy as np
+
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem, Tensor
 from mallocgame.replay import Model, Replay, Row
@@ -108,8 +110,13 @@ class _Room:
 
     def __init__(self, problem: Problem, plan: Plan, replay: Replay) -> None:
         self._problem = problem
-        self._stays = sorted(plan.stays, key=lambda stay: stay.start)
-        self._starts = [stay.start for stay in self._stays]
+        stays = sorted(plan.stays, key=lambda stay: stay.offset)
+        tensors = [problem.tensors[stay.tensor] for stay in stays]
+        self._start = np.array([stay.start for stay in stays], np.int64)
+        self._end = np.array([stay.end for stay in stays], np.int64)
+        self._group = np.array([tensor.group for tensor in tensors], np.int64)
+        self._low = np.array([stay.offset for stay in stays], np.int64)
+        self._high = self._low + np.array([tensor.size for tensor in tensors], np.int64)
         idle = [0.0] * len(problem.instructions)
         for row in replay.rows:
             if row.time is not None:
@@ -126,15 +133,17 @@ class _Room:
             if tensor.hbm_definition is not None:
                 return "crosses", tensor.hbm_definition
             return self._for_life(tensor)
-        if tensor.hbm_definition is None:
-            return self._for_life(tensor)
         earliest = tensor.uses[number].copy_after
+        if tensor.hbm_definition is None:
+            life = self._for_life(tensor)
+            copied = earliest is not None and self._for_copy(tensor, earliest, time)[0] == "left"
+            return ("left", "") if copied else life
         if earliest is None:
             return "compiler", "no override can ask for a prefetch for this use"
         return self._for_copy(tensor, earliest, time)
 
     def _for_life(self, tensor: Tensor) -> tuple[Reason, str]:
-        """What an instruction produces stays for its whole life, with all that share its buffer, or is in HBM."""
+        """To be written to fast memory, a tensor needs room for its whole life, with all that share its buffer."""
         group = self._problem.groups[tensor.group]
         members = [self._problem.tensors[id] for id in group.tensors]
         for member in members:
@@ -160,16 +169,7 @@ class _Room:
 
     def _has_room(self, group: int, size: int, start: int, end: int) -> bool:
         """Whether some address is free for ``size`` bytes from ``start`` to ``end``, both included."""
-        last = bisect_right(self._starts, end)
-        tensors = self._problem.tensors
-        taken = sorted(
-            (stay.offset, stay.offset + tensors[stay.tensor].size)
-            for stay in self._stays[:last]
-            if stay.end >= start and tensors[stay.tensor].group != group
-        )
-        free_from = 0
-        for low, high in taken:
-            if low - free_from >= size:
-                return True
-            free_from = max(free_from, high)
-        return self._problem.target.fast_bytes - free_from >= size
+        there = (self._start <= end) & (self._end >= start) & (self._group != group)
+        above = np.append(self._low[there], self._problem.target.fast_bytes)
+        free_from = np.maximum.accumulate(np.append(0, self._high[there]))
+        return bool((above - free_from >= size).any())

@@ -151,8 +151,8 @@ function label(pen, ink, box, left, y, right, height) {
   if (height < 13 || right - left < 46) return;
   const room = Math.floor((right - left - 8) / LETTER);
   const name = box.name.length <= room ? box.name : `${box.name.slice(0, room - 1)}…`;
-  text(pen, name, (left + right) / 2, y + height / 2 + 3.5, {
-    font: "10.5px", align: "center", fill: ink[`${KINDS[box.kind]}-ink`], family: "mono",
+  text(pen, name, left + 5, y + height / 2 + 3.5, {
+    font: "10.5px", fill: ink[`${KINDS[box.kind]}-ink`], family: "mono",
   });
 }
 

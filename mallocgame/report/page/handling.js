@@ -82,7 +82,7 @@ function boxFacts(box) {
     ["where", side.name],
     ["state", DATA.kinds[box.kind]],
     ["size", bytes(box.size)],
-    ["address", `${bytes(box.offset)} to ${bytes(box.offset + box.size)}`],
+    ["address", `${bytes(box.offset)} (0x${box.offset.toString(16)})`],
     ["from", `${DATA.instructions.name[box.start]} (${box.start})`],
     ["to", `${DATA.instructions.name[box.end]} (${box.end})`],
     ["lasts", `${duration(lasts)} under ${chart.model}, ${count} instruction${count === 1 ? "" : "s"}`],

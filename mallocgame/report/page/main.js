@@ -97,7 +97,7 @@ function fit() {
   draw();
 }
 
-const PRINTED_WIDTH = 1040, PRINTED_SCALE = 2.5;
+const PRINTED_WIDTH = 900, PRINTED_SCALE = 2.5;
 
 fillHead();
 fillFigures();
