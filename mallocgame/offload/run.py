@@ -33,7 +33,7 @@ class Offloaded:
         answer: as a file has it; None where nothing fits.
         problem: the model.
         budget: bytes.
-        solution: of the last solve; None where XLA's default fits.
+        solution: of the last solve that had a plan.
         confirmed: what the compiler made of it; None where there is no compiler for the target here.
     """
 
