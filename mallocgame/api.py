@@ -541,7 +541,8 @@ def offload(
 
     Args:
         program: ``MODULE:FUNCTION`` of a builder, or the builder itself (docs/offload.md): it takes what to wrap each
-            block in, and returns (step, abstract arguments).
+            block in, and returns (step, abstract arguments). Or a file that ``solve`` takes, for GPUs an HLO text: then
+            there is a ``solution`` by the model, and no ``answer`` that could be exported.
         target: a TPU target, or a device of ``mallocgame.offload.links.LINKS``.
         budget: bytes of device memory, or a share of what XLA's default needs, e.g. ``"50%"``.
         solver: one of ``mallocgame.offload.solve.SOLVERS``.

@@ -359,7 +359,7 @@ def bench(
 
 @app.command
 def offload(
-    program: Annotated[str, Parameter(name="MODULE:FUNCTION")],
+    program: Annotated[str, Parameter(name="MODULE:FUNCTION", help="Or a capture or HLO text.")],
     /,
     *,
     target: Annotated[str, Parameter(help="A TPU target, or H100 SXM, H200, A100, L4.")],
@@ -376,7 +376,8 @@ def offload(
     """Decide which named residuals of a training step to keep, to offload to the host and to recompute.
 
     MODULE:FUNCTION takes what to wrap each block in, and returns (step, abstract arguments): see docs/offload.md. For
-    TPU targets the compiler confirms device memory and host copies; for GPUs the answer is the model's.
+    TPU targets the compiler confirms device memory and host copies; for GPUs the answer is the model's. A capture or an
+    HLO text instead shows what offloading its values could do, and exports nothing.
     """
     from mallocgame import api
     from mallocgame.report import documents, offload_document
@@ -395,9 +396,10 @@ def offload(
         progress=_progress,
     )
     document = offload_document.of_offloaded(found, target, out)
-    if json or found.answer is not None:
+    found_nothing = found.answer is None and (found.solution is None or found.solution.plan is None)
+    if json or not found_nothing:
         documents.show(document, json)
-    if found.answer is None:
+    if found_nothing:
         raise NoAnswerError(f"{program}: {document['notes'][0]}")
 
 

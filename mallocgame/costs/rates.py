@@ -35,10 +35,15 @@ RATES: Mapping[str, Rates] = {
     "v5p": Rates(3.94e14, 3.072e12),
     "v6e": Rates(9.18e14, 3.584e12, matrix=4.59e14, vector=7.168e12),
     "tpu7x": Rates(1.15e15, 3.9e12, matrix=5.75e14, vector=7.8e12),
+    "H100 SXM": Rates(9.89e14, 3.9e12),
+    "H200": Rates(9.89e14, 3.9e12),
+    "A100": Rates(3.12e14, 2.4e12),
+    "L4": Rates(1.21e14, 1.9e12),
 }
-"""By target name. Of the last two, fusions with a matrix product or a convolution are costed by the compiler for the
-windows that its emitter chooses, which the HLO does not show: half the peak rate, features filled up to 128 lanes, and
-4 x 1024 vector operations a cycle come near it (most within 15 %, some far off)."""
+"""By target name. The GPUs, which only the offload game knows: bf16 peak of the data sheets, 16 transcendentals a cycle
+and multiprocessor at boost clock. Of v6e and tpu7x, fusions with a matrix product or a convolution are costed by the
+compiler for the windows that its emitter chooses, which the HLO does not show: half the peak rate, features filled up
+to 128 lanes, and 4 x 1024 vector operations a cycle come near it (most within 15 %, some far off)."""
 
 TRANSCENDENTAL_OPERATIONS = 10
 """Vector operations that one transcendental function takes in such a fusion (fitted)."""

@@ -1,8 +1,9 @@
 """The whole way for a JAX program: model, solve, compile, read back, correct the model, solve again.
 
 The model's peak is of arrays, the compiler's of buffers: they differ by paddings, temporaries and what is fused. What a
-compile shows is taken off the budget of the next solve, until a plan fits. The answer is the quickest program that the
-compiler has been seen to fit into the budget, XLA's default and the usual policies included.
+compile shows is taken off the budget of the next solve, and its time scales the model's, until a plan fits and the
+model has no other. The answer is the quickest program that the compiler has been seen to fit into the budget, XLA's
+default and the usual policies included.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Confirmed:
     """What came out.
 
     Attributes:
-        problem: the model, its times scaled to those of the compiled default.
+        problem: the model, its times scaled to those of the last plan that was compiled.
         budget: bytes.
         candidates: all programs that were compiled; the first is XLA's default.
         answer: the quickest under M of those that fit; None where none does.
@@ -151,19 +152,20 @@ def confirm(
     if default.read is None:
         raise BadInputError(f"the program does not compile as it is: {default.refusal}")
     search.budget = budget(default.read.device_bytes)
-    scale = default.read.seconds["M"] / problem.seconds if problem.seconds else 1.0
-    search.problem = problem = scaled(problem, scale)
-    solution, infeasible = None, False
+    solution, infeasible = _plans(search, solver, time_limit, seed)
+    others: list[tuple[str, NamedMoves, Mapping[str, str]]] = []
     if not default.fits(search.budget):
-        solution, infeasible = _plans(search, solver, time_limit, seed)
-        usual = [(label, moves, {}) for label, moves in usual_moves(problem).items()]
         reserved = {RESERVED: str(max(0, device_bytes - search.budget))}
-        for label, moves, options in [("xla rematerialisation", NamedMoves(None), reserved), *usual]:
-            if search.left > 0:
-                search.look(label, moves, options, None)
+        others.append(("xla rematerialisation", NamedMoves(None), reserved))
+    others += [(label, moves, {}) for label, moves in usual_moves(problem).items()]
+    for label, moves, options in others:
+        if search.left > 0:
+            search.look(label, moves, options, None)
     fitting = [candidate for candidate in search.candidates if candidate.fits(search.budget)]
     answer = min(fitting, key=lambda candidate: _seconds(candidate), default=None)
-    return Confirmed(problem, search.budget, tuple(search.candidates), answer, solution, infeasible and answer is None)
+    return Confirmed(
+        search.problem, search.budget, tuple(search.candidates), answer, solution, infeasible and answer is None
+    )
 
 
 def _seconds(candidate: Candidate) -> float:
@@ -173,9 +175,10 @@ def _seconds(candidate: Candidate) -> float:
 
 def _plans(search: _Search, solver: SolverName, time_limit: float, seed: int) -> tuple[OffloadSolution | None, bool]:
     """Solve and compile until a plan fits and the corrected model has no other; whether it then has none at all."""
-    problem, margin, last = search.problem, 0, None
+    margin, last = 0, None
     tried: list[NamedMoves] = []
     while search.left > 0:
+        problem = search.problem
         solution = solve(problem, max(0, search.budget - margin), solver=solver, time_limit=time_limit, seed=seed)
         plan, judged = solution.plan, solution.judged
         if plan is None or judged is None:
@@ -192,8 +195,11 @@ def _plans(search: _Search, solver: SolverName, time_limit: float, seed: int) ->
         if found.read is None:
             return last, False
         margin = found.read.device_bytes - judged.peak
-        if plan is None:
-            return last, not found.fits(search.budget) and solution.status == "infeasible"
+        busy = judged.seconds - judged.stall
+        if busy > 0.0:
+            search.problem = scaled(problem, (found.read.seconds["M"] - found.read.stalls["M"]) / busy)
+        if plan is None and not found.fits(search.budget):
+            return last, solution.status == "infeasible"
     return last, False
 
 

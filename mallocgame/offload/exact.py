@@ -15,7 +15,7 @@ from typing import Any, Literal
 from mallocgame.errors import BadInputError
 from mallocgame.offload import judge
 from mallocgame.offload.plan import HostCopy, OffloadPlan, Remake
-from mallocgame.offload.problem import OffloadProblem, decisions
+from mallocgame.offload.problem import Move, OffloadProblem, decisions
 from mallocgame.offload.rules import Moves
 
 TICKS = 2**26
@@ -232,10 +232,11 @@ class _Formulation:
 
     def decode(self, solver: Any) -> OffloadPlan:
         """The plan that the variables' values mean."""
-        moves, remakes = [], []
+        moves: list[tuple[Move, ...]] = []
+        remakes: list[Remake] = []
         copies: list[tuple[int, HostCopy]] = []
         for number, gaps in enumerate(self.gaps):
-            decided = []
+            decided: list[Move] = []
             for place, gap in enumerate(gaps):
                 back = gap.end - sum(map(solver.value, gap.back))
                 if solver.value(gap.offloads):

@@ -176,8 +176,9 @@ def seconds_of(operation: Operation, link: Link) -> float:
     moved = sum(value.size for value in (*operation.reads, *operation.writes))
     if operation.kind == "dot_general":
         ((contracted, _), _) = operation.parameters["dimension_numbers"]
-        depth = math.prod(operation.shapes[0][axis] for axis in contracted)
-        return max(2.0 * math.prod(operation.shapes[-1]) * depth / link.flops, moved / link.bandwidth)
+        depth: int = math.prod(operation.shapes[0][axis] for axis in contracted)
+        products: int = math.prod(operation.shapes[-1]) * depth
+        return max(2.0 * products / link.flops, moved / link.bandwidth)
     if operation.kind == "conv_general_dilated":
         return max(_convolution_flops(operation) / link.flops, moved / link.bandwidth)
     if operation.inner:
@@ -189,13 +190,14 @@ def _convolution_flops(operation: Operation) -> float:
     """Twice the products of a convolution: each kernel element meets each output (or, dilated, input) position."""
     numbers = operation.parameters["dimension_numbers"]
     image, kernel, out = (operation.shapes[place] for place in (0, 1, -1))
-    window = math.prod(kernel[axis] for axis in numbers.rhs_spec[2:])
-    here = math.prod(out[axis] for axis in numbers.out_spec[2:])
+    window: int = math.prod(kernel[axis] for axis in numbers.rhs_spec[2:])
+    here: int = math.prod(out[axis] for axis in numbers.out_spec[2:])
     dilated = math.prod(operation.parameters["lhs_dilation"])
-    there = math.prod(image[axis] for axis in numbers.lhs_spec[2:])
+    there: int = math.prod(image[axis] for axis in numbers.lhs_spec[2:])
     positions = there if dilated > 1 else here
-    features = kernel[numbers.rhs_spec[0]] * kernel[numbers.rhs_spec[1]]
-    return 2.0 * positions * window * features * out[numbers.out_spec[0]]
+    features: int = kernel[numbers.rhs_spec[0]] * kernel[numbers.rhs_spec[1]]
+    products: int = positions * window * features * out[numbers.out_spec[0]]
+    return 2.0 * products
 
 
 def live_bytes(program: Program, excluded: frozenset[Value] = frozenset()) -> list[int]:

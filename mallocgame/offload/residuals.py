@@ -80,8 +80,10 @@ def _recorder(blocks: list[_Block]) -> Remat:
     """A remat that changes nothing and notes each call's block and abstract arguments."""
     import jax
 
+    shaped: Any = jax.ShapeDtypeStruct
+
     def abstract(leaf: Any) -> Any:
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if hasattr(leaf, "aval") else leaf
+        return shaped(leaf.shape, leaf.dtype) if hasattr(leaf, "aval") else leaf
 
     def remat(block: Callable[..., Any]) -> Callable[..., Any]:
         def recorded(*arguments: Any, **named: Any) -> Any:

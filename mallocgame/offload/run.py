@@ -12,6 +12,7 @@ from mallocgame.offload.compiled import ReadBack, read_back
 from mallocgame.offload.confirm import Candidate, CompileMoves, Confirmed, confirm
 from mallocgame.offload.judge import replay
 from mallocgame.offload.links import LINKS, Link, get_link, read_link
+from mallocgame.offload.module_problem import gpu_target, module_problem
 from mallocgame.offload.moves_file import MovesFile
 from mallocgame.offload.policy import NamedMoves, named_moves
 from mallocgame.offload.problem import OffloadProblem
@@ -33,7 +34,7 @@ class Offloaded:
         answer: as a file has it; None where nothing fits.
         problem: the model.
         budget: bytes.
-        solution: of the last solve; None where XLA's default fits.
+        solution: of the last solve that had a plan.
         confirmed: what the compiler made of it; None where there is no compiler for the target here.
     """
 
@@ -92,6 +93,8 @@ def offload(
         known = dict.fromkeys([*TARGETS, *LINKS])
         raise BadInputError(f"unknown target {target!r}; known: {', '.join(map(repr, known))}")
     between = choose_link(target, link)
+    if isinstance(program, str) and os.path.exists(program):
+        return _of_file(program, target, between, budget, solver, time_limit, seed)
     name = program if isinstance(program, str) else getattr(program, "__name__", "program")
     build = load_program(program) if isinstance(program, str) else program
     problem = read_residuals(build, between, name)
@@ -128,6 +131,20 @@ def _modelled(
         moves, judged = named_moves(problem, solution.plan), solution.judged
         answer = MovesFile(name, target, size, moves, {}, {}, judged.peak, judged.seconds)
     return Offloaded(answer, problem, size, solution, None)
+
+
+def _of_file(
+    path: str, target: str, link: Link, budget: str, solver: SolverName, time_limit: float, seed: int
+) -> Offloaded:
+    """A capture, dump or HLO text: what offloading could do, by the model alone; nothing of it can be exported."""
+    from mallocgame.loading import load
+    from mallocgame.problem import build_problem
+    from xla_dump_parser import read_hlo
+
+    whole = load(path, target).problem if target in TARGETS else build_problem(read_hlo(path), gpu_target(link))
+    problem = module_problem(whole, link)
+    found = _modelled(problem, path, target, budget, solver, time_limit, seed)
+    return Offloaded(None, found.problem, found.budget, found.solution, None)
 
 
 def _file(name: str, target: str, budget: int, candidate: Candidate) -> MovesFile:

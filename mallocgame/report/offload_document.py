@@ -40,7 +40,18 @@ def of_offloaded(found: Offloaded, target: str, out: Path | None) -> Document:
         "out": None if out is None or found.answer is None else str(out),
         "notes": [],
     }
-    if found.answer is None:
+    if found.answer is None and solution is not None and solution.judged is not None and solution.plan is not None:
+        judged = solution.judged
+        document |= {"device_bytes": judged.peak, "seconds": judged.seconds, "stall": judged.stall}
+        document["offloaded"] = {
+            tensor.name: tensor.size
+            for tensor, moves in zip(found.problem.tensors, solution.plan.moves, strict=True)
+            if "offload" in moves
+        }
+        document["notes"].append(
+            f"by the model alone: a compiled module cannot be told; everything kept takes {found.problem.seconds:.6g} s"
+        )
+    elif found.answer is None:
         proof = "proven by the model, and the leanest plan was compiled" if found.proven_infeasible else "no proof"
         document["notes"].append(f"no program was found that fits into {found.budget} B ({proof})")
     elif confirmed is None:
@@ -101,6 +112,8 @@ def text_of_offloaded(document: Mapping[str, Any]) -> list[str]:
         names = [name for name, made in (document["moves"] or {}).items() if made == move]
         if names:
             lines.append(f"{move:<12} {', '.join(names)}")
+    for name, bytes_ in document.get("offloaded", {}).items():
+        lines.append(f"offload      {name}: {size(bytes_)}")
     for name, value in document["options"].items():
         lines.append(f"option       {name}={value}")
     if document["status"] is not None:
