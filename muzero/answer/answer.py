@@ -1,8 +1,9 @@
 """Answer a problem by playing it many times: risk-seeking, only the best episode counts.
 
 The first round is of the policy alone, so that there is an answer soon; its first lane takes what the policy likes
-best, the others sample, ever more freely. The rounds after it search, if the options say so. Any time is a good time to
-stop: the best plan so far is given, at worst everything in HBM.
+best, the others sample, ever more freely. The rounds after it search, if the options say so; after some of them the
+network learns on this one program from what was played. Any time is a good time to stop: the best plan so far is given,
+at worst everything in HBM.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ from muzero.agent_file import Agent
 from muzero.answer.options import AnswerOptions
 from muzero.answer.record import Answer, Best
 from muzero.answer.rounds import Round
+from muzero.answer.tuning import Tuner
 from muzero.environment import plan_of
 from muzero.memory_game import task_of
+from muzero.networks import Params
 from muzero.search import SearchOptions, Variant
+from muzero.training.self_play import Decisions
 
 POLICY_ALONE = SearchOptions(Variant.POLICY_ALONE)
 
@@ -68,6 +72,8 @@ class _Answerer:
         self.plan = Plan(problem.fingerprint)
         self.episodes = 0
         self.curve = [Best(0, all_hbm_seconds(problem), 0.0, False)]
+        self.tuner: Tuner | None = None
+        self.unlearned: list[tuple[Decisions, np.ndarray, np.ndarray, Variant]] = []
 
     def run(self) -> str:
         """Play rounds; returns the status."""
@@ -76,11 +82,12 @@ class _Answerer:
         key = jax.random.key(self.options.seed)
         task = jax.device_put(self.task)
         number = 0
+        params = self.agent.params
         while True:
             options = replace(self.options.search, temperature=0.0) if number else POLICY_ALONE
             began = Round(
                 self.agent.network,
-                self.agent.params,
+                params,
                 task,
                 options,
                 self._heat(number),
@@ -96,6 +103,23 @@ class _Answerer:
             if self._late():
                 return "time limit"
             number += 1
+            if self.options.learn_after is not None:
+                self.unlearned.append((*began.played(), np.asarray(began.states.total), options.variant))
+                if number >= self.options.learn_after:
+                    params = self._learn()
+
+    def _learn(self) -> Params:
+        """Learn from the rounds that were not learned from yet; the parameters for the next one."""
+        if not any(lengths.any() for _, lengths, _, _ in self.unlearned):
+            return self.agent.params
+        if self.tuner is None:
+            options, agent = self.options, self.agent
+            self.tuner = Tuner(agent.network, agent.params, self.task, options.lanes, options.seed)
+        for decisions, lengths, totals, variant in self.unlearned:
+            self.tuner.take(decisions, lengths, totals, variant)
+        self.unlearned.clear()
+        self.tuner.learn()
+        return self.tuner.learner.params
 
     def answer(self, status: str) -> Answer:
         """The best plan, replayed."""

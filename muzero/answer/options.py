@@ -20,6 +20,7 @@ class AnswerOptions:
         lanes: episodes played at once. More use the machine better, fewer are done sooner.
         search: of the rounds after the first; its temperature is not used.
         hottest: temperature of the last lane; they rise evenly from 0.
+        learn_after: rounds after which the network learns on this one program between the rounds; None for never.
     """
 
     time_limit: float = inf
@@ -28,6 +29,7 @@ class AnswerOptions:
     lanes: int = 16
     search: SearchOptions = field(default_factory=SearchOptions)
     hottest: float = 1.0
+    learn_after: int | None = 8
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.
@@ -35,7 +37,8 @@ class AnswerOptions:
         Raises:
             ValueError: an option is out of range.
         """
-        if self.lanes < 1 or (self.max_episodes is not None and self.max_episodes < 1):
-            raise ValueError("lanes and max_episodes have to be at least 1")
+        counts = (self.lanes, self.max_episodes, self.learn_after)
+        if any(count is not None and count < 1 for count in counts):
+            raise ValueError("lanes, max_episodes and learn_after have to be at least 1")
         if not self.hottest >= 0 or not self.time_limit >= 0:
             raise ValueError("time_limit and hottest cannot be negative")

@@ -8,11 +8,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from muzero.environment import State
 from muzero.memory_game import Task, memory_game
 from muzero.networks import Network, Params
-from muzero.search import SearchOptions, Variant, decide, search
+from muzero.search import MOVES, SearchOptions, Variant, decide, search
+from muzero.training.self_play import Decisions
 
 DECISIONS = 16
 """Of the policy alone in one call of the compiled program; with search there is one. Between two calls the clock is
@@ -24,9 +26,11 @@ class Round:
 
     Attributes:
         states: [lanes].
+        decisions: numpy arrays of each call [decisions of a call, lanes, ...]; moves are -1 where there was none.
     """
 
     states: State
+    decisions: list[Decisions]
 
     def __init__(
         self, network: Network, params: Params, task: Task, options: SearchOptions, heat: jax.Array, key: jax.Array
@@ -45,6 +49,7 @@ class Round:
         self._heat, self._key = heat, key
         self.states = _begin(len(heat))(task)
         self._calls = 0
+        self.decisions = []
 
     @property
     def done(self) -> bool:
@@ -53,8 +58,15 @@ class Round:
 
     def go_on(self) -> None:
         """Make the next decisions in all lanes that are not done."""
-        self.states = self._play(self.states, self._heat, jax.random.fold_in(self._key, self._calls))
+        self.states, made = self._play(self.states, self._heat, jax.random.fold_in(self._key, self._calls))
+        self.decisions.append(jax.device_get(made))
         self._calls += 1
+
+    def played(self) -> tuple[Decisions, np.ndarray]:
+        """All decisions so far [S, lanes, ...], and how many each lane has, int32 [lanes]."""
+        joined = jax.tree.map(lambda *arrays: np.concatenate(arrays), *self.decisions)
+        made = np.any(joined.moves >= 0, axis=1)
+        return jax.tree.map(lambda array: array[made], joined), (joined.moves >= 0).sum(axis=0).astype(np.int32)
 
 
 @cache
@@ -71,21 +83,38 @@ def _begin(lanes: int) -> Callable[[Task], State]:
 
 
 @cache
-def _player(network: Network, options: SearchOptions) -> Callable[..., State]:
-    """(params, task, states, temperatures, key) -> states some decisions later."""
+def _player(network: Network, options: SearchOptions) -> Callable[..., tuple[State, Decisions]]:
+    """(params, task, states, temperatures, key) -> states some decisions later, and these decisions."""
     environment = memory_game(shared=True)
     decisions = DECISIONS if options.variant is Variant.POLICY_ALONE else 1
 
-    def play(params: Params, task: Task, states: State, heat: jax.Array, key: jax.Array) -> State:
-        def more(carry: tuple[State, jax.Array]) -> Any:
-            return (carry[1] < decisions) & ~jnp.all(carry[0].done)
+    def play(params: Params, task: Task, states: State, heat: jax.Array, key: jax.Array) -> tuple[State, Decisions]:
+        def more(carry: tuple[State, Decisions, jax.Array]) -> Any:
+            return (carry[2] < decisions) & ~jnp.all(carry[0].done)
 
-        def one(carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
-            states, count = carry
+        def one(carry: tuple[State, Decisions, jax.Array]) -> tuple[State, Decisions, jax.Array]:
+            states, made, count = carry
             own = jax.random.fold_in(key, count)
             found = search(network, params, environment, task, states, own, options, heat)
-            return decide(environment, task, states, found.action)[0], count + 1
+            after, rewards = decide(environment, task, states, found.action)
+            active = jnp.sum(states.legal, axis=-1) > 1
+            new = Decisions(
+                moves=jnp.where(active, found.action, -1),
+                rewards=jnp.where(active, rewards, 0.0),
+                weights=jnp.where(active[:, None], found.weights, 0.0),
+                values=jnp.where(active, found.value, 0.0),
+            )
+            made = jax.tree.map(lambda array, row: array.at[count].set(row), made, new)
+            return after, made, count + 1
 
-        return jax.lax.while_loop(more, one, (states, jnp.int32(0)))[0]
+        shape = (decisions, len(heat))
+        none = Decisions(
+            moves=jnp.full(shape, -1, jnp.int32),
+            rewards=jnp.zeros(shape, jnp.float32),
+            weights=jnp.zeros((*shape, MOVES), jnp.float32),
+            values=jnp.zeros(shape, jnp.float32),
+        )
+        states, made, _ = jax.lax.while_loop(more, one, (states, none, jnp.int32(0)))
+        return states, made
 
     return jax.jit(play)

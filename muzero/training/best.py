@@ -31,13 +31,27 @@ class Best:
         self.returns = np.full(len(puzzles), NEVER)
         self.moves = [np.zeros(0, np.int8) for _ in puzzles]
 
-    def learn(self, puzzles: Sequence[Puzzle], numbers: np.ndarray, played: Played) -> None:
-        """Take over what is better. Lane b has played ``puzzles[numbers[b]]``; unknown puzzles do not count."""
+    def learn(self, puzzles: Sequence[Puzzle], numbers: np.ndarray, played: Played) -> list[int]:
+        """Take over what is better. Lane b has played ``puzzles[numbers[b]]``; unknown puzzles do not count.
+
+        Returns:
+            The lanes with an episode that is the best one now.
+        """
+        improved: dict[int, int] = {}
         for lane, number in enumerate(numbers):
             own = self._numbers.get(puzzles[number].name)
-            if own is not None and played.returns[lane] > self.returns[own]:
-                self.returns[own] = played.returns[lane]
-                self.moves[own] = played.decisions.moves[: played.lengths[lane], lane].astype(np.int8)
+            moves = played.decisions.moves[: played.lengths[lane], lane]
+            if own is not None and self.offer(own, float(played.returns[lane]), moves):
+                improved[own] = lane
+        return list(improved.values())
+
+    def offer(self, number: int, returned: float, moves: np.ndarray) -> bool:
+        """Take over an episode of a puzzle if it is better; whether it is."""
+        better = bool(returned > self.returns[number])
+        if better:
+            self.returns[number] = returned
+            self.moves[number] = moves.astype(np.int8)
+        return better
 
     def seconds(self, puzzle: Puzzle) -> float:
         """Under M of the best episode of a puzzle; infinite if there is none."""

@@ -40,6 +40,7 @@ class ProblemsConfig:
         generator_seed: of the first of them; each has the next.
         generated_instructions: the most that a made-up problem has.
         most_sites: problems with more sites are left out (and told of).
+        variants: of each shipped problem, with other sizes of fast memory: from a fourth of the real one to twice it.
     """
 
     splits: tuple[str, ...] = ("train",)
@@ -48,6 +49,7 @@ class ProblemsConfig:
     generator_seed: int = _number(0, 0, 2**31 - 1)
     generated_instructions: int = _number(60, 2, 4096)
     most_sites: int = _number(1024, 1)
+    variants: int = _number(0, 0, 1000)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class SearchConfig:
     """Of every search in self-play, reanalyse and evaluation; see ``muzero.search.SearchOptions``.
 
     Attributes:
-        variant: ``learned-model`` (MuZero), ``exact-rules`` or ``policy-alone``.
+        variant: ``learned-model`` (MuZero), ``exact-rules`` or ``policy-alone``, which learns its moves by imitation
+            alone (``imitation.share``), and with no demonstrations from the best of its own episodes.
         simulations: network evaluations a search.
         max_depth: of the tree; 0 for as deep as there are simulations.
         temperature: of the noise in the calmest lane of self-play; 1 samples from the policy, 0 is greedy.
@@ -68,6 +71,25 @@ class SearchConfig:
     max_depth: int = _number(0, 0, 4096)
     temperature: float = _number(1.0, 1e-3, 100.0)
     hottest: float = _number(4.0, 1e-3, 100.0)
+
+
+@dataclass(frozen=True)
+class ImitationConfig:
+    """Episodes whose moves are taught as they are: demonstrations after local search, and the best episodes so far.
+
+    Attributes:
+        share: of each batch that is drawn from them.
+        iterations: the first so many learn from nothing else, and nothing is played.
+        steps: of local search for the plan that demonstrations follow; 0 for none of them.
+        episodes: demonstrations of a problem; the first follows the plan.
+        errors: chance of another move than the plan's at each decision of the other demonstrations.
+    """
+
+    share: float = _number(0.0, 0.0, 1.0)
+    iterations: int = _number(0, 0)
+    steps: int = _number(0, 0)
+    episodes: int = _number(1, 1, 1000)
+    errors: float = _number(0.1, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -146,12 +168,15 @@ class EvaluationConfig:
     Attributes:
         problems: ``validation`` (the shipped split) or ``training`` (what is trained on).
         every: iterations between two evaluations; 0 for none.
-        reference_steps: of local search, whose best plan counts as best known beside what training found.
+        reference_steps: of local search, whose best plan counts as best known beside what training found. An episode
+            after it shows how often the policy's first choice is the plan's move.
+        most_sites: of the shipped problems, those with more sites are left out.
     """
 
     problems: str = _word("validation", "validation", "training")
     every: int = _number(10, 0)
     reference_steps: int = _number(20_000, 0)
+    most_sites: int = _number(1024, 1)
 
 
 @dataclass(frozen=True)
@@ -175,6 +200,7 @@ class TrainConfig:
     checkpoint_every: int = _number(5, 1)
     problems: ProblemsConfig = ProblemsConfig()
     search: SearchConfig = SearchConfig()
+    imitation: ImitationConfig = ImitationConfig()
     self_play: SelfPlayConfig = SelfPlayConfig()
     replay: ReplayConfig = ReplayConfig()
     learner: LearnerConfig = LearnerConfig()

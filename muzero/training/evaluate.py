@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from muzero.networks import Params
+from muzero.networks import Network, Params
 from muzero.search import SearchOptions, Variant
 from muzero.training.best import Best
 from muzero.training.puzzles import Puzzle, stacked
@@ -16,6 +18,52 @@ from muzero.training.self_play import Player, play
 
 TOLERANCE = 1e-6
 """Share of everything in HBM by which two plans may differ and still count as equally good: rewards are float32."""
+
+
+class HeldOut(NamedTuple):
+    """Decisions of demonstrations that nobody learns from.
+
+    Attributes:
+        observations: pytree of float16 [N, ...].
+        moves: int8 [N], the demonstrated moves.
+    """
+
+    observations: Any
+    moves: np.ndarray
+
+
+CHUNK = 256
+"""Decisions that the network sees at once."""
+
+
+def accuracy(network: Network, params: Params, held_out: HeldOut) -> dict[str, float]:
+    """How near the policy alone is to demonstrated moves.
+
+    Returns:
+        ``accuracy``, the share of decisions at which the likeliest of all moves is the demonstrated one, and
+        ``surprise``, the mean of minus the logarithm of its probability.
+    """
+    count, right, surprise = len(held_out.moves), 0.0, 0.0
+    for start in range(0, count, CHUNK):
+        rows = np.minimum(np.arange(start, start + CHUNK), count - 1)
+        seen = jax.tree.map(lambda array, rows=rows: array[rows], held_out.observations)
+        logs = np.asarray(_log_policy(network)(params, seen))[: count - start]
+        moves = held_out.moves[start : start + CHUNK].astype(int)
+        right += float(np.sum(np.argmax(logs, axis=-1) == moves))
+        surprise -= float(np.sum(logs[np.arange(len(moves)), moves]))
+    return {"accuracy": right / count, "surprise": surprise / count}
+
+
+@cache
+def _log_policy(network: Network) -> Callable[..., jax.Array]:
+    """(params, observations float16 [N, ...]) -> logarithms of the policy [N, moves]."""
+
+    def logs(params: Params, seen: Any) -> jax.Array:
+        seen = jax.tree.map(lambda array: array.astype(jnp.float32), seen)
+        policy, _ = network.predict(params, network.represent(params, seen))
+        return jax.nn.log_softmax(policy, axis=-1)
+
+    return jax.jit(logs)
 
 
 def evaluate(player: Player, params: Params, puzzles: Sequence[Puzzle], lanes: int, best: Best) -> dict[str, float]:

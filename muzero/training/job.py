@@ -20,17 +20,19 @@ from jax.sharding import Mesh
 from mallocgame.errors import BadInputError
 from mallocgame.progress import Progress
 from muzero.networks import Network, Params
-from muzero.search import Environment, SearchOptions, Variant
+from muzero.search import MOVES, Environment, SearchOptions, Variant
 from muzero.training import checkpoint as files
 from muzero.training.best import Best
 from muzero.training.checkpoint import Checkpoint
 from muzero.training.config import TrainConfig, parse_config
-from muzero.training.evaluate import evaluate
+from muzero.training.demonstrations import Demonstration
+from muzero.training.evaluate import HeldOut, accuracy, evaluate
+from muzero.training.imitation import Imitation, episode_of, stored_episodes
 from muzero.training.learner import Learner, begin, check_finite, on_devices, update
 from muzero.training.metrics import Metrics
 from muzero.training.puzzles import Puzzle, draw, groups, stacked
-from muzero.training.replay import Generation, Replay, stored_generations
-from muzero.training.self_play import AXIS, Played, Player, generation_of, play, trace
+from muzero.training.replay import Generation, Replay, joined, stored_generations
+from muzero.training.self_play import AXIS, Played, Player, Traced, generation_of, play, trace
 
 FREE_TO_CHANGE = ("iterations", "minutes", "checkpoint_every")
 """Options that a resumed job may have otherwise than the job before; and ``ray_workers``."""
@@ -62,6 +64,8 @@ class Setting:
         version: of the environment; a checkpoint is for one version.
         train: puzzles that are played.
         evaluated: puzzles that progress is measured on.
+        demonstrations: of puzzles of ``train``, to learn from; the first one of a puzzle is its best.
+        held_out: demonstrations of puzzles of ``evaluated``, to compare the policy with.
         folder: for checkpoints, metrics and the best episodes.
         progress: told one line an iteration.
         checkpointed: called with the learner after each checkpoint is written.
@@ -76,6 +80,8 @@ class Setting:
     folder: Path
     progress: Progress
     checkpointed: Callable[[Learner], None]
+    demonstrations: Sequence[Demonstration] = ()
+    held_out: Sequence[Demonstration] = ()
     elsewhere: Elsewhere | None = None
 
 
@@ -85,6 +91,7 @@ class Job:
     Attributes:
         learner: parameters and optimiser.
         replay: recorded episodes.
+        imitation: episodes whose moves are taught as they are.
         best: the best episode of each training puzzle.
         iteration: how many are done.
     """
@@ -101,6 +108,10 @@ class Job:
                 raise BadInputError(f"{name} is {count}, which {devices} devices cannot share alike")
         if not setting.train:
             raise BadInputError("there is no problem to train on: see [problems] of the config")
+        if config.search.variant == Variant.POLICY_ALONE.value and config.imitation.share == 0:
+            raise BadInputError(
+                "search.variant is policy-alone, whose own choices teach it no moves: set imitation.share above 0"
+            )
         self.config, self.setting = config, setting
         self._groups = groups(setting.train)
         coldest, hottest = config.search.temperature, config.search.hottest
@@ -109,9 +120,11 @@ class Job:
         self._player = Player(
             setting.environment, setting.network, search_options(config), self._mesh, moves=config.self_play.moves
         )
-        self.learner = begin(setting.network, config.learner, self._mesh, jax.random.key(config.seed))
+        self.learner = begin(config.learner, self._mesh, setting.network.init(jax.random.key(config.seed)))
         self.replay = Replay(config.replay)
+        self.imitation = Imitation()
         self.best = Best(setting.train)
+        self._held_out: HeldOut | None = None
         self.iteration = 0
         self._spent = 0.0
 
@@ -129,6 +142,8 @@ class Job:
         metrics = Metrics(self.setting.folder, self.iteration)
         last = False
         try:
+            if self.iteration == 0 and not self.imitation.positions:
+                self._demonstrate()
             while not last:
                 last = self.iteration == config.iterations or 0 < config.minutes * 60 <= monotonic() - started
                 figures: dict[str, float] = {}
@@ -150,7 +165,18 @@ class Job:
         config = self.config
         rng = np.random.default_rng([config.seed, self.iteration])
         key = jax.random.fold_in(jax.random.key(config.seed), self.iteration)
-        begun = monotonic()
+        figures: dict[str, float] = {}
+        if self.iteration >= config.imitation.iterations:
+            figures |= self._self_play(rng, key)
+        if self.replay.positions or self.imitation.positions:
+            begun = monotonic()
+            figures |= self._learn(rng)
+            figures["time/learn"] = monotonic() - begun
+        return figures
+
+    def _self_play(self, rng: np.random.Generator, key: jax.Array) -> dict[str, float]:
+        """New episodes, and old ones searched anew. Without search they teach values, but no moves."""
+        config, begun = self.config, monotonic()
         returns, decisions = [], 0
         numbers = range(config.self_play.generations)
         tasks = [
@@ -158,11 +184,16 @@ class Job:
         ]
         for task, played in zip(tasks, self._play(tasks), strict=True):
             problems = task.problems
-            self.best.learn(self.setting.train, problems, played)
+            improved = self.best.learn(self.setting.train, problems, played)
             returns.append(played.returns)
             decisions += int(played.lengths.sum())
             if len(played.decisions.moves):
-                self.replay.add(generation_of(played, problems, self._trace(problems, played.decisions.moves)))
+                seen = self._trace(problems, played.decisions.moves).observations
+                generation = generation_of(played, problems, seen)
+                if self._player.options.variant is Variant.POLICY_ALONE:
+                    generation.weights[:] = 0
+                self.replay.add(generation)
+                self._imitate(generation, improved)
         figures = {"play/return": float(np.mean(returns)), "play/decisions": float(decisions)}
         figures["play/best"] = float(np.mean(self.best.returns[np.isfinite(self.best.returns)]))
         figures["time/play"] = monotonic() - begun
@@ -173,10 +204,41 @@ class Job:
             own = jax.random.fold_in(key, config.self_play.generations + number)
             self._reanalyse(self.replay.generations[int(rng.integers(len(self.replay.generations)))], own)
         figures["time/reanalyse"] = monotonic() - begun
-        begun = monotonic()
-        figures |= self._learn(rng)
-        figures["time/learn"] = monotonic() - begun
         return figures
+
+    def _imitate(self, generation: Generation, lanes: Sequence[int]) -> None:
+        """Teach these lanes of a generation as they were played, if anything is."""
+        if self.config.imitation.share > 0:
+            for lane in lanes:
+                if generation.lengths[lane]:
+                    self.imitation.replace(episode_of(generation, lane, generation.moves[:, lane]))
+
+    def _demonstrate(self) -> None:
+        """Take in the demonstrations, and what they are worth."""
+        shown = [one for one in self.setting.demonstrations if len(one.moves)]
+        walked = self._walked(self.setting.train, [one.puzzle for one in shown], [one.moves for one in shown])
+        for one, found in zip(shown, walked, strict=True):
+            self.best.offer(one.puzzle, float(found.returns[0]), one.moves)
+            self.imitation.add(episode_of(_generation(one, found), 0, one.taught))
+        if shown:
+            self.setting.progress(f"{len(shown)} demonstrations, {self.imitation.positions} decisions")
+
+    def _walked(self, puzzles: Sequence[Puzzle], numbers: Sequence[int], moves: Sequence[np.ndarray]) -> list[Traced]:
+        """Recorded episodes walked again, as many at once as there are lanes; one lane each."""
+        lanes, found = self.config.self_play.lanes, {}
+        for group in groups([puzzles[number] for number in numbers]):
+            self.setting.progress(f"{len(found)} of {len(numbers)} episodes walked again")
+            for start in range(0, len(group), lanes):
+                chosen = group[start : start + lanes]
+                rows = np.resize(chosen, lanes)
+                made = np.full((max(len(moves[row]) for row in rows), lanes), -1, np.int8)
+                for lane, row in enumerate(rows):
+                    made[: len(moves[row]), lane] = moves[row]
+                tables = stacked(puzzles, np.array([numbers[row] for row in rows]))
+                every = trace(self.setting.environment, self._mesh, self.config.self_play.moves, tables, made)
+                for lane, row in enumerate(chosen):
+                    found[row] = _lane(every, lane, len(moves[row]))
+        return [found[row] for row in range(len(numbers))]
 
     def _play(self, tasks: Sequence[Task]) -> Iterable[Played]:
         """The episodes of each task, in order: here, or wherever the setting has them played."""
@@ -187,8 +249,8 @@ class Job:
             for task in tasks
         )
 
-    def _trace(self, problems: np.ndarray, moves: np.ndarray) -> Any:
-        """What a network sees along recorded moves."""
+    def _trace(self, problems: np.ndarray, moves: np.ndarray) -> Traced:
+        """Recorded moves walked again."""
         tables = stacked(self.setting.train, problems)
         return trace(self.setting.environment, self._mesh, self.config.self_play.moves, tables, moves)
 
@@ -202,17 +264,24 @@ class Job:
     def _learn(self, rng: np.random.Generator) -> dict[str, float]:
         """The updates of an iteration; means of their losses. Priorities change when all of them are done."""
         config = self.config.learner
-        drawn = [self.replay.draw(rng, config.batch) for _ in range(config.updates)]
-        targets = self.replay.targets(config.value_steps)
+        taught = round(self.config.imitation.share * config.batch) if self.imitation.positions else 0
+        sources = [(self.imitation.episodes, taught), (self.replay, config.batch - taught)]
+        if not self.replay.positions or self.iteration < self.config.imitation.iterations:
+            sources = [(self.imitation.episodes, config.batch)]
+        sources = [(source, count) for source, count in sources if count]
+        drawn = [[source.draw(rng, count) for source, count in sources] for _ in range(config.updates)]
+        targets = [source.targets(config.value_steps) for source, _ in sources]
         first, found = int(self.learner.updates), []
         for positions in drawn:
-            batch = self.replay.batch(positions, config.unroll, targets)
+            parts = zip(sources, positions, targets, strict=True)
+            batch = joined([source.batch(part, config.unroll, own) for (source, _), part, own in parts])
             self.learner, losses = update(self.setting.network, config, self._mesh, self.learner, batch)
             found.append(losses)
         found = jax.device_get(found)
         check_finite(config, first, found)
-        for positions, losses in zip(drawn, found, strict=True):
-            self.replay.update(positions, np.asarray(losses.errors))
+        if sources[-1][0] is self.replay:
+            for positions, losses in zip(drawn, found, strict=True):
+                self.replay.update(positions[-1], np.asarray(losses.errors)[-len(positions[-1]) :])
         names = ("total", "policy", "value", "reward")
         return {f"loss/{name}": float(np.mean([getattr(losses, name) for losses in found])) for name in names}
 
@@ -221,7 +290,20 @@ class Job:
         setting = self.setting
         found = evaluate(self._player, self.learner.params, setting.evaluated, self.config.self_play.lanes, self.best)
         figures = {f"evaluation/{name}": value for name, value in found.items()}
+        if setting.held_out:
+            if self._held_out is None:
+                self._held_out = self._walk_held_out()
+            agreed = accuracy(setting.network, self.learner.params, self._held_out)
+            figures |= {f"held_out/{name}": value for name, value in agreed.items()}
         return {**figures, "time/evaluation": monotonic() - begun}
+
+    def _walk_held_out(self) -> HeldOut:
+        shown = [one for one in self.setting.held_out if len(one.moves)]
+        walked = self._walked(self.setting.evaluated, [one.puzzle for one in shown], [one.moves for one in shown])
+        seen = jax.tree.map(
+            lambda *parts: np.concatenate([part[:, 0] for part in parts]), *(w.observations for w in walked)
+        )
+        return HeldOut(seen, np.concatenate([one.taught for one in shown]))
 
     def _write(self) -> None:
         """Write a checkpoint, the best episodes, and what the setting wants."""
@@ -234,7 +316,7 @@ class Job:
             "iteration": self.iteration,
             "seconds": self._spent,
         }
-        kept = Checkpoint(header, {**arrays, **self.replay.stored(), **self.best.stored()})
+        kept = Checkpoint(header, {**arrays, **self.replay.stored(), **self.imitation.stored(), **self.best.stored()})
         files.write(self.setting.folder, self.iteration, kept)
         self.best.write(self.setting.folder)
         self.setting.checkpointed(self.learner)
@@ -263,10 +345,40 @@ class Job:
         self.learner = on_devices(self._mesh, jax.tree_util.tree_unflatten(structure, found))
         self.replay = Replay(self.config.replay)
         for stored in stored_generations(arrays):
-            observations = self._trace(stored["problems"], stored["moves"])
+            observations = self._trace(stored["problems"], stored["moves"]).observations
             self.replay.generations.append(Generation(**stored, observations=observations))
+        self.imitation = Imitation()
+        kept = stored_episodes(arrays)
+        numbers = [int(one["problems"][0]) for one in kept]
+        walked = self._walked(self.setting.train, numbers, [one["moves"][:, 0] for one in kept])
+        for one, again in zip(kept, walked, strict=True):
+            self.imitation.add(Generation(**one, observations=again.observations))
         self.best.restore(arrays)
         self.iteration, self._spent = int(header["iteration"]), float(header["seconds"])
+
+
+def _generation(shown: Demonstration, found: Traced) -> Generation:
+    """A demonstration as a generation of one lane."""
+    shape = found.rewards.shape
+    return Generation(
+        problems=np.array([shown.puzzle], np.int32),
+        lengths=np.array([len(shown.moves)], np.int32),
+        moves=shown.moves[:, None],
+        rewards=found.rewards,
+        weights=np.zeros((*shape, MOVES), np.float32),
+        values=np.zeros(shape, np.float32),
+        priorities=np.zeros(shape),
+        observations=found.observations,
+    )
+
+
+def _lane(traced: Traced, lane: int, length: int) -> Traced:
+    """One lane by itself."""
+
+    def cut(array: Any) -> Any:
+        return array[:length, lane : lane + 1].copy()
+
+    return Traced(jax.tree.map(cut, traced.observations), cut(traced.rewards), traced.returns[lane : lane + 1])
 
 
 def search_options(config: TrainConfig) -> SearchOptions:

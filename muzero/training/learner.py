@@ -57,13 +57,13 @@ def optimiser(config: LearnerConfig) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(config.clip), adam)
 
 
-def begin(network: Network, config: LearnerConfig, mesh: Mesh, key: jax.Array) -> Learner:
-    """Fresh parameters, on all devices."""
+def begin(config: LearnerConfig, mesh: Mesh, params: Params) -> Learner:
+    """Before the first update of these parameters, on all devices."""
 
     def made(params: Params) -> Learner:
         return Learner(params, params, optimiser(config).init(params), jnp.zeros((), jnp.int32))
 
-    learner: Learner = jax.jit(made, out_shardings=NamedSharding(mesh, ALL))(network.init(key))
+    learner: Learner = jax.jit(made, out_shardings=NamedSharding(mesh, ALL))(params)
     return learner
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any
 
 import jax
+import numpy as np
 
 import workloads.problems as shipped
 from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
+from mallocgame.game.rules import Game
 from mallocgame.generator import random_problem, varied_recipe
 from mallocgame.problem.schema import Problem
 from mallocgame.progress import Progress
@@ -21,6 +24,7 @@ from muzero.memory_game import task_of
 from muzero.networks import NETWORKS, Network, shape_of
 from muzero.search import Environment
 from muzero.training.config import ProblemsConfig, TrainConfig
+from muzero.training.demonstrations import Demonstration, demonstrations_of, imitate
 from muzero.training.puzzles import Puzzle
 
 
@@ -42,23 +46,57 @@ def training_puzzles(config: TrainConfig, progress: Progress) -> list[Puzzle]:
     return found
 
 
-def evaluated_puzzles(config: TrainConfig, train: list[Puzzle], progress: Progress) -> list[Puzzle]:
+def training_demonstrations(config: TrainConfig, train: Sequence[Puzzle], progress: Progress) -> list[Demonstration]:
+    """Of the training puzzles, as many as the config says.
+
+    Raises:
+        BadInputError: a problem file is damaged.
+    """
+    if not config.imitation.steps:
+        return []
+    progress(f"asking local search about {len(train)} problems")
+    numbers = {puzzle.name: number for number, puzzle in enumerate(train)}
+    return [
+        shown
+        for name, problem in _problems(config.problems)
+        if name in numbers
+        for shown in demonstrations_of(numbers[name], problem, config.imitation, config.seed)
+    ]
+
+
+def evaluated_puzzles(
+    config: TrainConfig, train: list[Puzzle], progress: Progress
+) -> tuple[list[Puzzle], list[Demonstration]]:
     """What progress is measured on, with what greedy and local search find there; none without evaluations.
+
+    Returns:
+        The puzzles, and episodes after local search's plans; none of these without ``reference_steps``.
 
     Raises:
         BadInputError: a problem file is damaged.
     """
     if not config.evaluation.every:
-        return []
+        return [], []
     if config.evaluation.problems == "validation":
         names = shipped.names("validation")
         problems = {name: shipped.load(name).problem for name in names}
-        puzzles = [puzzle_of(name, problem, config.problems.most_sites) for name, problem in problems.items()]
+        most = config.evaluation.most_sites
+        puzzles = [puzzle_of(name, problem, most) for name, problem in problems.items()]
         chosen = [puzzle for puzzle in puzzles if puzzle is not None]
     else:
         problems, chosen = dict(_problems(config.problems)), train
     progress(f"asking greedy and local search about {len(chosen)} problems")
-    return [_with_references(puzzle, problems[puzzle.name], config) for puzzle in chosen]
+    found, shown = [], []
+    for number, puzzle in enumerate(chosen):
+        problem = problems[puzzle.name]
+        greedy = solve(problem, "greedy", time_limit=inf).seconds_under_m
+        best = greedy
+        if config.evaluation.reference_steps:
+            local = solve(problem, "local", time_limit=inf, max_steps=config.evaluation.reference_steps)
+            best = min(greedy, local.seconds_under_m)
+            shown.append(imitate(Game(problem), local.plan, number, np.random.default_rng(0), errors=0.0))
+        found.append(replace(puzzle, greedy_seconds=greedy, best_seconds=best))
+    return found, shown
 
 
 def puzzle_of(name: str, problem: Problem, most_sites: int) -> Puzzle | None:
@@ -83,6 +121,14 @@ def network_of(config: TrainConfig, environment: Environment, puzzle: Puzzle) ->
     return Network(sizes, shape_of(jax.eval_shape(seen, puzzle.tables)))
 
 
+def _variant(problem: Problem, number: int) -> Problem:
+    """The same program with another size of fast memory, drawn by the number."""
+    target = problem.target
+    share = 2.0 ** random.Random(f"{problem.fingerprint} {number}").uniform(-2.0, 1.0)
+    fast_bytes = max(1, int(target.fast_bytes * share) // target.alignment) * target.alignment
+    return replace(problem, target=replace(target, fast_bytes=fast_bytes))
+
+
 def _problems(config: ProblemsConfig) -> Iterator[tuple[str, Problem]]:
     """Name and problem: shipped ones, then made-up ones."""
     unknown = [split for split in config.splits if split not in shipped.SPLITS]
@@ -91,16 +137,11 @@ def _problems(config: ProblemsConfig) -> Iterator[tuple[str, Problem]]:
     names = dict.fromkeys([name for split in shipped.SPLITS if split in config.splits for name in shipped.names(split)])
     for name in [*names, *(name for name in config.names if name not in names)]:
         try:
-            yield name, shipped.load(name).problem
+            problem = shipped.load(name).problem
         except KeyError as error:
             raise BadInputError(error.args[0]) from None
+        yield name, problem
+        for number in range(config.variants):
+            yield f"{name}-{number}", _variant(problem, number)
     for seed in range(config.generator_seed, config.generator_seed + config.generated):
         yield f"generated-{seed}", random_problem(seed, varied_recipe(seed, config.generated_instructions))
-
-
-def _with_references(puzzle: Puzzle, problem: Problem, config: TrainConfig) -> Puzzle:
-    """With the seconds of greedy's plan, and of the best of local search's in so many steps."""
-    greedy = solve(problem, "greedy", time_limit=inf).seconds_under_m
-    steps = config.evaluation.reference_steps
-    local = solve(problem, "local", time_limit=inf, max_steps=steps).seconds_under_m if steps else inf
-    return replace(puzzle, greedy_seconds=greedy, best_seconds=min(greedy, local))

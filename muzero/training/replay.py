@@ -7,7 +7,7 @@ moves (``self_play.trace``), so that a checkpoint needs no observations.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -145,6 +145,11 @@ class Replay:
             for number, generation in enumerate(self.generations)
             for name in STORED
         }
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """The positions of several batches in one."""
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *batches)  # type: ignore[no-any-return]
 
 
 def stored_generations(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:

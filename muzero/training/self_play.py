@@ -117,20 +117,31 @@ def _shapes(lanes: int) -> list[tuple[tuple[int, ...], type]]:
     ]
 
 
-def trace(environment: Environment, mesh: Mesh, chunk: int, tables: Any, moves: np.ndarray) -> Any:
-    """What a network sees at each decision of recorded episodes.
+class Traced(NamedTuple):
+    """Recorded episodes, walked again.
+
+    Attributes:
+        observations: pytree of float16 [S, B, ...], what a network sees at each decision.
+        rewards: float32 [S, B], of a decision and the forced moves after it; 0 after the end.
+        returns: float64 [B], all rewards, those before the first decision included.
+    """
+
+    observations: Any
+    rewards: np.ndarray
+    returns: np.ndarray
+
+
+def trace(environment: Environment, mesh: Mesh, chunk: int, tables: Any, moves: np.ndarray) -> Traced:
+    """Walk recorded episodes again, without a network.
 
     Args:
         environment: the game.
         mesh: of the devices.
         chunk: decisions in one call of the compiled program.
         tables: pytree [B, ...].
-        moves: int [S, B], -1 after the end.
-
-    Returns:
-        Pytree of float16 [S, B, ...].
+        moves: int [S, B], -1 after the end; S is at least 1.
     """
-    states, _ = _begin(environment, mesh)(tables)
+    states, opening = _begin(environment, mesh)(tables)
     parts = []
     for start in range(0, len(moves), chunk):
         part = np.full((chunk, moves.shape[1]), -1, np.int32)
@@ -138,7 +149,10 @@ def trace(environment: Environment, mesh: Mesh, chunk: int, tables: Any, moves: 
         part[: len(known)] = known
         states, seen = _walk(environment, mesh)(tables, states, part)
         parts.append(jax.device_get(seen))
-    return jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(moves)], *parts)
+    observations, rewards = jax.tree.map(lambda *arrays: np.concatenate(arrays)[: len(moves)], *parts)
+    rewards = np.where(moves >= 0, rewards, np.float32(0))
+    returns = np.asarray(opening, np.float64) + rewards.sum(axis=0, dtype=np.float64)
+    return Traced(observations, rewards, returns)
 
 
 def generation_of(played: Played, problems: np.ndarray, observations: Any) -> Generation:
@@ -208,12 +222,12 @@ def _chunk(player: Player) -> Callable[..., Any]:
 
 @cache
 def _walk(environment: Environment, mesh: Mesh) -> Callable[..., Any]:
-    """(tables, states, moves [M, B]) -> (states, observations float16 [M, B, ...])."""
+    """(tables, states, moves [M, B]) -> (states, (observations float16 [M, B, ...], rewards [M, B]))."""
 
     def one(tables: Any, states: Any, moves: jax.Array) -> tuple[Any, Any]:
         seen = jax.tree.map(lambda array: array.astype(jnp.float16), environment.observe(tables, states))
-        after, _ = decide(environment, tables, states, jnp.maximum(moves, 0))
-        return after, seen
+        after, rewards = decide(environment, tables, states, jnp.maximum(moves, 0))
+        return after, (seen, rewards)
 
     def run(tables: Any, states: Any, moves: jax.Array) -> tuple[Any, Any]:
         return jax.lax.scan(partial(one, tables), states, moves)

@@ -16,9 +16,10 @@ from muzero.memory_game import memory_game
 from muzero.networks import NETWORKS
 from muzero.training import checkpoint
 from muzero.training.config import TrainConfig
+from muzero.training.demonstrations import Demonstration
 from muzero.training.job import Job, Setting
 from muzero.training.learner import Learner
-from muzero.training.problems import evaluated_puzzles, network_of, training_puzzles
+from muzero.training.problems import evaluated_puzzles, network_of, training_demonstrations, training_puzzles
 from muzero.training.puzzles import Puzzle
 from muzero.training.ray_selfplay import RaySelfPlay
 
@@ -57,7 +58,8 @@ def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) 
     puzzles = training_puzzles(config, progress)
     if not puzzles:
         raise BadInputError("there is no problem to train on: see [problems] of the config")
-    job = Job(config, _setting(config, puzzles, folder, progress))
+    shown = [] if found is not None else training_demonstrations(config, puzzles, progress)
+    job = Job(config, _setting(config, puzzles, shown, folder, progress))
     if found is not None:
         job.restore(*found)
         progress(f"going on after iteration {job.iteration} of {found[0]}")
@@ -66,7 +68,9 @@ def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) 
     return job
 
 
-def _setting(config: TrainConfig, puzzles: list[Puzzle], folder: Path, progress: Progress) -> Setting:
+def _setting(
+    config: TrainConfig, puzzles: list[Puzzle], demonstrations: list[Demonstration], folder: Path, progress: Progress
+) -> Setting:
     environment = memory_game(shared=False)
     network = network_of(config, environment, puzzles[0])
     device = jax.devices()[0]
@@ -77,8 +81,17 @@ def _setting(config: TrainConfig, puzzles: list[Puzzle], folder: Path, progress:
         params = jax.device_get(learner.params)
         save_agent(Agent(network, params, ENVIRONMENT_VERSION, notes), folder / AGENT)
 
-    evaluated = evaluated_puzzles(config, puzzles, progress)
-    elsewhere = RaySelfPlay(config) if config.self_play.ray_workers else None
+    evaluated, held_out = evaluated_puzzles(config, puzzles, progress)
     return Setting(
-        environment, network, ENVIRONMENT_VERSION, puzzles, evaluated, folder, progress, write_agent, elsewhere
+        environment,
+        network,
+        ENVIRONMENT_VERSION,
+        puzzles,
+        evaluated,
+        folder,
+        progress,
+        write_agent,
+        demonstrations=demonstrations,
+        held_out=held_out,
+        elsewhere=RaySelfPlay(config) if config.self_play.ray_workers else None,
     )

@@ -66,6 +66,22 @@ def optimum(tables: Line) -> float:
     return float(free)
 
 
+def best_moves(tables: Line) -> list[int]:
+    """The decisions of a best episode: the moves of ``optimum``."""
+    sites = [(float(price), bool(is_open)) for price, is_open in zip(tables.prices, tables.open, strict=True)]
+    to_come: list[tuple[float, float]] = [(0.0, 0.0)]
+    for price, is_open in reversed(sites):
+        free, held = to_come[-1]
+        to_come.append((max(free, held - price), max(held, free + price)) if is_open else (free, held))
+    moves, holds = [], False
+    for (price, is_open), (free, held) in zip(sites, to_come[-2::-1], strict=True):
+        if is_open:
+            trades = price + free > held if holds else held - price > free
+            moves.append((2 if holds else 1) if trades else 0)
+            holds ^= trades
+    return moves
+
+
 def replayed(tables: Line, moves: list[int]) -> float:
     """The return of the decisions of an episode, in plain Python; every one of them has to be legal."""
     left, held, total = iter(moves), False, 0.0

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from mallocgame.errors import BadInputError
@@ -19,9 +20,11 @@ from mallocgame.validate import validate
 from muzero.agent_file import Agent, save_agent
 from muzero.answer import Answer, AnswerOptions, answer
 from muzero.answer.rounds import Round
+from muzero.answer.tuning import LEARNER, Tuner
 from muzero.environment import BINS, BOARD_CHANNELS, SCALARS, SITES_AHEAD, SUPPLY_CHANNELS, USE_FEATURES
 from muzero.networks import Network, NetworkConfig, SeenShape
 from muzero.search import SearchOptions, Variant
+from muzero.training.evaluate import HeldOut, accuracy
 from tests.game.hand_made import Step, problem
 
 PROBLEM = random_problem(3, Recipe(instructions=16, fast_bytes=4096))
@@ -119,6 +122,34 @@ def test_solver_without_mctx(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_options_out_of_range() -> None:
-    for options in ({"lanes": 0}, {"max_episodes": 0}, {"hottest": -1.0}, {"time_limit": -1.0}):
+    for options in ({"lanes": 0}, {"max_episodes": 0}, {"learn_after": 0}, {"hottest": -1.0}, {"time_limit": -1.0}):
         with pytest.raises(ValueError, match=r"at least 1|cannot be negative"):
             AnswerOptions(**options)  # type: ignore[arg-type]
+
+
+def test_it_learns_on_the_one_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two rounds it learns from both, then after each; the policy comes nearer to the best episode."""
+    tuners: list[Tuner] = []
+    surprises: list[float] = []
+    learn = Tuner.learn
+
+    def watched(self: Tuner) -> None:
+        best = self._imitation.episodes.generations[0]
+        held_out = HeldOut(jax.tree.map(lambda array: array[:, 0], best.observations), best.moves[:, 0])
+        surprises.append(accuracy(NETWORK, self.learner.params, held_out)["surprise"])
+        learn(self)
+        tuners.append(self)
+        surprises.append(accuracy(NETWORK, self.learner.params, held_out)["surprise"])
+
+    monkeypatch.setattr(Tuner, "learn", watched)
+    options = AnswerOptions(max_episodes=4 * LANES, lanes=LANES, search=ALONE, learn_after=2)
+    found = answer(PROBLEM, AGENT, options)
+    check(found)
+    assert (len(tuners), len(set(map(id, tuners)))) == (2, 1)
+    assert int(tuners[0].learner.updates) == 2 * LEARNER.updates
+    assert len(tuners[0]._replay.generations) == 3
+    assert surprises[0] == pytest.approx(np.log(3), abs=1e-5)
+    assert surprises[1] < surprises[0]
+    assert surprises[3] < surprises[2]
+    assert tuners[0]._best == pytest.approx(-found.seconds, rel=1e-9)
+    assert answer(PROBLEM, AGENT, options).plan == found.plan

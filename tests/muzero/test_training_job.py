@@ -16,17 +16,19 @@ from mallocgame.progress import silent
 from muzero.training import checkpoint
 from muzero.training.config import (
     EvaluationConfig,
+    ImitationConfig,
     LearnerConfig,
     ReplayConfig,
     SearchConfig,
     SelfPlayConfig,
     TrainConfig,
 )
+from muzero.training.demonstrations import Demonstration
 from muzero.training.job import Job, Setting
 from muzero.training.learner import NotFiniteError, check_finite
 from muzero.training.losses import Losses
 from muzero.training.metrics import read_metrics
-from tests.muzero.line_game import LINE_GAME, SMALL, optimum, puzzles, replayed
+from tests.muzero.line_game import LINE_GAME, SMALL, best_moves, optimum, puzzles, replayed
 
 CONFIG = TrainConfig(
     iterations=8,
@@ -38,6 +40,19 @@ CONFIG = TrainConfig(
     evaluation=EvaluationConfig(every=4),
 )
 PUZZLES = puzzles(6)
+SHOWN = [
+    Demonstration(number, moves, moves)
+    for number, moves in (
+        (number, np.array(best_moves(puzzle.tables), np.int8)) for number, puzzle in enumerate(PUZZLES)
+    )
+]
+IMITATING = replace(
+    CONFIG,
+    iterations=6,
+    checkpoint_every=2,
+    imitation=ImitationConfig(share=0.5, iterations=3, steps=1),
+    learner=replace(CONFIG.learner, learning_rate=2e-2, updates=16),
+)
 
 
 def setting(folder: Path, progress: Callable[[str], None] = silent, version: int = 1) -> Setting:
@@ -112,6 +127,69 @@ def test_a_checkpoint_of_something_else_is_refused(whole: Job, tmp_path: Path) -
     with pytest.raises(BadInputError, match="of other training problems"):
         Job(CONFIG, replace(setting(tmp_path), train=PUZZLES[:3])).restore(path, kept)
     Job(replace(CONFIG, iterations=100), setting(tmp_path)).restore(path, kept)
+
+
+def test_demonstrations_are_learned_and_resumed(tmp_path: Path) -> None:
+    """Nothing is played in the first 3 iterations, and yet the best of all is known; a kill after 4 changes nothing."""
+    for puzzle, shown in zip(PUZZLES, SHOWN, strict=True):
+        assert replayed(puzzle.tables, shown.moves.tolist()) == pytest.approx(optimum(puzzle.tables), abs=1e-6)
+
+    def job(name: str) -> Job:
+        shown = replace(setting(tmp_path / name), demonstrations=SHOWN, held_out=SHOWN)
+        shown.folder.mkdir(exist_ok=True)
+        return Job(IMITATING, shown)
+
+    whole = job("whole")
+    whole.run()
+    rows = read_metrics(tmp_path / "whole")
+    assert ["play/return" in row for row in rows] == [False] * 3 + [True] * 3 + [False]
+    assert rows[0]["evaluation/best/score"] == pytest.approx(1.0, abs=1e-5)
+    assert rows[-1]["held_out/accuracy"] > rows[0]["held_out/accuracy"]
+    assert rows[-1]["held_out/surprise"] < 0.8 < rows[0]["held_out/surprise"] == pytest.approx(np.log(3), abs=1e-5)
+    killed = job("killed")
+    for path in files_of(tmp_path / "whole", 4):
+        killed.restore(path, checkpoint.read(path))
+    assert killed.iteration == 4
+    killed.run()
+    for ours, theirs in zip(jax.tree.leaves(killed.learner), jax.tree.leaves(whole.learner), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_the_learned_model_learns_the_game(tmp_path: Path) -> None:
+    """With trees on the true rules search plays well before anything is learned; here values and rewards come first."""
+    config = replace(
+        CONFIG,
+        iterations=40,
+        search=SearchConfig(variant="learned-model", simulations=8, max_depth=4, hottest=100.0),
+        replay=ReplayConfig(positions=2000),
+        learner=LearnerConfig(batch=32, updates=32, unroll=4, learning_rate=5e-3, warm_up=10, target_updates=32),
+        evaluation=EvaluationConfig(every=40),
+    )
+    Job(config, setting(tmp_path)).run()
+    rows = read_metrics(tmp_path)
+    assert rows[0]["evaluation/search/score"] < 0.2
+    assert rows[-1]["evaluation/search/score"] > 0.75
+    assert rows[-1]["evaluation/policy/score"] > 0.6
+
+
+def files_of(folder: Path, iteration: int) -> list[Path]:
+    return [path for path in checkpoint.files_in(folder) if path == checkpoint.file_of(folder, iteration)]
+
+
+def test_without_search_the_best_episodes_teach(tmp_path: Path) -> None:
+    config = replace(
+        CONFIG,
+        iterations=12,
+        search=SearchConfig(variant="policy-alone", temperature=0.5, hottest=4.0),
+        imitation=ImitationConfig(share=0.5),
+        learner=replace(CONFIG.learner, learning_rate=2e-2, updates=16),
+        evaluation=EvaluationConfig(every=12),
+    )
+    Job(config, setting(tmp_path)).run()
+    rows = read_metrics(tmp_path)
+    assert rows[-1]["evaluation/policy/score"] > rows[0]["evaluation/policy/score"] + 0.2
+    with pytest.raises(BadInputError, match=r"policy-alone, whose own choices teach it no moves: set imitation\.share"):
+        Job(replace(config, imitation=ImitationConfig()), setting(tmp_path))
 
 
 def test_a_loss_that_is_not_finite_is_named() -> None:
