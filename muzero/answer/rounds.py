@@ -88,4 +88,4 @@ def _player(network: Network, options: SearchOptions) -> Callable[..., State]:
 
         return jax.lax.while_loop(more, one, (states, jnp.int32(0)))[0]
 
-    return jax.jit(play)
+    return jax.jit(play, donate_argnums=2)
