@@ -117,4 +117,4 @@ def _player(network: Network, options: SearchOptions) -> Callable[..., tuple[Sta
         states, made, _ = jax.lax.while_loop(more, one, (states, none, jnp.int32(0)))
         return states, made
 
-    return jax.jit(play)
+    return jax.jit(play, donate_argnums=2)

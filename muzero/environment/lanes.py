@@ -5,8 +5,8 @@ carries. A CPU is many times faster with one lane after the other, each of which
 writes into its place of the batch's arrays. So what a step does is a function of all lanes' arrays and the number of a
 lane; ``lane_by_lane`` makes it one that can be called alone or under ``vmap``.
 
-Where all lanes go at once, ``any_lane`` and ``most_of_lanes`` give one answer for all, and a loop or a branch stays what
-it is; its body then has to leave lanes alone that did not ask for it. Elsewhere both return what they are given.
+Where all lanes go at once, ``any_lane`` and ``most_of_lanes`` give one answer for all, and a loop or a branch stays
+what it is; its body then has to leave lanes alone that did not ask for it. Elsewhere both return what they are given.
 """
 
 from __future__ import annotations
@@ -61,6 +61,26 @@ def of_lane(values: Tree, lane: Array) -> Tree:
         lambda leaf: leaf[0] if len(leaf) == 1 else lax.dynamic_index_in_dim(leaf, lane, keepdims=False), values
     )
     return chosen
+
+
+class Sliced:
+    """Of a named tuple of arrays with the lanes in front, what one lane has; taken where it is read, since most of it
+    is read rarely.
+    """
+
+    def __init__(self, values: Any, lane: Array) -> None:
+        self._values, self._lane = values, lane
+
+    def __getattr__(self, name: str) -> Array:
+        sliced: Array = of_lane(getattr(self._values, name), self._lane)
+        return sliced
+
+
+def element(values: Array, lane: Array, at: Array) -> Array:
+    """What a lane has at ``at``, of an array with the lanes in front; of the only lane if there is one."""
+    starts = [jnp.int32(0) if len(values) == 1 else lane, at, *[jnp.int32(0)] * (values.ndim - 2)]
+    found: Array = lax.dynamic_slice(values, starts, (1, 1, *values.shape[2:]))
+    return found[0, 0]
 
 
 def with_lane(values: Tree, lane: Array, new: Tree) -> Tree:

@@ -8,7 +8,7 @@ from jax import lax
 from mallocgame.game.rules import Move
 from muzero.environment.arrays import Array
 from muzero.environment.keeping import forbids_copy, forbids_pin
-from muzero.environment.lanes import any_lane, most_of_lanes
+from muzero.environment.lanes import any_lane, element, most_of_lanes
 from muzero.environment.occupancy import NOWHERE, Newest, best_fit, is_free, newest
 from muzero.environment.state import BARRED, Ahead, State, Stays
 from muzero.environment.tables import (
@@ -20,7 +20,7 @@ from muzero.environment.tables import (
     SERVING,
     Site,
     Tables,
-    site_at,
+    site_of,
 )
 from muzero.environment.timeline import useful_start
 
@@ -38,17 +38,17 @@ def is_pinned(moves: Array, site: Site) -> Array:
     return pinned
 
 
-def look_ahead(tables: Tables, steps: Array, flow: Array, lane: Array, state: State) -> State:
+def look_ahead(given: Tables, tables: Tables, flow: Array, lane: Array, state: State) -> State:
     """The state with ``legal`` and ``ahead`` of its next site.
 
     Args:
-        tables: of the lane's problem.
-        steps: float64[lanes or 1, 11, times], ``Tables.steps`` of all lanes.
+        given: of all lanes, or of one for all.
+        tables: of the lane.
         flow: float64[lanes, 13, times], ``State.flow`` of all lanes.
         lane: int32[].
         state: of the lane.
     """
-    site, stays = site_at(tables, state.at), state.stays
+    site, stays = site_of(element(given.sites, lane, state.at)), state.stays
     pinned = is_pinned(state.moves, site)
     begins = (site.kind == SERVING) & ~pinned
     pins = site.kind == FIRST_DEFINITION
@@ -61,18 +61,23 @@ def look_ahead(tables: Tables, steps: Array, flow: Array, lane: Array, state: St
         lambda: Newest(jnp.int32(NEVER), jnp.int32(NEVER)),
     )
     earliest = jnp.maximum(site.earliest, stay.end)
-    allowed = begins & ~forbids_copy(tables, state.kept, state.moved, site)
+    forbidden = lax.cond(
+        any_lane(begins | pins),
+        lambda: (forbids_copy(tables, state.kept, state.moved, site), forbids_pin(tables, state.kept, site)),
+        lambda: (begins, pins),
+    )
+    allowed = begins & ~forbidden[0]
     goes_on_free = lax.cond(
         any_lane(goes_on), lambda: _goes_on_free(tables, stays, site, stay.end, stay.low, goes_on), lambda: goes_on
     )
     may_go_on = goes_on & allowed & (site.same_computation == 1) & goes_on_free
     wanted = copies & allowed & (site.latest >= earliest)
     barred = state.moves[state.at] == BARRED
-    may_pin = pins & ~barred & ~forbids_pin(tables, state.kept, site) & ~state.done
+    may_pin = pins & ~barred & ~forbidden[1] & ~state.done
     after, low = lax.cond(
         any_lane(wanted | may_pin),
         lambda: _place(
-            tables, stays, site, useful_start(tables, steps, flow, lane, site, earliest, wanted), earliest, wanted
+            tables, stays, site, useful_start(tables, given.steps, flow, lane, site, earliest, wanted), earliest, wanted
         ),
         lambda: (jnp.int32(NEVER), jnp.int32(NOWHERE)),
     )

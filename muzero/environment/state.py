@@ -11,11 +11,11 @@ from muzero.environment.tables import FARTHEST, NEVER, Tables
 
 READ, WRITTEN, IDLE, DRAINED, SPENT = range(5)
 STARTS, LAST, BEHIND, QUEUED = (slice(first, first + 2) for first in range(5, 13, 2))
-"""Rows of ``State.flow``, all seconds but for the first two, bytes that the instruction reads from fast memory and writes
-there: HBM time that it leaves idle, what the queues take of it, and the time it takes with the stalls before it. Then of
-the queues of its computation, HBM -> fast first and fast -> HBM second (that of the entry computation alone), in seconds
-of the whole bandwidth: what starts after it; place of the last copy that is due before it, or ``NEVER``, and what is
-queued behind that when it is due, infinite where none is; what is queued after it."""
+"""Rows of ``State.flow``, all seconds but for the first two, bytes that the instruction reads from fast memory and
+writes there: HBM time that it leaves idle, what the queues take of it, and the time it takes with the stalls before it.
+Then of the queues of its computation, HBM -> fast first and fast -> HBM second (that of the entry computation alone),
+in seconds of the whole bandwidth: what starts after it; place of the last copy that is due before it, or ``NEVER``, and
+what is queued behind that when it is due, infinite where none is; what is queued after it."""
 
 TOTAL, LEFT, RUNS, RUNS_LEFT = range(4)
 """Rows of ``State.calls``, seconds: one run of the computation; what the queues leave of its idle time; all runs of it

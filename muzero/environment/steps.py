@@ -12,7 +12,16 @@ from jax import lax
 from mallocgame.game.rules import Move
 from muzero.environment.arrays import Array
 from muzero.environment.keeping import kept_with, moved_with
-from muzero.environment.lanes import any_lane, lane_by_lane, most_of_lanes, of_lane, read_first, with_lane
+from muzero.environment.lanes import (
+    Sliced,
+    any_lane,
+    element,
+    lane_by_lane,
+    most_of_lanes,
+    of_lane,
+    read_first,
+    with_lane,
+)
 from muzero.environment.look_ahead import is_pinned, look_ahead
 from muzero.environment.occupancy import insert, newest, prolong
 from muzero.environment.queues import NewCopies, new_copy, no_copies
@@ -25,7 +34,7 @@ from muzero.environment.tables import (
     SERVING,
     Site,
     Tables,
-    site_at,
+    site_of,
 )
 from muzero.environment.timeline import Times, column, timed_again
 
@@ -98,31 +107,37 @@ def _replaced(given: tuple[Array, Any], values: Any, lane: Array) -> Any:
 
 @lane_by_lane
 def _begun(given: Tables, states: State, lane: Array) -> State:
-    tables = of_lane(given, lane)
-    position = _position(states, lane)
+    tables, position = _tables(given, lane), _position(states, lane)
     whole = Times(jnp.int32(0), tables.length - 1)
     return _put(states, lane, _settled(given, tables, position, lane, whole, no_copies()))
 
 
 @lane_by_lane
 def _answered(given: tuple[Tables, Array], states: State, lane: Array) -> State:
-    """Answer the next site.
+    tables, moves = given
+    move = of_lane(moves, lane)
+    plays = ~of_lane(states.done, lane) & (move != PASS)
+    play = partial(_played, tables, lane, move, plays)
+    answered: State = lax.cond(any_lane(plays), play, lambda states: states, states)
+    return answered
+
+
+def _played(given: Tables, lane: Array, move: Array, plays: Array, states: State) -> State:
+    """Answer the next site where a lane ``plays``.
 
     Where that is the definition of a pinned group whose bytes are not free, this is a drop-backup: the group is barred,
     and the recorded moves are replayed, from the start to this site. What was recorded before the group's first site is
     as legal as it was, and gives the same, so this ends where a replay from there would.
     """
-    tables, move = of_lane(given, lane)
-    position = _position(states, lane)
-    plays = ~position.state.done & (move != PASS)
+    tables, position = _tables(given, lane), _position(states, lane)
     target = position.state.at + plays
 
     def one(play: tuple[_Position, Array, Array]) -> tuple[_Position, Array, Array]:
         position, move, conflict = play
-        back = partial(_taken_back, tables, lane, conflict)
+        back = partial(_taken_back, given, tables, lane, conflict)
         position = lax.cond(any_lane(conflict), back, lambda position: position, position)
         active = ~conflict & (position.state.at < target)
-        position = _advanced(given[0], tables, position, lane, move, active, conflict)
+        position = _advanced(given, tables, position, lane, move, active, conflict)
         state = position.state
         recorded = state.moves[state.at].astype(jnp.int32)
         recorded = jnp.where(recorded == BARRED, Move.DROP.value, recorded)
@@ -140,6 +155,13 @@ def _answered(given: tuple[Tables, Array], states: State, lane: Array) -> State:
     return _put(states, lane, position)
 
 
+def _tables(given: Tables, lane: Array) -> Tables:
+    """Of a lane."""
+    tables: Any = Sliced(given, lane)
+    chosen: Tables = tables
+    return chosen
+
+
 def _position(states: State, lane: Array) -> _Position:
     """Of a lane."""
     small = states._replace(flow=None, calls=None)  # type: ignore[arg-type]
@@ -152,10 +174,10 @@ def _put(states: State, lane: Array, position: _Position) -> State:
     return with_lane(small, lane, state)._replace(flow=position.flow, calls=position.calls)
 
 
-def _taken_back(tables: Tables, lane: Array, asked: Array, position: _Position) -> _Position:
+def _taken_back(given: Tables, tables: Tables, lane: Array, asked: Array, position: _Position) -> _Position:
     """The start again, with the group of the present site barred and the moves recorded so far; not yet timed."""
     state = position.state
-    site = site_at(tables, state.at)
+    site = site_of(element(given.sites, lane, state.at))
     moves = state.moves.at[state.at].set(Move.NO_COPY.value).at[site.pin_site].set(BARRED)
     begun = empty(tables)
     large, others = read_first(of_lane(position[1:], lane), position[1:])
@@ -170,7 +192,7 @@ def _settled(
     """What was touched timed again, and the move to come looked at."""
     flow, calls = timed_again(tables, given.steps, position.flow, position.calls, lane, touched, copies)
     state = position.state._replace(total=column(calls, lane, tables.entry)[TOTAL])
-    return _Position(look_ahead(tables, given.steps, flow, lane, state), flow, calls)
+    return _Position(look_ahead(given, tables, flow, lane, state), flow, calls)
 
 
 def _advanced(
@@ -188,7 +210,7 @@ def _advanced(
         begins: bool[], the lane is at the start, and nothing of it is timed yet.
     """
     state = position.state
-    site = site_at(tables, state.at)
+    site = site_of(element(given.sites, lane, state.at))
     fast = active & (move != Move.DROP.value)
     pinned = is_pinned(state.moves, site) & (site.kind != FIRST_DEFINITION)
     defines = fast & ((site.kind == FIRST_DEFINITION) | (site.kind == LATER_DEFINITION))
@@ -196,7 +218,7 @@ def _advanced(
     copies = serves & (move == Move.COPY.value)
     goes_on = serves & (move == Move.NO_COPY.value)
     own = defines | serves | (fast & pinned)
-    flow, touched = _traffic(tables, position.flow, lane, state, site, own, serves, goes_on)
+    flow, touched = _traffic(given, position.flow, lane, state, site, own, serves, goes_on)
     evicts = (defines | serves) & (site.eviction != NEVER)
     queued, new_copies = lax.cond(
         any_lane(copies | evicts),
@@ -254,7 +276,7 @@ def _reserved(tables: Tables, state: State, site: Site, reserves: Array, goes_on
 
 
 def _traffic(
-    tables: Tables, flow: Array, lane: Array, state: State, site: Site, own: Array, serves: Array, goes_on: Array
+    given: Tables, flow: Array, lane: Array, state: State, site: Site, own: Array, serves: Array, goes_on: Array
 ) -> tuple[Array, Times]:
     """``State.flow`` of all lanes with the site's own traffic, and with all that its serving changes; the times."""
     times = flow.shape[-1]
@@ -268,13 +290,13 @@ def _traffic(
         return flow, Times(first, jnp.where(counts, jnp.maximum(touched.last, time), touched.last))
 
     def one(number: Array, now: tuple[Array, Times]) -> tuple[Array, Times]:
-        row = jnp.minimum(site.first_change + number, tables.change_slot.shape[-1] - 1)
-        counts = (number < count) & (goes_on | ~tables.change_stays[row])
-        return add(*now, tables.change_slot[row], tables.change_bytes[row], counts)
+        row = jnp.minimum(site.first_change + number, given.change_slot.shape[-1] - 1)
+        counts = (number < count) & (goes_on | ~element(given.change_stays, lane, row))
+        return add(*now, element(given.change_slot, lane, row), element(given.change_bytes, lane, row), counts)
 
     count = jnp.where(serves, site.changes, 0)
     nothing = Times(jnp.int32(FARTHEST), jnp.int32(NEVER))
-    now = add(flow, nothing, jnp.maximum(site.slot, 0), tables.site_bytes[state.at], own)
+    now = add(flow, nothing, jnp.maximum(site.slot, 0), element(given.site_bytes, lane, state.at), own)
     changed: tuple[Array, Times] = lax.fori_loop(0, most_of_lanes(count), one, now)
     return changed
 

@@ -31,13 +31,13 @@ FARTHEST = 2**30
 
 STEP_ROWS = 12
 COMPUTE, TRAFFIC, FREE, TRIPS, BRANCH, LEAF, COMPUTATION, PREVIOUS, NEXT, CALLEE, ELDER, OUTWARD = range(STEP_ROWS)
-"""Rows of ``Tables.steps``: seconds of computing, 0 at a free instruction; bytes accessed, 0 likewise; 1 if it takes 0 s
-whatever it reads (as padding does). Of the last instruction of a computation that another calls: how often that runs, 1
-if it is a branch, of which only the slowest counts, and 1 for being such an instruction. Number of the instruction's
-computation; time before and time after it in that computation, or ``NEVER``; number of the last computation that the
-instruction calls, or ``NEVER``; of such a last instruction the number of the callee before, or ``NEVER``. Where it goes
-on to the entry: from a callee's instruction to the last one, from there to the last one of the next callee of the
-same caller, or else to the caller; from the entry's ``FARTHEST``."""
+"""Rows of ``Tables.steps``: seconds of computing, 0 at a free instruction; bytes accessed, 0 likewise; 1 if it takes
+0 s whatever it reads (as padding does). Of the last instruction of a computation that another calls: how often that
+runs, 1 if it is a branch, of which only the slowest counts, and 1 for being such an instruction. Number of the
+instruction's computation; time before and time after it in that computation, or ``NEVER``; number of the last
+computation that the instruction calls, or ``NEVER``; of such a last instruction the number of the callee before, or
+``NEVER``. Where it goes on to the entry: from a callee's instruction to the last one, from there to the last one of the
+next callee of the same caller, or else to the caller; from the entry's ``FARTHEST``."""
 
 
 class Site(NamedTuple):
@@ -174,7 +174,11 @@ _SCALARS = len(Site._fields) - 2
 
 def site_at(tables: Tables, at: Array) -> Site:
     """The site with this number; the last row where there is none."""
-    row = tables.sites[at]
+    return site_of(tables.sites[at])
+
+
+def site_of(row: Array) -> Site:
+    """The site of a row of ``Tables.sites``."""
     scalars = [row[column] for column in range(_SCALARS)]
     return Site._make([*scalars, row[_SCALARS : _SCALARS + SPANS], row[_SCALARS + SPANS :]])
 

@@ -1,9 +1,9 @@
 """Model M of a growing plan, kept up to date: a move has the instructions timed again that it touches, and on until the
 queues are as they were before.
 
-A callee comes right before its caller in the schedule, so one walk through the schedule is enough: from the first time
-that is touched to the last one, on while the queues differ from what they were, and then to the ends of the computations
-that enclose it, since their callers run for what all of their instructions take.
+A callee comes right before its caller in the schedule, so one walk through the schedule is enough: from the first
+time that is touched to the last one, on while the queues differ from what they were, and then to the ends of the
+computations that enclose it, since their callers run for what all of their instructions take.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ def timed_again(
 
 
 class _Columns(NamedTuple):
-    """What has to be known to time an instruction. In the loop's carry, since what is read and written at a place in one
-    round XLA would read once more after it has changed, and copy the whole array for it.
+    """What has to be known to time an instruction. In the loop's carry, since what is read and written at a place in
+    one round XLA would read once more after it has changed, and copy the whole array for it.
 
     Attributes:
         now: float64[12], its column of ``Tables.steps``.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from muzero.search.environment import Environment, State, Tables
+from muzero.search.environment import PASS, Environment, State, Tables
 
 UNBOUNDED = 2**30
 """As many forced moves as there are."""
@@ -63,10 +63,9 @@ def _play(
         return jnp.any(moving) & (count < limit)
 
     def play(carry: Carry) -> Carry:
-        before, moves, moving, total, count = carry
-        after, rewards = environment.step(tables, before, moves)
-        states = jax.tree.map(lambda new, old: jnp.where(_like(moving, new), new, old), after, before)
-        total = total + jnp.where(moving, rewards.astype(jnp.float32), 0)
+        states, moves, moving, total, count = carry
+        states, rewards = environment.step(tables, states, jnp.where(moving, moves, PASS))
+        total = total + rewards.astype(jnp.float32)
         return states, _only(states), moving & _forced(states), total, count + 1
 
     zero = jnp.zeros(states.done.shape, jnp.float32)
@@ -82,7 +81,3 @@ def _forced(states: State) -> jax.Array:
 def _only(states: State) -> jax.Array:
     """The first legal move of each state."""
     return jnp.argmax(states.legal, axis=-1).astype(jnp.int32)
-
-
-def _like(flag: jax.Array, leaf: jax.Array) -> jax.Array:
-    return flag.reshape(flag.shape + (1,) * (leaf.ndim - 1))

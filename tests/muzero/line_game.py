@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from muzero.networks import Network, NetworkConfig, Params, shape_of
 from muzero.search import Environment, batched
+from muzero.search.environment import PASS
 from muzero.training.puzzles import Puzzle
 
 LONGEST = 16
@@ -104,7 +105,8 @@ def step(tables: Line, state: LineState, move: jax.Array) -> tuple[LineState, ja
     price = jnp.asarray(tables.prices)[state.at]
     reward = jnp.where(move == 1, -price, jnp.where(move == 2, price, 0.0))
     moved = _at(tables, state.at + 1, (move == 1) | (state.holds & (move != 2)))
-    after = jax.tree.map(lambda old, new: jnp.where(state.done, old, new), state, moved)
+    stays = state.done | (move == PASS)
+    after = jax.tree.map(lambda old, new: jnp.where(stays, old, new), state, moved)
     return after, jnp.where(state.done, 0.0, reward)
 
 

@@ -23,6 +23,7 @@ from muzero import environment
 from muzero.environment import SIZE_CLASSES, State, Tables, size_class_of, tables_of
 from muzero.environment import tables as tables_module
 from muzero.environment.conformance import compiled, play
+from muzero.search import environment as search_environment
 
 SEEDS = st.integers(0, 2**32)
 SMALL, MEDIUM = SIZE_CLASSES[:2]
@@ -182,6 +183,7 @@ def test_too_large_a_program_is_refused_with_what_is_too_much(monkeypatch: pytes
 
 
 def test_to_pass_leaves_a_state_as_it_is() -> None:
+    assert environment.PASS == search_environment.PASS
     problem = small_problem(11)
     tables = tables_of(Program(problem), MEDIUM)
     state = compiled(environment.start)(tables)

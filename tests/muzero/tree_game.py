@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from muzero.search import MOVES, Environment, batched
+from muzero.search.environment import PASS
 
 
 class Tree(NamedTuple):
@@ -75,8 +76,9 @@ def step(tree: Tree, state: TreeState, move: jax.Array) -> tuple[TreeState, jax.
     """To a child; an illegal move gives a large reward, so that whoever takes one is found out."""
     legal = jnp.asarray(tree.legal)[state.node, move]
     reward = jnp.where(legal, jnp.asarray(tree.rewards)[state.node, move], 100.0)
-    moved = _at(tree, jnp.where(state.done, state.node, MOVES * state.node + 1 + move).astype(jnp.int32))
-    return moved, jnp.where(state.done, 0.0, reward)
+    stays = state.done | (move == PASS)
+    moved = _at(tree, jnp.where(stays, state.node, MOVES * state.node + 1 + move).astype(jnp.int32))
+    return moved, jnp.where(stays, 0.0, reward)
 
 
 def observe(tree: Tree, state: TreeState) -> Seen:
