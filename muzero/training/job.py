@@ -225,7 +225,8 @@ class Job:
 
     def _walked(self, puzzles: Sequence[Puzzle], numbers: Sequence[int], moves: Sequence[np.ndarray]) -> list[Traced]:
         """Recorded episodes walked again, as many at once as there are lanes; one lane each."""
-        lanes, found = self.config.self_play.lanes, {}
+        lanes = self.config.self_play.lanes
+        found: dict[int, Traced] = {}
         for group in groups([puzzles[number] for number in numbers]):
             self.setting.progress(f"{len(found)} of {len(numbers)} episodes walked again")
             for start in range(0, len(group), lanes):
