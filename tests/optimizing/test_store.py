@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,6 +150,7 @@ def test_a_dead_holder_blocks_nobody_and_its_compiles_are_used(module: Path, tmp
     log = tmp_path / "log"
     while not (log.exists() and len(log.read_text().split()) == 2):
         assert holder.poll() is None
+        time.sleep(0.05)
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     second = start(module, tmp_path)
