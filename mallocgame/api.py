@@ -700,7 +700,7 @@ def probe(
             (``*.mlir``), or a JSON file for the program before it: a plan, an answer of ``auto``, or compiler options.
         time_limit: seconds of measuring; compiling comes on top.
         margin: share by which a program has to differ, beyond doubt, to be called faster or slower.
-        inputs: file of ``numpy.savez(path, *arrays)``: real inputs for all programs; made up if not given.
+        inputs: file of ``numpy.savez(path, *arrays)``: real inputs for the programs that bring none; else made up.
         seed: of made-up inputs and of the order of the runs.
         out: where to write the result with every sample.
         progress: called with one line at each step.

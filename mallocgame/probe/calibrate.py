@@ -93,7 +93,7 @@ def target_of(
     if name is not None:
         memory = device["memory_bytes"]
         target = replace(TARGETS[name], hbm_bandwidth=max(read, both), hbm_bytes=memory or TARGETS[name].hbm_bytes)
-        note = "fast memory cannot be reached by a program of its own: its bandwidths are the table's"
+        note = "fast memory was not measured: its bandwidths are those of the built-in table"
         return target, ("hbm_bandwidth", *(["hbm_bytes"] if memory else [])), [note]
     host = next((kind for kind in ("pinned_host", "unpinned_host") if f"to {kind}" in found), None)
     if host is None:

@@ -30,7 +30,7 @@ class Executable:
         call: takes the flat arguments, returns the outputs; does not wait.
         inputs: shape and type of each argument.
         shardings: of each argument; None for the device's default.
-        values: of each argument where the program brought real ones.
+        values: of each argument the array that the program brought; None where it is abstract.
         donated: numbers of the arguments that a call uses up.
         text: the optimised HLO.
     """
@@ -38,7 +38,7 @@ class Executable:
     call: Callable[[Sequence[Any]], Sequence[Any]]
     inputs: tuple[Abstract, ...]
     shardings: tuple[Any, ...]
-    values: tuple[Any, ...] | None
+    values: tuple[Any, ...]
     donated: frozenset[int]
     text: str
 
@@ -74,12 +74,11 @@ def _from_function(name: str, function: str, options: Mapping[str, str | bool]) 
         raise CompilerRefusedError(f"{name}: the compiler refused: {_one_line(error)}") from None
     leaves, tree = jax.tree.flatten(tuple(arguments))
     shardings = tuple(jax.tree.leaves(compiled.input_shardings[0], is_leaf=lambda leaf: leaf is None))
-    concrete = not any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves)
     return Executable(
         call=lambda flat: jax.tree.leaves(compiled(*jax.tree.unflatten(tree, flat))),
         inputs=tuple((tuple(np.shape(leaf)), _dtype(name, leaf)) for leaf in leaves),
         shardings=shardings if len(shardings) == len(leaves) else (None,) * len(leaves),
-        values=tuple(leaves) if concrete and leaves else None,
+        values=tuple(None if isinstance(leaf, jax.ShapeDtypeStruct) else leaf for leaf in leaves),
         donated=frozenset(n for n, leaf in enumerate(jax.tree.leaves(compiled.args_info[0])) if leaf.donated),
         text=compiled.as_text(),
     )
@@ -118,7 +117,7 @@ def _from_text(name: str, lowered: str | None, options: Mapping[str, str | bool]
         call=lambda flat: [part[0] for part in _outputs(loaded, flat)],
         inputs=inputs,
         shardings=(None,) * len(inputs),
-        values=None,
+        values=(None,) * len(inputs),
         donated=donated,
         text="\n".join(part.to_string() for part in loaded.hlo_modules()),
     )

@@ -28,7 +28,10 @@ def difference(ours: Sequence[Array], base: Sequence[Array]) -> float | None:
             left[~finite], right[~finite], equal_nan=True
         ):
             return None
-        gap = float(np.abs(left - right)[finite].max(initial=0.0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            gap = float(np.abs(left - right)[finite].max(initial=0.0))
+        if not np.isfinite(gap):
+            return None
         scale = float(np.abs(right)[finite].max(initial=0.0))
         worst = max(worst, gap / scale if scale else float(gap > 0))
     return worst

@@ -51,7 +51,7 @@ class Runner:
         Args:
             programs: each has ``name``, ``function``, ``lowered`` and ``options``, as ``programs.Program``.
             seed: of made-up inputs.
-            inputs: a file of inputs for all of them.
+            inputs: a file of inputs for those that do not bring their own.
 
         Returns:
             ``{"seconds": [of each compile]}``.
@@ -69,15 +69,12 @@ class Runner:
             start = perf_counter()
             self._executables.append(executables.load(**program))
             seconds.append(perf_counter() - start)
-        made: dict[Any, list[Any]] = {}
+        shared: dict[Any, list[Any]] = {}
         for executable in self._executables:
-            key = (executable.inputs, tuple(map(str, executable.shardings)))
-            if executable.values is not None:
-                self._arguments.append(_place(self._jax, executable.values, executable))
-            else:
-                if key not in made:
-                    made[key] = _place(self._jax, _values(executable, seed, inputs), executable)
-                self._arguments.append(made[key])
+            key = (executable.inputs, tuple(map(str, executable.shardings)), tuple(map(id, executable.values)))
+            if key not in shared:
+                shared[key] = _place(self._jax, _values(executable, seed, inputs), executable)
+            self._arguments.append(shared[key])
         return {"seconds": seconds}
 
     def warm_up(self, seconds: float) -> dict[str, Any]:
@@ -195,11 +192,14 @@ class Runner:
 
 
 def _values(executable: Executable, seed: int, inputs: str | None) -> list[Any]:
+    """A value for each argument: the program's own, else of the file, else made up."""
     from mallocgame.probe.inputs import make_inputs, read_inputs
 
-    if inputs is not None:
-        return list(read_inputs(inputs, executable.inputs))
-    return list(make_inputs(executable.inputs, seed))
+    if executable.values and all(value is not None for value in executable.values):
+        return list(executable.values)
+    wanted = executable.inputs
+    others = make_inputs(wanted, seed) if inputs is None else read_inputs(inputs, wanted)
+    return [other if own is None else own for own, other in zip(executable.values, others, strict=True)]
 
 
 def _place(jax: Any, values: Sequence[Any], executable: Executable) -> list[Any]:

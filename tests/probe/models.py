@@ -66,6 +66,15 @@ def doubled_and_more() -> Pair:
     return lambda x, y: (2 * x, y + 1), shapes
 
 
+def half_real() -> Pair:
+    """Brings its first array alone."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    return lambda x, y: (x + 1, y + 1), (np.full(2, 2.0, np.float32), jax.ShapeDtypeStruct((2,), jnp.bfloat16))
+
+
 def not_a_number() -> Pair:
     """Its output is NaN."""
     import jax

@@ -28,6 +28,7 @@ def test_what_cannot_be_compared() -> None:
     assert difference([ONE.reshape(1, 2)], [ONE]) is None
     assert difference([np.array([math.nan, 1.0])], [np.array([1.0, 1.0])]) is None
     assert difference([np.array([math.inf])], [np.array([-math.inf])]) is None
+    assert difference([np.array([1e308])], [np.array([-1e308])]) is None
 
 
 def test_equal_nans_are_equal() -> None:

@@ -176,5 +176,6 @@ def test_calibrating_the_cpu(run: Callable[..., Outcome], tmp_path: Path, monkey
     assert document["target"]["name"] == kept.device == "cpu"
     assert {rate.name for rate in kept.rates} >= {"device read", "to pinned_host", "to and from unpinned_host"}
     assert all(0 < rate.fastest <= rate.median for rate in kept.rates)
-    loops = [one for one in kept.instructions if one.events == 1000]  # 10 runs of 100 iterations
-    assert loops, [(one.name, one.events) for one in kept.instructions]
+    assert kept.instructions  # which they are is XLA's choice; each runs equally often in each of the 10 runs
+    assert all(one.events % 10 == 0 and one.total > 0 for one in kept.instructions)
+    assert {one.program for one in kept.instructions} == {"tests.probe.models:hundred"}
