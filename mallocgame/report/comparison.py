@@ -120,7 +120,9 @@ def compare(named: NamedPlan, loaded: Loaded, verification: Verification | None 
     before, notes = _before(loaded)
     if verification is None:
         cycles, _ = loaded.model_e()
-        if cycles is None:
+        if not any(instruction.cycles for instruction in problem.instructions):
+            notes += ("the file has no cycles of the emitter, so E is M",)
+        elif cycles is None:
             notes += ("E takes the cycles of XLA's default placement, whatever the plan changes",)
         after = _planned(
             PLAN, problem, named.plan, {model: replay_plan(problem, named.plan, model, cycles) for model in MODELS}

@@ -123,7 +123,7 @@ def memory_map(problem: Problem, panels: Sequence[Panel], kind: str) -> bytes:
     drawn = [rectangles(problem, panel) for panel in panels]
     top = _height(problem, [shape for shapes in drawn for shape in shapes])
     for panel, shapes, axis in zip(panels, drawn, axes, strict=True):
-        axis.set_title(panel.title, loc="left", fontsize=11, color=_INK)
+        axis.set_title(panel.title, loc="left", fontsize=11, color=_INK, parse_math=False)
         _draw_panel(problem, shapes, axis, across, top)
     axes[-1].set_xlabel("time (instructions of the schedule that take time)", color=_INK)
     handles: list[Any] = [Patch(color=colour, label=kind) for kind, colour in _COLOURS.items()]

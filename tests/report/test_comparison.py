@@ -27,15 +27,19 @@ def test_a_file_without_xlas_placement_is_compared_with_everything_in_hbm() -> N
         assert comparison.after.replays[model] == replay_plan(problem, SMALL_PLAN, model)
     assert not comparison.confirmed
     assert "XLA's default cannot be shown (the file does not have it)" in comparison.notes[0]
+    assert "the file has no cycles of the emitter, so E is M" in comparison.notes
 
 
 def test_a_problem_files_default_is_shown() -> None:
     problem = small_problem()
+    timed = replace(problem.instructions[2], cycles=30)
+    problem = replace(problem, instructions=(*problem.instructions[:2], timed, *problem.instructions[3:]))
     default = Default(1.0, 0.0, 1.0, 0.0, 0, SMALL_PLAN, "best fit")
     comparison = compare(named(problem, Plan("f")), Loaded(problem, "x.mgp", default=default))
     assert comparison.before.name == DEFAULT
     assert comparison.before.plan == SMALL_PLAN
     assert any("packed anew" in note for note in comparison.notes)
+    assert "E takes the cycles of XLA's default placement, whatever the plan changes" in comparison.notes
 
 
 def test_why_a_default_is_no_plan_is_told() -> None:

@@ -4,6 +4,7 @@ const LEFT = 82, RIGHT = 14, TITLE = 26, MAP = 236, BANDWIDTH = 46, WAITS = 34, 
 const PANEL = TITLE + MAP + GAP + BANDWIDTH + GAP + WAITS;
 const HEIGHT = SIDES.length * PANEL + (SIDES.length - 1) * BETWEEN + AXIS;
 const LETTER = 6.5; // widest a letter of a label is, in pixels
+const NARROW = 560; // CSS pixels: a narrower chart says less
 const KINDS = ["written", "fetched", "flight"];
 const SPARE = 1.25; // as in the pictures: the address axis shows a little more than what is used
 
@@ -79,7 +80,7 @@ function drawPanel(pen, ink, side, number, ticks) {
   const line = side.models[chart.model], at = places(side);
   text(pen, side.title, LEFT, top + 15, { font: "600 13px", fill: ink.ink });
   const figures = `${chart.model} ${duration(side.total[chart.model])}, of it waiting ${duration(side.stalls[chart.model])}`;
-  text(pen, figures, right, top + 15, { fill: ink.soft, align: "right" });
+  if (chart.width > NARROW) text(pen, figures, right, top + 15, { fill: ink.soft, align: "right" });
 
   pen.save();
   pen.beginPath();
@@ -242,10 +243,10 @@ function drawAxis(pen, ink, ticks) {
     const x = across(tick), edge = x > chart.width - RIGHT - 30;
     text(pen, name, edge ? chart.width - RIGHT : x, top + 15, { align: edge ? "right" : "center", fill: ink.soft, font: "11px" });
   }
-  const name = chart.axis === "order"
-    ? "program order: instructions of the schedule that take time, a loop's body once"
-    : `time under ${chart.model}: a loop's body is as wide as all of its runs`;
-  text(pen, name, (LEFT + chart.width - RIGHT) / 2, top + 32, { align: "center", fill: ink.soft, font: "11.5px" });
+  const [name, more] = chart.axis === "order"
+    ? ["program order", ": instructions of the schedule that take time, a loop's body once"]
+    : [`time under ${chart.model}`, ": a loop's body is as wide as all of its runs"];
+  text(pen, chart.width > NARROW ? name + more : name, (LEFT + chart.width - RIGHT) / 2, top + 32, { align: "center", fill: ink.soft, font: "11.5px" });
 }
 
 function text(pen, words, x, y, { font = "12px", align = "left", fill, family = "sans" } = {}) {
