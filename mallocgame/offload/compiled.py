@@ -107,14 +107,14 @@ def _host_copies(schedule: Schedule) -> dict[int, _Copy]:
             continue
         start = schedule.times[step.operands[0]]
         begin = schedule.steps[start]
-        source = schedule.times.get(begin.operands[0]) if begin.operands else None
-        to, origin = _space(step.shape), _space(schedule.steps[source].shape) if source is not None else 0
+        operands = [schedule.steps[schedule.times[name]].shape for name in begin.operands if name in schedule.times]
+        to, origin = _space(step.shape), _space(operands[0]) if operands else 0
+        moved = step.shape
+        if to == origin == HOST and len(operands) > 1:
+            moved, origin = operands[1], _space(operands[1])  # an update of a slice of what is on the host
         if (to == HOST) == (origin == HOST):
             continue
-        size = sum(padded_bytes(array) for _, array in walk_shape(step.shape))
-        if step.opcode == "async-done" and to == HOST and len(begin.operands) > 1:
-            moved = schedule.times.get(begin.operands[1])
-            size = size if moved is None else sum(padded_bytes(a) for _, a in walk_shape(schedule.steps[moved].shape))
+        size = sum(padded_bytes(array) for _, array in walk_shape(moved))
         found[start] = _Copy("to host" if to == HOST else "from host", size, start, done)
     return found
 

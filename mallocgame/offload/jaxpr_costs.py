@@ -149,9 +149,15 @@ def _operations(jaxpr: Any, values: dict[Any, Value]) -> Iterator[Operation]:
 
 
 def _unrolled(eqn: Any, values: dict[Any, Value]) -> Iterator[Operation]:
-    """The iterations of a scan, one after the other."""
+    """The iterations of a scan, one after the other.
+
+    Its operands are constants, what is carried, and what is sliced, its results what is carried and what is stacked.
+    Which is which is told by shapes, for JAX's parameters differ between versions: the body's have an axis less.
+    """
     body, length = eqn.params["jaxpr"].jaxpr, int(eqn.params["length"])
-    constants, carried = int(eqn.params["num_consts"]), int(eqn.params["num_carry"])
+    carried = sum(var.aval.shape == inner.aval.shape for var, inner in zip(eqn.outvars, body.outvars, strict=True))
+    whole = sum(var.aval.shape == inner.aval.shape for var, inner in zip(eqn.invars, body.invars, strict=True))
+    constants = whole - carried
     given = [_value(values, var) for var in eqn.invars]
     carry, sliced = given[constants : constants + carried], given[constants + carried :]
     slices = [

@@ -17,7 +17,7 @@ def link(to_host: float = 1.0, from_host: float = 1.0, both: float = 2.0) -> Lin
 
 
 def random_problem(seed: int, steps: int, tensors: int, both: float = 2.0) -> tuple[OffloadProblem, int]:
-    """A problem with whole times and sizes, and a budget between what nothing and what everything needs."""
+    """A problem with whole times and sizes, and a budget between what has to be there, less a byte or not, and all."""
     generator = random.Random(seed)
     made: list[Tensor] = []
     for number in range(tensors):
@@ -45,11 +45,15 @@ def random_problem(seed: int, steps: int, tensors: int, both: float = 2.0) -> tu
     parts = tuple(Step(f"s{time}", float(generator.randint(0, 6)), generator.randint(0, 3)) for time in range(steps))
     problem = OffloadProblem(str(seed), f"random {seed}", link(both=both), parts, tuple(made))
     check_problem(problem)
-    most = max(
-        step.other_bytes + sum(tensor.size for tensor in made if tensor.first <= time <= tensor.last)
+    held = [
+        (
+            step.other_bytes + sum(tensor.size for tensor in made if tensor.first <= time <= tensor.last),
+            sum(tensor.size for tensor in made if any(start < time < end for start, end in tensor.gaps)),
+        )
         for time, step in enumerate(parts)
-    )
-    return problem, generator.randint(max(1, most // 2), most)
+    ]
+    least, most = max(all_ - away for all_, away in held), max(all_ for all_, _ in held)
+    return problem, max(1, generator.randint(least - (seed % 5 == 0), most))
 
 
 def all_plans(problem: OffloadProblem) -> Iterator[OffloadPlan]:

@@ -1,0 +1,89 @@
+"""The loop with a compiler that is made up: what it learns, what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mallocgame.errors import CompilerRefusedError
+from mallocgame.offload.compiled import ReadBack
+from mallocgame.offload.confirm import RESERVED, CompileMoves, Confirmed, confirm
+from mallocgame.offload.policy import NamedMoves
+from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
+from tests.offload.made_problems import link
+
+# Forward makes a, b and c of 10 bytes in steps 0 to 2; backward uses c, b, a in steps 4 to 6.
+PROBLEM = OffloadProblem(
+    "p",
+    "made up",
+    link(to_host=10.0, from_host=10.0, both=20.0),
+    tuple(Step(str(time), 2.0, 0) for time in range(7)),
+    tuple(
+        Tensor(name, 10, at, 6 - at, ((at, 6 - at),), Recipe(0.5, ()) if name != "a" else None, decided_as=name)
+        for at, name in enumerate("abc")
+    ),
+)
+check_problem(PROBLEM)
+
+
+def compiler(padding: int, seen: list[NamedMoves]) -> CompileMoves:
+    """Needs ``padding`` bytes more than what is kept; the default 40 bytes more and twice the time."""
+
+    def compile(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
+        seen.append(moves)
+        if RESERVED in options:
+            raise CompilerRefusedError("RESOURCE_EXHAUSTED")
+        held = 30 + 40 if moves.moves is None else 10 * len(moves.names("keep"))
+        again = 0.5 * len(moves.names("recompute"))
+        seconds = 28.0 if moves.moves is None else 14.0 + again
+        offloaded = 10 * len(moves.names("offload"))
+        both = {"E": seconds, "M": seconds}
+        return ReadBack(held + padding, offloaded, offloaded, offloaded, 0, both, {"E": 0.0, "M": 0.0})  # type: ignore[arg-type]
+
+    return compile
+
+
+def run(budget: int, padding: int, seen: list[NamedMoves], compiles: int = 9) -> Confirmed:
+    return confirm(
+        PROBLEM,
+        lambda default: budget,
+        compiler(padding, seen),
+        solver="local",
+        time_limit=2.0,
+        seed=0,
+        compiles=compiles,
+        device_bytes=1000,
+        progress=lambda line: None,
+    )
+
+
+def test_a_plan_beats_the_default_where_both_fit() -> None:
+    found = run(100, 0, [])
+    assert found.answer is not None
+    assert found.answer.moves == NamedMoves({"a": "keep", "b": "keep", "c": "keep"})
+    assert found.answer.read is not None
+    assert found.answer.read.seconds["M"] == 14.0
+
+
+def test_what_the_compiler_needs_more_is_taken_off_the_budget() -> None:
+    seen: list[NamedMoves] = []
+    found = run(27, 5, seen)
+    # By the model two tensors fit into 27 bytes; the compiler needs 5 more for any plan.
+    assert found.answer is not None
+    assert found.answer.read is not None
+    assert found.answer.read.device_bytes <= 27
+    assert sum(move == "keep" for move in (found.answer.moves.moves or {}).values()) == 2
+    assert len(seen) == len({str(moves.moves) for moves in seen}) + 1  # the default twice: as it is, and rematerialised
+
+
+def test_nothing_fits_and_that_is_proven_only_by_the_exact_solver() -> None:
+    found = run(4, 5, [])
+    assert found.answer is None
+    assert not found.proven_infeasible
+    refused = [candidate.label for candidate in found.candidates if candidate.read is None]
+    assert refused == ["xla rematerialisation"]
+
+
+def test_the_budget_of_compiles_is_kept() -> None:
+    seen: list[NamedMoves] = []
+    run(27, 5, seen, compiles=2)
+    assert len(seen) == 2

@@ -1,0 +1,80 @@
+"""Files of plans and of links: there and back, and what is damaged is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mallocgame import api
+from mallocgame.errors import BadInputError
+from mallocgame.offload.links import LINKS, get_link, read_link
+from mallocgame.offload.moves_file import MovesFile, is_moves_file, load_moves, save_moves
+from mallocgame.offload.policy import NamedMoves
+from mallocgame.offload.run import budget_bytes
+
+CONTENT = MovesFile(
+    "my.module:training", "v5e", 1000, NamedMoves({"x": "keep", "y": "offload"}), {}, {"jax": "0.10.2"}, 900, 0.25
+)
+
+
+@pytest.mark.parametrize("moves", [CONTENT.moves, NamedMoves(None)])
+def test_a_plan_comes_back_as_it_was(moves: NamedMoves, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    content = MovesFile(**{**CONTENT.__dict__, "moves": moves})
+    save_moves(content, path)
+    assert is_moves_file(path)
+    assert load_moves(path) == content
+    assert api.export(path, "python") == moves.to_python()
+    with pytest.raises(BadInputError, match="use --format python"):
+        api.export(path, "libtpu-init-args")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("moves", {"x": "burn"}, "moves.x: expected 'keep' or 'offload' or 'recompute', found 'burn'"),
+        ("version", 2, "make it again"),
+        ("budget", -1, "budget: expected an integer"),
+        ("seconds", "long", "seconds: expected a number"),
+        ("more", 1, "unknown key 'more'"),
+    ],
+)
+def test_a_damaged_plan_is_refused(key: str, value: Any, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    save_moves(CONTENT, path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(BadInputError, match=said):
+        load_moves(path)
+
+
+def test_links() -> None:
+    assert {"H100 SXM", "H200", "A100", "L4", "v5e"} <= set(LINKS)
+    for link in LINKS.values():
+        assert link.both == link.to_host + link.from_host
+        assert link.source
+    with pytest.raises(BadInputError, match="unknown device 'TRS-80'"):
+        get_link("TRS-80")
+
+
+def test_a_measured_link(tmp_path: Path) -> None:
+    path = tmp_path / "link.json"
+    measured = {"name": "here", "device_bytes": 100, "to_host": 20e9, "from_host": 25e9, "both": 30e9, "flops": 1e12}
+    path.write_text(json.dumps({**measured, "bandwidth": 1e12, "source": "measured"}))
+    assert read_link(path).both == 30e9
+    path.write_text(json.dumps({**measured, "bandwidth": 0, "source": "measured"}))
+    with pytest.raises(BadInputError, match="every rate has to be more than 0"):
+        read_link(path)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("50%", 500), ("12.5 %", 125), ("700", 700)])
+def test_budgets(text: str, expected: int) -> None:
+    assert budget_bytes(text, 1000) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "0%", "half", "-5", "1e9", "50 percent"])
+def test_no_budgets(text: str) -> None:
+    with pytest.raises(BadInputError, match="is no budget"):
+        budget_bytes(text, 1000)
