@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+CHECKER = doctest.OutputChecker()
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^(<!-- libtpu -->\n\n)?```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -48,9 +49,7 @@ def follow(libtpu: bool, folder: Path) -> None:
         for command, shown in commands(text):
             assert command[0] == "mallocgame"
             printed = run(["-m", *command], folder).rstrip() + "\n"
-            assert doctest.OutputChecker().check_output(shown.rstrip() + "\n", printed, doctest.ELLIPSIS), (
-                f"{shown}\n---\n{printed}"
-            )
+            assert CHECKER.check_output(shown.rstrip() + "\n", printed, doctest.ELLIPSIS), f"{shown}\n---\n{printed}"
 
 
 def test_blocks_are_found() -> None:
