@@ -2,8 +2,8 @@
 
     python -m benchmarks.batch [--kills 10] [--seed 0] [--out out/batch]
 
-``mallocgame solve FOLDER`` is started and killed with SIGKILL at a random moment; the process alone, as a machine's
-killer of processes would. At last it runs to its end. Checked, from what it said when jobs started and from its file of
+``mallocgame solve FOLDER`` is started and killed with SIGKILL, up to ten seconds after a random one of its jobs has
+ended; the process alone, as a machine's killer of processes would. At last it runs to its end. Checked, from what it said when jobs started and from its file of
 results:
 
 - after each kill, nothing that it had started runs on;
@@ -29,8 +29,8 @@ from mallocgame.problem.problem_file import load_problem
 
 PROBLEMS = Path(__file__).parents[1] / "workloads" / "problems"
 WHOLE, DAMAGED = 35, 5
-LONGEST_DELAY = 60.0
-"""Seconds before a kill, at most: several jobs' time."""
+LONGEST_DELAY = 10.0
+"""Seconds between the end of a job and the kill, at most: about a job's time."""
 
 
 def make_files(folder: Path) -> None:
@@ -104,14 +104,18 @@ def main() -> int:
     shutil.rmtree(root, ignore_errors=True)
     files, out, log = root / "files", root / "plans", root / "log.txt"
     make_files(files)
+    moments = sorted(rng.sample(range(WHOLE + DAMAGED - 2), options.kills))
     starts: Counter[str] = Counter()
     kills, again, left = 0, 0, 0
     while True:
         before = set(done_in(out))
         process = start(files, out, log)
-        delay = rng.uniform(1.0, LONGEST_DELAY) if kills < options.kills else None
+        started = monotonic()
+        delay = rng.uniform(0.0, LONGEST_DELAY)
+        while kills < options.kills and process.poll() is None and len(done_in(out)) < moments[kills]:
+            sleep(0.1)
         try:
-            code: int | None = process.wait(delay)
+            code: int | None = process.wait(delay if kills < options.kills else None)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -124,7 +128,10 @@ def main() -> int:
         kills += 1
         sleep(1.0)
         left += orphans(files)
-        print(f"kill {kills} after {delay:.1f} s: {len(begun_now)} started, {len(done_in(out))} of 40 done", flush=True)
+        print(
+            f"kill {kills} after {monotonic() - started:.0f} s: {len(begun_now)} started, {len(done_in(out))} of 40 done",
+            flush=True,
+        )
     results = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     answers = [result for result in results if result["code"] == 0]
     failed = [result for result in results if result["code"] != 0]

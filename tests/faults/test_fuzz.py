@@ -1,0 +1,121 @@
+"""What the fuzzer found, in its smallest form, and the fuzzer itself: it runs, and it finds what is wrong."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fuzzing import changes, worker
+from benchmarks.fuzzing.readers import DOCUMENTED, FOLDER, READERS
+from mallocgame.errors import BadInputError, MallocgameError
+from tests.faults.sources import ROOT
+
+
+@pytest.fixture(autouse=True)
+def timer() -> None:
+    signal.signal(signal.SIGPROF, worker._on_timer)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_kept_samples_are_read_or_refused(name: str) -> None:
+    samples = worker.samples(name)
+    assert samples
+    assert [wrong for data in samples if (wrong := worker.run_case(READERS[name], data)[1]) is not None] == []
+
+
+def test_the_corpus_is_small() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 200_000
+
+
+def test_a_column_with_a_long_name(tmp_path: Path) -> None:
+    """The whole cell was in the message."""
+    with pytest.raises(BadInputError) as caught:
+        READERS["csv"](b"f32[" * 5000 + b"\n")
+    assert len(str(caught.value)) < 1000
+
+
+def test_a_header_of_an_array_that_is_an_unfinished_expression() -> None:
+    """numpy's loader tried to mend it, and broke with a TokenError."""
+    from mallocgame.arrays import array_of
+    from tests.faults.test_untrusted_files import WHOLE
+
+    with pytest.raises(ValueError, match="header is damaged"):
+        array_of(WHOLE.replace(b"}", b"("))
+
+
+def _bad(kind: str) -> worker.Reader:
+    def read(data: bytes) -> str:
+        if kind == "bug":
+            raise KeyError("x")
+        if kind == "lines":
+            raise BadInputError("two\nlines")
+        if kind == "report":
+            raise MallocgameError("please report")
+        if kind == "refused":
+            raise BadInputError("case:3: no")
+        while kind == "hang":
+            pass
+        return "well"
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("bug", "KeyError at test_fuzz.py:"),
+        ("lines", "not one line"),
+        ("report", "asks for a report"),
+        ("hang", "computes"),
+    ],
+)
+def test_what_is_a_crash(monkeypatch: pytest.MonkeyPatch, kind: str, words: str) -> None:
+    monkeypatch.setattr(worker, "CPU_SECONDS", 0.2)
+    wrong = worker.run_case(_bad(kind), b"")[1]
+    assert wrong is not None
+    assert words in wrong
+
+
+def test_what_is_none() -> None:
+    assert worker.run_case(_bad("refused"), b"") == ("BadInputError: case no", None)
+    assert worker.run_case(_bad(""), b"") == ("read: well", None)
+    assert BadInputError in (kind for base in DOCUMENTED for kind in (base, *base.__subclasses__()))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_changes_reach_into_archives_and_are_the_same_for_a_seed(name: str) -> None:
+    samples = worker.samples(name)
+    first, again = (
+        [changes.change(samples[0], samples[-1], rng) for _ in range(20)] for rng in map(random.Random, (7, 7))
+    )
+    if name not in ("agent", "capture"):  # zips hold the time of day
+        assert first == again
+    assert len(set(first)) > 5
+    assert all(len(case) <= changes.MAX_CASE_BYTES for case in first)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.fuzz",
+        "--minutes",
+        "0.1",
+        "--readers",
+        "csv",
+        "mlir",
+        "--out",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 2 readers" in done.stdout
+    assert "0 crashes" in done.stdout
