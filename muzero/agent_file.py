@@ -30,7 +30,7 @@ from mallocgame.files import write_atomically
 from muzero.environment import ENVIRONMENT_VERSION
 from muzero.networks import Network, NetworkConfig, Params, SeenShape
 
-SHIPPED = Path(__file__).parent / "shipped.mga"
+SHIPPED = Path(__file__).parent / "data" / "agent.mga"
 """The trained agent that comes with the package."""
 
 FORMAT = "mallocgame-agent"
