@@ -25,7 +25,7 @@ def to_html(data: Mapping[str, Any]) -> str:
     style = _part("page.css")
     script = "".join(_part(name) for name in SCRIPTS)
     parts = {
-        "title": html.escape(str(data["title"])),
+        "title": html.escape(data["title"]).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
         "style_hash": _hash(style),
         "script": script,

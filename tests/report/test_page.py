@@ -112,7 +112,8 @@ def test_names_made_to_inject_stay_text(name: str) -> None:
     assert nasty.tags == plain.tags
     assert json.loads(nasty.texts["script"][0]) == data
     assert nasty.texts["script"][1:] == plain.texts["script"][1:]
-    assert nasty.texts["title"] == [name]
+    assert nasty.texts["title"] == [name.replace("\ud800", "\ufffd")]
+    assert to_html(data).encode()
 
 
 def check(comparison: Comparison) -> None:
