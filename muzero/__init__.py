@@ -5,4 +5,4 @@ from __future__ import annotations
 from pathlib import Path
 
 SHIPPED = Path(__file__).parent / "data" / "agent.mga"
-"""The trained agent that comes with the package; beside it its config (.toml) and the curve of its training (.jsonl)."""
+"""The trained agent that comes with the package; beside it its config (.toml) and its training's curve (.jsonl)."""
