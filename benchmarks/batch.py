@@ -3,8 +3,8 @@
     python -m benchmarks.batch [--kills 10] [--seed 0] [--out out/batch]
 
 ``mallocgame solve FOLDER`` is started and killed with SIGKILL, up to ten seconds after a random one of its jobs has
-ended; the process alone, as a machine's killer of processes would. At last it runs to its end. Checked, from what it said when jobs started and from its file of
-results:
+ended; the process alone, as a machine's killer of processes would. At last it runs to its end. Checked, from what it
+said when jobs started and from its file of results:
 
 - after each kill, nothing that it had started runs on;
 - no program whose result was in the file is started again: only those that the kill had interrupted are;
@@ -129,7 +129,8 @@ def main() -> int:
         sleep(1.0)
         left += orphans(files)
         print(
-            f"kill {kills} after {monotonic() - started:.0f} s: {len(begun_now)} started, {len(done_in(out))} of 40 done",
+            f"kill {kills} after {monotonic() - started:.0f} s: {len(begun_now)} started, "
+            f"{len(done_in(out))} of 40 done",
             flush=True,
         )
     results = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
