@@ -35,7 +35,7 @@ from mallocgame.report.rendering import render
 DEFAULT = Path(__file__).parent.parent / "workloads" / "problems" / "resnet101-train-v5p.mgp"
 RANDOM_INSTRUCTIONS = 3200
 """Of the entry; with those of its loops and branches there are about 5,000."""
-WINDOW = (1360, 1130)
+WINDOW = (1360, 1310)
 REDRAWS = 20
 
 _INTERACTIVE = """(() => {

@@ -31,7 +31,8 @@ def test_help_imports_nothing_heavy(tokens: list[str]) -> None:
 
 def test_every_command_has_help(run: Callable[..., Outcome]) -> None:
     top = run("--help")
-    for command in ("capture", "solve", "pack", "export", "verify", "inspect", "bench", "probe", "demo"):
+    commands = ("capture", "solve", "pack", "export", "verify", "inspect", "report", "explain", "probe", "offload")
+    for command in (*commands, "train", "bench", "demo"):
         assert command in top.out
         assert "--json" in run(command, "--help").out
 
