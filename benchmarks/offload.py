@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,7 @@ def main() -> int:
     parser.add_argument("--cache", default="out/compiles")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/offload.json"))
     chosen = parser.parse_args()
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # tracing needs no device
     lines = random_problems(chosen.random, chosen.enumerated)
     print("\n".join(lines), flush=True)
     tables: dict[str, list[dict[str, Any]]] = {}

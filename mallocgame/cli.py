@@ -221,6 +221,7 @@ def verify(
     from mallocgame.report import documents, offload_document
 
     if is_moves_file(plan):
+        _trace_on_the_cpu()
         documents.show(offload_document.of_verified(api.verify_offload(plan, str(capture))), json)
         return
     named, kept = load_plan(plan), load_capture(capture)
@@ -382,6 +383,7 @@ def offload(
     from mallocgame import api
     from mallocgame.report import documents, offload_document
 
+    _trace_on_the_cpu()
     found = api.offload(
         program,
         target=target,
@@ -552,6 +554,11 @@ def _one_line(error: Exception) -> str:
     """The message of an error, in one line of bounded length."""
     text = " ".join(str(error).split())
     return text if len(text) <= 600 else text[:600] + "..."
+
+
+def _trace_on_the_cpu() -> None:
+    """Tracing and lowering need no device: let JAX look for none in this process."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
 def _progress(line: str) -> None:

@@ -153,11 +153,12 @@ def confirm(
         raise BadInputError(f"the program does not compile as it is: {default.refusal}")
     search.budget = budget(default.read.device_bytes)
     solution, infeasible = _plans(search, solver, time_limit, seed)
-    others: list[tuple[str, NamedMoves, Mapping[str, str]]] = []
+    others: list[tuple[str, NamedMoves, Mapping[str, str]]] = [
+        (label, moves, {}) for label, moves in usual_moves(problem).items()
+    ]
     if not default.fits(search.budget):
         reserved = {RESERVED: str(max(0, device_bytes - search.budget))}
         others.append(("xla rematerialisation", NamedMoves(None), reserved))
-    others += [(label, moves, {}) for label, moves in usual_moves(problem).items()]
     for label, moves, options in others:
         if search.left > 0:
             search.look(label, moves, options, None)
