@@ -126,8 +126,10 @@ def main() -> int:
         if code is not None:
             break
         kills += 1
-        sleep(1.0)
-        left += orphans(files)
+        waited = monotonic()
+        while (running := orphans(files)) and monotonic() - waited < 10:
+            sleep(0.2)
+        left += running
         print(
             f"kill {kills} after {monotonic() - started:.0f} s: {len(begun_now)} started, "
             f"{len(done_in(out))} of 40 done",

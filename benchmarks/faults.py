@@ -134,10 +134,14 @@ class Faults:
         return process.returncode
 
     def check(self, out: Path, fault: str) -> None:
-        """Whether the output is whole."""
+        """Whether the output is whole; a copy is read, for some readers open files for writing."""
         self.tally.tries += 1
+        copy = self.work.parent / "copy" / out.name
+        shutil.rmtree(copy.parent, ignore_errors=True)
+        copy.parent.mkdir()
         try:
-            self.command.read(out)
+            _copy(out, copy)
+            self.command.read(copy)
         except Exception as error:
             self.tally.lost.append(f"{fault}: {type(error).__name__}: {error}")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from mallocgame.cli import main
 from mallocgame.processes import limit_child
 
 if __name__ == "__main__":
     limit_child(int(sys.argv[1]))
+    from mallocgame.cli import main
+
     main(sys.argv[2:])

@@ -32,13 +32,15 @@ _OPERAND = re.compile(r"%?([A-Za-z_][\w.\-]*)((?:#\d+)*)\Z", re.ASCII)
 _WRITTEN = re.compile(r"^[ \t]*+(?:ROOT[ \t]++)?%?([A-Za-z_][\w.\-]*+)[ \t]*+=", re.ASCII | re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _LITERALS = frozenset({"constant", "parameter"})
+_NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
 
 
 def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
     """The instructions in ``text[position:end]``, which starts at the end of line number ``line``.
 
     Raises:
-        BracketError: not an instruction, a name used twice, or an operand that is not defined above it.
+        BracketError: not an instruction, a name used twice, an operand that is not defined above it, or a parameter
+            without a number.
     """
     names: dict[str, str] = {}  # a name as written -> the name without %
     texts: dict[str, str] = {}  # one string object for each distinct shape and opcode
@@ -68,6 +70,8 @@ def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
         operands: tuple[str, ...] = ()
         if opcode in _LITERALS:
             literal = inside
+            if opcode == "parameter" and not _NUMBER.fullmatch(inside):
+                raise BracketError(start, f"the number of a parameter was expected, not {quote(inside)}")
         elif inside:
             try:
                 operands = tuple([names[operand] for operand in inside.split(", ")])

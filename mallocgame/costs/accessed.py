@@ -86,7 +86,7 @@ class AccessedBytes:
             parameters: dict[int, Mapping[ShapeIndex, int]] = {}
             for instruction in fused.instructions:
                 if instruction.opcode == "parameter":
-                    parameters[int(instruction.literal or 0)] = self._parameter_reads(fused, instruction, depth)
+                    parameters[int(instruction.literal or "")] = self._parameter_reads(fused, instruction, depth)
             count = len(fusion.operands)
             self._reads[name] = tuple(parameters.get(place, {}) for place in range(count))
         reads = self._reads[name]

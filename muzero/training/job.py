@@ -7,7 +7,7 @@ again from the moves. On one CPU a resumed job does bit for bit what it would ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from mallocgame import checked_json as checked
 from mallocgame.errors import BadInputError
 from mallocgame.progress import Progress
 from muzero.networks import Network, Params
@@ -326,7 +327,8 @@ class Job:
         """Go on from a checkpoint.
 
         Raises:
-            BadInputError: it is of another config, other puzzles or another version of the environment.
+            BadInputError: it is of another config, other puzzles or another version of the environment, or its games
+                do not hold together.
         """
         header, arrays = checkpoint.header, checkpoint.arrays
         if header.get("environment") != self.setting.version:
@@ -344,6 +346,15 @@ class Job:
                 raise BadInputError(f"{path}: {jax.tree_util.keystr(place)} is missing or of another shape")
             found.append(array)
         self.learner = on_devices(self._mesh, jax.tree_util.tree_unflatten(structure, found))
+        try:
+            self._restore_games(arrays)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise BadInputError(f"{path}: damaged games: {' '.join(str(error).split())[:200]}") from None
+        self.iteration = checked.natural(header.get("iteration"), f"{path}: iteration")
+        self._spent = checked.non_negative(header.get("seconds"), f"{path}: seconds")
+
+    def _restore_games(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """The replay and the best episodes of a checkpoint."""
         self.replay = Replay(self.config.replay)
         for stored in stored_generations(arrays):
             observations = self._trace(stored["problems"], stored["moves"]).observations
@@ -355,7 +366,6 @@ class Job:
         for one, again in zip(kept, walked, strict=True):
             self.imitation.add(Generation(**one, observations=again.observations))
         self.best.restore(arrays)
-        self.iteration, self._spent = int(header["iteration"]), float(header["seconds"])
 
 
 def _generation(shown: Demonstration, found: Traced) -> Generation:

@@ -15,6 +15,7 @@ from benchmarks.fuzzing import changes, worker
 from benchmarks.fuzzing.readers import DOCUMENTED, FOLDER, READERS
 from mallocgame.errors import BadInputError, MallocgameError
 from tests.faults.sources import ROOT
+from xla_dump_parser import ParseError
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,20 @@ def test_a_header_of_an_array_that_is_an_unfinished_expression() -> None:
 
     with pytest.raises(ValueError, match="header is damaged"):
         array_of(WHOLE.replace(b"}", b"("))
+
+
+@pytest.mark.parametrize("number", ["1*/", "", "x", "-1", "1" * 10, "\u0663"])
+def test_a_parameter_without_a_number(number: str) -> None:
+    """Only those of computations that the problem is made of were looked at; the costs took the others as they were."""
+    text = (
+        "HloModule m, is_scheduled=true\n\nfused (p: f32[8]) -> f32[8] {\n"
+        "  %p = f32[8]{0} parameter(NUMBER)\n  ROOT %n = f32[8]{0} negate(%p)\n}\n\n"
+        "ENTRY e (x: f32[8]) -> f32[8] {\n"
+        "  %x = f32[8]{0} parameter(0)\n  ROOT %f = f32[8]{0} fusion(%x), kind=kLoop, calls=fused\n}\n"
+    )
+    READERS["hlo"](text.replace("NUMBER", "0").encode())
+    with pytest.raises(ParseError, match=r"case:4:3: .*number of a parameter"):
+        READERS["hlo"](text.replace("NUMBER", number).encode())
 
 
 def _bad(kind: str) -> worker.Reader:

@@ -192,6 +192,17 @@ def test_without_search_the_best_episodes_teach(tmp_path: Path) -> None:
         Job(replace(config, imitation=ImitationConfig()), setting(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["iteration", "seconds", "best/returns", "moves"])
+def test_a_checkpoint_with_a_part_that_is_missing_or_wrong_is_refused(whole: Job, tmp_path: Path, name: str) -> None:
+    path = checkpoint.files_in(whole.setting.folder)[0]
+    kept = checkpoint.read(path)
+    header = {key: -1 if key == name else value for key, value in kept.header.items()}
+    arrays = {key: value for key, value in kept.arrays.items() if not key.endswith(name)}
+    assert (header, len(arrays)) != (kept.header, len(kept.arrays))
+    with pytest.raises(BadInputError, match=f"{path.name}: ({name}|damaged games)"):
+        Job(CONFIG, setting(tmp_path)).restore(path, checkpoint.Checkpoint(header, arrays))
+
+
 def test_a_loss_that_is_not_finite_is_named() -> None:
     fine = Losses(*(np.float32(1) for _ in range(4)), errors=np.zeros(1))
     check_finite(CONFIG.learner, 3, [fine])
