@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from muzero.environment.arrays import Array
+from muzero.environment.lanes import most_of_lanes
 from muzero.environment.look_ahead import answered_fast, is_pinned
 from muzero.environment.occupancy import NOWHERE
 from muzero.environment.state import DRAINED, IDLE, READ, STARTS, WRITTEN, State
@@ -36,6 +38,13 @@ BINS = len(PAST_WIDTHS) + len(FUTURE_WIDTHS)
 in instructions; and the number of bins of addresses, of equal size."""
 
 _EDGES = np.concatenate([-np.cumsum(PAST_WIDTHS)[::-1], [0], np.cumsum(FUTURE_WIDTHS)]).astype(np.int32)
+
+_PAST = sum(PAST_WIDTHS[:-1])
+_NEAR = _PAST + sum(FUTURE_WIDTHS[:-1])
+"""How many times before now, and how many in all, are in bins of a width below 2**20."""
+
+_ROWS = 68
+"""So many stays are looked at together; every size class's rows are a multiple."""
 
 SITES_AHEAD = 48
 BOARD_CHANNELS, USE_FEATURES, SUPPLY_CHANNELS, SCALARS = 4, 18, 4, 26
@@ -130,11 +139,16 @@ def _board(tables: Tables, state: State, site: Site, edges: Array) -> Array:
         low_, top_ = low.astype(jnp.float32)[..., None], top.astype(jnp.float32)[..., None]
         return jnp.maximum(jnp.minimum(steps[1:], top_) - jnp.maximum(steps[:-1], low_), 0.0) / (capacity / BINS)
 
-    there = stays.end >= stays.start
-    times = _share(edges, stays.start, stays.end + 1) * there[:, None]
-    bytes_ = places(stays.low, stays.top)
-    held = times.T @ bytes_
-    own = (times * (stays.owner == site.owner)[:, None]).T @ bytes_
+    def held_with(number: Array, held: tuple[Array, Array]) -> tuple[Array, Array]:
+        columns = (stays.low, stays.top, stays.start, stays.end, stays.owner)
+        low, top, start, end, owner = (lax.dynamic_slice(column, (number * _ROWS,), (_ROWS,)) for column in columns)
+        times = (_share(edges, start, end + 1) * (end >= start)[:, None]).T
+        bytes_ = places(low, top)
+        return held[0] + times @ bytes_, held[1] + (times * (owner == site.owner)) @ bytes_
+
+    nothing = jnp.zeros((BINS, BINS), jnp.float32)
+    parts = most_of_lanes((stays.number + (_ROWS - 1)) // _ROWS)
+    held, own = lax.fori_loop(0, parts, held_with, (nothing, nothing))
     ahead = state.ahead
     offered = (state.legal[1] | state.legal[2]) & (site.kind != OTHER_USE) & (ahead.low != NOWHERE)
     proposed = _share(edges, ahead.start, site.end + 1)[:, None] * places(ahead.low, ahead.low + site.size)[None, :]
@@ -196,12 +210,18 @@ def _uses(tables: Tables, state: State, next_site: Site, now: Array, elapsed: Ar
 
 
 def _supply(tables: Tables, state: State, edges: Array, elapsed: Array) -> Array:
-    flow = state.flow
-    now = jnp.arange(flow.shape[-1], dtype=jnp.int32)
-    inside = ((now >= edges[:-1, None]) & (now < edges[1:, None])).astype(jnp.float32)
-    seconds = jnp.stack([flow[IDLE], flow[DRAINED], flow[STARTS][0], elapsed * tables.runs], axis=-1)
-    share = seconds / jnp.where(tables.all_hbm > 0.0, tables.all_hbm, 1.0)
-    return jnp.sqrt(jnp.maximum(inside @ share.astype(jnp.float32), 0.0))
+    flow, times = state.flow, state.flow.shape[-1]
+    seconds = jnp.stack([flow[IDLE], flow[DRAINED], flow[STARTS][0], elapsed * tables.runs])
+    share = (seconds / jnp.where(tables.all_hbm > 0.0, tables.all_hbm, 1.0)).astype(jnp.float32)
+    width = min(_NEAR, times)
+    start = jnp.clip(edges[len(PAST_WIDTHS)] - _PAST, 0, times - width)
+    near = start + jnp.arange(width, dtype=jnp.int32)
+    inside = ((near >= edges[:-1, None]) & (near < edges[1:, None])).astype(jnp.float32)
+    binned = inside @ lax.dynamic_slice(share, (jnp.int32(0), start), (len(share), width)).T
+    now = jnp.arange(times, dtype=jnp.int32)
+    before = jnp.sum(jnp.where(now < start, share, 0.0), axis=-1)
+    after = jnp.sum(jnp.where(now >= start + width, share, 0.0), axis=-1)
+    return jnp.sqrt(jnp.maximum(binned.at[0].add(before).at[-1].add(after), 0.0))
 
 
 def _scalars(tables: Tables, state: State, site: Site, now: Array) -> Array:

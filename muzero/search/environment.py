@@ -31,8 +31,8 @@ class Environment(NamedTuple):
     Attributes:
         start: tables of one problem -> the state before its first move; not batched.
         step: (tables, states [B], moves int32 [B]) -> (states [B], rewards float [B]). A reward is a share of what the
-            problem has to give, so that returns are about in [0, 1]. A finished state stays as it is with reward 0, and
-            so does one where the move is ``PASS``.
+            problem has to give, so that returns are about in [0, 1]. A finished state stays as it is with reward 0; so
+            does one where the move is ``PASS``.
         observe: (tables, states [B]) -> observations [B].
     """
 

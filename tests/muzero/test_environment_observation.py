@@ -63,6 +63,24 @@ def test_shapes_are_those_told_for_all_size_classes() -> None:
         assert made.scalars.shape == (environment.SCALARS,)
 
 
+def test_the_size_class_does_not_matter() -> None:
+    program = Program(random_problem(9, Recipe(instructions=60, fast_bytes=65536)))
+    found = []
+    for size in SIZE_CLASSES[1], SIZE_CLASSES[3]:
+        rng, tables, parts = random.Random(3), tables_of(program, size), []
+        state = compiled(environment.start)(tables)
+        while not state.done:
+            move = rng.choice(np.flatnonzero(np.asarray(state.legal)).tolist())
+            state, _ = compiled(environment.step)(tables, state, np.int32(move))
+            if int(state.at) % 7 == 0:
+                parts.append(observed(tables, state))
+        found.append(parts)
+    assert len(found[0]) == len(found[1])
+    for one, other in zip(*found, strict=True):
+        for name, value in one.items():
+            np.testing.assert_allclose(other[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
 def test_the_board_shows_what_a_pin_holds() -> None:
     program = Program(random_problem(4, Recipe(instructions=12, fast_bytes=8192, nesting=0.0, parameters=1)))
     tables = tables_of(program, MEDIUM)
