@@ -13,7 +13,8 @@ class AnswerOptions:
     """Options of ``answer``.
 
     Attributes:
-        time_limit: seconds from the call; what JAX compiles counts, but is not interrupted.
+        time_limit: seconds from the call. What JAX compiles for the first round is not counted, and for the others not
+            interrupted.
         max_episodes: after which to stop whatever the time; None for no limit. The same seed and lanes give the same
             plan then.
         seed: of all random choices.

@@ -14,7 +14,7 @@ class Best:
     Attributes:
         episodes: finished when it was found.
         seconds: of the best plan under model M.
-        after: seconds since the call.
+        after: seconds since the call, without what compiling for the first round took.
         searched: whether its episode was played with search; False for the policy alone.
     """
 

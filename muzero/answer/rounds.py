@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from time import monotonic
 from typing import Any
 
 import jax
@@ -55,6 +56,13 @@ class Round:
     def done(self) -> bool:
         """Whether all episodes are."""
         return bool(jnp.all(self.states.done))
+
+    def compile(self) -> float:
+        """Compile what ``go_on`` runs, if it is not yet; the seconds that this took."""
+        begun = monotonic()
+        over = self.states._replace(done=jnp.ones_like(self.states.done))
+        jax.device_get(self._play(over, self._heat, self._key))
+        return monotonic() - begun
 
     def go_on(self) -> None:
         """Make the next decisions in all lanes that are not done."""
