@@ -19,7 +19,7 @@ import workloads
 from mallocgame.api import ExportFormat
 from mallocgame.errors import BadInputError, MallocgameError, NoAnswerError
 from mallocgame.objective import Objective
-from mallocgame.offload.solve import SolverName
+from mallocgame.offload.solver_name import SolverName
 
 TRACEBACK = "MALLOCGAME_TRACEBACK"
 """Environment variable: a bug of ours shows where it happened, for a report."""
