@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mallocgame.loop.automatic import Automatic
     from mallocgame.offload.residuals import Build
     from mallocgame.offload.run import Offloaded, Verified
-    from mallocgame.offload.solve import SolverName
+    from mallocgame.offload.solver_name import SolverName
     from mallocgame.options_file import ProgramOptions
     from mallocgame.packing import Packing
     from mallocgame.plan_file import NamedPlan
@@ -545,7 +545,7 @@ def offload(
             there is a ``solution`` by the model, and no ``answer`` that could be exported.
         target: a TPU target, or a device of ``mallocgame.offload.links.LINKS``.
         budget: bytes of device memory, or a share of what XLA's default needs, e.g. ``"50%"``.
-        solver: one of ``mallocgame.offload.solve.SOLVERS``.
+        solver: one of ``mallocgame.offload.solver_name.SOLVERS``.
         time_limit: seconds of each solve.
         seed: of random choices.
         compiles: how many, XLA's default included.

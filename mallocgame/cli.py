@@ -21,7 +21,7 @@ import workloads
 from mallocgame.api import ExportFormat, ReportFormat
 from mallocgame.errors import BadInputError, MallocgameError, NoAnswerError
 from mallocgame.objective import Objective
-from mallocgame.offload.solve import SolverName
+from mallocgame.offload.solver_name import SolverName
 from mallocgame.printable import printable
 
 TRACEBACK = "MALLOCGAME_TRACEBACK"

@@ -18,7 +18,8 @@ from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.policy import NamedMoves, named_moves
 from mallocgame.offload.problem import Move, OffloadProblem, Recipe, decisions
 from mallocgame.offload.rules import keep_all, play
-from mallocgame.offload.solve import OffloadSolution, SolverName, solve
+from mallocgame.offload.solve import OffloadSolution, solve
+from mallocgame.offload.solver_name import SolverName
 
 if TYPE_CHECKING:
     from mallocgame.offload.compiled import ReadBack

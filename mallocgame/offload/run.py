@@ -19,7 +19,8 @@ from mallocgame.offload.problem import OffloadProblem
 from mallocgame.offload.program import load_program, lower_program
 from mallocgame.offload.residuals import Build, read_residuals
 from mallocgame.offload.rules import keep_all, play
-from mallocgame.offload.solve import OffloadSolution, SolverName, solve
+from mallocgame.offload.solve import OffloadSolution, solve
+from mallocgame.offload.solver_name import SolverName
 from mallocgame.problem.targets import TARGETS, get_target
 from mallocgame.progress import Progress
 

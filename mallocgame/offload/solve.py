@@ -13,9 +13,7 @@ from mallocgame.offload.exact import solve_exactly
 from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.problem import MOVES, Move, OffloadProblem, decisions, moves_of
 from mallocgame.offload.rules import Moves, Played, keep_all, play
-
-SolverName = Literal["greedy", "local", "exact"]
-SOLVERS: tuple[SolverName, ...] = ("greedy", "local", "exact")
+from mallocgame.offload.solver_name import SOLVERS, SolverName
 
 Status = Literal["optimal", "feasible", "infeasible", "time limit", "converged"]
 """``"optimal"`` and ``"infeasible"`` are proven."""
