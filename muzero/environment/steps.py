@@ -148,7 +148,8 @@ def _played(given: Tables, lane: Array, move: Array, plays: Array, states: State
 
     def goes_on(play: tuple[_Position, Array, Array]) -> Array:
         position, _, conflict = play
-        return any_lane(conflict | (position.state.at < target))
+        going: Array = any_lane(conflict | (position.state.at < target))
+        return going
 
     conflict = plays & position.state.ahead.conflict & (move == Move.NO_COPY.value)
     position, _, _ = lax.while_loop(goes_on, one, (position, move, conflict))
@@ -171,7 +172,8 @@ def _position(states: State, lane: Array) -> _Position:
 def _put(states: State, lane: Array, position: _Position) -> State:
     """All lanes' states, with that of one."""
     state, small = read_first(position.state, states._replace(flow=None, calls=None))  # type: ignore[arg-type]
-    return with_lane(small, lane, state)._replace(flow=position.flow, calls=position.calls)
+    written: State = with_lane(small, lane, state)._replace(flow=position.flow, calls=position.calls)
+    return written
 
 
 def _taken_back(given: Tables, tables: Tables, lane: Array, asked: Array, position: _Position) -> _Position:

@@ -267,5 +267,5 @@ def useful_start(
 
     before = column(steps, lane, site.latest)[PREVIOUS].astype(jnp.int32)
     walk = site.latest, site.latest, jnp.float64(0.0), before
-    _, best, _, _ = lax.while_loop(lambda walk: any_lane(going(walk)), one, walk)
+    best: Array = lax.while_loop(lambda walk: any_lane(going(walk)), one, walk)[1]
     return best
