@@ -150,14 +150,14 @@ def _config(value: object, where: str) -> NetworkConfig:
 
 
 def _params(archive: zipfile.ZipFile, network: Network, source: str) -> Params:
-    config, shape = network.config, network.shape
+    config, seen = network.config, network.shape
     members = len(archive.infolist())
     if max(config.tower_blocks, config.layers, config.latent_blocks, network.moves) > members:
         raise BadInputError(f"{source}: damaged: its network has more layers than the file has arrays")
-    sizes = (config.channels, config.width, config.heads, config.latent, config.bins, *itertools.chain(*shape))
-    if not 1 <= min(sizes) <= max(sizes) <= MAX_SIZE or max(map(math.prod, shape)) > MAX_FILE_BYTES:
+    sizes = (config.channels, config.width, config.heads, config.latent, config.bins, *itertools.chain(*seen))
+    if not 1 <= min(sizes) <= max(sizes) <= MAX_SIZE or max(map(math.prod, seen)) > MAX_FILE_BYTES:
         raise BadInputError(f"{source}: damaged: a size of its network is not from 1 to {MAX_SIZE}")
-    if tuple(map(len, shape)) != RANKS:
+    if tuple(map(len, seen)) != RANKS:
         raise BadInputError(f"{source}: damaged: what its network sees has other dimensions than {RANKS}")
     expected = network.shapes()
     names = {name: tuple(leaf.shape) for name, leaf in _flat(expected).items()}
