@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
+import math
 import os
 import zipfile
 import zlib
@@ -38,6 +40,9 @@ HEADER = "agent.json"
 MAX_FILE_BYTES = 1 << 29
 MAX_HEADER_BYTES = 1 << 16
 MAX_MEMBERS = 1 << 12
+MAX_SIZE = 1 << 16
+RANKS = (3, 2, 2, 1)
+"""Dimensions of what a network sees: board, uses, supply, scalars."""
 _KEYS = ("format", "version", "environment", "network", "seen", "moves", "notes")
 _FOLDER, _ENDING = "parameters/", ".npy"
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -142,6 +147,15 @@ def _config(value: object, where: str) -> NetworkConfig:
 
 
 def _params(archive: zipfile.ZipFile, network: Network, source: str) -> Params:
+    config, seen = network.config, network.shape
+    members = len(archive.infolist())
+    if max(config.tower_blocks, config.layers, config.latent_blocks, network.moves) > members:
+        raise BadInputError(f"{source}: damaged: its network has more layers than the file has arrays")
+    sizes = (config.channels, config.width, config.heads, config.latent, config.bins, *itertools.chain(*seen))
+    if not 1 <= min(sizes) <= max(sizes) <= MAX_SIZE or max(map(math.prod, seen)) > MAX_FILE_BYTES:
+        raise BadInputError(f"{source}: damaged: a size of its network is not from 1 to {MAX_SIZE}")
+    if tuple(map(len, seen)) != RANKS:
+        raise BadInputError(f"{source}: damaged: what its network sees has other dimensions than {RANKS}")
     expected = network.shapes()
     names = {name: tuple(leaf.shape) for name, leaf in _flat(expected).items()}
     found = set(archive.namelist()) - {HEADER}

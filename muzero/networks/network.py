@@ -61,9 +61,9 @@ class Network:
     def shapes(self) -> Any:
         """The parameters' ``jax.ShapeDtypeStruct``s, in the structure of ``Params``."""
         key = jax.random.key(0)
-        seen = _Example(*(np.zeros((1, *shape), np.float32) for shape in self.shape))
-        latent = np.zeros((1, self.config.latent), np.float32)
-        move = np.zeros(1, np.int32)
+        struct: Any = jax.ShapeDtypeStruct
+        seen = _Example(*(struct((1, *shape), np.float32) for shape in self.shape))
+        latent, move = struct((1, self.config.latent), np.float32), struct((1,), np.int32)
         return {
             "representation": jax.eval_shape(Representation(self.config).init, key, seen)["params"],
             "dynamics": jax.eval_shape(Dynamics(self.config, self.moves).init, key, latent, move)["params"],

@@ -249,8 +249,10 @@ def parse_config(text: str, source: str) -> TrainConfig:
     """
     try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInputError(f"{source}: not TOML: {error}") from None
+    except RecursionError:
+        raise BadInputError(f"{source}: nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
+        raise BadInputError(f"{source}: not TOML: {' '.join(str(error).split())[:200]}") from None
     return _decode(TrainConfig, found, _Source(text, source), "")  # type: ignore[no-any-return]
 
 

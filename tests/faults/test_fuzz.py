@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -62,6 +63,39 @@ def test_a_parameter_without_a_number(number: str) -> None:
     READERS["hlo"](text.replace("NUMBER", "0").encode())
     with pytest.raises(ParseError, match=r"case:4:3: .*number of a parameter"):
         READERS["hlo"](text.replace("NUMBER", number).encode())
+
+
+@pytest.mark.parametrize("text", ["iterations = " + "1" * 5000, "x = " + "[" * 5000, "x = [" * 3000])
+def test_a_config_with_a_long_number_or_deep_brackets(text: str) -> None:
+    """tomllib raised ValueError and RecursionError."""
+    with pytest.raises(BadInputError, match=r"case: (not TOML|nested too deeply)"):
+        READERS["config"](text.encode())
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [
+        (("seen", "board"), [2**31 - 1, 4, 1]),
+        (("seen", "uses"), [60_000, 60_000, 60_000]),
+        (("seen", "uses"), []),
+        (("seen", "supply"), [0, 1]),
+        (("network", "layers"), 10**9),
+        (("network", "tower_blocks"), 10**6),
+        (("network", "latent"), 2**40),
+        (("moves",), 2**40),
+    ],
+)
+def test_an_agent_whose_network_is_too_large(at: tuple[str, ...], value: object) -> None:
+    """Arrays of 32 GiB were made to ask what shapes its parameters have."""
+    members = changes._unzip(worker.samples("agent")[0])
+    assert members is not None
+    header = json.loads(members["agent.json"])
+    place = header
+    for key in at[:-1]:
+        place = place[key]
+    place[at[-1]] = value
+    with pytest.raises(BadInputError, match="damaged"):
+        READERS["agent"](changes._zip({**members, "agent.json": json.dumps(header).encode()}))
 
 
 def _bad(kind: str) -> worker.Reader:
