@@ -60,7 +60,8 @@ class Round:
     def compile(self) -> float:
         """Compile what ``go_on`` runs, if it is not yet; the seconds that this took."""
         begun = monotonic()
-        over = self.states._replace(done=jnp.ones_like(self.states.done))
+        copied = jax.tree.map(jnp.copy, self.states)  # what is played is given away
+        over = copied._replace(done=jnp.ones_like(copied.done))
         jax.device_get(self._play(over, self._heat, self._key))
         return monotonic() - begun
 

@@ -33,7 +33,9 @@ def test_a_function_with_a_target() -> None:
     plain, jitted = asked(step, SHAPE, SHAPE, target="v5e"), asked(jax.jit(step), SHAPE, SHAPE, target="v5e")
     assert plain == jitted
     assert (plain.module, plain.target, plain.topology, plain.options) == ("jit_step", "v5e", "v5e:1x1", {})
-    assert asked(step, jnp.ones((8, 8)), jnp.ones((8, 8)), target="v5e").digest == plain.digest
+    assert (
+        asked(step, jnp.ones((8, 8), jnp.float32), jnp.ones((8, 8), jnp.float32), target="v5e").digest == plain.digest
+    )
     assert asked(step, SHAPE, SHAPE, target="v5p").digest != plain.digest
 
 
