@@ -56,6 +56,22 @@ def formulate(
     return Formulation(model, program, made)
 
 
+def count_starts(
+    problem: Problem, fixed: Plan | None = None, free: Collection[int] = (), barred: Collection[int] = ()
+) -> int:
+    """How many starts of copies ``formulate`` would choose from: rows and time grow faster than these.
+
+    Args:
+        problem: as ``formulate``.
+        fixed: likewise.
+        free: likewise.
+        barred: likewise.
+    """
+    program = Program(problem)
+    made = choices(new_model(program), program, fixed, free, barred)
+    return sum(len(served.starts) for served in made.all_served())
+
+
 def _copies(model: Model, program: Program, made: Choices) -> tuple[list[list[QueuedCopy]], list[list[QueuedCopy]]]:
     """Per computation, the prefetches and the evictions that may be."""
     problem = program.problem

@@ -1,9 +1,9 @@
 """Answer a problem by playing it many times: risk-seeking, only the best episode counts.
 
-The first round is of the policy alone, so that there is an answer soon; its first lane takes what the policy likes
-best, the others sample, ever more freely. The rounds after it search, if the options say so; after some of them the
-network learns on this one program from what was played. Any time is a good time to stop: the best plan so far is given,
-at worst everything in HBM.
+The first round is of the policy alone, so that there is an answer soon (of a large program one lane goes first); its
+first lane takes what the policy likes best, the others sample, ever more freely. The rounds after it search, if the
+options say so; after some of them the network learns on this one program from what was played. Any time is a good time
+to stop: the best plan so far is given, at worst everything in HBM.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ from muzero.answer.record import Answer, Best
 from muzero.answer.rounds import Round
 from muzero.answer.tuning import Tuner
 from muzero.environment import plan_of
-from muzero.memory_game import task_of
+from muzero.memory_game import Task, task_of
 from muzero.networks import Params
 from muzero.search import SearchOptions, Variant
 from muzero.training.self_play import Decisions
 
 POLICY_ALONE = SearchOptions(Variant.POLICY_ALONE)
+
+MANY_SITES = 400
+"""From here on one episode is played before the first round: lanes go one after the other on a CPU, and a round of all
+of them takes many times as long."""
 
 
 def answer(
@@ -83,6 +87,8 @@ class _Answerer:
         task = jax.device_put(self.task)
         number = 0
         params = self.agent.params
+        if len(self.program.sites) >= MANY_SITES and self.options.lanes > 1:
+            self._open(task, key)
         while True:
             options = replace(self.options.search, temperature=0.0) if number else POLICY_ALONE
             began = Round(
@@ -109,6 +115,16 @@ class _Answerer:
                 self.unlearned.append((*began.played(), np.asarray(began.states.total), options.variant))
                 if number >= self.options.learn_after:
                     params = self._learn()
+
+    def _open(self, task: Task, key: jax.Array) -> None:
+        """One episode of the policy alone that takes what it likes best."""
+        alone = Round(self.agent.network, self.agent.params, task, POLICY_ALONE, jnp.zeros(1, jnp.float32), key)
+        if not self._late():
+            self.started += alone.compile()
+        while not alone.done and not self._late():
+            alone.go_on()
+        if alone.done:
+            self._take(alone, POLICY_ALONE)
 
     def _learn(self) -> Params:
         """Learn from the rounds that were not learned from yet; the parameters for the next one."""

@@ -67,6 +67,15 @@ def test_rounds_after_the_first_search() -> None:
     assert all(best.searched == (best.episodes > LANES) for best in found.curve[1:])
 
 
+def test_a_large_program_is_first_played_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The greedy episode, alone, finds what the first lane of a round finds."""
+    alone = answer(PROBLEM, AGENT, AnswerOptions(max_episodes=1, lanes=1, search=ALONE))
+    monkeypatch.setattr(sys.modules["muzero.answer.answer"], "MANY_SITES", 0)
+    found = answer(PROBLEM, AGENT, AnswerOptions(max_episodes=1, lanes=LANES, search=ALONE))
+    assert found.episodes == 1 + LANES
+    assert [best for best in found.curve if best.episodes <= 1][-1].seconds == alone.seconds
+
+
 def test_no_time_at_all() -> None:
     found = answer(PROBLEM, AGENT, AnswerOptions(time_limit=0.0, lanes=LANES, search=ALONE))
     check(found)
