@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_a_job_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> N
     ended = run_job(_job("a", f"sleep 61 & echo $! > {tmp_path}/pid; sleep 62", limit=0.3))
     assert ended.code == TIMED_OUT
     assert monotonic() - begun < 10
-    assert not _runs(int((tmp_path / "pid").read_text()))
+    assert _ends(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.usefixtures("shell")
@@ -86,7 +86,17 @@ def test_none_is_left_when_the_run_is_given_up(tmp_path: Path) -> None:
     )
     assert next(ended).job.name == "quick"
     ended.close()
-    assert not _runs(int((tmp_path / "pid").read_text()))
+    assert _ends(int((tmp_path / "pid").read_text()))
+
+
+def _ends(pid: int) -> bool:
+    """Whether a process is gone, or goes now: a kill is sent at once and carried out soon."""
+    deadline = monotonic() + 5
+    while _runs(pid):
+        if monotonic() > deadline:
+            return False
+        sleep(0.01)
+    return True
 
 
 def _runs(pid: int) -> bool:
