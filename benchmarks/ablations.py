@@ -12,15 +12,13 @@ the mean over the seeds and the lowest and highest seed. What is in the folder i
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.learning import trained
 from muzero.training.config import ImitationConfig, TrainConfig, load_config
-from muzero.training.metrics import read_metrics
-from muzero.training.train import train
 
 WHO = ("policy", "search", "best")
 
@@ -51,11 +49,7 @@ def main() -> None:
         last = []
         for seed in range(options.seeds):
             folder = options.out / name.replace(" ", "-") / f"seed-{seed}"
-            own = replace(config, seed=seed, minutes=options.minutes)
-            rows = read_metrics(folder)
-            if not rows or (rows[-1]["time/seconds"] < 60 * own.minutes and rows[-1]["iteration"] < own.iterations):
-                train(own, folder, resume=True, progress=lambda line: print(line, file=sys.stderr, flush=True))
-            last.append(read_metrics(folder)[-1])
+            last.append(trained(replace(config, seed=seed, minutes=options.minutes), folder)[-1])
         shown = [f"{name:14}  {np.mean([row['iteration'] for row in last]):10.0f}"]
         for who in (*WHO, "greedy"):
             scores = [row[f"evaluation/{who}/score"] for row in last if f"evaluation/{who}/score" in row]

@@ -20,8 +20,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import numpy as np
-
+from mallocgame.bench.statistics import arithmetic_mean
 from mallocgame.errors import NoAnswerError
 from mallocgame.game.rules import Game
 from mallocgame.native.warm_up import compile_native
@@ -30,7 +29,6 @@ from mallocgame.solvers import solve
 from mallocgame.solvers.base import all_hbm_seconds
 from workloads import problems
 
-RESAMPLES = 10_000
 RANDOM, DEFAULT, POLICY, SEARCH, LOCAL = "random", "xla default", "policy", "policy + search", "local"
 METHODS = (RANDOM, DEFAULT, "greedy", POLICY, SEARCH, LOCAL, "exact")
 REFERENCE = "reference"
@@ -118,14 +116,6 @@ def scores(rows: Sequence[Row], names: Sequence[str]) -> dict[str, dict[str, flo
     return by
 
 
-def mean_with_interval(values: Sequence[float]) -> str:
-    """Mean and the percentile bootstrap's 95 % interval."""
-    array = np.asarray(values)
-    resampled = np.random.default_rng(0).choice(array, (RESAMPLES, len(array))).mean(axis=1)
-    low, high = np.quantile(resampled, (0.025, 0.975))
-    return f"{array.mean():7.4f} [{low:7.4f}, {high:7.4f}]"
-
-
 def tell(rows: Sequence[Row], methods: Sequence[str]) -> None:
     """The table of all programs, and the lines of each split."""
     entries = {entry.name: entry for entry in problems.index()}
@@ -141,7 +131,8 @@ def tell(rows: Sequence[Row], methods: Sequence[str]) -> None:
             continue
         print(f"\n{split}: {len(names)} programs" + (" (the agent was trained on them)" if split == "train" else ""))
         for method in methods:
-            print(f"  {method:18}{mean_with_interval([by[method][name] for name in names])}")
+            found = arithmetic_mean([by[method][name] for name in names])
+            print(f"  {method:18}{found.mean:7.4f} [{found.low:7.4f}, {found.high:7.4f}]")
         for who in {POLICY, SEARCH} & {*methods}:
             for other in {"greedy", DEFAULT} & {*methods}:
                 above = sum(by[who][name] > by[other][name] + EQUAL for name in names)

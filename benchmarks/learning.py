@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from muzero.training.config import load_config
+from muzero.training.config import TrainConfig, load_config
 from muzero.training.metrics import read_metrics
 from muzero.training.train import train
 
@@ -27,6 +27,14 @@ def evaluations(folder: Path) -> list[dict[str, Any]]:
     return [row for row in read_metrics(folder) if "evaluation/policy/score" in row]
 
 
+def trained(config: TrainConfig, folder: Path) -> list[dict[str, Any]]:
+    """The metrics of a job, which goes on first unless its time or its iterations are over."""
+    rows = read_metrics(folder)
+    if not rows or (rows[-1]["time/seconds"] < 60 * config.minutes and rows[-1]["iteration"] < config.iterations):
+        train(config, folder, resume=True, progress=lambda line: print(line, file=sys.stderr, flush=True))
+    return read_metrics(folder)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=Path("muzero/configs/tiny.toml"))
@@ -36,11 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     base = load_config(options.config)
     for seed in range(options.seeds):
-        config = replace(base, seed=seed, minutes=options.minutes)
-        folder = options.out / f"seed-{seed}"
-        rows = read_metrics(folder)
-        if not rows or (rows[-1]["time/seconds"] < options.minutes * 60 and rows[-1]["iteration"] < config.iterations):
-            train(config, folder, resume=True, progress=lambda line: print(line, file=sys.stderr, flush=True))
+        trained(replace(base, seed=seed, minutes=options.minutes), options.out / f"seed-{seed}")
     print("seed  iterations  seconds  " + "  ".join(f"{name:>7}" for name in ("before", *WHO)))
     for seed in range(options.seeds):
         rows = evaluations(options.out / f"seed-{seed}")

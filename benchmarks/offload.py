@@ -20,6 +20,7 @@ from mallocgame.files import write_atomically
 from mallocgame.offload import judge
 from mallocgame.offload.confirm import Candidate, Confirmed
 from mallocgame.offload.solve import solve
+from mallocgame.report.offload_document import of_read_back
 from mallocgame.report.table import plain_table
 from mallocgame.report.text import duration, size
 from tests.offload.made_problems import all_plans, random_problem
@@ -81,16 +82,7 @@ def row(budget: str, confirmed: Confirmed) -> dict[str, Any]:
 def _figures(candidate: Candidate | None, budget: int) -> dict[str, Any] | None:
     if candidate is None or candidate.read is None:
         return None
-    read = candidate.read
-    return {
-        "fits": candidate.fits(budget),
-        "device_bytes": read.device_bytes,
-        "host_bytes": read.host_bytes,
-        "copies": read.copies,
-        "seconds_m": read.seconds["M"],
-        "seconds_e": read.seconds["E"],
-        "stall_m": read.stalls["M"],
-    }
+    return {"fits": candidate.fits(budget), **of_read_back(candidate.read)}
 
 
 def _cell(figures: dict[str, Any] | None) -> str:

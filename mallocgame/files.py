@@ -32,6 +32,16 @@ def read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
     return bytes(found)
 
 
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/mallocgame``, or ``~/.cache/mallocgame``.
+
+    Raises:
+        RuntimeError: there is no home folder.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "mallocgame"
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Find out before the work whether its result can be written.
 

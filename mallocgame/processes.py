@@ -8,6 +8,8 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -19,6 +21,11 @@ def limit_child(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def python_path(others: Iterable[str]) -> str:
+    """``PYTHONPATH`` for a child: where this package is, and then other places."""
+    return os.pathsep.join([str(Path(__file__).resolve().parents[1]), *filter(None, others)])
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

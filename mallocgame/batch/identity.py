@@ -7,8 +7,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-CHUNK = 1 << 20
-
 
 def key_of(path: Path, options: Sequence[str]) -> str:
     """Hex digest of a program's content and of options."""
@@ -22,12 +20,10 @@ def _files(path: Path) -> list[Path]:
 
 def _digest(path: Path) -> str:
     """Of a file's bytes; what cannot be read has the empty one, and its job says why."""
-    digest = hashlib.sha256()
     try:
         if path.is_file():
             with open(path, "rb") as file:
-                while chunk := file.read(CHUNK):
-                    digest.update(chunk)
+                return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
-    return digest.hexdigest()
+    return hashlib.sha256().hexdigest()

@@ -9,11 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic, sleep
 from typing import BinaryIO
 
-from mallocgame.processes import end_group
+from mallocgame.processes import end_group, python_path
 
 POLL_SECONDS = 0.05
 TIMED_OUT = -1000
@@ -66,11 +65,9 @@ class Running:
         self._output, self._errors = output, errors
         self._started = monotonic()
         command = [sys.executable, "-m", "mallocgame.child_command", str(os.getpid()), *job.tokens]
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
             command,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": python_path([os.environ.get("PYTHONPATH", "")])},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,

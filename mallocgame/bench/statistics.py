@@ -20,10 +20,10 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A geometric mean and its bootstrap interval.
+    """A mean and its bootstrap interval.
 
     Attributes:
-        mean: geometric mean.
+        mean: geometric or arithmetic.
         low: lower end.
         high: upper end.
     """
@@ -77,11 +77,22 @@ def geometric_mean(values: Sequence[float], seed: int = 0) -> Interval:
     """
     if not values or min(values) <= 0:
         raise ValueError("a geometric mean needs positive values")
-    logs = np.log(np.asarray(values, dtype=np.float64))
-    drawn = np.random.default_rng(seed).integers(len(logs), size=(RESAMPLES, len(logs)))
+    logs = arithmetic_mean(np.log(np.asarray(values, dtype=np.float64)).tolist(), seed)
+    return Interval(float(np.exp(logs.mean)), float(np.exp(logs.low)), float(np.exp(logs.high)))
+
+
+def arithmetic_mean(values: Sequence[float], seed: int = 0) -> Interval:
+    """Mean with the percentile bootstrap's 95 % interval.
+
+    Args:
+        values: at least one.
+        seed: of the 10,000 resamples.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(len(array), size=(RESAMPLES, len(array)))
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(logs[drawn].mean(axis=1), [tail, 1 - tail])
-    return Interval(float(np.exp(logs.mean())), float(np.exp(low)), float(np.exp(high)))
+    low, high = np.quantile(array[drawn].mean(axis=1), [tail, 1 - tail])
+    return Interval(float(array.mean()), float(low), float(high))
 
 
 def count(rows: Iterable[BenchRow], strict: bool = False) -> Counts:

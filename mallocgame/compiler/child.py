@@ -22,7 +22,7 @@ from typing import Any
 
 from mallocgame.compiler.failures import raise_failure
 from mallocgame.errors import CompilerRefusedError, NoAnswerError
-from mallocgame.processes import end_group
+from mallocgame.processes import end_group, python_path
 
 COST_VMODULE = (
     "op_cost=1,algorithm=3,simulator=3,memory_space_assignment=3,"
@@ -175,12 +175,8 @@ def child_environment(own: Mapping[str, str], vmodule: str) -> dict[str, str]:
         "TPU_STDERR_LOG_LEVEL": "0",
         "TPU_VMODULE": vmodule,
         "PYTHONFAULTHANDLER": "",
-        "PYTHONPATH": os.pathsep.join([_package_root(), *filter(None, [own.get("PYTHONPATH")])]),
+        "PYTHONPATH": python_path([own.get("PYTHONPATH", "")]),
     }
-
-
-def _package_root() -> str:
-    return str(Path(__file__).resolve().parent.parent.parent)
 
 
 @contextmanager

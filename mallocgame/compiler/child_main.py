@@ -70,12 +70,18 @@ def _lower(request: Mapping[str, Any]) -> str:
         raise _FailureError("input", f"{request['function']}: {describe(error)}") from None
 
 
-def lower(function: Any, arguments: Any) -> str:
-    """StableHLO text of ``function`` at abstract ``arguments`` for a TPU; needs JAX, not libtpu."""
+def lower(function: Any, arguments: Any, *, debug_info: bool = True) -> str:
+    """StableHLO text of ``function`` at abstract ``arguments`` for a TPU; needs JAX, not libtpu.
+
+    Args:
+        function: jitted or not.
+        arguments: abstract ones.
+        debug_info: whether the text has names and the places of the source.
+    """
     import jax
 
     jitted = function if hasattr(function, "trace") else jax.jit(function)
-    return str(jitted.trace(*arguments).lower(lowering_platforms=("tpu",)).as_text(debug_info=True))
+    return str(jitted.trace(*arguments).lower(lowering_platforms=("tpu",)).as_text(debug_info=debug_info))
 
 
 def load_function(reference: str) -> tuple[Any, Any]:

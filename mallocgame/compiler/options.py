@@ -10,6 +10,15 @@ MAX_OPTION = 1 << 24
 """Characters of one option: overrides of a large program are megabytes."""
 
 
+OptionValue = str | bool | int | float
+"""A compiler option, as JAX takes it."""
+
+
+def text_of(value: OptionValue) -> str:
+    """A compiler option as the text that the compiler reads."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def decode_options(value: object, where: str) -> dict[str, str]:
     """Compiler options of a JSON value.
 

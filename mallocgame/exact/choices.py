@@ -62,6 +62,11 @@ class Choices:
         for servings in self.served.values():
             yield from servings.values()
 
+    @property
+    def starts(self) -> int:
+        """How many starts of copies there are to choose from."""
+        return sum(len(served.starts) for served in self.all_served())
+
     def variables(self) -> list[int]:
         """The variables that make the plan: equal values, equal plan."""
         found = [variable for pin in self.pinned for variable in pin.terms]

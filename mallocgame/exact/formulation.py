@@ -26,10 +26,10 @@ class Formulation:
     choices: Choices
 
 
-def formulate(
+def decide(
     problem: Problem, fixed: Plan | None = None, free: Collection[int] = (), barred: Collection[int] = ()
 ) -> Formulation:
-    """The plans of the game on a problem, but for offsets: capacity is the sum of the sizes that are live at once.
+    """The plans of the game on a problem, as decisions that nothing constrains yet.
 
     Args:
         problem: to be solved.
@@ -39,7 +39,16 @@ def formulate(
     """
     program = Program(problem)
     model = new_model(program)
-    made = choices(model, program, fixed, free, barred)
+    return Formulation(model, program, choices(model, program, fixed, free, barred))
+
+
+def constrain(formulation: Formulation) -> None:
+    """Add capacity, by the sizes that are live at once, and the seconds under M; offsets are left open.
+
+    Rows and time grow faster than ``Choices.starts``.
+    """
+    model, program, made = formulation.model, formulation.program, formulation.choices
+    problem = program.problem
     capacity(model, program, made)
     read, written = fast_bytes(program, made)
     steps = [elapsed(model, program, time, read[time], written[time]) for time in range(len(problem.instructions))]
@@ -53,23 +62,6 @@ def formulate(
             idle.append(named(model, total((steps[time].seconds, steps[time].hbm * -1.0, called.left))))
         outcomes[number] = run(model, idle, spent, (fetches[number], evictions[number]))
     model.objective = outcomes[program.entry].seconds
-    return Formulation(model, program, made)
-
-
-def count_starts(
-    problem: Problem, fixed: Plan | None = None, free: Collection[int] = (), barred: Collection[int] = ()
-) -> int:
-    """How many starts of copies ``formulate`` would choose from: rows and time grow faster than these.
-
-    Args:
-        problem: as ``formulate``.
-        fixed: likewise.
-        free: likewise.
-        barred: likewise.
-    """
-    program = Program(problem)
-    made = choices(new_model(program), program, fixed, free, barred)
-    return sum(len(served.starts) for served in made.all_served())
 
 
 def _copies(model: Model, program: Program, made: Choices) -> tuple[list[list[QueuedCopy]], list[list[QueuedCopy]]]:

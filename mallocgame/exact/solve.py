@@ -16,7 +16,7 @@ from typing import Literal
 from mallocgame.errors import BadInputError
 from mallocgame.exact.answer import Exact, ModelAnswer, Status
 from mallocgame.exact.cp_sat import solve_by_cp_sat
-from mallocgame.exact.formulation import Formulation, count_starts, formulate, written_fast
+from mallocgame.exact.formulation import Formulation, constrain, decide, written_fast
 from mallocgame.exact.highs import solve_by_highs
 from mallocgame.exact.model import Linear, Model, total
 from mallocgame.exact.offsets import Part, find_offsets
@@ -74,10 +74,11 @@ def solve_exactly(
             raise BadInputError(f"the plan to start from is not valid: {violations[0].message}")
         if reasons := inexpressible(problem, fixed):
             return Exact(None, inf, 0.0, "unsupported", reasons[0].message)
-    starts = count_starts(problem, fixed, free_groups, barred)
+    formulation = decide(problem, fixed, free_groups, barred)
+    starts = formulation.choices.starts
     if starts > MOST_STARTS:
         return Exact(None, inf, 0.0, "unsupported", f"{starts} starts of copies, at most {MOST_STARTS} are solved")
-    formulation = formulate(problem, fixed, free_groups, barred)
+    constrain(formulation)
     search = _Search(formulation, backend, started + time_limit, seed, workers)
     if fixed is not None:
         search.best, search.seconds = fixed, replay_plan(problem, fixed, "M").total

@@ -21,7 +21,7 @@ from mallocgame.compiler.capture_file import save_capture
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Plan
 from mallocgame.plan_file import load_plan
-from mallocgame.processes import end_group
+from mallocgame.processes import end_group, python_path
 from mallocgame.solvers.muzero import agent_path
 
 NEEDED = ("jax", "flax", "mctx")
@@ -30,7 +30,7 @@ SHARE = 0.25
 """Of the loop's search time that the agent may play on a schedule, beside the compiler."""
 
 LEAST_SECONDS = 5.0
-"""In less it would only have compiled."""
+"""Less is not worth what has to be compiled for it."""
 
 
 class Playing:
@@ -60,7 +60,7 @@ def playing(capture: Capture, seconds: float, seed: int) -> Iterator[Playing]:
 
     Args:
         capture: of XLA's default at one memory split.
-        seconds: after which it ends by itself, what JAX compiles included.
+        seconds: of playing; what JAX has to compile first comes on top.
         seed: of its choices.
     """
     with tempfile.TemporaryDirectory(prefix="mallocgame-agent-") as folder:
@@ -69,7 +69,7 @@ def playing(capture: Capture, seconds: float, seed: int) -> Iterator[Playing]:
         tokens = ("solve", str(file), "--solver", "muzero", f"--time-limit={seconds}", f"--seed={seed}")
         process = subprocess.Popen(
             [sys.executable, "-m", "mallocgame.child_command", str(os.getpid()), *tokens, "--out", str(out)],
-            env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": python_path(sys.path)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

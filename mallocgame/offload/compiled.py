@@ -18,18 +18,13 @@ from mallocgame.offload.links import Link
 from mallocgame.problem.schedule import Schedule, flatten
 from mallocgame.problem.schema import Target
 from mallocgame.replay.costs import instruction_seconds
-from mallocgame.replay.final_replay import cycles_of
+from mallocgame.replay.final_replay import NAMES_ALONE, cycles_of
 from mallocgame.replay.records import Model
 from xla_dump_parser import hlo, parse_buffer_assignment, parse_hlo
 from xla_dump_parser.shapes import padded_bytes, walk_shape
 
 HOST = 5
 """The number n of host memory's S(n) in libtpu's texts."""
-
-_FREE = frozenset(
-    {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "after-all",
-     "add-dependency", "domain", "optimization-barrier", "opt-barrier"}
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -163,7 +158,7 @@ def _run_time(
 def _seconds(
     schedule: Schedule, number: int, step: hlo.Instruction, costs: AnalyticCosts, target: Target, model: Model
 ) -> float:
-    if step.opcode in _FREE or step.opcode.endswith(("-start", "-done", "-update")):
+    if step.opcode in NAMES_ALONE or step.opcode.endswith(("-start", "-done", "-update")):
         return 0.0
     body = schedule.bodies[number]
     cost = costs.cost(body, step)

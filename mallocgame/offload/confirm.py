@@ -16,8 +16,8 @@ from mallocgame.errors import BadInputError, CompilerRefusedError
 from mallocgame.offload.judge import Judged, replay
 from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.policy import NamedMoves, named_moves
-from mallocgame.offload.problem import Move, OffloadProblem, Recipe, decisions
-from mallocgame.offload.rules import keep_all, play
+from mallocgame.offload.problem import Move, OffloadProblem, Recipe
+from mallocgame.offload.rules import everywhere, play
 from mallocgame.offload.solve import OffloadSolution, solve
 from mallocgame.offload.solver_name import SolverName
 
@@ -78,19 +78,12 @@ class Confirmed:
 
 def usual_moves(problem: OffloadProblem) -> dict[str, NamedMoves]:
     """The policies that people write: by label, the move of every name."""
-
-    def everywhere(move: Move) -> NamedMoves:
-        moves: dict[str, Move] = {}
-        for together in decisions(problem):
-            remade = all(problem.tensors[number].recipe is not None for number in together)
-            moves[problem.tensors[together[0]].decided_as] = move if move != "recompute" or remade else "keep"
-        return NamedMoves(moves)
-
-    return {
-        "full checkpointing": everywhere("recompute"),
-        "all named kept": everywhere("keep"),
-        "all named offloaded": everywhere("offload"),
+    policies: dict[str, Move] = {
+        "full checkpointing": "recompute",
+        "all named kept": "keep",
+        "all named offloaded": "offload",
     }
+    return {label: named_moves(problem, everywhere(problem, move, "keep")) for label, move in policies.items()}
 
 
 @dataclass
@@ -185,11 +178,11 @@ def _plans(search: _Search, solver: SolverName, time_limit: float, seed: int) ->
         plan, judged = solution.plan, solution.judged
         if plan is None or judged is None:
             leanest = leanest_plan(problem)
-            moves, judged = named_moves(problem, leanest), replay(problem, leanest)
+            moves, judged = named_moves(problem, leanest.moves), replay(problem, leanest)
             if moves in tried:
                 return last, solution.status == "infeasible"
         else:
-            moves, last = named_moves(problem, plan), solution
+            moves, last = named_moves(problem, plan.moves), solution
             if moves in tried:
                 return last, False
         tried.append(moves)
@@ -207,17 +200,9 @@ def _plans(search: _Search, solver: SolverName, time_limit: float, seed: int) ->
 
 def leanest_plan(problem: OffloadProblem) -> OffloadPlan:
     """The plan that holds least of: everything offloaded; everything recomputed that can be, and offloaded else."""
-    best = None
-    for remake in (False, True):
-        moves = keep_all(problem)
-        changed = list(moves)
-        for together in decisions(problem):
-            can = remake and all(problem.tensors[number].recipe is not None for number in together)
-            for number in together:
-                changed[number] = tuple("recompute" if can else "offload" for _ in moves[number])
-        played = play(problem, tuple(changed), 0)
-        if played is not None and (best is None or played.excess < best.excess):
-            best = played
+    moves: tuple[Move, ...] = ("offload", "recompute")
+    played = [play(problem, everywhere(problem, move, "offload"), 0) for move in moves]
+    best = min((one for one in played if one is not None), key=lambda one: one.excess, default=None)
     if best is None:
         raise BadInputError(f"{problem.name}: there is no time for any copy")
     return best.plan

@@ -9,7 +9,7 @@ for the whole program corrects this where a compiled program's time is known.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +76,7 @@ class Operation:
         """The jaxprs that it runs, where it is not inlined: loops, branches, checkpointed blocks."""
         if self.kind.startswith(("scatter", "reduce")) or self.kind == "sort":
             return ()
-        found = []
-        for value in self.parameters.values():
-            for part in value if isinstance(value, tuple | list) else (value,):
-                part = getattr(part, "jaxpr", part)
-                if hasattr(part, "eqns"):
-                    found.append(part)
-        return tuple(found)
+        return tuple(inner_jaxprs(self.parameters))
 
 
 @dataclass(frozen=True)
@@ -93,6 +87,15 @@ class Program:
     donated: tuple[bool, ...]
     operations: tuple[Operation, ...]
     outputs: tuple[Value, ...]
+
+
+def inner_jaxprs(parameters: Mapping[str, Any]) -> Iterator[Any]:
+    """The jaxprs among the parameters of an equation."""
+    for value in parameters.values():
+        for part in value if isinstance(value, tuple | list) else (value,):
+            part = getattr(part, "jaxpr", part)
+            if hasattr(part, "eqns"):
+                yield part
 
 
 def size_of(aval: Any) -> int:

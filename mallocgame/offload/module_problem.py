@@ -97,22 +97,15 @@ def _chosen(problem: Problem, place: dict[int, int]) -> list[Value]:
 def _seconds(problem: Problem, times: list[int], place: dict[int, int]) -> list[float]:
     """What each instruction of the entry takes with everything in device memory, callees included."""
     found = [0.0] * len(times)
-    for instruction in problem.instructions:
+    for at, instruction in enumerate(problem.instructions):
         if instruction.free:
             continue
-        runs, computation = 1, problem.computations[instruction.computation]
-        caller = computation.caller
-        while caller is not None and caller not in place:
-            runs *= computation.trips
-            computation = problem.computations[problem.instructions[caller].computation]
-            caller = computation.caller
-        took = m_elapsed(problem.target, instruction.compute_seconds, instruction.total_bytes)
-        if caller is not None:
-            found[place[caller]] += took * runs * computation.trips
-    for number, time in enumerate(times):
-        instruction = problem.instructions[time]
-        if not instruction.free:
-            found[number] += m_elapsed(problem.target, instruction.compute_seconds, instruction.total_bytes)
+        time, runs = at, 1
+        while time not in place:
+            computation = problem.computations[problem.instructions[time].computation]
+            assert computation.caller is not None, "only the entry has no caller"
+            time, runs = computation.caller, runs * computation.trips
+        found[place[time]] += runs * m_elapsed(problem.target, instruction.compute_seconds, instruction.total_bytes)
     return found
 
 

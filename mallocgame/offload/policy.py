@@ -6,11 +6,10 @@ its block; what a block is given is kept by JAX itself unless the block names it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.problem import Move, OffloadProblem
 
 HOST = "pinned_host"
@@ -81,6 +80,6 @@ class NamedMoves:
         return "\n".join(lines) + "\n"
 
 
-def named_moves(problem: OffloadProblem, plan: OffloadPlan) -> NamedMoves:
-    """What a plan of a problem of named residuals tells JAX."""
-    return NamedMoves({tensor.decided_as: moves[0] for tensor, moves in zip(problem.tensors, plan.moves, strict=True)})
+def named_moves(problem: OffloadProblem, moves: Sequence[Sequence[Move]]) -> NamedMoves:
+    """What moves in the gaps of a problem of named residuals tell JAX."""
+    return NamedMoves({tensor.decided_as: made[0] for tensor, made in zip(problem.tensors, moves, strict=True)})

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 
+from mallocgame.compiler.child_main import lower
 from mallocgame.errors import BadInputError
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.residuals import Build
@@ -39,11 +40,8 @@ def lower_program(build: Build, moves: NamedMoves) -> str:
     Raises:
         BadInputError: it cannot be lowered.
     """
-    import jax
-
     try:
         step, arguments = build(moves.remat)
-        jitted = step if hasattr(step, "trace") else jax.jit(step)
-        return str(jitted.trace(*arguments).lower(lowering_platforms=("tpu",)).as_text())
+        return lower(step, arguments, debug_info=False)
     except Exception as error:
         raise BadInputError(f"the program cannot be lowered: {type(error).__name__}: {error}") from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mallocgame.errors import BadInputError
-from mallocgame.offload.jaxpr_costs import Program, Value, flatten, live_bytes, seconds_of
+from mallocgame.offload.jaxpr_costs import Program, Value, flatten, inner_jaxprs, live_bytes, seconds_of
 from mallocgame.offload.links import Link
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
 
@@ -106,11 +106,8 @@ def _names(jaxpr: Any) -> Iterator[str]:
     for eqn in jaxpr.eqns:
         if eqn.primitive.name == "name":
             yield str(eqn.params["name"])
-        for value in eqn.params.values():
-            for part in value if isinstance(value, tuple | list) else (value,):
-                part = getattr(part, "jaxpr", part)
-                if hasattr(part, "eqns"):
-                    yield from _names(part)
+        for inner in inner_jaxprs(eqn.params):
+            yield from _names(inner)
 
 
 def _recipes(blocks: list[_Block], link: Link) -> dict[str, Recipe | None]:

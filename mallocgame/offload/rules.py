@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from mallocgame.offload.plan import HostCopy, OffloadPlan, Remake
-from mallocgame.offload.problem import Move, OffloadProblem
+from mallocgame.offload.problem import Move, OffloadProblem, decisions, moves_of
 
 Moves = tuple[tuple[Move, ...], ...]
 
@@ -35,7 +35,15 @@ class Played:
 
 def keep_all(problem: OffloadProblem) -> Moves:
     """Everything stays in device memory."""
-    return tuple(tuple("keep" for _ in tensor.gaps) for tensor in problem.tensors)
+    return everywhere(problem, "keep", "keep")
+
+
+def everywhere(problem: OffloadProblem, move: Move, otherwise: Move) -> Moves:
+    """One move in every gap; ``otherwise`` where it is not legal."""
+    found: dict[int, Move] = {}
+    for together in decisions(problem):
+        found |= dict.fromkeys(together, move if move in moves_of(problem, together) else otherwise)
+    return tuple((found[number],) * len(tensor.gaps) for number, tensor in enumerate(problem.tensors))
 
 
 def back_at(problem: OffloadProblem, moves: Moves) -> list[list[int]]:

@@ -129,7 +129,7 @@ def _modelled(
     solution = solve(problem, size, solver=solver, time_limit=time_limit, seed=seed)
     answer = None
     if solution.plan is not None and solution.judged is not None:
-        moves, judged = named_moves(problem, solution.plan), solution.judged
+        moves, judged = named_moves(problem, solution.plan.moves), solution.judged
         answer = MovesFile(name, target, size, moves, {}, {}, judged.peak, judged.seconds)
     return Offloaded(answer, problem, size, solution, None)
 

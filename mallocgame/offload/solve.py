@@ -12,7 +12,7 @@ from mallocgame.offload import judge
 from mallocgame.offload.exact import solve_exactly
 from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.problem import MOVES, Move, OffloadProblem, decisions, moves_of
-from mallocgame.offload.rules import Moves, Played, keep_all, play
+from mallocgame.offload.rules import Moves, Played, everywhere, keep_all, play
 from mallocgame.offload.solver_name import SOLVERS, SolverName
 
 Status = Literal["optimal", "feasible", "infeasible", "time limit", "converged"]
@@ -133,10 +133,7 @@ def local(
     """Change one to three decisions at a time; keep what is not worse."""
     best, sites = start, _sites(problem)
     for move in MOVES:
-        moves = keep_all(problem)
-        for together, gap in sites:
-            moves = _with(moves, together, gap, move if move in moves_of(problem, together) else "offload")
-        best = min((best, play(problem, moves, budget)), key=_rank)
+        best = min((best, play(problem, everywhere(problem, move, "offload"), budget)), key=_rank)
     if not sites or best is None:
         return best
     generator = random.Random(seed)

@@ -17,7 +17,7 @@ from mallocgame.export.formats import to_flags
 from mallocgame.files import write_atomically
 
 if TYPE_CHECKING:
-    from mallocgame.optimizing.program import OptionValue
+    from mallocgame.compiler.options import OptionValue
 
 FORMAT = "mallocgame-optimized"
 VERSION = 1
@@ -184,9 +184,7 @@ def load_optimized(path: str | os.PathLike[str]) -> Optimized:
         return decode(found[name], f"{source}: {name}")
 
     return Optimized(
-        **{
-            name: read(name, checked.text) for name in ("module", "target", "program", "fingerprint", "about", "status")
-        },
+        **{name: read(name, checked.text) for name in _TEXTS},
         versions=read("versions", checked.mapping(checked.text)),
         kind=read("kind", checked.one_of(get_args(Kind))),
         options=read("options", decode_options),

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.compiler import is_capture, load_capture
+from mallocgame.compiler.options import OptionValue
 from mallocgame.errors import BadInputError
-from mallocgame.optimizing.program import OptionValue, Program
+from mallocgame.optimizing.program import Program
 from mallocgame.optimizing.settings import versions_here
 from mallocgame.problem.targets import get_target
 
@@ -61,7 +62,8 @@ def _digest(path: Path, target: str | None) -> str:
     digest = hashlib.sha256((target or "").encode())
     try:
         for file in files:
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            with open(file, "rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read: {error.strerror or error}") from None
     return digest.hexdigest()

@@ -14,24 +14,17 @@ from typing import Any
 
 from mallocgame.compiler.capture import check_options, is_lowered_module, read_lowered
 from mallocgame.compiler.devices import devices_of
+from mallocgame.compiler.options import OptionValue, text_of
 from mallocgame.errors import BadInputError, CompilerRefusedError
 from mallocgame.optimizing.environment import options_of_environment
 from mallocgame.optimizing.module_text import digest
-from mallocgame.problem.targets import TARGETS, TOPOLOGIES, get_target, topology_for
-
-OptionValue = str | bool | int | float
-"""A compiler option, as JAX takes it."""
+from mallocgame.problem.targets import DEVICE_KINDS, TARGETS, TOPOLOGIES, get_target, topology_for
 
 KINDS: Mapping[str, str] = {
-    "TPU v4 lite": "v4 lite",
-    "TPU v4": "v4",
-    "TPU v5 lite": "v5e",
+    **{kind: target for target, kind in DEVICE_KINDS.items()},
     "TPU v5e": "v5e",
-    "TPU v5": "v5p",
     "TPU v5p": "v5p",
-    "TPU v6 lite": "v6e",
     "TPU v6e": "v6e",
-    "TPU7x": "tpu7x",
 }
 """Targets by ``jax.Device.device_kind``: libtpu's names of described devices, and the ones that hosts have shown."""
 
@@ -110,7 +103,7 @@ def program_of(
 
 def texts_of(options: Mapping[str, OptionValue]) -> dict[str, str]:
     """Compiler options as the text that the compiler reads."""
-    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}
+    return {name: text_of(value) for name, value in options.items()}
 
 
 def _stage(program: object, args: Sequence[Any], target: str | None) -> Any:

@@ -10,10 +10,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from mallocgame.compiler.options import OptionValue
 from mallocgame.objective import Objective
 from mallocgame.optimizing.answer import Optimized
 from mallocgame.optimizing.file_program import file_program
-from mallocgame.optimizing.program import OptionValue, Program, program_of
+from mallocgame.optimizing.program import Program, program_of
 from mallocgame.optimizing.search import search_file, search_program
 from mallocgame.optimizing.settings import Settings
 from mallocgame.optimizing.store import open_store

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mallocgame.errors import BadInputError
+from mallocgame.files import cache_folder
 from mallocgame.optimizing.answer import Optimized, load_optimized
 from mallocgame.progress import Progress
 
@@ -26,12 +27,6 @@ MAX_BYTES = 1 << 30
 
 warn = logging.getLogger("mallocgame").warning
 """One line; Python shows it on stderr unless the program says otherwise."""
-
-
-def default_folder() -> Path:
-    """``$XDG_CACHE_HOME/mallocgame``, or ``~/.cache/mallocgame``."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "mallocgame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +103,10 @@ def open_store(folder: str | os.PathLike[str] | None) -> Store:
     """The cache in a folder, which is made; where it cannot be written that is told in one line.
 
     Args:
-        folder: None for ``default_folder()``.
+        folder: None for ``cache_folder()``.
     """
     try:
-        chosen = Path(folder or default_folder()).absolute()
+        chosen = Path(folder or cache_folder()).absolute()
     except RuntimeError:
         warn("there is no home folder; answers are not kept: give cache=, or set XDG_CACHE_HOME")
         return Store(Path(os.devnull), writable=False)

@@ -14,12 +14,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import IO, Any, NoReturn
 
 from mallocgame.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
+from mallocgame.processes import end_group, python_path
 
 READ_BYTES = 1 << 16
 
@@ -28,15 +28,10 @@ class ProbeChild:
     """A measuring process. Use it in a ``with`` block."""
 
     def __enter__(self) -> ProbeChild:
-        root = str(Path(__file__).resolve().parents[2])
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([root, *filter(None, sys.path)]),
-        }
         self._log: IO[bytes] = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mallocgame.probe.child_main", str(os.getpid())],
-            env=environment,
+            env={**os.environ, "PYTHONPATH": python_path(sys.path)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -47,11 +42,7 @@ class ProbeChild:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            self._process.kill()
-        self._process.wait()
+        end_group(self._process)
         for stream in (self._process.stdin, self._process.stdout, self._log):
             assert stream is not None
             with contextlib.suppress(BrokenPipeError):

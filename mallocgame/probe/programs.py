@@ -99,10 +99,9 @@ def with_options(base: Program, path: str) -> Program:
 
 def _texts(value: Mapping[str, object]) -> dict[str, object]:
     """True, false and whole numbers as the compiler writes them."""
-    return {
-        key: str(item).lower() if isinstance(item, bool) else str(item) if isinstance(item, int) else item
-        for key, item in value.items()
-    }
+    from mallocgame.compiler.options import text_of
+
+    return {key: text_of(item) if isinstance(item, bool | int) else item for key, item in value.items()}
 
 
 def _program(name: str) -> Program:

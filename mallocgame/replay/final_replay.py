@@ -15,10 +15,11 @@ from xla_dump_parser import hlo
 from xla_dump_parser.shapes import padded_bytes, walk_shape
 
 _CYCLES = re.compile(r'"estimated_cycles"\s*:\s*"?(\d{1,15})')
-_NO_TIME = frozenset(
+NAMES_ALONE = frozenset(
     {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "after-all",
      "add-dependency", "domain", "optimization-barrier", "opt-barrier"}
 )  # fmt: skip
+"""Opcodes of a final text that only name, join or pass on arrays, and take no time of their own."""
 
 
 def replay_final(problem: Problem, final: hlo.HloModule, model: Model) -> Replay:
@@ -102,7 +103,11 @@ def _unknown(text: FinalText, time: int) -> Row:
     """An instruction of the final text only: free, or as long as its arrays' bytes take."""
     step = text.schedule.steps[time]
     seconds = hbm = 0.0
-    if step.opcode not in _NO_TIME and not step.opcode.endswith(("-start", "-done", "-update")) and not is_concat(step):
+    if (
+        step.opcode not in NAMES_ALONE
+        and not step.opcode.endswith(("-start", "-done", "-update"))
+        and not is_concat(step)
+    ):
         read = {True: 0, False: 0}
         for name in dict.fromkeys(step.operands):
             source = text.step(name)

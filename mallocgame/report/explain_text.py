@@ -91,7 +91,7 @@ def _moved(document: Value) -> list[str]:
         sentences.append(
             f"{_count(moved['to_fast']['tensors'], 'tensor')} ({size(moved['to_fast']['bytes'])}) "
             f"{_verb(moved['to_fast']['tensors'])} in fast memory for part of the program or all of it that "
-            f"{'is' if moved['to_fast']['tensors'] == 1 else 'are'} never there under {base}."
+            f"{_verb(moved['to_fast']['tensors'])} never there under {base}."
         )
     if moved["to_hbm"]["tensors"]:
         sentences.append(

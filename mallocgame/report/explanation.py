@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mallocgame.bench.statistics import MIN_HEADROOM
 from mallocgame.compiler.verification import verdict
 from mallocgame.plan import CopyKind
 from mallocgame.problem.schema import Problem
@@ -14,9 +15,6 @@ from mallocgame.report.limits import REASONS, Remaining, remaining, seconds_by_l
 
 LARGEST = 5
 """How many gains, losses and remaining tensors are told."""
-
-LEAST_HEADROOM = 0.01
-"""game.md: how much of it a plan closes is told only where the headroom is at least this share."""
 
 Document = dict[str, Any]
 
@@ -75,7 +73,7 @@ def _figures(comparison: Comparison, model: Model) -> Document:
         "stall_after": after.stall,
         "bound": bound,
         "headroom": headroom,
-        "closed": (before.total - after.total) / (before.total - bound) if headroom >= LEAST_HEADROOM else None,
+        "closed": (before.total - after.total) / (before.total - bound) if headroom >= MIN_HEADROOM else None,
     }
 
 

@@ -15,9 +15,7 @@ from mallocgame.report.comparison import ALL_HBM, DEFAULT, MODELS, PLAN, Compari
 from mallocgame.report.explain_text import paragraphs
 from mallocgame.report.gains import moves_at
 from mallocgame.report.memory_map import KINDS, rectangles
-from mallocgame.report.timeline import lay_out
-
-PICOSECONDS = 1e12
+from mallocgame.report.timeline import lay_out, picoseconds
 
 _SHORT = {DEFAULT: "XLA", ALL_HBM: "all in HBM", PLAN: "plan"}
 
@@ -53,11 +51,6 @@ def of_page(comparison: Comparison, explanation: Mapping[str, Any], plan_file: s
         "provenance": [[name, value] for name, value in _provenance(comparison, plan_file)],
         "notes": list(comparison.notes),
     }
-
-
-def picoseconds(seconds: float) -> int:
-    """The nearest whole number of them."""
-    return round(seconds * PICOSECONDS)
 
 
 def _about(comparison: Comparison) -> str:

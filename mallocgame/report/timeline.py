@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import Replay, Row
 
+PICOSECONDS = 1e12
+
+
+def picoseconds(seconds: float) -> int:
+    """The nearest whole number of them."""
+    return round(seconds * PICOSECONDS)
+
 
 @dataclass(frozen=True)
 class Timeline:

@@ -15,8 +15,7 @@ from typing import Any
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import Flight, Model, Replay, Row
 from mallocgame.report.comparison import MODELS, Comparison, Side
-
-PICOSECONDS = 1e12
+from mallocgame.report.timeline import picoseconds
 
 Event = dict[str, Any]
 
@@ -82,7 +81,8 @@ class _Writer:
         """Of one run of a computation, callees included."""
         if name not in self._lengths:
             self._lengths[name] = sum(
-                _ps(row.stall) + _ps(row.seconds) + self._inside(row) for row in self._rows.get(name, ())
+                picoseconds(row.stall) + picoseconds(row.seconds) + self._inside(row)
+                for row in self._rows.get(name, ())
             )
         return self._lengths[name]
 
@@ -93,7 +93,7 @@ class _Writer:
     def _computation(self, name: str, start: int) -> Iterator[Event]:
         now = start
         for row in self._rows.get(name, ()):
-            stall, own, inside = _ps(row.stall), _ps(row.seconds), self._inside(row)
+            stall, own, inside = picoseconds(row.stall), picoseconds(row.seconds), self._inside(row)
             if stall:
                 yield self._slice(_WAITS, f"before {row.name}", now, now + stall, {"seconds": row.stall})
                 yield self._counter(now, 1.0)
@@ -119,14 +119,14 @@ class _Writer:
 
     def _copy(self, flight: Flight, start: int) -> Event:
         moved = self._side.copies.get(flight.key)
-        about: dict[str, Any] = {"started": _us(start + _ps(flight.issued))}
+        about: dict[str, Any] = {"started": _us(start + picoseconds(flight.issued))}
         if flight.waited is not None:
-            about["waited for"] = _us(start + _ps(flight.waited))
+            about["waited for"] = _us(start + picoseconds(flight.waited))
         if moved is not None:
             about["bytes"] = moved.size
         thread = _PREFETCHES if flight.kind == "prefetch" else _EVICTIONS
         name = moved.name if moved is not None else str(flight.key)
-        begun, arrived = start + _ps(flight.begun), start + _ps(flight.arrived)
+        begun, arrived = start + picoseconds(flight.begun), start + picoseconds(flight.arrived)
         return self._slice(thread, name, begun, max(begun, arrived), about)
 
     def _slice(self, thread: int, name: str, start: int, end: int, about: dict[str, Any]) -> Event:
@@ -159,10 +159,6 @@ def _calls(problem: Problem, rows: Mapping[str, list[Row]]) -> dict[str, list[tu
 
 def _name(process: int, thread: int, what: str, value: dict[str, Any]) -> Event:
     return {"ph": "M", "name": what, "pid": process, "tid": thread, "args": value}
-
-
-def _ps(seconds: float) -> int:
-    return round(seconds * PICOSECONDS)
 
 
 def _us(picoseconds: int) -> float:

@@ -99,13 +99,8 @@ class _Answerer:
                 self._heat(number),
                 jax.random.fold_in(key, number),
             )
-            if number == 0 and not self._late():
-                self.started += began.compile()
-            while not began.done:
-                if self._late():
-                    return "time limit"
-                began.go_on()
-            self._take(began, options)
+            if not self._finish(began, options, compiles=number == 0):
+                return "time limit"
             if self.options.max_episodes is not None and self.episodes >= self.options.max_episodes:
                 return "step limit"
             if self._late():
@@ -119,12 +114,24 @@ class _Answerer:
     def _open(self, task: Task, key: jax.Array) -> None:
         """One episode of the policy alone that takes what it likes best."""
         alone = Round(self.agent.network, self.agent.params, task, POLICY_ALONE, jnp.zeros(1, jnp.float32), key)
-        if not self._late():
-            self.started += alone.compile()
-        while not alone.done and not self._late():
-            alone.go_on()
-        if alone.done:
-            self._take(alone, POLICY_ALONE)
+        self._finish(alone, POLICY_ALONE, compiles=True)
+
+    def _finish(self, began: Round, options: SearchOptions, *, compiles: bool) -> bool:
+        """Play a round to its end and take its episodes; False where the time is up before.
+
+        Args:
+            began: the round.
+            options: how it plays.
+            compiles: whether to compile first, which does not count as time.
+        """
+        if compiles and not self._late():
+            self.started += began.compile()
+        while not began.done:
+            if self._late():
+                return False
+            began.go_on()
+        self._take(began, options)
+        return True
 
     def _learn(self) -> Params:
         """Learn from the rounds that were not learned from yet; the parameters for the next one."""

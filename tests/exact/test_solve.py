@@ -10,7 +10,7 @@ import pytest
 from mallocgame.errors import BadInputError
 from mallocgame.exact import BACKENDS, Backend, solve_exactly
 from mallocgame.exact.cp_sat import TICKS, rounded
-from mallocgame.exact.formulation import formulate
+from mallocgame.exact.formulation import constrain, decide
 from mallocgame.exact.highs import ask_highs
 from mallocgame.exact.model import Linear, Model, Row
 from mallocgame.exact.offsets import find_offsets
@@ -152,7 +152,9 @@ def test_rounding_keeps_every_solution() -> None:
 
 def test_highs_that_does_not_come_back_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mallocgame.exact.highs.PATIENCE", -1.0)
-    model = formulate(random_problem(3, Recipe(instructions=60))).model
+    formulation = decide(random_problem(3, Recipe(instructions=60)))
+    constrain(formulation)
+    model = formulation.model
     assert ask_highs(model, 1.0, {}) is None
     monkeypatch.undo()
     small = Model(1.0)

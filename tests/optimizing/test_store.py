@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from mallocgame.files import cache_folder
 from mallocgame.optimizing import store as store_module
 from mallocgame.optimizing.answer import Estimate, Optimized
-from mallocgame.optimizing.store import Store, default_folder, open_store
+from mallocgame.optimizing.store import Store, open_store
 from mallocgame.progress import silent
 
 ROOT = Path(__file__).parents[2]
@@ -108,12 +109,12 @@ def test_what_another_process_works_on_is_not_forgotten(store: Store, monkeypatc
 
 def test_the_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "mallocgame"
+    assert cache_folder() == tmp_path / "mallocgame"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which the XDG specification says to ignore
     monkeypatch.setenv("HOME", "/home/me")
-    assert default_folder() == Path("/home/me/.cache/mallocgame")
+    assert cache_folder() == Path("/home/me/.cache/mallocgame")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_folder() == Path("/home/me/.cache/mallocgame")
+    assert cache_folder() == Path("/home/me/.cache/mallocgame")
 
 
 def test_without_a_home_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
