@@ -52,7 +52,7 @@ def samples(name: str) -> list[bytes]:
 
 def run_case(read: Reader, data: bytes) -> tuple[str, str | None]:
     """What a case ends in, with numbers and names left out, and what is wrong with it if anything is."""
-    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_SECONDS)  # not ITIMER_PROF: libtpu, once loaded, sends SIGPROF itself
     try:
         outcome = f"read: {read(data)}"
     except DOCUMENTED as error:
@@ -71,13 +71,13 @@ def run_case(read: Reader, data: bytes) -> tuple[str, str | None]:
         place = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where is not None else ""
         return type(error).__name__, f"{type(error).__name__} at {place}: {str(error)[:100]!r}"
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     return outcome, None
 
 
 def main(seconds: float, seed: int, folder: Path, names: list[str]) -> None:
     warnings.simplefilter("error")
-    signal.signal(signal.SIGPROF, _on_timer)
+    signal.signal(signal.SIGVTALRM, _on_timer)
     rng, begun = random.Random(seed), monotonic()
     corpus = {name: samples(name) for name in names}
     seen: dict[str, set[str]] = {name: set() for name in names}

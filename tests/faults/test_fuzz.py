@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,10 @@ from xla_dump_parser import ParseError
 
 
 @pytest.fixture(autouse=True)
-def timer() -> None:
-    signal.signal(signal.SIGPROF, worker._on_timer)
+def timer() -> Iterator[None]:
+    before = signal.signal(signal.SIGVTALRM, worker._on_timer)
+    yield
+    signal.signal(signal.SIGVTALRM, before)
 
 
 @pytest.mark.parametrize("name", READERS)
