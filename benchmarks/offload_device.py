@@ -1,140 +1,345 @@
 """The offload game's answers measured on the device that JAX has: `python -m benchmarks.offload_device`.
 
-For each training step and budget (of what the program needs as it is, by the compiler's own analysis) the plan is the
-model's, with the rates of the device's link. As it is, under the usual policies and under the plans, the step runs in
-turn: a warm-up, then rounds in which each runs once. Told are the median and the memory that the compiler asks for.
-Rows go to benchmarks/results/offload-DEVICE.json. On an H100 it should take a few minutes; on a CPU it only shows that
-it works, for XLA's CPU compiler ignores offloading.
+First the device's own rates: the link to pinned host memory each way and both ways, its memory, and its products. Then,
+for each training step: full checkpointing runs alone and scales the model's times; the plans for 100, 75, 50 and 35 %
+of what XLA's default needs are solved with that, compiled, and solved again where the compiler needs more than the
+model said. XLA's default, its own rematerialisation for the same budgets, full checkpointing, everything named kept,
+everything named offloaded and the plans then run in turn, the order within a round turning, on one state that each
+hands to the next.
+
+Told of each: the median time of a step, the memory that the compiler asks for, and the highest use that the allocator
+has seen. The least hungry runs first, so that each peak is its own; None where it raised none. Rows are written as they
+come. On a CPU (`--programs` with tiny ones) it only shows that it works: XLA's CPU compiler ignores offloading.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import re
 import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
-from mallocgame.offload.confirm import usual_moves
-from mallocgame.offload.links import LINKS, Link, get_link, read_link
-from mallocgame.offload.policy import NamedMoves, named_moves
+from mallocgame.offload.confirm import scaled, usual_moves
+from mallocgame.offload.judge import Judged
+from mallocgame.offload.links import Link
+from mallocgame.offload.policy import HOST, NamedMoves, named_moves
+from mallocgame.offload.problem import OffloadProblem
 from mallocgame.offload.program import load_program
 from mallocgame.offload.residuals import Build, read_residuals
 from mallocgame.offload.solve import solve
+from mallocgame.probe import memory_rates
 
-PROGRAMS = ("workloads.offload.transformer:transformer", "workloads.offload.convolutional:convolutional")
-SHARES = (0.75, 0.5, 0.35)
+PROGRAMS = ("workloads.offload.transformer:large_transformer", "workloads.offload.convolutional:large_convolutional")
+SHARES = (1.0, 0.75, 0.5, 0.35)
+GPU_OPTIONS = {"xla_gpu_enable_latency_hiding_scheduler": True, "xla_gpu_enable_triton_gemm": False}
+"""Of every compile on a GPU: copies to the host run beside the step, and products are the library's, for short
+compiles."""
+REMATERIALISATION = "xla_gpu_memory_limit_slop_factor"
+"""XLA's option for GPUs: per cent of the memory beside arguments and results; for more it rematerialises."""
+SOLVE_SECONDS = 10.0
+"""Of each solve; the local solver takes a quarter."""
+
+Options = Mapping[str, Any]
+Row = dict[str, Any]
 
 
-def link_of(device: str) -> Link:
-    """The link of the table whose name a device's kind has; an A100's for others, such as the CPU of a test."""
-    found = next((name for name in LINKS if all(word in device for word in name.split(" ")[:1])), "A100")
-    return get_link(found)
+@dataclass
+class Program:
+    """One way to compile a training step.
+
+    Attributes:
+        label: for people.
+        moves: what it tells JAX.
+        options: of the compiler.
+        budget: bytes that it was made for; None where it was made for none.
+        predicted: by the judge, for a plan.
+        executable: compiled.
+        failure: why there is none, or why it does not run.
+        seconds: of its steps, by round.
+        peak_bytes: see the module.
+    """
+
+    label: str
+    moves: NamedMoves
+    options: Options
+    budget: int | None = None
+    predicted: Judged | None = None
+    executable: Any = None
+    failure: str = ""
+    seconds: list[float] = field(default_factory=list)
+    peak_bytes: int | None = None
+
+    @property
+    def device_bytes(self) -> int:
+        """Device memory that the compiler asks for: arguments, results and temporaries, without what is shared."""
+        found = self.executable.memory_analysis()
+        parts = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+        return int(parts - found.alias_size_in_bytes)
+
+    def row(self) -> Row:
+        """Its row."""
+        row: Row = {
+            "label": self.label,
+            "moves": None if self.moves.moves is None else dict(self.moves.moves),
+            "options": dict(self.options),
+            "budget": self.budget,
+        }
+        if self.executable is not None:
+            row["device_bytes"] = self.device_bytes
+            row["host_bytes"] = int(getattr(self.executable.memory_analysis(), "host_temp_size_in_bytes", 0))
+            row["peak_bytes"] = self.peak_bytes
+        if self.predicted is not None:
+            row["predicted"] = {"bytes": self.predicted.peak, "seconds": self.predicted.seconds}
+        if self.seconds:
+            row |= {"seconds": median(self.seconds), "fastest": min(self.seconds), "runs": len(self.seconds)}
+        return row | ({"failure": self.failure} if self.failure else {})
 
 
-def compiled(build: Build, moves: NamedMoves) -> Any:
-    """The step under a plan, compiled for the device."""
-    step, arguments = build(moves.remat)
-    return jax.jit(step).lower(*arguments).compile()
+def measured_link(seconds: float) -> Link:
+    """Rates of the device at hand."""
+    device = jax.devices()[0]
+    small = jax.default_backend() == "cpu"
+    found = {row["name"]: row for row in memory_rates.measure(device, seconds, 2**22 if small else 2**29)}
+
+    def rate(name: str) -> float:
+        return float(found[name]["bytes"] / found[name]["median"])
+
+    side = 256 if small else 8192
+    keys = jax.random.split(jax.random.key(0))
+    one, other = (jax.random.normal(key, (side, side), jnp.bfloat16) for key in keys)
+    product = jax.jit(jnp.matmul)
+    times = []
+    for _ in range(10):
+        started = perf_counter()
+        product(one, other).block_until_ready()
+        times.append(perf_counter() - started)
+    stats = device.memory_stats() or {}
+    return Link(
+        name=device.device_kind,
+        device_bytes=int(stats.get("bytes_limit", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))),
+        to_host=rate(f"to {HOST}"),
+        from_host=rate(f"from {HOST}"),
+        both=rate(f"to and from {HOST}"),
+        flops=2.0 * side**3 / median(times),
+        bandwidth=rate("device read and write"),
+        source=f"measured here: copies of 512 MiB, x + 1, a product of {side} by {side} in bf16; medians",
+    )
 
 
-def device_bytes(executable: Any) -> int:
-    """Device memory that the compiler asks for: arguments, results and temporaries, without what is shared."""
-    found = executable.memory_analysis()
-    parts = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
-    return int(parts - found.alias_size_in_bytes)
+def compile_all(build: Build, programs: list[Program]) -> None:
+    """Compile side by side; who fails is told so."""
+
+    def finish(program: Program, lowered: Any) -> None:
+        try:
+            program.executable = lowered.compile(compiler_options=dict(program.options))
+        except Exception as error:  # whatever the compiler says is a row
+            program.failure = " ".join(str(error).split())[:300]
+
+    with ThreadPoolExecutor(len(programs) or 1) as pool:
+        for program in programs:
+            step, arguments = build(program.moves.remat)
+            pool.submit(finish, program, jax.jit(step).lower(*arguments))
 
 
 def arrays(abstract: Any) -> Any:
-    """Small random numbers of these shapes, on the device."""
-    generator = np.random.default_rng(0)
+    """Small numbers of these shapes that repeat nowhere near, made on the device."""
 
     def make(leaf: Any) -> jax.Array:
+        count = jnp.arange(math.prod(leaf.shape), dtype=jnp.uint32).reshape(leaf.shape) * jnp.uint32(2654435761)
         if jnp.issubdtype(leaf.dtype, jnp.integer):
-            return jnp.asarray(generator.integers(0, 64, leaf.shape), leaf.dtype)
-        return jnp.asarray(generator.standard_normal(leaf.shape, np.float32) * 0.02, leaf.dtype)
+            return (count % 64).astype(leaf.dtype)
+        return ((count.astype(jnp.float32) / 2.0**31 - 1.0) * 0.03).astype(leaf.dtype)
 
-    return jax.tree.map(make, abstract)
-
-
-def measure(executables: dict[str, Any], arguments: Any, rounds: int) -> dict[str, float]:
-    """Median seconds of each; the order within a round turns."""
-    times: dict[str, list[float]] = {label: [] for label in executables}
-    labels = list(executables)
-    for turn in range(rounds + 1):
-        for label in labels[turn % len(labels) :] + labels[: turn % len(labels)]:
-            given = arrays(arguments)
-            jax.block_until_ready(given)
-            started = perf_counter()
-            jax.block_until_ready(executables[label](*given))
-            if turn:
-                times[label].append(perf_counter() - started)
-    return {label: median(found) for label, found in times.items()}
+    return jax.block_until_ready(jax.jit(lambda: jax.tree.map(make, abstract))())
 
 
-def rows_of(program: str, link: Link, rounds: int) -> list[dict[str, Any]]:
-    """The rows of one program: as it is, the usual policies, and a plan for each budget."""
-    build = load_program(program)
-    problem = read_residuals(build, link, program)
-    plain = compiled(build, NamedMoves(None))
-    usual = usual_moves(problem)
-    chosen = {"xla default": NamedMoves(None), **usual}
-    executables = {"xla default": plain, **{label: compiled(build, moves) for label, moves in usual.items()}}
-    kept = device_bytes(executables["all named kept"])
-    whole = solve(problem, 2**62, solver="greedy")
-    margin = kept - (whole.judged.peak if whole.judged else 0)
-    budgets: dict[str, int] = {}
-    for share in SHARES:
-        budget = int(device_bytes(plain) * share)
-        found = solve(problem, max(0, budget - margin), solver="local", time_limit=10.0)
-        label = f"plan for {share:.0%}"
-        if found.plan is not None:
-            chosen[label], budgets[label] = named_moves(problem, found.plan), budget
-            executables[label] = compiled(build, chosen[label])
+class Runs:
+    """Runs of programs on one state: their first two arguments, which each gives back as its first two results."""
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        self._arguments = arguments
+        self._given: tuple[Any, ...] | None = None
+
+    def run(self, program: Program) -> float | None:
+        """Seconds of a step; None where it fails, which the program then says."""
+        if self._given is None:
+            self._given = arrays(self._arguments)
+        given, self._given = self._given, None
+        started = perf_counter()
+        try:
+            weights, velocity, *_ = jax.block_until_ready(program.executable(*given))
+        except Exception as error:
+            program.failure = " ".join(str(error).split())[:300]
+            return None
+        seconds = perf_counter() - started
+        self._given = (weights, velocity, *given[2:])
+        return seconds
+
+
+def peak_seen() -> int:
+    """The highest use of device memory so far; 0 where the device does not tell."""
+    return int((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))
+
+
+class Table:
+    """The rows so far, written whenever they change."""
+
+    def __init__(self, out: Path, link: Link) -> None:
+        self._out = out
+        self._versions = {"jax": jax.__version__, "device": jax.devices()[0].device_kind}
+        self._link = {name: getattr(link, name) for name in Link.__dataclass_fields__}
+        self._rows: dict[str, list[Row]] = {}
+
+    def put(self, program: str, rows: list[Row]) -> None:
+        """Take these rows as a program's."""
+        self._rows[program] = rows
+        document = {"versions": self._versions, "link": self._link, "programs": self._rows}
+        write_atomically(self._out, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def plans_of(
+    problem: OffloadProblem, build: Build, budgets: Mapping[str, int], margin: int, options: Options
+) -> Iterator[Program]:
+    """A compiled plan for each budget, by its label; solved again while the compiler needs more than the model said.
+
+    Args:
+        problem: with times of this device.
+        build: of the step.
+        budgets: bytes.
+        margin: what the compiler needs beyond the model, as far as known.
+        options: of the compiler.
+    """
+    margins = dict.fromkeys(budgets, margin)
+    for last in (False, False, True):
+        found: list[Program] = []
+        for label, short in margins.items():
+            solved = solve(problem, max(0, budgets[label] - short), solver="local", time_limit=SOLVE_SECONDS)
+            if solved.plan is not None and solved.judged is not None:
+                moves = named_moves(problem, solved.plan.moves)
+                found.append(Program(label, moves, options, budgets[label], solved.judged))
+        compile_all(build, found)
+        margins.clear()
+        for program in found:
+            assert program.predicted is not None, "a plan was judged"
+            if last or program.failure or program.device_bytes <= budgets[program.label]:
+                yield program
+            else:
+                margins[program.label] = program.device_bytes - program.predicted.peak
+
+
+def measure_program(reference: str, link: Link, rounds: int, end: float, table: Table) -> None:
+    """Compile and measure one training step every way, until ``end`` by the monotonic clock."""
+    started = monotonic()
+
+    def tell(line: str) -> None:
+        print(f"{reference.split(':')[1]}: {line}, {monotonic() - started:.0f} s", flush=True)
+
+    build = load_program(reference)
+    problem = read_residuals(build, link, reference)
+    tell(f"{len(problem.tensors)} residuals")
+    options = GPU_OPTIONS if jax.default_backend() == "gpu" else {}
+    default = Program("xla default", NamedMoves(None), options)
+    usual = {label: Program(label, moves, options) for label, moves in usual_moves(problem).items()}
+    programs = [default, *usual.values()]
+    compile_all(build, programs)
+    tell("usual ones compiled")
     _, arguments = build(NamedMoves(None).remat)
-    seconds = measure(executables, arguments, rounds)
-    return [
-        {
-            "program": program,
-            "label": label,
-            "moves": None if moves.moves is None else dict(moves.moves),
-            "budget": budgets.get(label),
-            "device_bytes": device_bytes(executables[label]),
-            "seconds": seconds[label],
-        }
-        for label, moves in chosen.items()
-    ]
+    runs, full = Runs(arguments), usual["full checkpointing"]
+    table.put(reference, [program.row() for program in programs])
+    if default.failure or full.failure:
+        raise BadInputError(f"{reference}: {default.failure or full.failure}")
+    alone = [runs.run(full) for _ in range(4)][1:]
+    recompute = solve_everywhere(problem, full.moves)
+    if None not in alone:
+        problem = scaled(problem, median(seconds for seconds in alone if seconds) / recompute.seconds)
+    margin = full.device_bytes - recompute.peak
+    tell(f"full checkpointing takes {alone}, by the model {recompute.seconds:.4f} s")
+    budgets = {share: int(default.device_bytes * share) for share in SHARES}
+    if options:
+        programs += [rematerialised(default, share, budget, link) for share, budget in budgets.items() if share < 1.0]
+        compile_all(build, [program for program in programs if program.executable is None])
+    labels = {f"plan for {share:.0%}": budget for share, budget in budgets.items()}
+    programs += plans_of(problem, build, labels, margin, options)
+    tell("all compiled")
+    table.put(reference, [program.row() for program in programs])
+    able = sorted((program for program in programs if not program.failure), key=lambda one: one.device_bytes)
+    for program in able:
+        before = peak_seen()
+        runs.run(program)
+        program.peak_bytes = peak_seen() if peak_seen() > before else None
+    tell("all ran once")
+    for turn in range(rounds):
+        able = [program for program in able if not program.failure]
+        for program in able[turn % len(able) :] + able[: turn % len(able)]:
+            seconds = runs.run(program)
+            if seconds is not None:
+                program.seconds.append(seconds)
+        table.put(reference, [program.row() for program in programs])
+        if monotonic() > end:
+            break
+    for program in programs:
+        told = f"{median(program.seconds) * 1e3:9.3f} ms" if program.seconds else program.failure
+        size = f"{program.device_bytes / 2**20:9.1f} MiB" if program.executable else ""
+        print(f"  {program.label:<30} {told} {size}", flush=True)
+
+
+def rematerialised(default: Program, share: float, budget: int, link: Link) -> Program:
+    """XLA's default, told to rematerialise for a budget."""
+    memory = default.executable.memory_analysis()
+    fixed = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    limit = max(1, 100 * (budget - fixed) // (link.device_bytes - fixed))
+    options = {**default.options, REMATERIALISATION: int(limit)}
+    return Program(f"xla rematerialisation for {share:.0%}", default.moves, options, budget)
+
+
+def solve_everywhere(problem: OffloadProblem, moves: NamedMoves) -> Judged:
+    """What the model says of these moves."""
+    from mallocgame.offload.judge import replay
+    from mallocgame.offload.rules import play
+
+    assert moves.moves is not None, "a policy"
+    played = play(problem, tuple((moves.moves[tensor.decided_as],) for tensor in problem.tensors), 0)
+    assert played is not None, "full checkpointing needs no copy"
+    return replay(problem, played.plan)
 
 
 def main() -> int:
     """Measure, print, and write the rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", nargs="*", default=list(PROGRAMS))
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--link", help="a file of measured rates")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=130.0, help="no round begins later; shared by the programs")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of the rows")
     chosen = parser.parse_args()
-    kind = str(jax.devices()[0].device_kind)
-    link = read_link(chosen.link) if chosen.link else link_of(kind)
-    rows = []
-    for program in chosen.programs:
-        for row in rows_of(program, link, chosen.rounds):
-            rows.append(row)
-            told = f"{row['seconds'] * 1e3:9.3f} ms  {row['device_bytes'] / 2**20:9.1f} MiB"
-            print(f"{program.split(':')[1]:<20} {row['label']:<22} {told}", flush=True)
-    name = re.sub(r"[^A-Za-z0-9]+", "-", kind).strip("-").lower()
-    out = chosen.out or Path("benchmarks/results") / f"offload-{name}.json"
-    versions = {"jax": jax.__version__, "device": kind, "link": link.name}
-    write_atomically(out, (json.dumps({"versions": versions, "rows": rows}, indent=1) + "\n").encode())
-    return 0
+    started = monotonic()
+    link = measured_link(3.0)
+    print(link, flush=True)
+    name = re.sub(r"[^A-Za-z0-9]+", "-", link.name).strip("-").lower()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    table = Table(chosen.out / f"offload-{name}.json", link)
+    failed = 0
+    for number, program in enumerate(chosen.programs):
+        try:
+            end = started + chosen.seconds * (number + 1) / len(chosen.programs)
+            measure_program(program, link, chosen.rounds, end, table)
+        except Exception as error:  # the next program goes on
+            failed += 1
+            print(f"{program}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
