@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -35,13 +34,16 @@ from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
 from mallocgame.offload.confirm import scaled, usual_moves
 from mallocgame.offload.judge import Judged
-from mallocgame.offload.links import Link
-from mallocgame.offload.policy import HOST, NamedMoves, named_moves
+from mallocgame.offload.links import Link, link_of_target
+from mallocgame.offload.policy import NamedMoves, named_moves
 from mallocgame.offload.problem import OffloadProblem
 from mallocgame.offload.program import load_program
 from mallocgame.offload.residuals import Build, read_residuals
 from mallocgame.offload.solve import solve
 from mallocgame.probe import memory_rates
+from mallocgame.probe.calibrate import ARRAY_BYTES, LARGE_BYTES, host_memory, target_of
+from mallocgame.probe.device import describe_device
+from mallocgame.problem.target_file import MeasuredTarget, Rate
 
 PROGRAMS = ("workloads.offload.transformer:large_transformer", "workloads.offload.convolutional:large_convolutional")
 SHARES = (1.0, 0.75, 0.5, 0.35)
@@ -111,33 +113,11 @@ class Program:
 
 def measured_link(seconds: float) -> Link:
     """Rates of the device at hand."""
-    device = jax.devices()[0]
-    small = jax.default_backend() == "cpu"
-    found = {row["name"]: row for row in memory_rates.measure(device, seconds, 2**22 if small else 2**29)}
-
-    def rate(name: str) -> float:
-        return float(found[name]["bytes"] / found[name]["median"])
-
-    side = 256 if small else 8192
-    keys = jax.random.split(jax.random.key(0))
-    one, other = (jax.random.normal(key, (side, side), jnp.bfloat16) for key in keys)
-    product = jax.jit(jnp.matmul)
-    times = []
-    for _ in range(10):
-        started = perf_counter()
-        product(one, other).block_until_ready()
-        times.append(perf_counter() - started)
-    stats = device.memory_stats() or {}
-    return Link(
-        name=device.device_kind,
-        device_bytes=int(stats.get("bytes_limit", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))),
-        to_host=rate(f"to {HOST}"),
-        from_host=rate(f"from {HOST}"),
-        both=rate(f"to and from {HOST}"),
-        flops=2.0 * side**3 / median(times),
-        bandwidth=rate("device read and write"),
-        source=f"measured here: copies of 512 MiB, x + 1, a product of {side} by {side} in bf16; medians",
-    )
+    device = describe_device(jax.devices())
+    size = ARRAY_BYTES.get(device["platform"], LARGE_BYTES)
+    rates = tuple(Rate(**rate) for rate in memory_rates.measure(jax.devices()[0], seconds, size))
+    target, measured, _ = target_of(device, rates, host_memory())
+    return link_of_target(MeasuredTarget(target, measured, device["kind"], device["versions"], rates), "here")
 
 
 def compile_all(build: Build, programs: list[Program]) -> None:

@@ -6,7 +6,6 @@ with the versions and times or ``{"error": kind, "message": one line}``. Its std
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import platform
@@ -18,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mallocgame import reference
 from mallocgame.compiler.devices import devices_of, replicas_and_partitions
 from mallocgame.errors import BadInputError
 from mallocgame.problem.targets import topology_for
@@ -64,8 +64,8 @@ def _lower(request: Mapping[str, Any]) -> str:
     try:
         function, arguments = load_function(request["function"])
         return lower(function, arguments)
-    except _FailureError:
-        raise
+    except BadInputError as error:
+        raise _FailureError("input", str(error)) from None
     except Exception as error:
         raise _FailureError("input", f"{request['function']}: {describe(error)}") from None
 
@@ -84,24 +84,23 @@ def lower(function: Any, arguments: Any, *, debug_info: bool = True) -> str:
     return str(jitted.trace(*arguments).lower(lowering_platforms=("tpu",)).as_text(debug_info=debug_info))
 
 
-def load_function(reference: str) -> tuple[Any, Any]:
-    """(function, arguments) of ``MODULE:FUNCTION``, called here; errors of the user's code come as they are."""
-    module, _, attribute = reference.partition(":")
-    if not module or not attribute:
-        raise _FailureError("input", f"{reference!r} is not MODULE:FUNCTION")
-    loaded: Any = importlib.import_module(module)
-    for part in attribute.split("."):
-        loaded = getattr(loaded, part)
-    pair = loaded()
+def load_function(name: str) -> tuple[Any, Any]:
+    """(function, arguments) of ``MODULE:FUNCTION``, called here; errors of the user's code come as they are.
+
+    Raises:
+        BadInputError: it is not of this form, or gives something else.
+    """
+    pair = reference.named_by(name)()
     if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[0]) and isinstance(pair[1], tuple | list)):
-        raise _FailureError("input", "the function must return (function, tuple of abstract arguments)")
+        raise BadInputError("the function must return (function, tuple of abstract arguments)")
     return pair
 
 
 def describe(error: BaseException) -> str:
     """Type, message and place of an error in the user's code, in one line."""
     frames = traceback.extract_tb(error.__traceback__)
-    outside = [frame for frame in frames if frame.filename != __file__ and "importlib" not in frame.filename]
+    ours = (__file__, reference.__file__, "importlib")
+    outside = [frame for frame in frames if not any(part in frame.filename for part in ours)]
     place = f" ({os.path.basename(outside[-1].filename)}:{outside[-1].lineno})" if outside else ""
     text = " ".join(str(error).split())[:400]
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
-
 from mallocgame.compiler.child_main import lower
 from mallocgame.errors import BadInputError
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.residuals import Build
+from mallocgame.reference import named_by
 
 
 def load_program(reference: str) -> Build:
-    """The builder at ``MODULE:FUNCTION``; the current folder is looked in too.
+    """The builder at ``MODULE:FUNCTION``.
 
     Raises:
         BadInputError: there is none.
     """
-    module, _, attribute = reference.partition(":")
-    if not module or not attribute:
-        raise BadInputError(f"{reference!r} is not MODULE:FUNCTION")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = named_by(reference)
+    except BadInputError:
+        raise
     except Exception as error:
         raise BadInputError(f"{reference}: cannot be loaded: {type(error).__name__}: {error}") from None
     if not callable(found):

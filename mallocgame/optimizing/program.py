@@ -18,15 +18,7 @@ from mallocgame.compiler.options import OptionValue, text_of
 from mallocgame.errors import BadInputError, CompilerRefusedError
 from mallocgame.optimizing.environment import options_of_environment
 from mallocgame.optimizing.module_text import digest
-from mallocgame.problem.targets import DEVICE_KINDS, TARGETS, TOPOLOGIES, get_target, topology_for
-
-KINDS: Mapping[str, str] = {
-    **{kind: target for target, kind in DEVICE_KINDS.items()},
-    "TPU v5e": "v5e",
-    "TPU v5p": "v5p",
-    "TPU v6e": "v6e",
-}
-"""Targets by ``jax.Device.device_kind``: libtpu's names of described devices, and the ones that hosts have shown."""
+from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS, TOPOLOGIES, get_target, topology_for
 
 _WAY_OUT = (
     "on a machine without a TPU lower it for a described one: jax.jit(f).lower(*mallocgame.abstract('v5e', *args)), "
@@ -150,9 +142,9 @@ def _target(stage: Any, asked: str | None) -> str:
             raise BadInputError(f"the lowering does not say which TPU it is for: add target=, or {_WAY_OUT}")
         return asked
     kind = devices[0].device_kind
-    if kind not in KINDS:
-        raise BadInputError(f"device kind {kind!r} is not known; known are {', '.join(KINDS)}")
-    target = KINDS[kind]
+    if kind not in TARGET_OF_KIND:
+        raise BadInputError(f"device kind {kind!r} is not known; known are {', '.join(TARGET_OF_KIND)}")
+    target = TARGET_OF_KIND[kind]
     if asked not in (None, target):
         raise BadInputError(f"the program is lowered for {target}, not for {asked}; leave target out")
     _check_devices(devices, target)

@@ -13,7 +13,7 @@ from mallocgame.probe.measure import COMPILE_LIMIT, RUN_LIMIT, check_device, loa
 from mallocgame.probe.programs import Program
 from mallocgame.problem.schema import Target
 from mallocgame.problem.target_file import InstructionTime, MeasuredTarget, Rate
-from mallocgame.problem.targets import DEVICE_KINDS, TARGETS
+from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS
 from mallocgame.progress import Progress, silent
 
 ARRAY_BYTES: Mapping[str, int] = {"cpu": 2**25}
@@ -89,7 +89,7 @@ def target_of(
     """
     found = {rate.name: rate for rate in rates}
     read, write, both = (found[f"device {kind}"].bandwidth for kind in ("read", "write", "read and write"))
-    name = next((name for name, kind in DEVICE_KINDS.items() if kind == device["kind"]), None)
+    name = TARGET_OF_KIND.get(device["kind"])
     if name is not None:
         memory = device["memory_bytes"]
         target = replace(TARGETS[name], hbm_bandwidth=max(read, both), hbm_bytes=memory or TARGETS[name].hbm_bytes)

@@ -66,6 +66,8 @@ def _from_function(name: str, function: str, options: Mapping[str, str | bool]) 
         made, arguments = load_function(function)
         jitted = made if hasattr(made, "trace") else jax.jit(made)
         lowered = jitted.trace(*arguments).lower()
+    except BadInputError as error:
+        raise BadInputError(f"{name}: {error}") from None
     except Exception as error:
         raise BadInputError(f"{name}: {describe(error)}") from None
     try:

@@ -29,7 +29,7 @@ from mallocgame.probe.statistics import (
     judge,
     log_ratios,
 )
-from mallocgame.problem.targets import DEVICE_KINDS
+from mallocgame.problem.targets import DEVICE_KINDS, TARGET_OF_KIND
 from mallocgame.progress import Progress, silent
 
 Status = Literal["narrow enough", "time limit", "interrupted"]
@@ -218,7 +218,7 @@ def check_device(program: Program, device: dict[str, Any]) -> None:
     Raises:
         BadInputError: it was.
     """
-    if program.target is not None and DEVICE_KINDS[program.target] != device["kind"]:
+    if program.target not in (None, TARGET_OF_KIND.get(device["kind"])):
         raise BadInputError(
             f"{program.name}: is for {program.target} ({DEVICE_KINDS[program.target]}), but the device at hand is "
             f"{device['kind']}: run this where that TPU is"

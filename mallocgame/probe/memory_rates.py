@@ -1,4 +1,4 @@
-"""Bandwidths of a device's memories and of the links between them, in bytes/second. JAX is imported.
+"""Bandwidths of a device's memories and of the links between them, and how fast it multiplies. JAX is imported.
 
 What is measured is what a program gets: XLA's own loops over arrays, and `jax.device_put` between memory kinds.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import SingleDeviceSharding
 
 from mallocgame.errors import NoAnswerError
+from mallocgame.problem.target_file import PRODUCT
 
 SMALL_BYTES = 4096
 """Of a transfer whose time is all latency."""
@@ -78,7 +79,11 @@ def measure(device: Any, seconds: float, size: int) -> list[dict[str, Any]]:
 
 
 def _device_tests(device: Any, size: int) -> list[Test]:
-    """Device memory, by a sum (reads), a fill (writes) and x + 1 (both); and the least time of a call."""
+    """Device memory, by a sum (reads), a fill (writes) and x + 1 (both); a matrix product; the least time of a call."""
+    side = 512 if device.platform == "cpu" else 8192
+    numbers = np.random.default_rng(0).random((2, side, side), np.float32) - np.float32(0.5)
+    one_factor, other = jax.device_put(tuple(numbers.astype(jnp.bfloat16)), device)
+    product = jax.jit(jnp.matmul)
     x = jax.device_put(np.ones(size // 4, np.float32), device)
     one = jax.device_put(np.float32(1), device)
     total = jax.jit(lambda x: x.sum())
@@ -88,6 +93,7 @@ def _device_tests(device: Any, size: int) -> list[Test]:
         Test("device read", size, lambda: total(x).block_until_ready()),
         Test("device write", size, lambda: fill(one).block_until_ready()),
         Test("device read and write", 2 * size, lambda: add(x).block_until_ready()),
+        Test(PRODUCT.format(side=side), 0, lambda: product(one_factor, other).block_until_ready()),
         Test("call", 0, lambda: add(one).block_until_ready()),
     ]
 

@@ -19,6 +19,9 @@ FORMAT = "mallocgame-target"
 VERSION = 1
 MAX_FILE_BYTES = 16 * 2**20
 
+PRODUCT = "product of two bf16 matrices of side {side}"
+"""Name of the test of a device's arithmetic."""
+
 UNITS: Mapping[str, str] = {
     "*_bandwidth": "bytes/second",
     "*_bytes, bytes, alignment": "bytes",

@@ -67,6 +67,14 @@ DEVICE_KINDS: Mapping[str, str] = {
 }
 """``device_kind`` that JAX gives to the devices of each target's topologies (libtpu 0.0.52)."""
 
+TARGET_OF_KIND: Mapping[str, str] = {
+    **{kind: target for target, kind in DEVICE_KINDS.items()},
+    "TPU v5e": "v5e",
+    "TPU v5p": "v5p",
+    "TPU v6e": "v6e",
+}
+"""Targets by ``jax.Device.device_kind``: libtpu's names of described devices, and the ones that hosts have shown."""
+
 
 def get_target(name: str) -> Target:
     """The target of a name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from mallocgame.offload.links import LINKS, get_link, read_link
 from mallocgame.offload.moves_file import MovesFile, is_moves_file, load_moves, save_moves
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.run import budget_bytes
+from mallocgame.problem.target_file import PRODUCT, MeasuredTarget, Rate, save_target
+from mallocgame.problem.targets import TARGETS
 
 CONTENT = MovesFile(
     "my.module:training", "v5e", 1000, NamedMoves({"x": "keep", "y": "offload"}), {}, {"jax": "0.10.2"}, 900, 0.25
@@ -51,7 +54,7 @@ def test_a_damaged_plan_is_refused(key: str, value: Any, said: str, tmp_path: Pa
 
 
 def test_links() -> None:
-    assert {"H100 SXM", "H200", "A100", "L4", "v5e"} <= set(LINKS)
+    assert {"H100 SXM", "H200", "A100", "L4", *TARGETS} == set(LINKS)
     for link in LINKS.values():
         assert link.both == link.to_host + link.from_host
         assert link.source
@@ -67,6 +70,31 @@ def test_a_measured_link(tmp_path: Path) -> None:
     path.write_text(json.dumps({**measured, "bandwidth": 0, "source": "measured"}))
     with pytest.raises(BadInputError, match="every rate has to be more than 0"):
         read_link(path)
+
+
+RATES = (
+    Rate("device read and write", 2000, 0.001, 0.1, 9),
+    Rate(PRODUCT.format(side=100), 0, 0.002, 0.1, 9),
+    Rate("to pinned_host", 1000, 0.01, 0.1, 9),
+    Rate("from pinned_host", 1000, 0.02, 0.1, 9),
+    Rate("to and from pinned_host", 2000, 0.025, 0.1, 9),
+)
+
+
+@pytest.mark.parametrize(("device", "size"), [("NVIDIA H100", 700), ("TPU v5e", TARGETS["v5e"].hbm_bytes)])
+def test_a_calibration_is_a_link(device: str, size: int, tmp_path: Path) -> None:
+    target = replace(TARGETS["v5e"], fast_bytes=700)
+    found = MeasuredTarget(target, (), device, {}, RATES)
+    save_target(found, tmp_path / "here.json")
+    link = read_link(tmp_path / "here.json")
+    assert (link.name, link.device_bytes) == (device, size)
+    # 1000 bytes in 10 and 20 ms, 2000 in 25 ms; 2 * 100^3 operations in 2 ms; 2000 bytes in 1 ms.
+    assert [link.to_host, link.from_host, link.both] == pytest.approx([1e5, 5e4, 8e4])
+    assert [link.flops, link.bandwidth] == pytest.approx([1e9, 2e6])
+    for missing, said in ((1, "'product of matrices' was not"), (4, "'to and from pinned_host' was not measured")):
+        save_target(replace(found, rates=RATES[:missing] + RATES[missing + 1 :]), tmp_path / "here.json")
+        with pytest.raises(BadInputError, match=said):
+            read_link(tmp_path / "here.json")
 
 
 @pytest.mark.parametrize(("text", "expected"), [("50%", 500), ("12.5 %", 125), ("700", 700)])

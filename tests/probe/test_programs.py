@@ -106,7 +106,8 @@ def test_every_target_has_a_device() -> None:
 
 def test_a_program_for_another_device_is_refused() -> None:
     program = Program("unet.mgz", lowered="", target="v5e")
-    check_device(program, {"kind": "TPU v5 lite"})
+    for kind in ("TPU v5 lite", "TPU v5e"):
+        check_device(program, {"kind": kind})
     check_device(Program("f", function="a:b"), {"kind": "cpu"})
     with pytest.raises(BadInputError, match=r"unet\.mgz: is for v5e \(TPU v5 lite\), but the device at hand is cpu"):
         check_device(program, {"kind": "cpu"})

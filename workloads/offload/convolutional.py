@@ -66,8 +66,8 @@ def convolutional(remat: Remat) -> Built:
 
 
 def unrolled_convolutional(remat: Remat) -> Built:
-    """The same, each block on its own."""
-    return training_step(remat, blocks=8, features=128, batch=32, size=64, unrolled=True)
+    """4 blocks of 128 features, 32 images of 64x64, each block on its own."""
+    return training_step(remat, blocks=4, features=128, batch=32, size=64, unrolled=True)
 
 
 def large_convolutional(remat: Remat) -> Built:

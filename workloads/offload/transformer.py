@@ -81,8 +81,8 @@ def transformer(remat: Remat) -> Built:
 
 
 def unrolled_transformer(remat: Remat) -> Built:
-    """The same, each layer on its own."""
-    return training_step(remat, layers=8, batch=8, tokens=1024, width=1024, heads=8, vocabulary=2048, unrolled=True)
+    """4 layers of 1024, 8 heads, 16 x 1024 tokens, each layer on its own."""
+    return training_step(remat, layers=4, batch=16, tokens=1024, width=1024, heads=8, vocabulary=2048, unrolled=True)
 
 
 def large_transformer(remat: Remat) -> Built:
