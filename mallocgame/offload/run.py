@@ -46,6 +46,11 @@ class Offloaded:
     confirmed: Confirmed | None
 
     @property
+    def only_modelled(self) -> bool:
+        """Whether there is a plan that nothing can be told to follow: the model's, for a compiled module."""
+        return self.answer is None and self.confirmed is None and self.solution is not None and bool(self.solution.plan)
+
+    @property
     def proven_infeasible(self) -> bool:
         """Whether no plan fits, by proof of the model."""
         if self.confirmed is not None:

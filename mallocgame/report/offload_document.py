@@ -40,7 +40,7 @@ def of_offloaded(found: Offloaded, target: str, out: Path | None) -> Document:
         "out": None if out is None or found.answer is None else str(out),
         "notes": [],
     }
-    if found.answer is None and solution is not None and solution.judged is not None and solution.plan is not None:
+    if found.only_modelled and solution is not None and solution.judged is not None and solution.plan is not None:
         judged = solution.judged
         document |= {"device_bytes": judged.peak, "seconds": judged.seconds, "stall": judged.stall}
         document["offloaded"] = {

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
+
+from mallocgame import api
+from mallocgame.cli import main
 from mallocgame.errors import CompilerRefusedError
 from mallocgame.offload.compiled import ReadBack
 from mallocgame.offload.confirm import RESERVED, CompileMoves, Confirmed, confirm
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
+from mallocgame.offload.run import Offloaded
 from tests.offload.made_problems import link
 
 # Forward makes a, b and c of 10 bytes in steps 0 to 2; backward uses c, b, a in steps 4 to 6.
@@ -87,3 +92,18 @@ def test_the_budget_of_compiles_is_kept() -> None:
     seen: list[NamedMoves] = []
     run(27, 5, seen, compiles=2)
     assert len(seen) == 2
+
+
+def test_a_plan_that_fits_by_the_model_alone_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run(27, 9, [], compiles=2)  # two of 10 bytes by the model, and 9 more for the compiler
+    assert (found.answer, found.solution is not None and found.solution.plan is not None) == (None, True)
+    whole = Offloaded(None, found.problem, found.budget, found.solution, found)
+    monkeypatch.setattr(api, "offload", lambda *_, **__: whole)
+    with pytest.raises(SystemExit) as ended:
+        main(["offload", "made:up", "--target", "v5e", "--budget", "27"])
+    assert ended.value.code == 3
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "mallocgame: error: made:up: no program was found that fits into 27 B (no proof)\n"
