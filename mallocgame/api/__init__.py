@@ -1,0 +1,46 @@
+"""The commands as functions of the same names. JAX is imported only in the compiler's child process.
+
+For a JAX program in one line see ``mallocgame.optimize``.
+
+    from mallocgame import api
+
+    api.capture("my_package.models:unet", target="v5p", out="unet.mgz")
+    solved = api.solve("unet.mgz", out="plan.json")
+    print(api.export("plan.json", "python"))
+    print(api.verify("plan.json", "unet.mgz").best)
+"""
+
+from mallocgame.api.answers import ExportFormat, Reported, ReportFormat, explain, export, report, verify
+from mallocgame.api.arguments import PathLike
+from mallocgame.api.benchmark import bench, replay
+from mallocgame.api.device import calibrate, probe
+from mallocgame.api.offloading import offload, verify_offload
+from mallocgame.api.packing import pack
+from mallocgame.api.programs import capture, inspect
+from mallocgame.api.solving import Solved, auto, solve, solve_all
+from mallocgame.api.training import train
+
+__all__ = [
+    "ExportFormat",
+    "PathLike",
+    "ReportFormat",
+    "Reported",
+    "Solved",
+    "auto",
+    "bench",
+    "calibrate",
+    "capture",
+    "explain",
+    "export",
+    "inspect",
+    "offload",
+    "pack",
+    "probe",
+    "replay",
+    "report",
+    "solve",
+    "solve_all",
+    "train",
+    "verify",
+    "verify_offload",
+]

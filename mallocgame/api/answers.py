@@ -1,0 +1,148 @@
+"""From a plan to flags, to a proof, to a page and to words."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from mallocgame.api.arguments import PathLike
+from mallocgame.errors import BadInputError
+from mallocgame.files import check_writable
+from mallocgame.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from mallocgame.compiler import Capture, Verification
+    from mallocgame.options_file import ProgramOptions
+    from mallocgame.plan_file import NamedPlan
+    from mallocgame.report.comparison import Comparison
+
+
+ExportFormat = Literal["compiler-options", "libtpu-init-args", "python"]
+ReportFormat = Literal["html", "svg", "png", "trace"]
+
+
+def export(plan: PathLike | NamedPlan | ProgramOptions, format: ExportFormat = "compiler-options") -> str:
+    """A plan, or an answer that is none, as text: JSON of compiler options, one LIBTPU_INIT_ARGS line, or Python.
+
+    Raises:
+        BadInputError: the plan file is damaged, or the format is unknown.
+    """
+    from mallocgame import export as exporter
+    from mallocgame.named_plan import NamedPlan
+    from mallocgame.offload.moves_file import is_moves_file, load_moves
+    from mallocgame.options_file import load_answer
+
+    if format not in get_args(ExportFormat):
+        raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(ExportFormat))}")
+    if isinstance(plan, str | os.PathLike) and is_moves_file(plan):
+        if format != "python":
+            raise BadInputError(f"{plan}: a plan of the offload game is a policy: use --format python")
+        return load_moves(plan).moves.to_python()
+    answer = load_answer(plan) if isinstance(plan, str | os.PathLike) else plan
+    program = answer if isinstance(answer, NamedPlan) else answer.options
+    if format == "python":
+        return exporter.to_python(program)
+    if format == "libtpu-init-args":
+        return exporter.to_libtpu_init_args(program)
+    return exporter.to_json(program)
+
+
+def verify(
+    plan: PathLike | NamedPlan, capture: PathLike | Capture, *, progress: Progress | None = None
+) -> Verification:
+    """Recompile with the plan's flags, read the placements back, and replay E and M for XLA's default and the plan.
+
+    Raises:
+        BadInputError: a damaged plan or capture, or a plan for another program.
+        CompilerRefusedError: the compiler refused the plan, relaxed ones included.
+    """
+    from mallocgame import compiler
+    from mallocgame.plan_file import load_plan
+
+    named = load_plan(plan) if isinstance(plan, str | os.PathLike) else plan
+    kept = compiler.load_capture(capture) if isinstance(capture, str | os.PathLike) else capture
+    return compiler.verify(named, kept, progress=progress or silent)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A report that was written.
+
+    Attributes:
+        out: where.
+        format: what it is.
+        size: bytes.
+        comparison: what it shows.
+    """
+
+    out: Path
+    format: ReportFormat
+    size: int
+    comparison: Comparison
+
+
+def report(
+    plan: PathLike,
+    file: PathLike | None = None,
+    *,
+    format: ReportFormat = "html",
+    out: PathLike | None = None,
+    verify: bool = False,
+    cache: PathLike = "out/compiles",
+    progress: Progress | None = None,
+) -> Reported:
+    """Write what a plan does beside XLA's default: a page, a picture, or a trace for Perfetto.
+
+    Args:
+        plan: a plan file.
+        file: of its program, as ``solve`` takes it; None for the one that the plan says it was solved from.
+        format: a self-contained HTML page, the memory maps as a picture, or both timelines in Chrome's trace format.
+        out: None for the plan's path with the format's suffix.
+        verify: recompile first, and show what the compiler makes of the plan; ``file`` has to be a capture.
+        cache: folder of finished compiles, for ``verify``.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: a file cannot be used or written, or is for another program; a picture without matplotlib.
+        CompilerRefusedError, NoAnswerError: as ``verify``.
+        xla_dump_parser.ParseError: ``file`` is damaged.
+    """
+    from mallocgame.files import write_atomically
+    from mallocgame.report.rendering import SUFFIXES, render
+
+    if format not in get_args(ReportFormat):
+        raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(ReportFormat))}")
+    path = Path(plan).with_suffix(SUFFIXES[format]) if out is None else Path(out)
+    check_writable(path)
+    comparison = _compared(plan, file, verify, cache, progress)
+    data = render(comparison, format, str(plan))
+    write_atomically(path, data)
+    return Reported(path, format, len(data), comparison)
+
+
+def explain(
+    plan: PathLike,
+    file: PathLike | None = None,
+    *,
+    verify: bool = False,
+    cache: PathLike = "out/compiles",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """What a plan moves and why it pays, what is left and what bounds it; the JSON document of the command.
+
+    ``mallocgame.report.text.lines_of`` says it in words. Arguments and errors are those of ``report``.
+    """
+    from mallocgame.report.explanation import of_comparison
+
+    return of_comparison(_compared(plan, file, verify, cache, progress))
+
+
+def _compared(
+    plan: PathLike, file: PathLike | None, verify: bool, cache: PathLike, progress: Progress | None
+) -> Comparison:
+    from mallocgame.compiler.cache import CompileCache
+    from mallocgame.report.inputs import Confirm, read_comparison
+
+    return read_comparison(plan, file, Confirm(CompileCache(cache)) if verify else None, progress or silent)

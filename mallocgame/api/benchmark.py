@@ -1,0 +1,67 @@
+"""The benchmark and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mallocgame.api.arguments import PathLike
+from mallocgame.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from mallocgame.bench.methods import Settings
+    from mallocgame.bench.replay_row import Compared
+    from mallocgame.bench.run import Outcome
+
+
+def bench(
+    workloads: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    solvers: Sequence[str] = (),
+    *,
+    settings: Settings | None = None,
+    captures: PathLike = "out/captures",
+    out: PathLike = "out/bench",
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run every method on every workload and target that has no row in ``out`` yet, and write rows and tables there.
+
+    Args:
+        workloads: names; all 52 of the benchmark if empty.
+        targets: names; v4 lite and v5p if empty.
+        methods: ``"xla default"``, ``"msa off"``, ``"flag tuning"``, ``"auto"``, solvers; if empty the first three and
+            ``solvers``.
+        solvers: more columns; ``"local"`` if both are empty.
+        settings: seed, time limit and compiles.
+        captures: folder of captures; missing ones are made.
+        out: folder of ``rows.jsonl`` and the tables. Finished compiles are kept beside it, in ``compiles``.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: an unknown name, a folder that cannot be used, rows or captures of other versions.
+    """
+    from mallocgame.bench.methods import Settings
+    from mallocgame.bench.run import run
+    from mallocgame.bench.selection import select
+    from mallocgame.bench.store import CaptureStore
+    from mallocgame.compiler.cache import CompileCache
+
+    selection = select(workloads, targets, methods, solvers, settings or Settings())
+    cache = CompileCache(Path(out).parent / "compiles")
+    return run(selection, CaptureStore(Path(captures)), cache, Path(out), progress or silent)
+
+
+def replay(row: str, *, captures: PathLike = "out/captures", progress: Progress | None = None) -> Compared:
+    """Compile a row of ``bench`` again, ``FILE:LINE``, and compare every figure to the last digit.
+
+    Raises:
+        BadInputError: there is no such row, or it is of other versions of jax, jaxlib or libtpu.
+        CompilerRefusedError, NoAnswerError: as ``capture``.
+    """
+    from mallocgame.bench.replay_row import replay_row
+    from mallocgame.bench.rows_file import read_row
+    from mallocgame.bench.store import CaptureStore
+
+    return replay_row(read_row(row), CaptureStore(Path(captures)), progress or silent)

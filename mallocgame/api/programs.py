@@ -1,0 +1,90 @@
+"""Programs: from a function to a capture, and what is in one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mallocgame.api.arguments import PathLike
+from mallocgame.errors import BadInputError
+from mallocgame.files import check_writable
+from mallocgame.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from mallocgame.compiler import Capture
+    from mallocgame.inspection import Inspection
+
+
+def capture(
+    reference: str,
+    *,
+    target: str,
+    out: PathLike,
+    workload: bool = False,
+    scoped_vmem_kib: int | None = None,
+    calibrate: int = 0,
+    progress: Progress | None = None,
+) -> Capture:
+    """Compile a function for a target and keep what is needed in one file.
+
+    Args:
+        reference: ``MODULE:FUNCTION``, the path of a saved lowered module (StableHLO text, ``*.mlir``), or with
+            ``workload`` the name of one of ``workloads.names()``. The function takes nothing and returns
+            (function, abstract arguments).
+        target: e.g. ``"v5p"``.
+        out: the capture file to write.
+        scoped_vmem_kib: the memory split: KiB of VMEM for fusions' own windows; None for the compiler's default.
+        calibrate: how many compiles more are to teach the capture what instructions cost under other placements. It
+            is written before them, and again after them.
+        progress: called with one line for each of these.
+
+    Raises:
+        BadInputError: unknown target, workload or function, or ``out`` cannot be written.
+        CompilerRefusedError: the program does not compile.
+        NoAnswerError: not within the limits of time and memory.
+    """
+    from mallocgame.calibration import calibrate as calibration
+    from mallocgame.compiler import capture as compile_and_keep
+    from mallocgame.compiler import save_capture
+    from mallocgame.problem.targets import get_target
+
+    get_target(target)
+    if calibrate < 0:
+        raise BadInputError(f"the number of calibrating compiles cannot be {calibrate}")
+    check_writable(out)
+    options = {} if scoped_vmem_kib is None else {"xla_tpu_scoped_vmem_limit_kib": str(scoped_vmem_kib)}
+    kept = compile_and_keep(_reference(reference, workload), None, target, out, options=options)
+    if calibrate:
+        kept = calibration.calibrate(kept, calibrate, progress=progress or silent)
+        save_capture(kept, out)
+    return kept
+
+
+def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
+    """Tensors, sizes, peak, headroom and the ten costliest instructions of a file that ``solve`` takes.
+
+    Raises:
+        BadInputError: the file cannot be used.
+        xla_dump_parser.ParseError: the text is damaged.
+    """
+    from mallocgame.inspection import inspect_problem
+    from mallocgame.loading import load
+
+    loaded = load(file, target)
+    return inspect_problem(loaded.problem, loaded.default_seconds())
+
+
+def _reference(reference: str, workload: bool) -> str:
+    """MODULE:FUNCTION of what to capture."""
+    if not workload and reference.endswith(".mlir"):
+        return reference
+    if not workload:
+        module, colon, function = reference.partition(":")
+        if not (module and colon and function):
+            raise BadInputError(f"{reference!r} is not MODULE:FUNCTION; for a workload use --workload NAME")
+        return reference
+    import workloads
+
+    try:
+        return workloads.find(reference).reference
+    except KeyError as error:
+        raise BadInputError(error.args[0]) from None

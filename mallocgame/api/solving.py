@@ -1,0 +1,254 @@
+"""From a program to a plan: by one solver, with the compiler, or for many programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mallocgame.api.arguments import PathLike, check_time_limit
+from mallocgame.errors import BadInputError, MallocgameError
+from mallocgame.files import check_writable
+from mallocgame.objective import Objective
+from mallocgame.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from mallocgame.batch import Engine
+    from mallocgame.batch import Outcome as SeveralSolved
+    from mallocgame.loading import Loaded
+    from mallocgame.loop.automatic import Automatic
+    from mallocgame.plan_file import NamedPlan
+    from mallocgame.solvers import Solution
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A validated plan and how it was found.
+
+    Attributes:
+        loaded: what was solved.
+        solution: the plan, the solver's name and status, seconds under M of the plan and of everything in HBM.
+        named: what a plan file holds.
+        seconds: wall time, reading the program included.
+    """
+
+    loaded: Loaded
+    solution: Solution
+    named: NamedPlan
+    seconds: float
+
+
+def solve(
+    file: PathLike,
+    *,
+    target: str | None = None,
+    solver: str = "local",
+    time_limit: float = 30.0,
+    seed: int = 0,
+    objective: Objective = "M",
+    out: PathLike | None = None,
+    progress: Progress | None = None,
+) -> Solved:
+    """Find a plan for FILE, check it, and write it to ``out`` if given.
+
+    Args:
+        file: a capture, a problem file, a dump folder or an HLO text. A text needs ``target``; its costs are analytic.
+        target: a name, or a target file that ``calibrate`` wrote: measured figures in place of the table's.
+        solver: one of ``mallocgame.solvers.SOLVERS``.
+        time_limit: seconds for the solver.
+        seed: the same seed, file and options give the same moves.
+        objective: what the plan is to be quick under.
+        progress: called with one line now and then.
+
+    Raises:
+        BadInputError: the file cannot be used, or target or solver are unknown.
+        NoAnswerError: the solver found nothing.
+        xla_dump_parser.ParseError: the text is damaged.
+    """
+    from mallocgame import solvers
+    from mallocgame.loading import load
+    from mallocgame.named_plan import FILE_OPTION
+    from mallocgame.plan_file import name_plan, save_plan
+    from mallocgame.validate import validate
+
+    if solver == "auto":
+        raise BadInputError(
+            "auto is not one solver but the whole way: call api.auto, or `mallocgame solve --solver auto`"
+        )
+    if solver not in solvers.SOLVERS:
+        raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(solvers.SOLVERS)}")
+    check_time_limit(time_limit)
+    if out is not None:
+        check_writable(out)
+    start = monotonic()
+    loaded = load(file, target)
+    if progress is not None:
+        tensors = f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors"
+        progress(f"{tensors}; solving for at most {time_limit:g} s, after compiling native code at the first use")
+    cycles, default_seconds = loaded.model_e() if objective != "M" else (None, None)
+    solution = solvers.solve(
+        loaded.problem,
+        solver=solver,
+        time_limit=time_limit,
+        seed=seed,
+        final=loaded.final,
+        default=loaded.default,
+        progress=progress,
+        objective=objective,
+        cycles=cycles,
+        default_seconds=default_seconds,
+    )
+    violations = validate(loaded.problem, solution.plan)
+    if violations:
+        raise MallocgameError(f"solver {solver} gave an invalid plan ({violations[0].message}); please report this")
+    named = name_plan(
+        loaded.problem,
+        solution.plan,
+        solver=solver,
+        seed=seed,
+        options={
+            "time_limit": time_limit,
+            "objective": objective,
+            "costs": loaded.problem.costs,
+            FILE_OPTION: loaded.source,
+        },
+        versions=loaded.versions,
+        scoped_vmem_kib=loaded.scoped_vmem_kib,
+    )
+    if out is not None:
+        save_plan(named, out)
+    return Solved(loaded, solution, named, monotonic() - start)
+
+
+def auto(
+    file: PathLike,
+    *,
+    target: str | None = None,
+    time_limit: float = 60.0,
+    compiles: int = 8,
+    objective: Objective = "both",
+    strict: bool = False,
+    probe: bool = False,
+    seed: int = 0,
+    out: PathLike | None = None,
+    cache: PathLike = "out/compiles",
+    progress: Progress | None = None,
+) -> Automatic:
+    """Propose, recompile, read back, correct the model, propose again: the best program that the compiler confirms.
+
+    The answer is never worse than XLA's default. Ctrl-C ends it with the best so far. The same call goes on where an
+    interrupted one stopped, for finished compiles are kept. Where ``file`` is no capture, or no compiler is installed,
+    the answer is a plan that nothing has confirmed.
+
+    Args:
+        file: as ``solve``.
+        target: likewise.
+        time_limit: seconds of search; compiles come on top.
+        compiles: how many, other splits and refused ones included.
+        objective: what the answer is best under, of all programs that beat XLA's default.
+        strict: whether another memory split may not lose under M.
+        probe: run the answer beside XLA's default on the device at hand, which has to be the target, and keep it only
+            if it is surely faster there.
+        seed: of all random choices.
+        out: where to write the answer: a plan file where it is a plan, else a file of compiler options.
+        cache: folder of finished compiles.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: the file cannot be used, the budgets are out of range, or ``out`` cannot be written.
+        xla_dump_parser.ParseError: the text is damaged.
+    """
+    from mallocgame.compiler.cache import CompileCache
+    from mallocgame.loading import load
+    from mallocgame.loop import Choice
+    from mallocgame.loop.automatic import solve_automatically
+    from mallocgame.named_plan import NamedPlan
+    from mallocgame.options_file import save_options
+    from mallocgame.plan_file import save_plan
+    from mallocgame.probe.hybrid import capture_for_device, choose_by_measuring
+    from mallocgame.problem.target_file import is_target_file
+
+    check_time_limit(time_limit)
+    if target is not None and is_target_file(target):
+        raise BadInputError(f"{target}: auto goes by the compiler's own models; a target file is for the other solvers")
+    if compiles < 0:
+        raise BadInputError(f"the budget of compiles cannot be negative, as {compiles} is")
+    if out is not None:
+        check_writable(out)
+    capture = capture_for_device(Path(file)) if probe else None
+    found = solve_automatically(
+        load(file, target),
+        CompileCache(cache),
+        time_limit=time_limit,
+        compiles=compiles,
+        seed=seed,
+        choice=Choice(objective, strict),
+        progress=progress or silent,
+    )
+    if capture is not None:
+        found = choose_by_measuring(found, capture, seed=seed, progress=progress or silent)
+    if out is not None and isinstance(found.answer, NamedPlan):
+        save_plan(found.answer, out)
+    elif out is not None and not isinstance(found.answer, NamedPlan):
+        save_options(found.answer, out)
+    return found
+
+
+def solve_all(
+    file: PathLike,
+    *,
+    out: PathLike,
+    target: str | None = None,
+    solver: str = "local",
+    time_limit: float = 30.0,
+    compiles: int = 8,
+    objective: Objective | None = None,
+    strict: bool = False,
+    seed: int = 0,
+    cache: PathLike = "out/compiles",
+    engine: Engine = "processes",
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> SeveralSolved:
+    """``solve`` for each program of a folder or a glob, in a process of its own; what ``out`` has is not done again.
+
+    Args:
+        file: a folder of captures, problem files, HLO texts (``.hlo``, ``.hlo.gz``) and dump folders, or a glob.
+        out: folder of the plans and ``results.jsonl``. A job with other options or other content is done anew.
+        target: as ``solve``, like all up to ``cache``; those that ``solve`` does not have are as ``auto`` has them.
+        engine: this machine, or a Ray cluster whose nodes see the files under the same paths.
+        processes: how many at a time; None for one a CPU.
+        progress: called with a line for each job that starts or ends.
+
+    Raises:
+        BadInputError: there are no programs, ``out`` cannot be used or another run uses it, or options are bad.
+    """
+    from mallocgame import batch, solvers
+    from mallocgame.batch.options import job_limit, options_of
+    from mallocgame.problem.targets import get_target
+
+    if target is not None:
+        get_target(target)
+    if solver not in (*solvers.SOLVERS, "auto"):
+        raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(solvers.SOLVERS)}, auto")
+    check_time_limit(time_limit)
+    options = options_of(
+        target=target,
+        solver=solver,
+        time_limit=time_limit,
+        compiles=compiles,
+        objective=objective,
+        strict=strict,
+        seed=seed,
+    )
+    return batch.solve_all(
+        batch.find_programs(file),
+        options,
+        Path(out),
+        limit=job_limit(time_limit, compiles if solver == "auto" else 0),
+        engine=engine,
+        processes=processes,
+        apart=("--cache", str(Path(cache).absolute())),
+        progress=progress or silent,
+    )

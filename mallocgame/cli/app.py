@@ -1,0 +1,32 @@
+"""What all commands have in common: the application, options of the same name, and where progress goes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+import mallocgame
+from mallocgame.printable import printable
+
+app = App(
+    name="mallocgame",
+    help="Plan which tensor of an XLA program lives in a TPU's fast memory, and prove it with the real compiler.",
+    version=mallocgame.__version__,
+    help_format="plaintext",
+)
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
+Target = Annotated[str | None, Parameter(help="v4 lite, v4, v5e, v5p, v6e, tpu7x, or a file of probe --calibrate.")]
+
+
+def tell(line: str) -> None:
+    """Progress, on stderr."""
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def trace_on_the_cpu() -> None:
+    """Tracing and lowering need no device: let JAX look for none in this process."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")

@@ -1,0 +1,77 @@
+"""Running a command: every error is one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from cyclopts import CycloptsError
+
+from mallocgame.cli.app import app
+from mallocgame.errors import MallocgameError
+from mallocgame.printable import printable
+
+TRACEBACK = "MALLOCGAME_TRACEBACK"
+"""Environment variable: a bug of ours shows where it happened, for a report."""
+BUG, BAD_INPUT, NO_ANSWER, INTERRUPTED = 1, 2, 3, 130
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""What the system answers when a disk is full, broken or read-only, or too much is open: no bug of ours."""
+
+
+def main(tokens: Sequence[str] | None = None) -> NoReturn:
+    """Run a command; every error is one line on stderr and an exit code."""
+    arguments = list(sys.argv[1:] if tokens is None else tokens)
+    try:
+        command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
+        command(*bound.args, **bound.kwargs)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        _fail(_one_line(error) + " (see mallocgame --help)", BAD_INPUT)
+    except MallocgameError as error:
+        _fail(_one_line(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError:
+        _fail("out of memory", NO_ANSWER)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            _fail_by_bug(error)
+        _fail(f"{error.filename or 'the output'}: {error.strerror}", NO_ANSWER)
+    except Exception as error:
+        if _is_parse_error(error):
+            _fail(_one_line(error), BAD_INPUT)
+        _fail_by_bug(error)
+    sys.exit(0)
+
+
+def _fail_by_bug(error: Exception) -> NoReturn:
+    if os.environ.get(TRACEBACK):
+        raise error
+    _fail(
+        f"unexpected {type(error).__name__}: {_one_line(error)}; this is a bug: please report it with the command, "
+        f"its input, and what {TRACEBACK}=1 shows",
+        BUG,
+    )
+
+
+def _is_parse_error(error: Exception) -> bool:
+    from xla_dump_parser import ParseError
+
+    return isinstance(error, ParseError)
+
+
+def _one_line(error: Exception) -> str:
+    """The message of an error, in one line of bounded length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 600 else text[:600] + "..."
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"mallocgame: error: {printable(message)}", file=sys.stderr, flush=True)
+    sys.exit(code)
