@@ -25,7 +25,10 @@ from mallocgame.report.table import plain_table
 from mallocgame.report.text import duration, size
 from tests.offload.made_problems import all_plans, random_problem
 
-PROGRAMS = ("workloads.offload.transformer:transformer", "workloads.offload.convolutional:convolutional")
+PROGRAMS = (
+    "workloads.offload.transformer:unrolled_transformer",
+    "workloads.offload.convolutional:unrolled_convolutional",
+)
 BUDGETS = ("100%", "75%", "50%", "35%")
 TARGET = "v5e"
 OTHERS = ("xla default", "xla rematerialisation", "full checkpointing", "all named offloaded")

@@ -1,8 +1,8 @@
 """The offload game's answers measured on the device that JAX has: `python -m benchmarks.offload_device`.
 
 First the device's own rates: the link to pinned host memory each way and both ways, its memory, and its products. Then,
-for each training step: full checkpointing runs alone and scales the model's times; the plans for 100, 75, 50 and 35 %
-of what XLA's default needs are solved with that, compiled, and solved again where the compiler needs more than the
+for each training step: full checkpointing runs alone, warm, and scales the model's times; the plans for 100, 75, 50 and
+35 % of what XLA's default needs are solved with that, compiled, and solved again where the compiler needs more than the
 model said. XLA's default, its own rematerialisation for the same budgets, full checkpointing, everything named kept,
 everything named offloaded and the plans then run in turn, the order within a round turning, on one state that each
 hands to the next.
@@ -203,8 +203,8 @@ def plans_of(
         margin: what the compiler needs beyond the model, as far as known.
         options: of the compiler.
     """
-    margins = dict.fromkeys(budgets, margin)
-    for last in (False, False, True):
+    margins, latest = dict.fromkeys(budgets, margin), dict[str, Program]()
+    for _ in range(3):
         found: list[Program] = []
         for label, short in margins.items():
             solved = solve(problem, max(0, budgets[label] - short), solver="local", time_limit=SOLVE_SECONDS)
@@ -215,10 +215,10 @@ def plans_of(
         margins.clear()
         for program in found:
             assert program.predicted is not None, "a plan was judged"
-            if last or program.failure or program.device_bytes <= budgets[program.label]:
-                yield program
-            else:
+            latest[program.label] = program
+            if not program.failure and program.device_bytes > budgets[program.label]:
                 margins[program.label] = program.device_bytes - program.predicted.peak
+    yield from latest.values()
 
 
 def measure_program(reference: str, link: Link, rounds: int, end: float, table: Table) -> None:
@@ -242,7 +242,7 @@ def measure_program(reference: str, link: Link, rounds: int, end: float, table: 
     table.put(reference, [program.row() for program in programs])
     if default.failure or full.failure:
         raise BadInputError(f"{reference}: {default.failure or full.failure}")
-    alone = [runs.run(full) for _ in range(4)][1:]
+    alone = [runs.run(full) for _ in range(8)][3:]
     recompute = solve_everywhere(problem, full.moves)
     if None not in alone:
         problem = scaled(problem, median(seconds for seconds in alone if seconds) / recompute.seconds)

@@ -17,7 +17,7 @@ from mallocgame.offload.judge import Judged, replay
 from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.policy import NamedMoves, named_moves
 from mallocgame.offload.problem import Move, OffloadProblem, Recipe
-from mallocgame.offload.rules import everywhere, play
+from mallocgame.offload.rules import everywhere, keep_all, play
 from mallocgame.offload.solve import OffloadSolution, solve
 from mallocgame.offload.solver_name import SolverName
 
@@ -83,7 +83,12 @@ def usual_moves(problem: OffloadProblem) -> dict[str, NamedMoves]:
         "all named kept": "keep",
         "all named offloaded": "offload",
     }
-    return {label: named_moves(problem, everywhere(problem, move, "keep")) for label, move in policies.items()}
+    found: dict[str, NamedMoves] = {}
+    for label, move in policies.items():
+        moves = named_moves(problem, everywhere(problem, move, "keep")).moves
+        assert moves is not None, "a policy"
+        found[label] = NamedMoves({**moves, **dict.fromkeys(problem.near, move)})
+    return found
 
 
 @dataclass
@@ -93,6 +98,7 @@ class _Search:
     compile: CompileMoves
     compiles: int
     progress: Callable[[str], None]
+    margin: int = 0
     candidates: list[Candidate] = field(default_factory=list)
 
     def look(self, label: str, moves: NamedMoves, options: Mapping[str, str], predicted: Judged | None) -> Candidate:
@@ -109,6 +115,15 @@ class _Search:
         told = f"{read.device_bytes} B, {read.seconds['M'] * 1e3:.4g} ms under M" if read else "refused"
         self.progress(f"compiled {label}: {told}")
         return found
+
+    def learn(self, found: Candidate, judged: Judged) -> None:
+        """What the compiler needs beyond the model, and how long the model's steps take, from a plan it was judged."""
+        if found.read is None:
+            return
+        self.margin = found.read.device_bytes - judged.peak
+        busy = judged.seconds - judged.stall
+        if busy > 0.0:
+            self.problem = scaled(self.problem, (found.read.seconds["M"] - found.read.stalls["M"]) / busy)
 
     @property
     def left(self) -> int:
@@ -146,10 +161,14 @@ def confirm(
     if default.read is None:
         raise BadInputError(f"the program does not compile as it is: {default.refusal}")
     search.budget = budget(default.read.device_bytes)
+    usual = usual_moves(problem)
+    if search.left > 1:
+        kept = play(problem, keep_all(problem), 0)
+        assert kept is not None, "to keep everything needs no copy"
+        judged = replay(problem, kept.plan)
+        search.learn(search.look("all named kept", usual["all named kept"], {}, judged), judged)
     solution, infeasible = _plans(search, solver, time_limit, seed)
-    others: list[tuple[str, NamedMoves, Mapping[str, str]]] = [
-        (label, moves, {}) for label, moves in usual_moves(problem).items()
-    ]
+    others: list[tuple[str, NamedMoves, Mapping[str, str]]] = [(label, moves, {}) for label, moves in usual.items()]
     if not default.fits(search.budget):
         reserved = {RESERVED: str(max(0, device_bytes - search.budget))}
         others.append(("xla rematerialisation", NamedMoves(None), reserved))
@@ -170,11 +189,13 @@ def _seconds(candidate: Candidate) -> float:
 
 def _plans(search: _Search, solver: SolverName, time_limit: float, seed: int) -> tuple[OffloadSolution | None, bool]:
     """Solve and compile until a plan fits and the corrected model has no other; whether it then has none at all."""
-    margin, last = 0, None
+    last: OffloadSolution | None = None
     tried: list[NamedMoves] = []
     while search.left > 0:
         problem = search.problem
-        solution = solve(problem, max(0, search.budget - margin), solver=solver, time_limit=time_limit, seed=seed)
+        solution = solve(
+            problem, max(0, search.budget - search.margin), solver=solver, time_limit=time_limit, seed=seed
+        )
         plan, judged = solution.plan, solution.judged
         if plan is None or judged is None:
             leanest = leanest_plan(problem)
@@ -189,10 +210,7 @@ def _plans(search: _Search, solver: SolverName, time_limit: float, seed: int) ->
         found = search.look("plan", moves, {}, judged)
         if found.read is None:
             return last, False
-        margin = found.read.device_bytes - judged.peak
-        busy = judged.seconds - judged.stall
-        if busy > 0.0:
-            search.problem = scaled(problem, (found.read.seconds["M"] - found.read.stalls["M"]) / busy)
+        search.learn(found, judged)
         if plan is None and not found.fits(search.budget):
             return last, solution.status == "infeasible"
     return last, False

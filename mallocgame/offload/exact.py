@@ -113,7 +113,10 @@ class _Formulation:
         self._recipes()
         self._memory(budget)
         self._times()
-        model.minimize(self.ended[-1])
+        total = model.new_int_var(0, self.horizon, "")
+        model.add(total >= self.ended[-1])
+        model.add(total >= self._least())
+        model.minimize(total)
 
     def _ticks(self, seconds: float) -> int:
         return math.floor(seconds / self.tick)
@@ -222,6 +225,17 @@ class _Formulation:
             self.model.add(self.begun[time] >= self.ended[time])
             length = self._ticks(step.seconds)
             self.model.add(self.ended[time + 1] >= self.begun[time] + length + sum(again[time]))
+
+    def _least(self) -> Any:
+        """What the program takes if it waits for nothing but the exposed share of its copies."""
+        link, terms = self.problem.link, [self._ticks(step.seconds) for step in self.problem.steps]
+        for tensor, gaps in zip(self.problem.tensors, self.gaps, strict=True):
+            again = tensor.recipe.seconds if tensor.recipe is not None else 0.0
+            for gap in gaps:
+                terms.append(self._ticks(again) * gap.recomputes)
+                terms.append(self._ticks(link.exposed * tensor.size / link.from_host) * gap.offloads)
+                terms.append(self._ticks(link.exposed * tensor.size / link.to_host) * gap.there)
+        return sum(terms)
 
     def hint(self, moves: Moves) -> None:
         """Begin with these moves."""

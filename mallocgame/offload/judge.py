@@ -180,7 +180,8 @@ def replay(problem: OffloadProblem, plan: OffloadPlan) -> Judged:
     """How long the program takes under a plan that has no faults (the budget apart).
 
     Copies go on whatever the device does. Each direction serves its copies one after the other in the order of the
-    plan; while both are busy they share the link: each has ``both`` in proportion to its own rate.
+    plan; while both are busy they share the link: each has ``both`` in proportion to its own rate. In all, no less is
+    waited than the link's exposed share of the copies' time.
     """
     clock, stall, recompute = 0.0, 0.0, 0.0
     traffic = _Traffic(problem)
@@ -203,6 +204,9 @@ def replay(problem: OffloadProblem, plan: OffloadPlan) -> Judged:
     sizes = dict.fromkeys(("to host", "from host"), 0)
     for copy in plan.copies:
         sizes[copy.direction] += problem.tensors[copy.tensor].size
+    link = problem.link
+    exposed = link.exposed * (sizes["to host"] / link.to_host + sizes["from host"] / link.from_host)
+    clock, stall = clock + max(0.0, exposed - stall), max(stall, exposed)
     peak = max(occupancy(problem, plan), default=0)
     return Judged(clock, stall, recompute, peak, sizes["to host"], sizes["from host"])
 

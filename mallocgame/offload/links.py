@@ -26,6 +26,8 @@ class Link:
         flops: peak bf16 operations/second, for costs of programs that no compiler has costed.
         bandwidth: bytes/second of the device memory, likewise.
         source: where the figures are from.
+        exposed: share of all copies' time that the program waits for at least, however much work there is beside them:
+            what the compiler's schedule leaves unhidden.
     """
 
     name: str
@@ -36,7 +38,13 @@ class Link:
     flops: float
     bandwidth: float
     source: str
+    exposed: float = 0.0
 
+
+GPU_EXPOSED = 0.5
+"""Of XLA's GPU compiler (jax 0.11.2, latency-hiding scheduler, H200): 0.51 where 4.8 GB went out and back beside a step
+of 0.26 s, 0.54 where 20 GB did (benchmarks/results/offload-nvidia-h200.json). It waits for a copy soon after its
+start. For TPUs the schedule itself is read back."""
 
 _NVIDIA = "NVIDIA data sheet; PCIe's nominal rate each way"
 _TPU = (
@@ -53,8 +61,9 @@ _TPU7X = (
 )
 
 
-def _link(name: str, gb: float, way: float, flops: float, bandwidth: float, source: str) -> Link:
-    return Link(name, round(gb), way, way, 2 * way, flops, bandwidth, source)
+def _link(name: str, size: float, way: float, flops: float, bandwidth: float, source: str) -> Link:
+    exposed = GPU_EXPOSED if source.startswith(_NVIDIA) else 0.0
+    return Link(name, round(size), way, way, 2 * way, flops, bandwidth, source, exposed)
 
 
 LINKS: Mapping[str, Link] = {
@@ -100,7 +109,7 @@ def read_link(path: str | os.PathLike[str]) -> Link:
     source, value = str(path), checked.read_json(path, MAX_FILE_BYTES)
     if isinstance(value, dict) and value.get("format") == FORMAT:
         return link_of_target(load_target(path), source)
-    keys = ("name", "device_bytes", *_RATES, "source")
+    keys = ("name", "device_bytes", *_RATES, "source", "exposed")
     value = checked.record(value, source, keys)
     rates = {key: checked.non_negative(value[key], f"{source}: {key}") for key in _RATES}
     if not all(rates.values()):
@@ -109,6 +118,7 @@ def read_link(path: str | os.PathLike[str]) -> Link:
         name=checked.text(value["name"], f"{source}: name"),
         device_bytes=checked.natural(value["device_bytes"], f"{source}: device_bytes"),
         source=checked.text(value["source"], f"{source}: source"),
+        exposed=checked.non_negative(value["exposed"], f"{source}: exposed"),
         **rates,
     )
 
@@ -141,6 +151,7 @@ def link_of_target(found: MeasuredTarget, source: str) -> Link:
         flops=2.0 * int(side[1]) ** 3 / product.fastest,
         bandwidth=bandwidth,
         source=f"measured: {source}",
+        exposed=0.0 if found.device in TARGET_OF_KIND else GPU_EXPOSED,
     )
 
 

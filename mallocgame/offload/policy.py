@@ -82,4 +82,5 @@ class NamedMoves:
 
 def named_moves(problem: OffloadProblem, moves: Sequence[Sequence[Move]]) -> NamedMoves:
     """What moves in the gaps of a problem of named residuals tell JAX."""
-    return NamedMoves({tensor.decided_as: made[0] for tensor, made in zip(problem.tensors, moves, strict=True)})
+    decided = {tensor.decided_as: made[0] for tensor, made in zip(problem.tensors, moves, strict=True)}
+    return NamedMoves({**dict.fromkeys(problem.near, "keep"), **decided})

@@ -82,6 +82,8 @@ class OffloadProblem:
         steps: in the order in which they run.
         tensors: an id is an index into these. The inputs of a recipe have smaller ids than its tensor, and are in
             device memory, or in a gap, when the gap of its tensor ends.
+        near: names of residuals that are read again before anything could be done with them: they are no tensors of
+            the problem, and stay in device memory under every plan.
     """
 
     fingerprint: str
@@ -89,6 +91,7 @@ class OffloadProblem:
     link: Link
     steps: tuple[Step, ...]
     tensors: tuple[Tensor, ...]
+    near: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:

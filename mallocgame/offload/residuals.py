@@ -33,7 +33,8 @@ class _Block:
 def read_residuals(build: Build, link: Link, name: str) -> OffloadProblem:
     """The problem of a program: tensors are the named residuals that the backward pass reads.
 
-    A name that the backward pass does not need, or that lies in a loop, is no tensor: a plan leaves it to JAX.
+    A name that the backward pass does not need, or that lies in a loop, is no tensor: a plan leaves it to JAX. One that
+    it needs at once is none either: a plan keeps it.
 
     Raises:
         BadInputError: the program cannot be traced, has no named residual, or has a name twice.
@@ -164,6 +165,7 @@ def _problem(program: Program, link: Link, name: str, recipes: dict[str, Recipe 
     step_of = _steps(len(program.operations), sorted(made.values()), backward)
     names = dict(owners.values())
     tensors: list[Tensor] = []
+    near: dict[str, None] = {}
     decided: set[Value] = set()
     for residual, defined in sorted(made.items(), key=lambda item: item[1]):
         uses = reads.get(residual, [])
@@ -172,9 +174,10 @@ def _problem(program: Program, link: Link, name: str, recipes: dict[str, Recipe 
             continue
         before = max([place for place in uses if place < first_back], default=defined)
         gap = step_of[before], step_of[first_back]
-        if gap[0] + 2 > gap[1]:
-            continue
         given = names[residual]
+        if gap[0] + 2 > gap[1]:
+            near[given] = None
+            continue
         label = f"{given}[{sum(tensor.decided_as == given for tensor in tensors)}]"
         last = step_of[max(uses)]
         tensors.append(
@@ -195,7 +198,10 @@ def _problem(program: Program, link: Link, name: str, recipes: dict[str, Recipe 
             labels[step] = "between" if place < backward[-1] else "after"
     steps = tuple(Step(f"{labels[step]} {step}", seconds[step], others[step]) for step in range(count))
     digest = hashlib.sha256(repr((name, link, steps, tensors)).encode()).hexdigest()[:16]
-    return OffloadProblem(digest, name, link, steps, tuple(tensors))
+    decided_names = {tensor.decided_as for tensor in tensors}
+    return OffloadProblem(
+        digest, name, link, steps, tuple(tensors), tuple(name for name in near if name not in decided_names)
+    )
 
 
 def _owners(program: Program) -> dict[Value, tuple[Value, str]]:

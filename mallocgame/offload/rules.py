@@ -201,4 +201,5 @@ def run_time(problem: OffloadProblem, plan: OffloadPlan) -> float:
             copy = plan.copies[number]
             left[number] = [float(tensors[copy.tensor].size)] * 2
             queues[copy.direction].append(left[number])
-    return now
+    copied = sum(tensors[copy.tensor].size / rates[copy.direction] for copy in plan.copies)
+    return max(now, problem.seconds + sum(extra) + link.exposed * copied)

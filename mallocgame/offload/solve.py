@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Literal
 
@@ -82,8 +83,15 @@ def _seconds(problem: OffloadProblem, plan: OffloadPlan) -> float:
     return judge.replay(problem, plan).seconds
 
 
-def _rank(played: Played | None) -> tuple[float, float]:
-    return (float("inf"), 0.0) if played is None else (float(played.excess), played.seconds)
+def _rank(problem: OffloadProblem, played: Played | None) -> tuple[float, float, int]:
+    """Less is better: what does not fit, the time, and of equal ones what is copied or made again.
+
+    A copy that the model hides is one that the compiler may not hide.
+    """
+    if played is None:
+        return float("inf"), 0.0, 0
+    touched = [copy.tensor for copy in played.plan.copies] + [remake.tensor for remake in played.plan.remakes]
+    return float(played.excess), played.seconds, sum(problem.tensors[number].size for number in touched)
 
 
 def greedy(problem: OffloadProblem, budget: int) -> Played | None:
@@ -131,9 +139,9 @@ def local(
     problem: OffloadProblem, budget: int, start: Played | None, seed: int, deadline: float, patience: int
 ) -> Played | None:
     """Change one to three decisions at a time; keep what is not worse."""
-    best, sites = start, _sites(problem)
+    best, sites, rank = start, _sites(problem), partial(_rank, problem)
     for move in MOVES:
-        best = min((best, play(problem, everywhere(problem, move, "offload"), budget)), key=_rank)
+        best = min((best, play(problem, everywhere(problem, move, "offload"), budget)), key=rank)
     if not sites or best is None:
         return best
     generator = random.Random(seed)
@@ -144,8 +152,8 @@ def local(
             moves = _with(moves, together, gap, generator.choice(moves_of(problem, together)))
         played = play(problem, moves, budget)
         idle += 1
-        if played is not None and _rank(played) <= _rank(current):
+        if played is not None and rank(played) <= rank(current):
             current = played
-            if _rank(current) < _rank(best):
+            if rank(current) < rank(best):
                 best, idle = current, 0
     return best

@@ -12,8 +12,8 @@ from mallocgame.offload.plan import HostCopy, OffloadPlan, Remake
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
 
 
-def link(to_host: float = 1.0, from_host: float = 1.0, both: float = 2.0) -> Link:
-    return Link("made up", 1000, to_host, from_host, both, 1.0, 1.0, "tests")
+def link(to_host: float = 1.0, from_host: float = 1.0, both: float = 2.0, exposed: float = 0.0) -> Link:
+    return Link("made up", 1000, to_host, from_host, both, 1.0, 1.0, "tests", exposed)
 
 
 def random_problem(seed: int, steps: int, tensors: int, both: float = 2.0) -> tuple[OffloadProblem, int]:
@@ -43,7 +43,7 @@ def random_problem(seed: int, steps: int, tensors: int, both: float = 2.0) -> tu
             made[-1] = replace(made[-1], decided_as=decided_as)
         made.append(Tensor(f"t{number}", size, first, last, gaps, recipe, decided_as))
     parts = tuple(Step(f"s{time}", float(generator.randint(0, 6)), generator.randint(0, 3)) for time in range(steps))
-    problem = OffloadProblem(str(seed), f"random {seed}", link(both=both), parts, tuple(made))
+    problem = OffloadProblem(str(seed), f"random {seed}", link(both=both, exposed=seed % 3 / 4), parts, tuple(made))
     check_problem(problem)
     held = [
         (

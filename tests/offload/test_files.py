@@ -11,7 +11,7 @@ import pytest
 
 from mallocgame import api
 from mallocgame.errors import BadInputError
-from mallocgame.offload.links import LINKS, get_link, read_link
+from mallocgame.offload.links import GPU_EXPOSED, LINKS, get_link, read_link
 from mallocgame.offload.moves_file import MovesFile, is_moves_file, load_moves, save_moves
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.run import budget_bytes
@@ -65,8 +65,9 @@ def test_links() -> None:
 def test_a_measured_link(tmp_path: Path) -> None:
     path = tmp_path / "link.json"
     measured = {"name": "here", "device_bytes": 100, "to_host": 20e9, "from_host": 25e9, "both": 30e9, "flops": 1e12}
+    measured["exposed"] = 0.25
     path.write_text(json.dumps({**measured, "bandwidth": 1e12, "source": "measured"}))
-    assert read_link(path).both == 30e9
+    assert (read_link(path).both, read_link(path).exposed) == (30e9, 0.25)
     path.write_text(json.dumps({**measured, "bandwidth": 0, "source": "measured"}))
     with pytest.raises(BadInputError, match="every rate has to be more than 0"):
         read_link(path)
@@ -90,6 +91,7 @@ def test_a_calibration_is_a_link(device: str, size: int, tmp_path: Path) -> None
     assert (link.name, link.device_bytes) == (device, size)
     # 1000 bytes in 10 and 20 ms, 2000 in 25 ms; 2 * 100^3 operations in 2 ms; 2000 bytes in 1 ms.
     assert [link.to_host, link.from_host, link.both] == pytest.approx([1e5, 5e4, 8e4])
+    assert link.exposed == (0.0 if device.startswith("TPU") else GPU_EXPOSED)
     assert [link.flops, link.bandwidth] == pytest.approx([1e9, 2e6])
     for missing, said in ((1, "'product of matrices' was not"), (4, "'to and from pinned_host' was not measured")):
         save_target(replace(found, rates=RATES[:missing] + RATES[missing + 1 :]), tmp_path / "here.json")

@@ -10,6 +10,7 @@ from mallocgame.errors import BadInputError
 from mallocgame.offload.judge import CAUSES, faults, occupancy, replay
 from mallocgame.offload.plan import HostCopy, OffloadPlan, Remake
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
+from mallocgame.offload.rules import run_time
 from tests.offload.made_problems import link
 
 STEPS = tuple(Step(f"s{time}", seconds, 1) for time, seconds in enumerate((2.0, 3.0, 3.0, 2.0)))
@@ -25,6 +26,15 @@ def test_offload_by_hand() -> None:
     # To the host from 2 to 6; step 1 ends at 5, step 2 waits to 6 and ends at 9; back from 9 to 13; step 3 ends at 15.
     judged = replay(PROBLEM, plan)
     assert (judged.seconds, judged.stall, judged.peak, judged.to_host, judged.from_host) == (15.0, 5.0, 5, 4, 4)
+
+
+@pytest.mark.parametrize(("exposed", "seconds"), [(0.5, 15.0), (1.0, 18.0)])
+def test_what_the_compiler_does_not_hide_is_waited_for(exposed: float, seconds: float) -> None:
+    # 10 s of steps and 8 s of copies, of which the steps hide 3: half of 8 is waited for anyway, all of it is not.
+    problem = replace(PROBLEM, link=link(exposed=exposed))
+    judged = replay(problem, PLAN)
+    assert (judged.seconds, judged.stall) == (seconds, seconds - 10.0)
+    assert run_time(problem, PLAN) == seconds
 
 
 def test_recompute_by_hand() -> None:

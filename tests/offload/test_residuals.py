@@ -10,8 +10,10 @@ import pytest
 from jax.ad_checkpoint import checkpoint_name
 
 from mallocgame.errors import BadInputError
+from mallocgame.offload.confirm import usual_moves
 from mallocgame.offload.jaxpr_costs import flatten, live_bytes, seconds_of
 from mallocgame.offload.links import Link
+from mallocgame.offload.policy import NamedMoves, named_moves
 from mallocgame.offload.program import load_program
 from mallocgame.offload.residuals import Remat, read_residuals
 
@@ -53,6 +55,28 @@ def test_residuals_of_a_scan() -> None:
     # The last layer is the first whose backward pass runs.
     ends = [tensor.gaps[0][1] for tensor in problem.tensors if tensor.decided_as == "hidden"]
     assert ends == sorted(ends, reverse=True)
+
+
+def test_what_is_read_again_at_once_stays() -> None:
+    def unrolled(remat: Remat) -> Any:
+        def loss(w: jax.Array, x: jax.Array) -> jax.Array:
+            for layer in range(2):
+
+                @remat
+                def block(x: jax.Array, w: jax.Array, layer: int = layer) -> jax.Array:
+                    return jnp.sin(checkpoint_name(x @ w, f"hidden/{layer}"))
+
+                x = block(x, w)
+            return x.sum()
+
+        shape = jax.ShapeDtypeStruct
+        return jax.grad(loss), (shape((8, 8), jnp.float32), shape((4, 8), jnp.float32))
+
+    problem = read_residuals(unrolled, COUNTING, "unrolled")
+    assert [tensor.decided_as for tensor in problem.tensors] == ["hidden/0"]
+    assert problem.near == ("hidden/1",)  # the last layer's backward pass comes right after it
+    assert named_moves(problem, [("offload",)]) == NamedMoves({"hidden/1": "keep", "hidden/0": "offload"})
+    assert usual_moves(problem)["full checkpointing"] == NamedMoves({"hidden/1": "recompute", "hidden/0": "recompute"})
 
 
 def test_operations_are_counted_by_arithmetic_or_bytes() -> None:

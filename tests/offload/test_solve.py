@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from mallocgame.errors import BadInputError
 from mallocgame.offload import judge
-from mallocgame.offload.problem import OffloadProblem, decisions, moves_of
+from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, decisions, moves_of
 from mallocgame.offload.rules import Moves, keep_all, play, run_time
 from mallocgame.offload.solve import greedy, local, solve
-from tests.offload.made_problems import all_plans, random_problem
+from tests.offload.made_problems import all_plans, link, random_problem
 
 SMALL = [seed for seed in range(40) if seed not in (9, 17, 21, 39)][:8]
 
@@ -78,6 +78,18 @@ def test_exact_is_the_best_of_all_plans(seed: int) -> None:
     assert solution.status == "optimal"
     assert solution.judged.seconds == pytest.approx(best, rel=1e-9)
     assert solution.bound <= best * (1 + 1e-9)
+
+
+def test_of_equally_quick_plans_the_one_that_touches_least_is_taken() -> None:
+    # 8 bytes have to go in step 2. Both copies of either tensor hide behind the steps, and to make one again takes
+    # nothing: that is 10 bytes or 8 made again against 20 or 16 copied.
+    steps = tuple(Step(str(time), 100.0, 8 * (time == 2)) for time in range(5))
+    tensors = tuple(Tensor(f"{size}", size, 0, 4, ((0, 4),), Recipe(0.0, ())) for size in (10, 8))
+    problem = OffloadProblem("p", "by hand", link(), steps, tensors)
+    played = local(problem, 18, greedy(problem, 18), 0, float("inf"), 200)
+    assert played is not None
+    assert (played.excess, played.seconds) == (0, 500.0)
+    assert played.plan.moves == (("keep",), ("recompute",))
 
 
 def test_an_unknown_solver_is_refused() -> None:
