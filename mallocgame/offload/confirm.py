@@ -24,8 +24,8 @@ from mallocgame.offload.solver_name import SolverName
 if TYPE_CHECKING:
     from mallocgame.offload.compiled import ReadBack
 
-RESERVED = "xla_tpu_user_reserved_hbm_bytes"
-"""Compiler option: HBM that the program may not use. XLA rematerialises for the rest, or refuses."""
+MOST_HBM = "xla_tpu_max_hbm_size_mib"
+"""Compiler option: HBM that the program may use. XLA rematerialises for it, or refuses."""
 
 CompileMoves = Callable[[NamedMoves, Mapping[str, str]], "ReadBack"]
 
@@ -139,7 +139,6 @@ def confirm(
     time_limit: float,
     seed: int,
     compiles: int,
-    device_bytes: int,
     progress: Callable[[str], None],
 ) -> Confirmed:
     """Find the quickest program that fits.
@@ -150,7 +149,6 @@ def confirm(
         compile: compiles the program under moves and options, and reads it back.
         solver, time_limit, seed: of each solve.
         compiles: how many, XLA's default included.
-        device_bytes: what the compiler takes the device to have, for XLA's own rematerialisation.
         progress: called with one line at each step.
 
     Raises:
@@ -170,8 +168,8 @@ def confirm(
     solution, infeasible = _plans(search, solver, time_limit, seed)
     others: list[tuple[str, NamedMoves, Mapping[str, str]]] = [(label, moves, {}) for label, moves in usual.items()]
     if not default.fits(search.budget):
-        reserved = {RESERVED: str(max(0, device_bytes - search.budget))}
-        others.append(("xla rematerialisation", NamedMoves(None), reserved))
+        limited = {MOST_HBM: str(max(1, search.budget // 2**20))}
+        others.append(("xla rematerialisation", NamedMoves(None), limited))
     for label, moves, options in others:
         if search.left > 0:
             search.look(label, moves, options, None)

@@ -115,7 +115,6 @@ def offload(
         time_limit=time_limit,
         seed=seed,
         compiles=compiles,
-        device_bytes=get_target(target).hbm_bytes,
         progress=progress,
     )
     answer = None

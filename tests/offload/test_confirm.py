@@ -10,7 +10,7 @@ from mallocgame import api
 from mallocgame.cli import main
 from mallocgame.errors import CompilerRefusedError
 from mallocgame.offload.compiled import ReadBack
-from mallocgame.offload.confirm import RESERVED, CompileMoves, Confirmed, confirm
+from mallocgame.offload.confirm import MOST_HBM, CompileMoves, Confirmed, confirm
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
 from mallocgame.offload.run import Offloaded
@@ -35,7 +35,7 @@ def compiler(padding: int, seen: list[NamedMoves]) -> CompileMoves:
 
     def compile(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
         seen.append(moves)
-        if RESERVED in options:
+        if MOST_HBM in options:
             raise CompilerRefusedError("RESOURCE_EXHAUSTED")
         held = 30 + 40 if moves.moves is None else 10 * len(moves.names("keep"))
         again = 0.5 * len(moves.names("recompute"))
@@ -56,7 +56,6 @@ def run(budget: int, padding: int, seen: list[NamedMoves], compiles: int = 9) ->
         time_limit=2.0,
         seed=0,
         compiles=compiles,
-        device_bytes=1000,
         progress=lambda line: None,
     )
 
