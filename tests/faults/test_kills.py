@@ -12,6 +12,8 @@ from time import monotonic, sleep
 
 import pytest
 
+from benchmarks.faults import COMMANDS
+from mallocgame.cli.app import app
 from tests.faults.sources import ROOT
 
 HEAT = ROOT / "workloads" / "problems" / "heat-v4.mgp"
@@ -38,6 +40,11 @@ def _with_argument(text: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def test_every_command_has_its_faults() -> None:
+    faulted = {command.tokens[0] for command in COMMANDS.values() if "mallocgame" in command.start}
+    assert {name for name in app if not name.startswith("-")} == faulted
 
 
 def test_jobs_of_a_batch_that_is_killed(tmp_path: Path) -> None:
