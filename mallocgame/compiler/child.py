@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.compiler.failures import raise_failure
-from mallocgame.errors import CompilerRefusedError, NoAnswerError
+from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from mallocgame.processes import end_group, python_path
 
 COST_VMODULE = (
@@ -35,6 +36,9 @@ QUIET_VMODULE = "memory_space_assignment=1"
 
 POLL_SECONDS = 0.05
 
+SECONDS, GIB = "MALLOCGAME_COMPILE_SECONDS", "MALLOCGAME_COMPILE_GIB"
+"""Environment variables: the limits of a compile, for large programs and busy machines."""
+
 _OF_HOSTS = ("TPU_", "CLOUD_TPU_", "MEGASCALE_", "LIBTPU_INIT_ARGS", "XLA_FLAGS")
 """Beginnings of the names of environment variables that a compile must not depend on."""
 
@@ -42,12 +46,30 @@ _KEPT = ("TPU_LIBRARY_PATH",)
 """Says which libtpu it is."""
 
 
+def _limit(name: str, default: float) -> float:
+    """What an environment variable says, if it is set."""
+    text = os.environ.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise BadInputError(f"the environment variable {name} has to be a positive number, not {text!r}")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one compile: ``seconds`` of wall time, ``memory`` bytes resident in the child."""
+    """Bounds of one compile: ``seconds`` of wall time, ``memory`` bytes resident in the child.
 
-    seconds: float = 900.0
-    memory: int = 16 * 2**30
+    Raises:
+        BadInputError: ``SECONDS`` or ``GIB`` is set to no positive number.
+    """
+
+    seconds: float = field(default_factory=lambda: _limit(SECONDS, 900.0))
+    memory: int = field(default_factory=lambda: int(_limit(GIB, 16.0) * 2**30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +230,12 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> tuple[int, int]:
         except subprocess.TimeoutExpired:
             pass
         if time.monotonic() - started > limits.seconds:
-            raise NoAnswerError(f"the compile took longer than {limits.seconds:g} s; raise the time limit")
+            raise NoAnswerError(f"the compile took longer than {limits.seconds:g} s; {SECONDS} allows more")
         resident = _resident_bytes(process.pid)
         peak = max(peak, resident)
         if resident > limits.memory:
             raise NoAnswerError(
-                f"the compile took more than {limits.memory / 2**30:.3g} GiB of memory; raise the memory limit"
+                f"the compile took more than {limits.memory / 2**30:.3g} GiB of memory; {GIB} allows more"
             )
 
 
