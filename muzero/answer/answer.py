@@ -1,9 +1,11 @@
 """Answer a problem by playing it many times: risk-seeking, only the best episode counts.
 
-The first round is of the policy alone, so that there is an answer soon (of a large program one lane goes first); its
-first lane takes what the policy likes best, the others sample, ever more freely. The rounds after it search, if the
-options say so; after some of them the network learns on this one program from what was played. Any time is a good time
-to stop: the best plan so far is given, at worst everything in HBM.
+What is known already is shown to the network: at first the plan of the greedy solver, from then on the best one. So it
+need not find everything anew, but what to do otherwise. The first round is of the policy alone, so that there is an
+answer soon (of a large program one lane goes first); its first lane takes what the policy likes best, the others
+sample, ever more freely. The rounds after it search, if the options say so; after some of them the network learns on
+this one program from what was played. Any time is a good time to stop: the best plan so far is given, at worst
+greedy's.
 """
 
 from __future__ import annotations
@@ -21,23 +23,26 @@ from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
 from mallocgame.solvers.base import all_hbm_seconds
+from mallocgame.solvers.base import solve as solve_with
 from mallocgame.validate import validate
 from muzero.agent_file import Agent
 from muzero.answer.options import AnswerOptions
 from muzero.answer.record import Answer, Best
 from muzero.answer.rounds import Round
 from muzero.answer.tuning import Tuner
-from muzero.environment import plan_of
+from muzero.environment import plan_of, with_known
 from muzero.memory_game import Task, task_of
 from muzero.networks import Params
 from muzero.search import SearchOptions, Variant
-from muzero.training.self_play import Decisions
 
 POLICY_ALONE = SearchOptions(Variant.POLICY_ALONE)
 
 MANY_SITES = 400
 """From here on one episode is played before the first round: lanes go one after the other on a CPU, and a round of all
 of them takes many times as long."""
+
+LANE_SITES = 4096
+"""Sites of all lanes of a round together, about: what is learned in one round is of use in the next."""
 
 
 def answer(
@@ -74,23 +79,25 @@ class _Answerer:
         self.program = Program(problem)
         self.task = task_of(self.program)
         self.plan = Plan(problem.fingerprint)
+        self.lanes = max(1, min(options.lanes, LANE_SITES // max(1, len(self.program.sites))))
         self.episodes = 0
         self.curve = [Best(0, all_hbm_seconds(problem), 0.0, False)]
         self.tuner: Tuner | None = None
-        self.unlearned: list[tuple[Decisions, np.ndarray, np.ndarray, Variant]] = []
+        self.unlearned: list[tuple[Task, Round, Variant]] = []
 
     def run(self) -> str:
         """Play rounds; returns the status."""
         if not self.program.sites:
             return "converged"
+        self._begin()
         key = jax.random.key(self.options.seed)
-        task = jax.device_put(self.task)
         number = 0
         params = self.agent.params
-        if len(self.program.sites) >= MANY_SITES and self.options.lanes > 1:
-            self._open(task, key)
+        if len(self.program.sites) >= MANY_SITES and self.lanes > 1:
+            self._open(key)
         while True:
             options = replace(self.options.search, temperature=0.0) if number else POLICY_ALONE
+            task = self._shown()
             began = Round(
                 self.agent.network,
                 params,
@@ -107,13 +114,26 @@ class _Answerer:
                 return "time limit"
             number += 1
             if self.options.learn_after is not None:
-                self.unlearned.append((*began.played(), np.asarray(began.states.total), options.variant))
+                self.unlearned.append((task, began, options.variant))
                 if number >= self.options.learn_after:
                     params = self._learn()
 
-    def _open(self, task: Task, key: jax.Array) -> None:
+    def _begin(self) -> None:
+        """Take over greedy's plan."""
+        found = solve_with(self.program.problem, "greedy", time_limit=self.options.time_limit)
+        if found.seconds_under_m < self.curve[0].seconds:
+            self.plan = found.plan
+            self.curve.append(Best(0, found.seconds_under_m, monotonic() - self.started, False))
+            self.improved(found.seconds_under_m, 0)
+
+    def _shown(self) -> Task:
+        """The program with the best plan so far."""
+        return self.task._replace(tables=with_known(self.task.tables, self.program, self.plan))
+
+    def _open(self, key: jax.Array) -> None:
         """One episode of the policy alone that takes what it likes best."""
-        alone = Round(self.agent.network, self.agent.params, task, POLICY_ALONE, jnp.zeros(1, jnp.float32), key)
+        heat = jnp.zeros(1, jnp.float32)
+        alone = Round(self.agent.network, self.agent.params, self._shown(), POLICY_ALONE, heat, key)
         self._finish(alone, POLICY_ALONE, compiles=True)
 
     def _finish(self, began: Round, options: SearchOptions, *, compiles: bool) -> bool:
@@ -135,13 +155,13 @@ class _Answerer:
 
     def _learn(self) -> Params:
         """Learn from the rounds that were not learned from yet; the parameters for the next one."""
-        if not any(lengths.any() for _, lengths, _, _ in self.unlearned):
+        played = [(task, *began.played(), np.asarray(began.states.total), how) for task, began, how in self.unlearned]
+        if not any(lengths.any() for _, _, lengths, _, _ in played):
             return self.agent.params
         if self.tuner is None:
-            options, agent = self.options, self.agent
-            self.tuner = Tuner(agent.network, agent.params, self.task, options.lanes, options.seed)
-        for decisions, lengths, totals, variant in self.unlearned:
-            self.tuner.take(decisions, lengths, totals, variant)
+            self.tuner = Tuner(self.agent.network, self.agent.params, self.options.seed)
+        for round_ in played:
+            self.tuner.take(*round_)
         self.unlearned.clear()
         self.tuner.learn()
         return self.tuner.learner.params
@@ -159,7 +179,7 @@ class _Answerer:
 
     def _heat(self, number: int) -> jax.Array:
         """Temperatures of the lanes in a round; those of the first with search, or without, begin at 0."""
-        lanes = self.options.lanes
+        lanes = self.lanes
         again = number > (self.options.search.variant is not Variant.POLICY_ALONE)
         heat = np.linspace(0.0, self.options.hottest, lanes + again)[int(again) :]
         return jnp.asarray(heat, jnp.float32)

@@ -18,7 +18,8 @@ class AnswerOptions:
         max_episodes: after which to stop whatever the time; None for no limit. The same seed and lanes give the same
             plan then.
         seed: of all random choices.
-        lanes: episodes played at once. More use the machine better, fewer are done sooner.
+        lanes: episodes played at once, of a large program fewer (``muzero.answer.answer.LANE_SITES``). More use the
+            machine better, fewer are done sooner.
         search: of the rounds after the first; its temperature is not used.
         hottest: temperature of the last lane; they rise evenly from 0.
         learn_after: rounds after which the network learns on this one program between the rounds; None for never.

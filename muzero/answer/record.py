@@ -34,7 +34,8 @@ class Answer:
         episodes: finished ones.
         status: ``"time limit"``, ``"step limit"`` (of episodes), ``"interrupted"``, or ``"converged"``: there was
             nothing to decide.
-        curve: best of n: one point for each better plan, the first for everything in HBM after 0 episodes.
+        curve: best of n: one point for each better plan, the first two for everything in HBM and greedy's,
+            after 0 episodes.
     """
 
     plan: Plan

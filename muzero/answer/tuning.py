@@ -37,27 +37,25 @@ class Tuner:
 
     learner: Learner
 
-    def __init__(self, network: Network, params: Params, task: Task, lanes: int, seed: int) -> None:
+    def __init__(self, network: Network, params: Params, seed: int) -> None:
         """Begin with an agent's parameters.
 
         Args:
             network: the agent's.
             params: its parameters.
-            task: of the program.
-            lanes: episodes of a round.
             seed: of what is drawn.
         """
         self._network = network
         self._mesh = Mesh(np.array(jax.devices()[:1]), (AXIS,))
-        self._tables = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (lanes, *np.shape(leaf))), task)
         self._rng = np.random.default_rng(seed)
         self._replay, self._imitation = Replay(REPLAY), Imitation()
         self._best = -np.inf
         self.learner = begin(LEARNER, self._mesh, params)
 
-    def take(self, decisions: Decisions, lengths: np.ndarray, totals: np.ndarray, variant: Variant) -> None:
-        """Take in the episodes of a round, with the seconds under M of each lane's plan."""
-        seen = trace(memory_game(shared=False), self._mesh, CHUNK, self._tables, decisions.moves).observations
+    def take(self, task: Task, decisions: Decisions, lengths: np.ndarray, totals: np.ndarray, variant: Variant) -> None:
+        """Take in the episodes of a round of a task, with the seconds under M of each lane's plan."""
+        tables = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(lengths), *np.shape(leaf))), task)
+        seen = trace(memory_game(shared=False), self._mesh, CHUNK, tables, decisions.moves).observations
         generation = generation_of(Played(decisions, lengths, -totals), np.zeros(len(lengths), np.int32), seen)
         if variant is Variant.POLICY_ALONE:
             generation.weights = np.zeros_like(generation.weights)

@@ -17,6 +17,7 @@ import jax
 jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
 
 from muzero.environment.conformance import ConformanceError, check  # noqa: E402
+from muzero.environment.known import is_fast, with_known  # noqa: E402
 from muzero.environment.observation import (  # noqa: E402
     BINS,
     BOARD_CHANNELS,
@@ -33,7 +34,7 @@ from muzero.environment.state import State  # noqa: E402
 from muzero.environment.steps import PASS, auto_reset, auto_reset_to, start, step  # noqa: E402
 from muzero.environment.tables import Tables, size_class_of, tables_of  # noqa: E402
 
-ENVIRONMENT_VERSION = 1
+ENVIRONMENT_VERSION = 2
 """Goes up when the same moves give other states, rewards or observations; checkpoints carry it."""
 
 __all__ = [
@@ -54,10 +55,12 @@ __all__ = [
     "auto_reset",
     "auto_reset_to",
     "check",
+    "is_fast",
     "observe",
     "plan_of",
     "size_class_of",
     "start",
     "step",
     "tables_of",
+    "with_known",
 ]

@@ -19,8 +19,10 @@ from muzero.environment.occupancy import NOWHERE
 from muzero.environment.state import DRAINED, IDLE, READ, STARTS, WRITTEN, State
 from muzero.environment.tables import (
     COMPUTE,
+    FAST,
     FIRST_DEFINITION,
     FREE,
+    IN_HBM,
     LATER_DEFINITION,
     NEVER,
     OTHER_USE,
@@ -47,7 +49,7 @@ _ROWS = 68
 """So many stays are looked at together; every size class's rows are a multiple."""
 
 SITES_AHEAD = 48
-BOARD_CHANNELS, USE_FEATURES, SUPPLY_CHANNELS, SCALARS = 4, 18, 4, 26
+BOARD_CHANNELS, USE_FEATURES, SUPPLY_CHANNELS, SCALARS = 4, 20, 4, 26
 MOST = 4.0
 """Nothing is larger."""
 
@@ -60,14 +62,15 @@ class Observation(NamedTuple):
             those of its times that are in the program: 0 held by a stay; 1 held by the alias group of the next site;
             2 what answering the next site with COPY, NO_COPY would hold, if that is legal; 3 share of the bin's times
             that are before the beginning or after the end of the program.
-        uses: float32[48, 18], the sites ahead, the next one first. Features:
+        uses: float32[48, 20], the sites ahead, the next one first. Features:
             0 there is such a site (all others are 0 if not); 1 a definition; 2 begins a copyable serving; 3 its group
             can be pinned; 4 its group is pinned; 5 reads fast memory already, or the serving before does;
             6 of the next site's group; 7 of the next site's tensor; 8 log2(1 + instructions from now) / 12;
             9 bytes of the tensor / bytes of fast memory; 10 log2(1 + bytes accessed) / 32; 11 root of the share of
             time saved if only these bytes were fast; 12 root of the HBM time's share: of the serving (of the group);
             13 and of the group; 14 log2(1 + instructions that it would stay) / 12; 15 log2(1 + instructions that a copy
-            may take) / 12; 16 root of the share of time that the copy takes; 17 log2(1 + runs of the instruction) / 8.
+            may take) / 12; 16 root of the share of time that the copy takes; 17 log2(1 + runs of the instruction) / 8;
+            18 a known plan has it in fast memory; 19 a known plan has it in HBM.
         supply: float32[32, 4], by time bin, each the root of the share of the all-HBM time (of one run of the
             instruction's computation): 0 idle HBM time; 1 of it what copies take; 2 demand of the prefetches that
             start there; 3 time of the instructions themselves, over all their runs.
@@ -204,6 +207,8 @@ def _uses(tables: Tables, state: State, next_site: Site, now: Array, elapsed: Ar
         jnp.where(copyable, _log(site.latest - site.earliest) / 12, 0.0),
         jnp.where(copyable, _root(tables, tables.copy_demand[copy]), 0.0),
         _log(tables.runs[site.time]) / 8,
+        tables.known[numbers] == FAST,
+        tables.known[numbers] == IN_HBM,
     ]
     table = jnp.stack([feature.astype(jnp.float32) for feature in features], axis=-1)
     return jnp.where((there & ~state.done)[:, None], table, 0.0)

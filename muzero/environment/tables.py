@@ -26,6 +26,9 @@ FIRST_DEFINITION, LATER_DEFINITION, SERVING, OTHER_USE = range(4)
 """Kinds of sites: the first definition of a group that can be pinned, a later one, the first use of a copyable serving,
 and any other use."""
 
+UNKNOWN, IN_HBM, FAST = -1, 0, 1
+"""What a known plan has at a site: there is no such plan, HBM, fast memory."""
+
 FARTHEST = 2**30
 """A time after all others."""
 
@@ -133,6 +136,7 @@ class Tables(NamedTuple):
         kept_first: bool[relations], it is the first use of a produced tensor.
         kept_output: int32[relations], the tensor that is then in HBM too.
         kept_output_owner: int32[relations], its group.
+        known: int8[sites], for the observation: what a plan that is known has at each site, see ``UNKNOWN``.
     """
 
     site_count: Array
@@ -167,6 +171,7 @@ class Tables(NamedTuple):
     kept_first: Array
     kept_output: Array
     kept_output_owner: Array
+    known: Array
 
 
 _SCALARS = len(Site._fields) - 2
@@ -312,6 +317,7 @@ class _Writer:
             "kept_first": _padded([relation[2] for relation in self.relations], size.relations, False, bool),
             "kept_output": _padded([relation[3] for relation in self.relations], size.relations, NEVER, np.int32),
             "kept_output_owner": _padded([relation[4] for relation in self.relations], size.relations, NEVER, np.int32),
+            "known": np.full(size.sites, UNKNOWN, np.int8),
         }
         return Tables(**columns)
 

@@ -41,6 +41,8 @@ class ProblemsConfig:
         generated_instructions: the most that a made-up problem has.
         most_sites: problems with more sites are left out (and told of).
         variants: of each shipped problem, with other sizes of fast memory: from a fourth of the real one to twice it.
+        known: plans that an observation shows, each problem with each of them: ``none``, ``greedy`` (the solver's) and
+            ``hasty`` (of a few steps of local search). An answer shows greedy's, and then the best plan so far.
     """
 
     splits: tuple[str, ...] = ("train",)
@@ -50,6 +52,7 @@ class ProblemsConfig:
     generated_instructions: int = _number(60, 2, 4096)
     most_sites: int = _number(1024, 1)
     variants: int = _number(0, 0, 1000)
+    known: tuple[str, ...] = ("none",)
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,9 @@ class ImitationConfig:
     Attributes:
         share: of each batch that is drawn from them.
         iterations: the first so many learn from nothing else, and nothing is played.
-        steps: of local search for the plan that demonstrations follow; 0 for none of them.
-        episodes: demonstrations of a problem; the first follows the plan.
+        steps: of local search; demonstrations follow its plan or a known one, whichever gives the best episode. 0 for
+            none of them.
+        episodes: demonstrations of a problem with a known plan; the first makes no errors.
         errors: chance of another move than the plan's at each decision of the other demonstrations.
     """
 

@@ -1,4 +1,4 @@
-"""Plans of local search as episodes of the game, to learn from before the agent plays well itself.
+"""Plans of solvers as episodes of the game, to learn from before the agent plays well itself.
 
 A site wants fast memory if the plan has it there. At each decision two moves are legal, DROP and one that uses fast
 memory, so the move nearest to the plan is clear, and the episode is legal whatever the plan. It may save less than the
@@ -8,17 +8,14 @@ HBM.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 
-from mallocgame.game.program import Site
 from mallocgame.game.rules import Game, Move
 from mallocgame.plan import Plan
-from mallocgame.problem.schema import Problem
-from mallocgame.solvers.base import solve
-from muzero.training.config import ImitationConfig
+from muzero.environment import is_fast
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,29 +26,19 @@ class Demonstration:
         puzzle: number of the puzzle in the job's list.
         moves: int8 [S], what was played, of ``mallocgame.game.Move``.
         taught: int8 [S], what the plan says there; another move than the played one where the episode errs.
+        seconds: under M of the episode.
     """
 
     puzzle: int
     moves: np.ndarray
     taught: np.ndarray
+    seconds: float
 
 
-def demonstrations_of(puzzle: int, problem: Problem, config: ImitationConfig, seed: int) -> list[Demonstration]:
-    """Episodes after the best plan that local search finds in ``config.steps``.
-
-    The first follows the plan. The others err here and there, to show what to do after a mistake; they are taught the
-    plan's moves all the same.
-
-    Args:
-        puzzle: number of the puzzle.
-        problem: the puzzle's.
-        config: how many, and how often they err.
-        seed: of the search and the errors.
-    """
-    plan = solve(problem, "local", time_limit=inf, max_steps=config.steps, seed=seed).plan
-    game = Game(problem)
-    rng = np.random.default_rng([seed, puzzle])
-    return [imitate(game, plan, puzzle, rng, config.errors if number else 0.0) for number in range(config.episodes)]
+def best_to_follow(game: Game, plans: Iterable[Plan]) -> Plan:
+    """The plan whose episode is the best one, which need not be the best plan: see above."""
+    rng = np.random.default_rng(0)
+    return min(plans, key=lambda plan: imitate(game, plan, 0, rng, 0.0).seconds)
 
 
 def imitate(game: Game, plan: Plan, puzzle: int, rng: np.random.Generator, errors: float) -> Demonstration:
@@ -76,11 +63,4 @@ def imitate(game: Game, plan: Plan, puzzle: int, rng: np.random.Generator, error
             moves.append(move.value)
             taught.append(wanted.value)
         state, _ = game.step(state, move)
-    return Demonstration(puzzle, np.array(moves, np.int8), np.array(taught, np.int8))
-
-
-def is_fast(plan: Plan, site: Site) -> bool:
-    """Whether a plan has what a site asks about in fast memory."""
-    if site.use < 0:
-        return site.tensor in plan.fast_definitions
-    return (site.tensor, site.use) in plan.fast_uses
+    return Demonstration(puzzle, np.array(moves, np.int8), np.array(taught, np.int8), game.total(state))

@@ -103,10 +103,11 @@ class Job:
         Raises:
             BadInputError: the config does not fit the devices or the puzzles.
         """
-        devices = len(jax.devices())
-        for name, count in (("self_play.lanes", config.self_play.lanes), ("learner.batch", config.learner.batch)):
-            if count % devices:
-                raise BadInputError(f"{name} is {count}, which {devices} devices cannot share alike")
+        devices, walkers = jax.devices(), _walkers()
+        lanes, batch = ("self_play.lanes", config.self_play.lanes), ("learner.batch", config.learner.batch)
+        for (name, count), among in ((lanes, devices), (batch, devices), (lanes, walkers)):
+            if count % len(among):
+                raise BadInputError(f"{name} is {count}, which {len(among)} devices cannot share alike")
         if not setting.train:
             raise BadInputError("there is no problem to train on: see [problems] of the config")
         if config.search.variant == Variant.POLICY_ALONE.value and config.imitation.share == 0:
@@ -117,7 +118,7 @@ class Job:
         self._groups = groups(setting.train)
         coldest, hottest = config.search.temperature, config.search.hottest
         self._heat = np.geomspace(coldest, hottest, config.self_play.lanes).astype(np.float32)
-        self._mesh = Mesh(np.array(jax.devices()), (AXIS,))
+        self._mesh, self._walkers = Mesh(np.array(devices), (AXIS,)), Mesh(np.array(walkers), (AXIS,))
         self._player = Player(
             setting.environment, setting.network, search_options(config), self._mesh, moves=config.self_play.moves
         )
@@ -237,7 +238,7 @@ class Job:
                 for lane, row in enumerate(rows):
                     made[: len(moves[row]), lane] = moves[row]
                 tables = stacked(puzzles, np.array([numbers[row] for row in rows]))
-                every = trace(self.setting.environment, self._mesh, self.config.self_play.moves, tables, made)
+                every = trace(self.setting.environment, self._walkers, self.config.self_play.moves, tables, made)
                 for lane, row in enumerate(chosen):
                     found[row] = _lane(every, lane, len(moves[row]))
         return [found[row] for row in range(len(numbers))]
@@ -254,7 +255,7 @@ class Job:
     def _trace(self, problems: np.ndarray, moves: np.ndarray) -> Traced:
         """Recorded moves walked again."""
         tables = stacked(self.setting.train, problems)
-        return trace(self.setting.environment, self._mesh, self.config.self_play.moves, tables, moves)
+        return trace(self.setting.environment, self._walkers, self.config.self_play.moves, tables, moves)
 
     def _reanalyse(self, generation: Generation, key: jax.Array) -> None:
         """Search all positions of a generation anew, with the target parameters."""
@@ -411,6 +412,14 @@ def _check_config(path: Path, before: str, config: TrainConfig) -> None:
     new = [line for line in config.to_toml().splitlines() if line not in known]
     if new:
         raise BadInputError(f"{path}: of a job with other options; new: {'; '.join(new[:3])}")
+
+
+def _walkers() -> list[jax.Device]:
+    """Devices that walk recorded episodes again: without a network a move is many small steps, faster on CPUs."""
+    try:
+        return jax.devices("cpu")
+    except RuntimeError:  # JAX_PLATFORMS leaves them out
+        return jax.devices()
 
 
 def _line(iteration: int, figures: dict[str, float]) -> str:

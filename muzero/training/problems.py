@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from math import inf
-from typing import Any
+from multiprocessing import get_context
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -16,61 +19,108 @@ from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
 from mallocgame.game.rules import Game
 from mallocgame.generator import random_problem, varied_recipe
+from mallocgame.native.warm_up import compile_native
+from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.progress import Progress
 from mallocgame.solvers.base import all_hbm_seconds, solve
-from muzero.environment import size_class_of
+from muzero.environment import size_class_of, with_known
 from muzero.memory_game import task_of
 from muzero.networks import NETWORKS, Network, shape_of
 from muzero.search import Environment
 from muzero.training.config import ProblemsConfig, TrainConfig
-from muzero.training.demonstrations import Demonstration, demonstrations_of, imitate
+from muzero.training.demonstrations import Demonstration, best_to_follow, imitate
 from muzero.training.puzzles import Puzzle
 
+NONE, GREEDY, HASTY = KNOWN = ("none", "greedy", "hasty")
+"""Kinds of plans that are shown to the agent."""
 
-def training_puzzles(config: TrainConfig, progress: Progress) -> list[Puzzle]:
-    """What is played; problems without a question to answer, or too large, are left out and told of.
+HASTY_STEPS = 300
+"""Of local search, for a plan that is good and can be bettered."""
 
-    Raises:
-        BadInputError: no such split or problem, or a problem file is damaged.
+MANY = 64
+"""So many problems are worth processes of their own."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Prepared(NamedTuple):
+    """What a job makes of a problem, for each plan that is shown to the agent.
+
+    Attributes:
+        puzzle: the problem with the plan.
+        demonstrations: of it, without its number.
     """
-    found: list[Puzzle] = []
-    left_out: list[str] = []
-    for name, problem in _problems(config.problems):
-        puzzle = puzzle_of(name, problem, config.problems.most_sites)
-        if puzzle is None:
-            left_out.append(name)
-        else:
-            found.append(puzzle)
-    progress(f"{len(found)} problems to train on; {len(left_out)} left out: {', '.join(left_out[:8]) or 'none'}")
-    return found
+
+    puzzle: Puzzle
+    demonstrations: list[Demonstration]
 
 
-def training_demonstrations(config: TrainConfig, train: Sequence[Puzzle], progress: Progress) -> list[Demonstration]:
-    """Of the training puzzles, as many as the config says.
-
-    Raises:
-        BadInputError: a problem file is damaged.
-    """
-    if not config.imitation.steps:
-        return []
-    progress(f"asking local search about {len(train)} problems")
-    numbers = {puzzle.name: number for number, puzzle in enumerate(train)}
-    return [
-        shown
-        for name, problem in _problems(config.problems)
-        if name in numbers
-        for shown in demonstrations_of(numbers[name], problem, config.imitation, config.seed)
-    ]
-
-
-def evaluated_puzzles(
-    config: TrainConfig, train: list[Puzzle], progress: Progress
+def training_puzzles(
+    config: TrainConfig, progress: Progress, *, demonstrate: bool
 ) -> tuple[list[Puzzle], list[Demonstration]]:
+    """What is played, and demonstrations of it if they are wanted and the config has some.
+
+    Problems without a question to answer, or too large, are left out and told of. Many problems are prepared by all
+    cores.
+
+    Raises:
+        BadInputError: no such split, problem or kind of known plan, or a problem file is damaged.
+    """
+    unknown = [known for known in config.problems.known if known not in KNOWN]
+    if unknown or not config.problems.known:
+        raise BadInputError(f"unknown kind of known plan {(*unknown, '')[0]!r}; known: {', '.join(KNOWN)}")
+    puzzles: list[Puzzle] = []
+    demonstrations: list[Demonstration] = []
+    left_out: list[str] = []
+    steps = config.imitation.steps if demonstrate else 0
+    work = partial(prepare, replace(config, imitation=replace(config.imitation, steps=steps)))
+    problems = list(_problems(config.problems))
+    progress(f"preparing {len(problems)} problems" + (", asking local search about each" if steps else ""))
+    for (name, _), found in zip(problems, _each(work, problems), strict=True):
+        if not found:
+            left_out.append(name)
+        for made in found:
+            demonstrations += [replace(one, puzzle=len(puzzles)) for one in made.demonstrations]
+            puzzles.append(made.puzzle)
+    progress(f"{len(puzzles)} puzzles to train on; {len(left_out)} left out: {', '.join(left_out[:8]) or 'none'}")
+    return puzzles, demonstrations
+
+
+def prepare(config: TrainConfig, named: tuple[str, Problem]) -> list[Prepared]:
+    """One problem with each of the config's known plans; nothing if it has no sites or too many.
+
+    Args:
+        config: of the job; with no steps of local search there are no demonstrations.
+        named: name and problem.
+    """
+    name, problem = named
+    program = Program(problem)
+    if not 0 < len(program.sites) <= config.problems.most_sites:
+        return []
+    plans = {known: _known_plan(known, problem, config.seed) for known in config.problems.known}
+    shown = {known: plan for known, plan in plans.items() if plan is not None}
+    demonstrated: list[list[Demonstration]] = [[] for _ in plans]
+    if config.imitation.steps:
+        game = Game(problem)
+        local = solve(problem, "local", time_limit=inf, max_steps=config.imitation.steps, seed=config.seed).plan
+        best = best_to_follow(game, [local, *shown.values()])
+        for number, own in enumerate(demonstrated):
+            rng = np.random.default_rng([config.seed, number])
+            for again in range(config.imitation.episodes):
+                own.append(imitate(game, best, 0, rng, config.imitation.errors if again else 0.0))
+    puzzles = [puzzle_of(_name(name, known), program, plan) for known, plan in plans.items()]
+    return [Prepared(*both) for both in zip(puzzles, demonstrated, strict=True)]
+
+
+def evaluated_puzzles(config: TrainConfig, progress: Progress) -> tuple[list[Puzzle], list[Demonstration]]:
     """What progress is measured on, with what greedy and local search find there; none without evaluations.
 
+    Greedy's plan is shown where it is in training.
+
     Returns:
-        The puzzles, and episodes after local search's plans; none of these without ``reference_steps``.
+        The puzzles, and episodes after local search's or greedy's plans; none of these without ``reference_steps``.
 
     Raises:
         BadInputError: a problem file is damaged.
@@ -78,35 +128,65 @@ def evaluated_puzzles(
     if not config.evaluation.every:
         return [], []
     if config.evaluation.problems == "validation":
-        names = shipped.names("validation")
-        problems = {name: shipped.load(name).problem for name in names}
+        problems = [(name, shipped.load(name).problem) for name in shipped.names("validation")]
         most = config.evaluation.most_sites
-        puzzles = [puzzle_of(name, problem, most) for name, problem in problems.items()]
-        chosen = [puzzle for puzzle in puzzles if puzzle is not None]
     else:
-        problems, chosen = dict(_problems(config.problems)), train
-    progress(f"asking greedy and local search about {len(chosen)} problems")
-    found, shown = [], []
-    for number, puzzle in enumerate(chosen):
-        problem = problems[puzzle.name]
-        greedy = solve(problem, "greedy", time_limit=inf).seconds_under_m
-        best = greedy
+        problems, most = list(_problems(config.problems)), config.problems.most_sites
+    known = GREEDY if GREEDY in config.problems.known else config.problems.known[0]
+    progress(f"asking greedy and local search about {len(problems)} problems")
+    found: list[Puzzle] = []
+    demonstrations: list[Demonstration] = []
+    for name, problem in problems:
+        program = Program(problem)
+        if not 0 < len(program.sites) <= most:
+            continue
+        greedy = solve(problem, "greedy", time_limit=inf)
+        best = greedy.seconds_under_m
         if config.evaluation.reference_steps:
             local = solve(problem, "local", time_limit=inf, max_steps=config.evaluation.reference_steps)
-            best = min(greedy, local.seconds_under_m)
-            shown.append(imitate(Game(problem), local.plan, number, np.random.default_rng(0), errors=0.0))
-        found.append(replace(puzzle, greedy_seconds=greedy, best_seconds=best))
-    return found, shown
+            best = min(best, local.seconds_under_m)
+            game = Game(problem)
+            followed = best_to_follow(game, [local.plan, greedy.plan])
+            demonstrations.append(imitate(game, followed, len(found), np.random.default_rng(0), errors=0.0))
+        puzzle = puzzle_of(_name(name, known), program, _known_plan(known, problem, config.seed))
+        found.append(replace(puzzle, greedy_seconds=greedy.seconds_under_m, best_seconds=best))
+    return found, demonstrations
 
 
-def puzzle_of(name: str, problem: Problem, most_sites: int) -> Puzzle | None:
-    """The puzzle of a problem, or None if it has no sites or more than ``most_sites``."""
-    program = Program(problem)
-    if not 0 < len(program.sites) <= most_sites:
-        return None
-    size = size_class_of(program)
+def puzzle_of(name: str, program: Program, known: Plan | None) -> Puzzle:
+    """The puzzle of a program that has sites, with a plan that is shown to the agent.
+
+    Raises:
+        BadInputError: the program is too large for the environment.
+    """
+    problem, size = program.problem, size_class_of(program)
     task = task_of(program, size)
+    if known is not None:
+        task = task._replace(tables=with_known(task.tables, program, known))
     return Puzzle(name, size, task, len(program.sites), all_hbm_seconds(problem), float(task.scale))
+
+
+def _name(problem: str, known: str) -> str:
+    return problem if known == NONE else f"{problem} {known}"
+
+
+def _known_plan(known: str, problem: Problem, seed: int) -> Plan | None:
+    """The plan of a kind that is shown."""
+    if known == NONE:
+        return None
+    if known == GREEDY:
+        return solve(problem, "greedy", time_limit=inf).plan
+    return solve(problem, "local", time_limit=inf, max_steps=HASTY_STEPS, seed=seed).plan
+
+
+def _each(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """The results in order; of many items, computed by all cores."""
+    if len(items) < MANY:
+        yield from map(work, items)
+        return
+    compile_native()  # once, into its cache
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        yield from pool.map(work, items, chunksize=4)
 
 
 def network_of(config: TrainConfig, environment: Environment, puzzle: Puzzle) -> Network:

@@ -29,7 +29,7 @@ class Worker:
     """Plays in a process of its own, on the devices that it finds there."""
 
     def __init__(self, config: TrainConfig) -> None:
-        self._puzzles = training_puzzles(config, silent)
+        self._puzzles, _ = training_puzzles(config, silent, demonstrate=False)
         environment = memory_game(shared=False)
         network = network_of(config, environment, self._puzzles[0])
         mesh = Mesh(np.array(jax.devices()), (AXIS,))

@@ -119,10 +119,9 @@ class Replay:
     def batch(self, drawn: np.ndarray, unroll: int, targets: list[np.ndarray]) -> Batch:
         """The drawn positions with what follows them; ``targets`` as of ``Replay.targets``."""
         parts = []
-        for number, generation in enumerate(self.generations):
+        for number in np.unique(drawn[:, 0]).tolist():
             chosen = np.flatnonzero(drawn[:, 0] == number)
-            if len(chosen):
-                parts.append((chosen, _cut(generation, targets[number], drawn[chosen, 1:], unroll)))
+            parts.append((chosen, _cut(self.generations[number], targets[number], drawn[chosen, 1:], unroll)))
         order = np.argsort(np.concatenate([chosen for chosen, _ in parts]))
         joined = jax.tree.map(lambda *arrays: np.concatenate(arrays)[order], *(part for _, part in parts))
         priorities = np.array([self.generations[g].priorities[s, b] for g, s, b in drawn])

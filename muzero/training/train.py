@@ -19,7 +19,7 @@ from muzero.training.config import TrainConfig
 from muzero.training.demonstrations import Demonstration
 from muzero.training.job import Job, Setting
 from muzero.training.learner import Learner
-from muzero.training.problems import evaluated_puzzles, network_of, training_demonstrations, training_puzzles
+from muzero.training.problems import evaluated_puzzles, network_of, training_puzzles
 from muzero.training.puzzles import Puzzle
 from muzero.training.ray_selfplay import RaySelfPlay
 
@@ -55,10 +55,9 @@ def _train(config: TrainConfig, folder: Path, resume: bool, progress: Progress) 
     if not resume and checkpoint.files_in(folder):
         raise BadInputError(f"{folder} has checkpoints: go on with --resume, or give another folder")
     found = checkpoint.newest(folder, progress) if resume else None
-    puzzles = training_puzzles(config, progress)
+    puzzles, shown = training_puzzles(config, progress, demonstrate=found is None)
     if not puzzles:
         raise BadInputError("there is no problem to train on: see [problems] of the config")
-    shown = [] if found is not None else training_demonstrations(config, puzzles, progress)
     job = Job(config, _setting(config, puzzles, shown, folder, progress))
     if found is not None:
         job.restore(*found)
@@ -81,7 +80,7 @@ def _setting(
         params = jax.device_get(learner.params)
         save_agent(Agent(network, params, ENVIRONMENT_VERSION, notes), folder / AGENT)
 
-    evaluated, held_out = evaluated_puzzles(config, puzzles, progress)
+    evaluated, held_out = evaluated_puzzles(config, progress)
     return Setting(
         environment,
         network,

@@ -14,8 +14,9 @@ from mallocgame.generator import random_problem, varied_recipe
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.base import all_hbm_seconds, solve
-from muzero.training.config import ImitationConfig
-from muzero.training.demonstrations import Demonstration, demonstrations_of, imitate
+from muzero.training.config import ImitationConfig, ProblemsConfig, TrainConfig
+from muzero.training.demonstrations import Demonstration, best_to_follow, imitate
+from muzero.training.problems import prepare
 from tests.game.hand_made import Step, problem
 
 DROP, COPY, NO_COPY = (move.value for move in (Move.DROP, Move.COPY, Move.NO_COPY))
@@ -75,16 +76,48 @@ def test_every_episode_is_legal(seed: int, errors: float) -> None:
     assert np.all((found.moves[differs] == DROP) | (found.taught[differs] == DROP))
 
 
+CONFIG = TrainConfig(
+    problems=ProblemsConfig(known=("none", "greedy")), imitation=ImitationConfig(steps=2000, episodes=2, errors=0.5)
+)
+
+
 def test_what_local_search_saves_is_mostly_kept() -> None:
     kept = []
     for seed in range(12):
         task = random_problem(seed, varied_recipe(seed, 40))
-        config = ImitationConfig(steps=2000, episodes=2, errors=0.5)
-        exact, erring = demonstrations_of(0, task, config, seed=0)
-        saved = all_hbm_seconds(task) - solve(task, "local", time_limit=inf, max_steps=2000).seconds_under_m
-        assert exact.moves.tolist() == exact.taught.tolist()
-        if saved > 0:
-            kept.append(replayed(task, exact.moves.tolist()) / saved)
-        assert len(erring.moves) == len(erring.taught)
+        for made in prepare(CONFIG, ("task", task)):
+            exact, erring = made.demonstrations
+            saved = all_hbm_seconds(task) - solve(task, "local", time_limit=inf, max_steps=2000).seconds_under_m
+            assert exact.moves.tolist() == exact.taught.tolist()
+            assert replayed(task, exact.moves.tolist()) == pytest.approx(all_hbm_seconds(task) - exact.seconds)
+            if saved > 0:
+                kept.append(replayed(task, exact.moves.tolist()) / saved)
+            assert len(erring.moves) == len(erring.taught)
     assert np.median(kept) > 0.95
     assert max(kept) <= 1 + 1e-9
+
+
+def test_the_better_episode_is_followed() -> None:
+    """Pinning ``b`` saves something in an episode, the empty plan nothing."""
+    task = two_values()
+    b = next(tensor for tensor in task.tensors if tensor.time == 1)
+    nothing, pins = Plan(task.fingerprint), Plan(task.fingerprint, frozenset({b.id}), frozenset({(b.id, 0)}))
+    assert best_to_follow(Game(task), [nothing, pins]) is pins
+    assert best_to_follow(Game(task), [pins, nothing]) is pins
+
+
+def test_a_puzzle_for_each_known_plan() -> None:
+    """Only the second one shows a plan: greedy's, at each site."""
+    task = random_problem(1, varied_recipe(1, 40))
+    plan = solve(task, "greedy", time_limit=inf).plan
+    plain, greedy = (made.puzzle for made in prepare(CONFIG, ("task", task)))
+    assert (plain.name, greedy.name) == ("task", "task greedy")
+    assert set(plain.tables.tables.known.tolist()) == {-1}
+    sites = Game(task).program.sites
+    fast = [
+        site.tensor in plan.fast_definitions if site.use < 0 else (site.tensor, site.use) in plan.fast_uses
+        for site in sites
+    ]
+    assert any(fast)
+    assert greedy.tables.tables.known[: len(sites)].tolist() == fast
+    assert set(greedy.tables.tables.known[len(sites) :].tolist()) == {-1}

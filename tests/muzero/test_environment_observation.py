@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from mallocgame.game.program import Program
 from mallocgame.generator import Recipe, random_problem, varied_recipe
+from mallocgame.plan import Plan
 from muzero import environment
-from muzero.environment import SIZE_CLASSES, State, Tables, size_class_of, tables_of
+from muzero.environment import SIZE_CLASSES, State, Tables, size_class_of, tables_of, with_known
 from muzero.environment.conformance import compiled
 from muzero.environment.observation import MOST
 
@@ -121,3 +122,23 @@ def test_the_uses_begin_with_the_next_site_and_end_with_padding() -> None:
 def test_the_mask_is_among_the_scalars() -> None:
     for tables, state in some_states(3):
         np.testing.assert_array_equal(observed(tables, state)["scalars"][:3], np.asarray(state.legal, np.float32))
+
+
+def test_a_known_plan_is_shown_from_the_next_site_on() -> None:
+    """Of a plan that pins the first tensor and nothing else."""
+    program = Program(random_problem(4, Recipe(instructions=6)))
+    tables = tables_of(program, MEDIUM)
+    first = next(site.tensor for site in program.sites if site.use < 0)
+    plan = Plan(program.problem.fingerprint, frozenset({first}))
+    shown = with_known(tables, program, plan)
+    state = compiled(environment.start)(shown)
+    fast = [float(site.use < 0 and site.tensor == first) for site in program.sites]
+    assert sum(fast) == 1
+    for _ in range(2):
+        at = int(state.at)
+        uses = observed(shown, state)["uses"]
+        assert uses[: len(fast) - at, 18].tolist() == fast[at:]
+        assert uses[: len(fast) - at, 19].tolist() == [1 - one for one in fast[at:]]
+        assert not observed(tables, state)["uses"][:, 18:].any()
+        move = np.flatnonzero(np.asarray(state.legal))[0]
+        state, _ = compiled(environment.step)(shown, state, np.int32(move))

@@ -41,7 +41,7 @@ CONFIG = TrainConfig(
 )
 PUZZLES = puzzles(6)
 SHOWN = [
-    Demonstration(number, moves, moves)
+    Demonstration(number, moves, moves, 0.0)
     for number, moves in (
         (number, np.array(best_moves(puzzle.tables), np.int8)) for number, puzzle in enumerate(PUZZLES)
     )
