@@ -24,6 +24,7 @@ from mallocgame.bench.statistics import arithmetic_mean
 from mallocgame.errors import NoAnswerError
 from mallocgame.game.rules import Game
 from mallocgame.native.warm_up import compile_native
+from mallocgame.problem.problem_file import Default
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers import solve
 from mallocgame.solvers.base import all_hbm_seconds
@@ -63,7 +64,7 @@ class Players:
         self.agent = load_agent(file or SHIPPED)
         self.warm: set[tuple[object, str]] = set()
 
-    def __call__(self, problem: Problem, method: str, seconds: float, seed: int) -> Row:
+    def __call__(self, problem: Problem, method: str, seconds: float, seed: int, default: Default | None) -> Row:
         """Seconds under M, episodes, the best-of-n curve, seconds of compiling if this size was not compiled yet."""
         from mallocgame.game.program import Program
         from muzero.answer import AnswerOptions, answer
@@ -78,7 +79,9 @@ class Players:
             answer(problem, self.agent, AnswerOptions(time_limit=0.0, seed=seed, search=search))
             self.warm.add(size)
         compiling = monotonic() - start
-        found = answer(problem, self.agent, AnswerOptions(time_limit=seconds, seed=seed, search=search))
+        known = [] if default is None else [solve(problem, "xla", seconds, seed, default=default).plan]
+        options = AnswerOptions(time_limit=seconds, seed=seed, search=search)
+        found = answer(problem, self.agent, options, known=known)
         curve = [[best.episodes, best.seconds, round(best.after, 3)] for best in found.curve]
         return {"seconds": found.seconds, "episodes": found.episodes, "compiling": round(compiling, 1), "curve": curve}
 
@@ -91,7 +94,7 @@ def row_of(name: str, method: str, given: argparse.Namespace, players: Callable[
     if method == RANDOM:
         row["seconds"], row["episodes"] = played_at_random(problem, given.seconds, given.seed)
     elif method in (POLICY, SEARCH):
-        row |= players()(problem, method, given.seconds, given.seed)
+        row |= players()(problem, method, given.seconds, given.seed, file.default)
     else:
         solver = {DEFAULT: "xla", REFERENCE: LOCAL}.get(method, method)
         limit = given.reference if method == REFERENCE else given.seconds

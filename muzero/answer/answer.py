@@ -1,16 +1,16 @@
 """Answer a problem by playing it many times: risk-seeking, only the best episode counts.
 
-What is known already is shown to the network: at first the plan of the greedy solver, from then on the best one. So it
-need not find everything anew, but what to do otherwise. The first round is of the policy alone, so that there is an
-answer soon (of a large program one lane goes first); its first lane takes what the policy likes best, the others
-sample, ever more freely. The rounds after it search, if the options say so; after some of them the network learns on
-this one program from what was played. Any time is a good time to stop: the best plan so far is given, at worst
-greedy's.
+What is known already is shown to the network: at first the best of greedy's plan and those that are given (XLA's
+default, where there is one), from then on the best so far. So it need not find everything anew, but what to do
+otherwise. The first round is of the policy alone, so that there is an answer soon (of a large program one lane goes
+first); its first lane takes what the policy likes best, the others sample, ever more freely. If the options say so,
+each fourth round searches; it takes many times as long. After some rounds the network learns on this one program from
+what was played. Any time is a good time to stop: the best plan so far is given, at worst the one that was known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 
@@ -35,7 +35,10 @@ from muzero.memory_game import Task, task_of
 from muzero.networks import Params
 from muzero.search import SearchOptions, Variant
 
-POLICY_ALONE = SearchOptions(Variant.POLICY_ALONE)
+POLICY_ALONE = SearchOptions(Variant.POLICY_ALONE, temperature=0.0)
+
+SEARCHED = 4
+"""One of so many rounds searches."""
 
 MANY_SITES = 400
 """From here on one episode is played before the first round: lanes go one after the other on a CPU, and a round of all
@@ -50,6 +53,7 @@ def answer(
     agent: Agent,
     options: AnswerOptions,
     improved: Callable[[float, int], None] = lambda seconds, episodes: None,
+    known: Sequence[Plan] = (),
 ) -> Answer:
     """Play until the time or the episodes are used up, or Ctrl-C; give the best plan.
 
@@ -58,11 +62,12 @@ def answer(
         agent: who plays.
         options: how.
         improved: called with (seconds under M, finished episodes) at every new best plan.
+        known: valid plans, beside greedy's.
 
     Raises:
         BadInputError: the problem is too large for the environment.
     """
-    player = _Answerer(problem, agent, options, improved)
+    player = _Answerer(problem, agent, options, improved, known)
     try:
         status = player.run()
     except KeyboardInterrupt:
@@ -72,10 +77,15 @@ def answer(
 
 class _Answerer:
     def __init__(
-        self, problem: Problem, agent: Agent, options: AnswerOptions, improved: Callable[[float, int], None]
+        self,
+        problem: Problem,
+        agent: Agent,
+        options: AnswerOptions,
+        improved: Callable[[float, int], None],
+        known: Sequence[Plan],
     ) -> None:
         self.started = monotonic()
-        self.agent, self.options, self.improved = agent, options, improved
+        self.agent, self.options, self.improved, self.known = agent, options, improved, known
         self.program = Program(problem)
         self.task = task_of(self.program)
         self.plan = Plan(problem.fingerprint)
@@ -84,6 +94,7 @@ class _Answerer:
         self.curve = [Best(0, all_hbm_seconds(problem), 0.0, False)]
         self.tuner: Tuner | None = None
         self.unlearned: list[tuple[Task, Round, Variant]] = []
+        self.compiled: set[tuple[int, SearchOptions]] = set()
 
     def run(self) -> str:
         """Play rounds; returns the status."""
@@ -91,12 +102,12 @@ class _Answerer:
             return "converged"
         self._begin()
         key = jax.random.key(self.options.seed)
-        number = 0
+        number, search = 0, replace(self.options.search, temperature=POLICY_ALONE.temperature)
         params = self.agent.params
         if len(self.program.sites) >= MANY_SITES and self.lanes > 1:
             self._open(key)
         while True:
-            options = replace(self.options.search, temperature=0.0) if number else POLICY_ALONE
+            options = search if number % SEARCHED == SEARCHED - 1 else POLICY_ALONE
             task = self._shown()
             began = Round(
                 self.agent.network,
@@ -106,7 +117,7 @@ class _Answerer:
                 self._heat(number),
                 jax.random.fold_in(key, number),
             )
-            if not self._finish(began, options, compiles=number == 0):
+            if not self._finish(began, options):
                 return "time limit"
             if self.options.max_episodes is not None and self.episodes >= self.options.max_episodes:
                 return "step limit"
@@ -119,12 +130,15 @@ class _Answerer:
                     params = self._learn()
 
     def _begin(self) -> None:
-        """Take over greedy's plan."""
-        found = solve_with(self.program.problem, "greedy", time_limit=self.options.time_limit)
-        if found.seconds_under_m < self.curve[0].seconds:
-            self.plan = found.plan
-            self.curve.append(Best(0, found.seconds_under_m, monotonic() - self.started, False))
-            self.improved(found.seconds_under_m, 0)
+        """Take over the best plan that is known."""
+        problem = self.program.problem
+        greedy = solve_with(problem, "greedy", time_limit=self.options.time_limit).plan
+        timed = [(replay_plan(problem, plan, "M").total, plan) for plan in (greedy, *self.known)]
+        seconds, plan = min(timed, key=lambda both: both[0])
+        if seconds < self.curve[0].seconds:
+            self.plan = plan
+            self.curve.append(Best(0, seconds, monotonic() - self.started, False))
+            self.improved(seconds, 0)
 
     def _shown(self) -> Task:
         """The program with the best plan so far."""
@@ -134,17 +148,16 @@ class _Answerer:
         """One episode of the policy alone that takes what it likes best."""
         heat = jnp.zeros(1, jnp.float32)
         alone = Round(self.agent.network, self.agent.params, self._shown(), POLICY_ALONE, heat, key)
-        self._finish(alone, POLICY_ALONE, compiles=True)
+        self._finish(alone, POLICY_ALONE)
 
-    def _finish(self, began: Round, options: SearchOptions, *, compiles: bool) -> bool:
+    def _finish(self, began: Round, options: SearchOptions) -> bool:
         """Play a round to its end and take its episodes; False where the time is up before.
 
-        Args:
-            began: the round.
-            options: how it plays.
-            compiles: whether to compile first, which does not count as time.
+        Compiling, for the first round of its kind, does not count as time.
         """
-        if compiles and not self._late():
+        kind = len(began.states.done), options
+        if kind not in self.compiled and not self._late():
+            self.compiled.add(kind)
             self.started += began.compile()
         while not began.done:
             if self._late():
@@ -180,7 +193,7 @@ class _Answerer:
     def _heat(self, number: int) -> jax.Array:
         """Temperatures of the lanes in a round; those of the first with search, or without, begin at 0."""
         lanes = self.lanes
-        again = number > (self.options.search.variant is not Variant.POLICY_ALONE)
+        again = number not in (0, SEARCHED - 1)
         heat = np.linspace(0.0, self.options.hottest, lanes + again)[int(again) :]
         return jnp.asarray(heat, jnp.float32)
 

@@ -13,14 +13,13 @@ class AnswerOptions:
     """Options of ``answer``.
 
     Attributes:
-        time_limit: seconds from the call. What JAX compiles for the first round is not counted, and for the others not
-            interrupted.
+        time_limit: seconds from the call. What JAX compiles for a kind of rounds is not counted.
         max_episodes: after which to stop whatever the time; None for no limit. The same seed and lanes give the same
             plan then.
         seed: of all random choices.
         lanes: episodes played at once, of a large program fewer (``muzero.answer.answer.LANE_SITES``). More use the
             machine better, fewer are done sooner.
-        search: of the rounds after the first; its temperature is not used.
+        search: of each fourth round; its temperature is not used.
         hottest: temperature of the last lane; they rise evenly from 0.
         learn_after: rounds after which the network learns on this one program between the rounds; None for never.
     """
@@ -31,7 +30,7 @@ class AnswerOptions:
     lanes: int = 16
     search: SearchOptions = field(default_factory=SearchOptions)
     hottest: float = 1.0
-    learn_after: int | None = 8
+    learn_after: int | None = 40
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.

@@ -14,7 +14,7 @@ class Best:
     Attributes:
         episodes: finished when it was found.
         seconds: of the best plan under model M.
-        after: seconds since the call, without what compiling for the first round took.
+        after: seconds since the call, without what compiling took.
         searched: whether its episode was played with search; False for the policy alone.
     """
 
@@ -34,8 +34,8 @@ class Answer:
         episodes: finished ones.
         status: ``"time limit"``, ``"step limit"`` (of episodes), ``"interrupted"``, or ``"converged"``: there was
             nothing to decide.
-        curve: best of n: one point for each better plan, the first two for everything in HBM and greedy's,
-            after 0 episodes.
+        curve: best of n: one point for each better plan, the first two for everything in HBM and the best
+            known one, after 0 episodes.
     """
 
     plan: Plan

@@ -61,13 +61,13 @@ def test_the_best_of_many_episodes() -> None:
     assert answer(PROBLEM, AGENT, options).plan == found.plan
 
 
-def test_rounds_after_the_first_search() -> None:
+def test_the_fourth_round_searches() -> None:
     search = SearchOptions(Variant.LEARNED_MODEL, simulations=2, max_depth=2)
-    options = AnswerOptions(max_episodes=3 * LANES, lanes=LANES, search=search)
+    options = AnswerOptions(max_episodes=5 * LANES, lanes=LANES, search=search)
     found = answer(PROBLEM, AGENT, options)
     check(found)
-    assert found.episodes == 12
-    assert all(best.searched == (best.episodes > LANES) for best in found.curve[1:])
+    assert found.episodes == 20
+    assert all(best.searched == (3 * LANES < best.episodes <= 4 * LANES) for best in found.curve)
 
 
 def test_a_large_program_is_first_played_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +77,19 @@ def test_a_large_program_is_first_played_once(monkeypatch: pytest.MonkeyPatch) -
     found = answer(PROBLEM, AGENT, AnswerOptions(max_episodes=1, lanes=LANES, search=ALONE))
     assert found.episodes == 1 + LANES
     assert [best for best in found.curve if best.episodes <= 1][-1].seconds == alone.seconds
+
+
+def test_a_known_plan_is_where_it_begins() -> None:
+    """The best plan of a search before is better than greedy's, and nothing after it is worse."""
+    known = answer(PROBLEM, AGENT, AnswerOptions(max_episodes=5 * LANES, lanes=LANES, search=ALONE))
+    assert known.seconds < GREEDY
+    options = AnswerOptions(max_episodes=LANES, lanes=LANES, search=ALONE)
+    found = answer(PROBLEM, AGENT, options, known=[Plan(PROBLEM.fingerprint), known.plan])
+    assert [best.seconds for best in found.curve if best.episodes == 0] == [
+        all_hbm_seconds(PROBLEM),
+        pytest.approx(known.seconds, rel=1e-12),
+    ]
+    assert found.seconds <= known.seconds
 
 
 def test_no_time_at_all() -> None:
@@ -163,5 +176,6 @@ def test_it_learns_on_the_one_program(monkeypatch: pytest.MonkeyPatch) -> None:
     assert surprises[0] == pytest.approx(np.log(3), abs=1e-5)
     assert surprises[1] < surprises[0]
     assert surprises[3] < surprises[2]
-    assert tuners[0]._best == pytest.approx(-found.seconds, rel=1e-9)
+    learned_from = [best.seconds for best in found.curve if best.episodes <= 3 * LANES]
+    assert tuners[0]._best == pytest.approx(-learned_from[-1], rel=1e-9)
     assert answer(PROBLEM, AGENT, options).plan == found.plan
