@@ -16,6 +16,7 @@ import json
 import random
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -79,7 +80,9 @@ class Players:
             answer(problem, self.agent, AnswerOptions(time_limit=0.0, seed=seed, search=search))
             self.warm.add(size)
         compiling = monotonic() - start
-        known = [] if default is None else [solve(problem, "xla", seconds, seed, default=default).plan]
+        known = []
+        with suppress(NoAnswerError):
+            known += [] if default is None else [solve(problem, "xla", seconds, seed, default=default).plan]
         options = AnswerOptions(time_limit=seconds, seed=seed, search=search)
         found = answer(problem, self.agent, options, known=known)
         curve = [[best.episodes, best.seconds, round(best.after, 3)] for best in found.curve]

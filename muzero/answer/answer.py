@@ -1,17 +1,21 @@
 """Answer a problem by playing it many times: risk-seeking, only the best episode counts.
 
 What is known already is shown to the network: at first the best of greedy's plan and those that are given (XLA's
-default, where there is one), from then on the best so far. So it need not find everything anew, but what to do
-otherwise. The first round is of the policy alone, so that there is an answer soon (of a large program one lane goes
-first); its first lane takes what the policy likes best, the others sample, ever more freely. If the options say so,
-each fourth round searches; it takes many times as long. After some rounds the network learns on this one program from
-what was played. Any time is a good time to stop: the best plan so far is given, at worst the one that was known.
+default, where there is one), from then on the best episode so far. So it need not find everything anew, but what to do
+otherwise. That episode need not be better than the plan that was known (an episode gives addresses as it goes, so it
+cannot follow every plan), but the next ones can follow it.
+
+The first round is of the policy alone, so that there is an answer soon (of a large program one lane goes first); its
+first lane takes what the policy likes best, the others sample, ever more freely. If the options say so, each fourth
+round searches; it takes many times as long. After some rounds the network learns on this one program from what was
+played. Any time is a good time to stop: the best plan so far is given, at worst the one that was known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 from time import monotonic
 
 import jax
@@ -88,7 +92,8 @@ class _Answerer:
         self.agent, self.options, self.improved, self.known = agent, options, improved, known
         self.program = Program(problem)
         self.task = task_of(self.program)
-        self.plan = Plan(problem.fingerprint)
+        self.plan = self.shown = Plan(problem.fingerprint)
+        self.best_episode = inf
         self.lanes = max(1, min(options.lanes, LANE_SITES // max(1, len(self.program.sites))))
         self.episodes = 0
         self.curve = [Best(0, all_hbm_seconds(problem), 0.0, False)]
@@ -136,13 +141,13 @@ class _Answerer:
         timed = [(replay_plan(problem, plan, "M").total, plan) for plan in (greedy, *self.known)]
         seconds, plan = min(timed, key=lambda both: both[0])
         if seconds < self.curve[0].seconds:
-            self.plan = plan
+            self.plan = self.shown = plan
             self.curve.append(Best(0, seconds, monotonic() - self.started, False))
             self.improved(seconds, 0)
 
     def _shown(self) -> Task:
-        """The program with the best plan so far."""
-        return self.task._replace(tables=with_known(self.task.tables, self.program, self.plan))
+        """The program with the plan that is shown."""
+        return self.task._replace(tables=with_known(self.task.tables, self.program, self.shown))
 
     def _open(self, key: jax.Array) -> None:
         """One episode of the policy alone that takes what it likes best."""
@@ -198,13 +203,16 @@ class _Answerer:
         return jnp.asarray(heat, jnp.float32)
 
     def _take(self, finished: Round, options: SearchOptions) -> None:
-        """Count the episodes of a round, and keep the best one if it is better than all before."""
-        totals = np.asarray(finished.states.total)
-        for lane, total in enumerate(totals.tolist()):
+        """Count the episodes of a round, show the best one, and keep it if it is better than all plans before."""
+        totals = np.asarray(finished.states.total).tolist()
+        searched = options.variant is not Variant.POLICY_ALONE
+        for lane, total in enumerate(totals):
             self.episodes += 1
-            if total < self.curve[-1].seconds:
+            if total < self.best_episode:
+                self.best_episode = total
                 state = jax.device_get(jax.tree.map(lambda leaf, lane=lane: leaf[lane], finished.states))
-                self.plan = plan_of(self.program, self.task.tables, state)
-                searched = options.variant is not Variant.POLICY_ALONE
-                self.curve.append(Best(self.episodes, total, monotonic() - self.started, searched))
-                self.improved(total, self.episodes)
+                self.shown = plan_of(self.program, self.task.tables, state)
+                if total < self.curve[-1].seconds:
+                    self.plan = self.shown
+                    self.curve.append(Best(self.episodes, total, monotonic() - self.started, searched))
+                    self.improved(total, self.episodes)
