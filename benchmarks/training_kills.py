@@ -3,9 +3,9 @@
     python -m benchmarks.training_kills [--kills 20] [--seed 0] [--iterations 12] [--out out/training-kills]
 
 One job runs undisturbed. The same job in another folder is killed with SIGKILL, each time at a random moment between
-its start and the time that the undisturbed one took, and resumed; at last it runs to its end. Compared: every figure of
-every iteration, those of the clock apart, and every byte of the arrays of the last checkpoint. They share what is
-compiled.
+its start and the time that the undisturbed one took, and resumed; where it ends before, another one begins, until there
+were so many kills. Compared of each job that ended: every figure of every iteration, those of the clock apart, and
+every byte of the arrays of the last checkpoint. They share what is compiled.
 """
 
 from __future__ import annotations
@@ -106,21 +106,25 @@ def main() -> None:
     again = options.out / "again"
     seconds = finish(file, again, log)
     print(f"undisturbed: {seconds:.0f} s; differences: {differences(untouched, again) or 'none'}", flush=True)
-    for number in range(options.kills):
+    kills, jobs, found = 0, 0, []
+    while kills < options.kills:
         delay = rng.uniform(0.0, seconds)
         process = start(file, killed, log)
         try:
-            process.wait(delay)
-            how = "had finished"
+            if process.wait(delay) != 0:
+                raise SystemExit(f"the job failed: see {log}")
+            print(f"ended within {delay:.1f} s", flush=True)
+            jobs, found = jobs + 1, found + differences(untouched, killed)
+            shutil.rmtree(killed)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            how = "killed"
-        at = files_in(killed)[0].stem if files_in(killed) else "no checkpoint"
-        print(f"start {number + 1}: {how} after {delay:.1f} s, at {at}, {len(curve(killed))} iterations", flush=True)
+            kills += 1
+            at = files_in(killed)[0].stem if files_in(killed) else "no checkpoint"
+            print(f"kill {kills}: after {delay:.1f} s, at {at}, {len(curve(killed))} iterations", flush=True)
     finish(file, killed, log)
-    found = differences(untouched, killed)
-    print(f"{options.kills} kills, {len(curve(killed))} iterations; differences: {', '.join(found) or 'none'}")
+    found += differences(untouched, killed)
+    print(f"{kills} kills in {jobs + 1} jobs of {options.iterations} iterations; differences: {found or 'none'}")
     sys.exit(1 if found else 0)
 
 

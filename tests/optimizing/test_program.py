@@ -14,8 +14,8 @@ from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 import mallocgame
 from mallocgame.errors import BadInputError
 from mallocgame.optimizing.environment import options_of_environment
-from mallocgame.optimizing.program import KINDS, Program, program_of
-from mallocgame.problem.targets import TARGETS
+from mallocgame.optimizing.program import Program, program_of
+from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS
 from tests.optimizing.fake_search import MODULE
 
 SHAPE = jax.ShapeDtypeStruct((8, 8), jnp.float32)
@@ -136,8 +136,8 @@ def lowering(
 
 
 def test_the_target_is_the_kind_of_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(KINDS.values()) == set(TARGETS)
-    for kind, target in KINDS.items():
+    assert set(TARGET_OF_KIND.values()) == set(TARGETS)
+    for kind, target in TARGET_OF_KIND.items():
         found = asked(lowering(monkeypatch, [3], 8, kind=kind))
         assert found.target == target
     with pytest.raises(BadInputError, match="device kind 'TPU v3' is not known"):
