@@ -15,6 +15,10 @@ class BadInputError(MallocgameError):
     exit_code = 2
 
 
+class NotWrittenError(BadInputError):
+    """The system did not take what was to be written: a disk is full or broken. Another time it may be taken."""
+
+
 class NoAnswerError(MallocgameError):
     """No answer within the limits of time, memory or compiles."""
 

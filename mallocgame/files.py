@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mallocgame.errors import BadInputError
+from mallocgame.errors import BadInputError, NotWrittenError
 
 _CHUNK = 1 << 20
 
@@ -62,7 +62,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write ``data`` to a temporary file beside ``path``, then rename it.
 
     Raises:
-        BadInputError: it cannot be written.
+        NotWrittenError: it cannot be written.
     """
     target = Path(path)
     check_writable(target)
@@ -80,7 +80,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
                 os.unlink(temporary)
             raise
     except OSError as error:
-        raise BadInputError(f"{target}: cannot be written: {error.strerror}") from None
+        raise NotWrittenError(f"{target}: cannot be written: {error.strerror}") from None
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from mallocgame.errors import BadInputError
+from mallocgame.errors import BadInputError, NotWrittenError
 
 MAX_FILE_BYTES = 1 << 30
 
@@ -32,7 +32,7 @@ class LinesFile:
         """Add a line; it is on the disk when this returns, and not there at all if it cannot be.
 
         Raises:
-            BadInputError: it cannot be written.
+            NotWrittenError: it cannot be written.
         """
         end = self._file.seek(0, os.SEEK_END)
         try:
@@ -43,7 +43,7 @@ class LinesFile:
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(end)
-            raise BadInputError(f"{self._path}: cannot be written: {error.strerror}") from None
+            raise NotWrittenError(f"{self._path}: cannot be written: {error.strerror}") from None
 
 
 @contextmanager

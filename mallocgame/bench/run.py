@@ -16,7 +16,7 @@ from mallocgame.bench.store import CaptureStore, time_left
 from mallocgame.bench.tables import html, markdown
 from mallocgame.compiler import Limits
 from mallocgame.compiler.cache import COMPILERS, Compile, installed_versions
-from mallocgame.errors import BadInputError, MallocgameError
+from mallocgame.errors import BadInputError, MallocgameError, NotWrittenError
 from mallocgame.files import write_atomically
 from mallocgame.progress import Progress
 
@@ -158,6 +158,8 @@ class _Runner:
                 method, program, settings, self.compile, self.limits, lambda line: self.progress(f"{name}: {line}")
             )
             row = replace(row, options=self.selection.settings.options(method))
+        except NotWrittenError:  # says nothing of the method: the next run tries it again
+            raise
         except Exception as error:
             self._fail(program.workload, program.capture.target, method, program.capture.versions, error)
         else:

@@ -15,7 +15,7 @@ from mallocgame.bench.run import Outcome, Selection, run
 from mallocgame.bench.selection import select
 from mallocgame.bench.store import CaptureStore
 from mallocgame.compiler import verify
-from mallocgame.errors import BadInputError, CompilerRefusedError
+from mallocgame.errors import BadInputError, CompilerRefusedError, NotWrittenError
 from tests.bench.fake import PEAK, SECONDS, FakeCompiler, pretend_versions, put
 
 SETTINGS = Settings(time_limit=0.2, compiles=2)
@@ -111,6 +111,15 @@ def test_one_failing_method_does_not_stop_the_others(tmp_path: Path, compiler: F
     default, off, solved, tuned = go(tmp_path, compiler).rows
     assert off.failure == "RuntimeError: a bug"
     assert default.failure is solved.failure is tuned.failure is None
+
+
+def test_a_full_disk_is_no_row_and_ends_the_run(tmp_path: Path, compiler: FakeCompiler) -> None:
+    put(tmp_path / "captures", "tiny-v4lite.mgz")
+    compiler.wrong = {1: NotWrittenError("compiles/x.zip: cannot be written: No space left on device")}
+    with pytest.raises(NotWrittenError, match="No space left"):
+        go(tmp_path, compiler)
+    lines = (tmp_path / "out" / "rows.jsonl").read_text().splitlines()
+    assert [json.loads(line)["method"] for line in lines] == ["xla default"]
 
 
 def test_rows_of_other_options_or_versions_are_not_mixed(
