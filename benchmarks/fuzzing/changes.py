@@ -40,7 +40,7 @@ Rng = random.Random
 def change(data: bytes, other: bytes, rng: Rng) -> bytes:
     """One case out of a sample, perhaps crossed with another of the same kind; at most ``MAX_CASE_BYTES`` long."""
     if rng.random() < 0.85:
-        for unwrap, wrap in ((_unzip, _zip), (_ungzip, gzip.compress), (_uncheckpoint, _checkpoint)):
+        for unwrap, wrap in ((_unzip, _zip), (_ungzip, _gzip), (_uncheckpoint, _checkpoint)):
             inner = unwrap(data)
             if inner is not None:
                 return wrap(_change_members(inner, rng) if isinstance(inner, dict) else change(inner, inner, rng))[
@@ -198,6 +198,10 @@ def _zip(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes
         for name, data in members.items():
             archive.writestr(name, data)
     return buffer.getvalue()
+
+
+def _gzip(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)  # the same whenever it is made
 
 
 def _ungzip(data: bytes) -> bytes | None:
