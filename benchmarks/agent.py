@@ -81,8 +81,9 @@ class Players:
             self.warm.add(size)
         compiling = monotonic() - start
         known = []
-        with suppress(NoAnswerError):
-            known += [] if default is None else [solve(problem, "xla", seconds, seed, default=default).plan]
+        if default is not None:
+            with suppress(NoAnswerError):
+                known.append(solve(problem, "xla", seconds, seed, default=default).plan)
         options = AnswerOptions(time_limit=seconds, seed=seed, search=search)
         found = answer(problem, self.agent, options, known=known)
         curve = [[best.episodes, best.seconds, round(best.after, 3)] for best in found.curve]

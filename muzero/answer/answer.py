@@ -38,6 +38,7 @@ from muzero.environment import plan_of, with_known
 from muzero.memory_game import Task, task_of
 from muzero.networks import Params
 from muzero.search import SearchOptions, Variant
+from muzero.training.self_play import Decisions
 
 POLICY_ALONE = SearchOptions(Variant.POLICY_ALONE, temperature=0.0)
 
@@ -98,7 +99,7 @@ class _Answerer:
         self.episodes = 0
         self.curve = [Best(0, all_hbm_seconds(problem), 0.0, False)]
         self.tuner: Tuner | None = None
-        self.unlearned: list[tuple[Task, Round, Variant]] = []
+        self.unlearned: list[tuple[Task, Decisions, np.ndarray, np.ndarray, Variant]] = []
         self.compiled: set[tuple[int, SearchOptions]] = set()
 
     def run(self) -> str:
@@ -130,16 +131,16 @@ class _Answerer:
                 return "time limit"
             number += 1
             if self.options.learn_after is not None:
-                self.unlearned.append((task, began, options.variant))
+                self.unlearned.append((task, *began.played(), np.asarray(began.states.total), options.variant))
                 if number >= self.options.learn_after:
                     params = self._learn()
 
     def _begin(self) -> None:
         """Take over the best plan that is known."""
         problem = self.program.problem
-        greedy = solve_with(problem, "greedy", time_limit=self.options.time_limit).plan
-        timed = [(replay_plan(problem, plan, "M").total, plan) for plan in (greedy, *self.known)]
-        seconds, plan = min(timed, key=lambda both: both[0])
+        greedy = solve_with(problem, "greedy", time_limit=self.options.time_limit)
+        timed = [(replay_plan(problem, plan, "M").total, plan) for plan in self.known]
+        seconds, plan = min([(greedy.seconds_under_m, greedy.plan), *timed], key=lambda both: both[0])
         if seconds < self.curve[0].seconds:
             self.plan = self.shown = plan
             self.curve.append(Best(0, seconds, monotonic() - self.started, False))
@@ -173,13 +174,12 @@ class _Answerer:
 
     def _learn(self) -> Params:
         """Learn from the rounds that were not learned from yet; the parameters for the next one."""
-        played = [(task, *began.played(), np.asarray(began.states.total), how) for task, began, how in self.unlearned]
-        if not any(lengths.any() for _, _, lengths, _, _ in played):
+        if not any(lengths.any() for _, _, lengths, _, _ in self.unlearned):
             return self.agent.params
         if self.tuner is None:
             self.tuner = Tuner(self.agent.network, self.agent.params, self.options.seed)
-        for round_ in played:
-            self.tuner.take(*round_)
+        for played in self.unlearned:
+            self.tuner.take(*played)
         self.unlearned.clear()
         self.tuner.learn()
         return self.tuner.learner.params

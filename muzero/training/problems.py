@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -100,17 +100,16 @@ def prepare(config: TrainConfig, named: tuple[str, Problem]) -> list[Prepared]:
     if not 0 < len(program.sites) <= config.problems.most_sites:
         return []
     plans = {known: _known_plan(known, problem, config.seed) for known in config.problems.known}
-    shown = {known: plan for known, plan in plans.items() if plan is not None}
     demonstrated: list[list[Demonstration]] = [[] for _ in plans]
     if config.imitation.steps:
         game = Game(problem)
         local = solve(problem, "local", time_limit=inf, max_steps=config.imitation.steps, seed=config.seed).plan
-        best = best_to_follow(game, [local, *shown.values()])
+        best = best_to_follow(game, [local, *(plan for plan in plans.values() if plan is not None)])
         for number, own in enumerate(demonstrated):
             rng = np.random.default_rng([config.seed, number])
             for again in range(config.imitation.episodes):
                 own.append(imitate(game, best, 0, rng, config.imitation.errors if again else 0.0))
-    puzzles = [puzzle_of(_name(name, known), program, plan) for known, plan in plans.items()]
+    puzzles = puzzles_of(name, program, plans)
     return [Prepared(*both) for both in zip(puzzles, demonstrated, strict=True)]
 
 
@@ -148,26 +147,26 @@ def evaluated_puzzles(config: TrainConfig, progress: Progress) -> tuple[list[Puz
             game = Game(problem)
             followed = best_to_follow(game, [local.plan, greedy.plan])
             demonstrations.append(imitate(game, followed, len(found), np.random.default_rng(0), errors=0.0))
-        puzzle = puzzle_of(_name(name, known), program, _known_plan(known, problem, config.seed))
+        shown = greedy.plan if known == GREEDY else _known_plan(known, problem, config.seed)
+        (puzzle,) = puzzles_of(name, program, {known: shown})
         found.append(replace(puzzle, greedy_seconds=greedy.seconds_under_m, best_seconds=best))
     return found, demonstrations
 
 
-def puzzle_of(name: str, program: Program, known: Plan | None) -> Puzzle:
-    """The puzzle of a program that has sites, with a plan that is shown to the agent.
+def puzzles_of(name: str, program: Program, plans: Mapping[str, Plan | None]) -> list[Puzzle]:
+    """The puzzles of a program that has sites: one for each kind of plan that is shown to the agent, with the plan.
 
     Raises:
         BadInputError: the program is too large for the environment.
     """
     problem, size = program.problem, size_class_of(program)
-    task = task_of(program, size)
-    if known is not None:
-        task = task._replace(tables=with_known(task.tables, program, known))
-    return Puzzle(name, size, task, len(program.sites), all_hbm_seconds(problem), float(task.scale))
-
-
-def _name(problem: str, known: str) -> str:
-    return problem if known == NONE else f"{problem} {known}"
+    task, hbm_seconds = task_of(program, size), all_hbm_seconds(problem)
+    found = []
+    for known, plan in plans.items():
+        shown = task if plan is None else task._replace(tables=with_known(task.tables, program, plan))
+        own = name if known == NONE else f"{name} {known}"
+        found.append(Puzzle(own, size, shown, len(program.sites), hbm_seconds, float(task.scale)))
+    return found
 
 
 def _known_plan(known: str, problem: Problem, seed: int) -> Plan | None:
