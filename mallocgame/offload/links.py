@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mallocgame import checked_json as checked
 from mallocgame.errors import BadInputError
 from mallocgame.problem.target_file import FORMAT, MAX_FILE_BYTES, PRODUCT, MeasuredTarget, load_target
-from mallocgame.problem.targets import TARGET_OF_KIND
+from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ _TPU7X = (
 
 
 def _link(name: str, size: float, way: float, flops: float, bandwidth: float, source: str) -> Link:
-    exposed = GPU_EXPOSED if source.startswith(_NVIDIA) else 0.0
+    exposed = 0.0 if name in TARGETS else GPU_EXPOSED
     return Link(name, round(size), way, way, 2 * way, flops, bandwidth, source, exposed)
 
 
