@@ -2,60 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from mallocgame.game.program import Program
 from mallocgame.native.search import Decisions
-from mallocgame.native.world import FETCHED, PINNED, STAYS, UNSERVED, World
-from mallocgame.packing import Buffer, Packing, pack
+from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, UNSERVED, Floats, World
+from mallocgame.packing import Buffer, fit_most, pack
 from mallocgame.plan import Copy, Plan, Stay
 
 
-def packed_plan(
-    program: Program, world: World, decisions: Decisions, *, time_limit: float, seed: int
-) -> tuple[Plan | None, Packing]:
-    """The plan of some decisions, with the offsets that the packer finds; None if it finds none.
+class Piece(NamedTuple):
+    """Stays of one group that have one offset: of a pinned group all, else those of one copy and what goes on with it.
 
-    All stays of a group have one offset.
+    Attributes:
+        group: its number.
+        stays: (tensor, first time, last time) of each, inclusive.
+        servings: which of all servings its copy is for; empty if it is pinned.
+    """
+
+    group: int
+    stays: tuple[tuple[int, int, int], ...]
+    servings: range
+
+
+class PackedPlan(NamedTuple):
+    """What the packer made of decisions.
+
+    Attributes:
+        decisions: those that have addresses: all, or without the copies and groups that found no room.
+        plan: with offsets.
+        whole: whether all were given an address.
+    """
+
+    decisions: Decisions
+    plan: Plan
+    whole: bool
+
+
+def packed_plan(
+    program: Program, world: World, decisions: Decisions, losses: Floats, *, time_limit: float, seed: int
+) -> PackedPlan:
+    """The plan of some decisions, with the offsets that the packer finds; if it finds none, of what fits.
 
     Args:
         program: of the problem.
         world: its arrays.
         decisions: what is to be in fast memory.
-        time_limit: seconds for the packer.
+        losses: ``[G]`` what is lost, in any unit, if a group has no room.
+        time_limit: seconds for the packer, and again for the choice of what fits.
         seed: of the packer.
     """
     target = program.problem.target
-    stays = stays_of(program, world, decisions)
-    tensors = program.problem.tensors
+    pieces = pieces_of(program, world, decisions)
     buffers = [
         _buffer(
-            str(group),
-            max(tensors[id].size for id, _, _ in found),
+            str(number),
+            max(program.problem.tensors[id].size for id, _, _ in piece.stays),
             target.alignment,
-            [(start, end) for _, start, end in found],
+            [(start, end) for _, start, end in piece.stays],
         )
-        for group, found in stays.items()
+        for number, piece in enumerate(pieces)
     ]
-    packing = pack(buffers, target.fast_bytes, time_limit=time_limit, seed=seed)
-    if packing.offsets is None:
-        return None, packing
-    offsets = dict(zip(stays, packing.offsets, strict=True))
-    return plan_of(program, world, decisions, offsets), packing
+    offsets = pack(buffers, target.fast_bytes, time_limit=time_limit, seed=seed).offsets
+    if offsets is not None:
+        return PackedPlan(decisions, plan_of(program, world, decisions, offsets), True)
+    share = Counter(piece.group for piece in pieces)
+    values = [float(losses[piece.group]) / share[piece.group] for piece in pieces]
+    fitting = fit_most(buffers, values, target.fast_bytes, time_limit=time_limit, seed=seed)
+    reduced = _without(world, decisions, [piece for piece, at in zip(pieces, fitting, strict=True) if at is None])
+    found = {piece: at for piece, at in zip(pieces, fitting, strict=True) if at is not None}
+    kept = pieces_of(program, world, reduced)
+    return PackedPlan(reduced, plan_of(program, world, reduced, [found[piece] for piece in kept]), False)
 
 
-def stays_of(program: Program, world: World, decisions: Decisions) -> dict[int, list[tuple[int, int, int]]]:
-    """For each group in fast memory, (tensor, first time, last time) of its stays, inclusive."""
-    found: dict[int, list[tuple[int, int, int]]] = {}
+def _without(world: World, decisions: Decisions, pieces: Sequence[Piece]) -> Decisions:
+    """Decisions less some pieces: their groups are in HBM, or have no copy for these servings."""
+    kind, plan = decisions.copy()
+    for piece in pieces:
+        if kind[piece.group] == PINNED:
+            kind[piece.group] = IN_HBM
+        else:
+            plan[piece.servings] = UNSERVED
+    for group in {piece.group for piece in pieces if kind[piece.group] == FETCHED}:
+        first, end = world.tensors[["serving_first", "serving_end"]][world.groups["fetched"][group]]
+        if (plan[first:end] == UNSERVED).all():
+            kind[group] = IN_HBM
+    return Decisions(kind, plan)
+
+
+def pieces_of(program: Program, world: World, decisions: Decisions) -> list[Piece]:
+    """What is in fast memory, group by group."""
+    found: list[Piece] = []
     for group, kind in enumerate(decisions.kind.tolist()):
         if kind == PINNED:
             members = program.problem.groups[group].tensors
-            found[group] = [(id, *program.lasting(id)) for id in members]
+            found.append(Piece(group, tuple((id, *program.lasting(id)) for id in members), range(0)))
         elif kind == FETCHED:
             id = int(world.groups["fetched"][group])
+            first = int(world.tensors["serving_first"][id])
             runs = _runs(program, world, decisions, id)
-            found[group] = [(id, after + 1, until) for _, _, after, until in runs]
-            found[group] += [(other, *program.lasting(other)) for other in program.carried(id, runs[-1][1])]
+            for low, high, after, until in runs:
+                stays = [(id, after + 1, until)]
+                if high == runs[-1][1]:
+                    stays += [(other, *program.lasting(other)) for other in program.carried(id, high)]
+                found.append(Piece(group, tuple(stays), range(first + low, first + high + 1)))
     return found
 
 
@@ -84,13 +136,13 @@ def _buffer(id: str, size: int, alignment: int, intervals: list[tuple[int, int]]
     return Buffer(id, min(start for start, _ in intervals), end, size, alignment, tuple(gaps))
 
 
-def plan_of(program: Program, world: World, decisions: Decisions, offsets: Mapping[int, int]) -> Plan:
-    """The plan of some decisions, with an offset for each group in fast memory."""
-    stays = stays_of(program, world, decisions)
+def plan_of(program: Program, world: World, decisions: Decisions, offsets: Sequence[int]) -> Plan:
+    """The plan of some decisions, with an offset for each of their pieces (``pieces_of``)."""
+    pieces = pieces_of(program, world, decisions)
     definitions: set[int] = set()
     uses: set[tuple[int, int]] = set()
     copies: list[Copy] = []
-    for group in stays:
+    for group in dict.fromkeys(piece.group for piece in pieces):
         if decisions.kind[group] == PINNED:
             written = program.problem.groups[group].tensors
         else:
@@ -111,7 +163,11 @@ def plan_of(program: Program, world: World, decisions: Decisions, offsets: Mappi
         fast_definitions=frozenset(definitions),
         fast_uses=frozenset(uses),
         stays=tuple(
-            sorted(Stay(id, start, end, offsets[group]) for group, at in stays.items() for id, start, end in at)
+            sorted(
+                Stay(id, start, end, offset)
+                for piece, offset in zip(pieces, offsets, strict=True)
+                for id, start, end in piece.stays
+            )
         ),
         copies=tuple(sorted(copies, key=lambda copy: (copy.after, copy.tensor))),
     )

@@ -10,10 +10,10 @@ import numpy as np
 
 from mallocgame.game.program import Program
 from mallocgame.native.build import make_world
-from mallocgame.native.decide import clear, commit, fetch, objective, pin
+from mallocgame.native.decide import clear, commit, fetch, objective, pin, rollback
 from mallocgame.native.moves import anneal, greedy, make_room
 from mallocgame.native.replay import replay_whole
-from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, TOTAL, UNSERVED, Ints
+from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, TOTAL, UNSERVED, Floats, Ints
 from mallocgame.plan import Copy, Plan
 from mallocgame.problem.schema import Problem
 
@@ -141,6 +141,17 @@ class Search:
             cooling: factor of the temperature after each move.
         """
         self._heat[0], self._heat[1] = heat, cooling
+
+    def losses(self) -> Floats:
+        """``[G]`` how much the value of the best decisions grows if a group alone is in HBM, 0 where it shrinks."""
+        self.set(self.best)
+        before = self.value
+        found = np.zeros(len(self.world.groups))
+        for group in np.nonzero(self.world.groups["kind"])[0].tolist():
+            clear(self.world, group)
+            found[group] = max(0.0, self.value - before)
+            rollback(self.world)
+        return found
 
     def anneal(self, steps: int) -> None:
         """Moves of the present cycle; ``best`` is kept up to date."""

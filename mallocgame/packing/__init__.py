@@ -2,6 +2,7 @@
 
 from mallocgame.packing.buffer import Buffer, Packing
 from mallocgame.packing.csv_file import BufferTable, format_csv, parse_csv, read_csv, write_csv
+from mallocgame.packing.fit_most import fit_most
 from mallocgame.packing.minimise import minimise
 from mallocgame.packing.pack import compile_native, pack
 from mallocgame.packing.validate import PackingViolation, validate
@@ -12,6 +13,7 @@ __all__ = [
     "Packing",
     "PackingViolation",
     "compile_native",
+    "fit_most",
     "format_csv",
     "minimise",
     "pack",

@@ -386,12 +386,13 @@ def _split(state: Any, low: int, high: int) -> None:
 
 
 @machine_code
-def first_fit(state: Any, order: Any) -> int:
+def first_fit(state: Any, order: Any, capacity: int) -> int:
     """Place each buffer in turn at the lowest free offset, which is left in its head; the largest offset + size.
 
     Args:
         state: a `State` as a tuple.
         order: ``[n]`` buffers, the fixed ones first.
+        capacity: bytes; what would end above is left out (not ``placed``), unless it is fixed.
     """
     buffers, neighbours, obstacles = state[0], state[8], state[10]
     for b in order:
@@ -408,6 +409,8 @@ def first_fit(state: Any, order: Any) -> int:
                 if buffers[c].placed and offset < end and offset + buffers[b].size > buffers[c].head:
                     offset = _lift(buffers, obstacles, b, end)
                     moved = True
+        if offset + buffers[b].size > capacity and buffers[b].fixed < 0:
+            continue
         buffers[b].head = offset
         buffers[b].placed = 1
         height = max(height, offset + buffers[b].size)

@@ -1,7 +1,8 @@
 """Local search: simulated annealing over plans, from the greedy one, in cycles of growing length.
 
 The moves (`mallocgame.native`) look at how many bytes are free at each time, not at which; after a cycle that has found
-a better plan the packer gives it addresses. If it cannot, the search goes on with a little less fast memory.
+a better plan the packer gives it addresses. If it cannot, the plan is kept without the groups that lose least and leave
+room for the others, and the search goes on with a little less fast memory.
 
 Every cycle starts at the best plan so far; its temperature falls from the mean worsening of a move seen so far, or a
 part of that (``HEATS`` in turn), to a thousandth. The search can be stopped at any time and then gives the best plan so
@@ -39,8 +40,8 @@ COOLING = 1e-3
 PATIENCE = 0.05
 """Seconds of native moves between two looks at the clock."""
 
-PACKING_SECONDS = 2.0
-"""For one try to find addresses."""
+PACKING_SECONDS = 1.0
+"""For one try to find addresses, and for the choice of what has some if it fails."""
 
 LIMIT = 1.0005
 """What each model may take of its ``default_seconds``; game.md calls up to 1.001 equal, and E is predicted."""
@@ -138,12 +139,20 @@ class _LocalSearch:
         search = self.search
         if search.best_value >= self.packed[0]:
             return
-        plan, _ = packed_plan(
-            search.program, search.world, search.best, time_limit=PACKING_SECONDS, seed=self.task.seed
+        packed = packed_plan(
+            search.program,
+            search.world,
+            search.best,
+            search.losses(),
+            time_limit=PACKING_SECONDS,
+            seed=self.task.seed,
         )
-        if plan is not None:
-            self.packed = search.best_value, search.best.copy(), plan
+        if packed.whole:
+            self.packed = search.best_value, search.best.copy(), packed.plan
             return
+        search.set(packed.decisions)
+        if search.value < self.packed[0]:
+            self.packed = search.value, packed.decisions, packed.plan
         target = self.task.problem.target
         capacity = int(search.capacity * SHRINK) // target.alignment * target.alignment
         search.shrink(capacity, search.best.copy())

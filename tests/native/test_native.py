@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mallocgame.calibration.table import CycleTable
+from mallocgame.game.program import Program
 from mallocgame.generator import random_problem, varied_recipe
-from mallocgame.native.plans import packed_plan, plan_of, stays_of
+from mallocgame.native.plans import packed_plan, pieces_of, plan_of
 from mallocgame.native.replay import replay_whole
-from mallocgame.native.search import Search
-from mallocgame.native.world import STAYS
+from mallocgame.native.search import Decisions, Search
+from mallocgame.native.world import IN_HBM, STAYS
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
 from mallocgame.validate import inexpressible, validate
@@ -49,7 +50,8 @@ def test_incremental_replay_is_the_whole_replay_and_that_of_the_plan(seed: int) 
     replay_whole(search.world)
     np.testing.assert_allclose(incremental, search.world.sums, rtol=1e-9, atol=1e-15)
     decisions = search.decisions()
-    plan = plan_of(search.program, search.world, decisions, defaultdict(int))
+    pieces = pieces_of(search.program, search.world, decisions)
+    plan = plan_of(search.program, search.world, decisions, [0] * len(pieces))
     assert search.seconds(0) == pytest.approx(replay_plan(problem, plan, "M").total, rel=1e-9)
     assert search.seconds(1) == pytest.approx(replay_plan(problem, plan, "E", cycles=table).total, rel=1e-9)
 
@@ -59,15 +61,50 @@ def test_incremental_replay_is_the_whole_replay_and_that_of_the_plan(seed: int) 
 def test_packed_plans_are_valid_and_can_be_told_to_the_compiler(seed: int) -> None:
     problem = random_problem(seed, varied_recipe(seed))
     search = annealed(problem, seed, None)
-    plan, packing = packed_plan(search.program, search.world, search.decisions(), time_limit=5.0, seed=0)
-    if plan is None:
-        assert packing.status == "infeasible"
-        return
-    assert not validate(problem, plan)
-    assert not inexpressible(problem, plan)
-    again = search.decisions_of(plan)
-    np.testing.assert_array_equal(again.kind, search.decisions().kind)
-    np.testing.assert_array_equal(again.plan, search.decisions().plan)
+    decisions = search.decisions()
+    losses = np.ones(len(problem.groups))
+    packed = packed_plan(search.program, search.world, decisions, losses, time_limit=5.0, seed=0)
+    assert not validate(problem, packed.plan)
+    assert not inexpressible(problem, packed.plan)
+    if packed.whole:
+        assert packed.decisions is decisions
+    else:
+        assert set(pieces_of(search.program, search.world, packed.decisions)) < set(
+            pieces_of(search.program, search.world, decisions)
+        )
+    again = search.decisions_of(packed.plan)
+    np.testing.assert_array_equal(again.kind, packed.decisions.kind)
+    np.testing.assert_array_equal(again.plan, packed.decisions.plan)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_what_does_not_fit_is_left_out(seed: int) -> None:
+    problem = random_problem(seed, varied_recipe(seed))
+    search = annealed(problem, seed, None)
+    target = problem.target
+    fast_bytes = int(search.world.used.max()) - target.alignment
+    assume(all(aligned(problem, tensor.id) <= fast_bytes for tensor in problem.tensors))
+    smaller = replace(problem, target=replace(target, fast_bytes=fast_bytes))
+    packed = packed_plan(
+        Program(smaller), search.world, search.decisions(), np.ones(len(problem.groups)), time_limit=5.0, seed=0
+    )
+    assert not packed.whole
+    assert not validate(smaller, packed.plan)
+    assert not inexpressible(smaller, packed.plan)
+
+
+def test_losses_are_those_of_each_group_alone() -> None:
+    problem = random_problem(3, varied_recipe(3))
+    search = annealed(problem, 1, None, moves=3000)
+    best, value, losses = search.best.copy(), search.best_value, search.losses()
+    assert search.value == pytest.approx(value, rel=1e-12)
+    assert np.count_nonzero(best.kind) > 2
+    for group in range(len(best.kind)):
+        kind = best.kind.copy()
+        kind[group] = IN_HBM
+        search.set(Decisions(kind, best.plan))
+        assert losses[group] == pytest.approx(max(0.0, search.value - value), abs=1e-15)
 
 
 @settings(max_examples=30, deadline=None)
@@ -76,7 +113,7 @@ def test_bytes_taken_are_those_of_the_stays(seed: int) -> None:
     problem = random_problem(seed, varied_recipe(seed))
     search = annealed(problem, seed, None)
     least, most = np.zeros((2, len(problem.instructions)), np.int64)
-    for stays in stays_of(search.program, search.world, search.decisions()).values():
+    for _, stays, _ in pieces_of(search.program, search.world, search.decisions()):
         largest = max(aligned(problem, id) for id, _, _ in stays)
         for time in {time for _, start, end in stays for time in range(start, end + 1)}:
             # A stay that carries larger tensors of its group has the bytes for them from its beginning.

@@ -1,0 +1,114 @@
+"""The most valuable buffers that fit, where not all do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from time import monotonic
+
+import numpy as np
+import numpy.typing as npt
+
+from mallocgame.errors import BadInputError, MallocgameError
+from mallocgame.packing import native
+from mallocgame.packing.buffer import Buffer, check_together
+from mallocgame.packing.pack import check_time_limit, fixed_collide
+from mallocgame.packing.restarts import orders
+from mallocgame.packing.state import make_state
+from mallocgame.packing.validate import validate
+
+ROUNDS = 2000
+"""Changed orders that are tried at most."""
+
+SWAPS = 8
+"""Most pairs that change places at random in an order."""
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def fit_most(
+    buffers: Sequence[Buffer], values: Sequence[float], capacity: int, *, time_limit: float = 2.0, seed: int = 0
+) -> tuple[int | None, ...]:
+    """Offsets within a capacity for some of the buffers, so that little value is left out; no proof.
+
+    First fit in several orders, then in changes of the best one: what it left out comes earlier (as "squeaky wheel"
+    optimization does it: D. E. Joslin and D. P. Clements, JAIR 10, 1999), and a few others change places.
+
+    Args:
+        buffers: what to pack; every id once. Those with a fixed offset are never left out.
+        values: what is lost if a buffer is left out, one each, not negative.
+        capacity: bytes.
+        time_limit: seconds.
+        seed: the same seed, buffers and values give the same answer, unless the time limit ends the search.
+
+    Returns:
+        Bytes, one a buffer in the order given; None for one that is left out.
+
+    Raises:
+        BadInputError: the buffers do not make a problem, the fixed ones alone do not fit, or a limit is out of range.
+    """
+    check_together(buffers, capacity)
+    check_time_limit(time_limit)
+    fixed = [buffer for buffer in buffers if buffer.offset is not None]
+    if fixed_collide(buffers) or any((buffer.offset or 0) + buffer.size > capacity for buffer in fixed):
+        raise BadInputError("the buffers with fixed offsets alone do not fit")
+    if not buffers:
+        return ()
+    deadline = monotonic() + time_limit
+    search = _Orders(buffers, np.asarray(values, np.float64), capacity, seed)
+    for _ in range(ROUNDS):
+        if search.lost == 0 or monotonic() >= deadline:
+            break
+        search.change()
+    offsets = search.offsets()
+    placed = [(buffer, at) for buffer, at in zip(buffers, offsets, strict=True) if at is not None]
+    violations = validate([buffer for buffer, _ in placed], [at for _, at in placed], capacity)
+    if violations:
+        raise MallocgameError(f"the packer's answer is invalid ({violations[0].message}); please report this")
+    return offsets
+
+
+class _Orders:
+    """The best order so far.
+
+    Attributes:
+        lost: the value that it leaves out.
+    """
+
+    def __init__(self, buffers: Sequence[Buffer], values: Floats, capacity: int, seed: int) -> None:
+        state = make_state(buffers)
+        self._rows = state.buffers
+        self._state = tuple(getattr(state, field.name) for field in fields(state))
+        self._values, self._capacity = values, capacity
+        self._free = np.array([buffer.offset is None for buffer in buffers])
+        self._random = np.random.default_rng(seed)
+        self.lost = np.inf
+        live = np.array([sum(high - low for low, high in buffer.live()) for buffer in buffers], np.float64)
+        area = live * np.array([buffer.size for buffer in buffers], np.float64)
+        for preference in (values / np.maximum(area, 1.0), values, *orders(buffers)):
+            self._try(np.lexsort((-preference, self._free)).astype(np.int64))
+
+    def change(self) -> None:
+        """Try a change of the best order."""
+        order = self._order.copy()
+        places = np.empty(len(order))
+        places[order] = np.arange(len(order))
+        out = np.nonzero(self._heads < 0)[0]
+        early = out[self._random.random(len(out)) < 0.5]
+        places[early] *= self._random.random(len(early))
+        for first, second in self._random.integers(len(order), size=(self._random.integers(SWAPS + 1), 2)):
+            places[[first, second]] = places[[second, first]]
+        self._try(np.lexsort((places, self._free)).astype(np.int64))
+
+    def offsets(self) -> tuple[int | None, ...]:
+        """Bytes, one a buffer; None for what is left out."""
+        return tuple(None if head < 0 else head for head in self._heads.tolist())
+
+    def _try(self, order: Ints) -> None:
+        native.first_fit(self._state, order, self._capacity)
+        rows = self._rows[:-1]
+        lost = float(self._values[rows["placed"] == 0].sum())
+        if lost <= self.lost:
+            self.lost, self._order = lost, order
+            self._heads: Ints = np.where(rows["placed"] != 0, rows["head"], -1)
