@@ -3,13 +3,16 @@
 First the device's own rates: the link to pinned host memory each way and both ways, its memory, and its products. Then,
 for each training step: full checkpointing runs alone, warm, and scales the model's times; the plans for 100, 75, 50 and
 35 % of what XLA's default needs are solved with that, compiled, and solved again where the compiler needs more than the
-model said. XLA's default, its own rematerialisation for the same budgets, full checkpointing, everything named kept,
-everything named offloaded and the plans then run in turn, the order within a round turning, on one state that each
-hands to the next.
+model said. Each plan is compiled once more for every budget that it misses, with XLA told to rematerialise the rest.
+XLA's default, its own rematerialisation for the same budgets, full checkpointing, everything named kept, everything
+named offloaded and the plans then run in turn, the order within a round turning, on one state that each hands to the
+next.
 
 Told of each: the median time of a step, the memory that the compiler asks for, and the highest use that the allocator
-has seen. The least hungry runs first, so that each peak is its own; None where it raised none. Rows are written as they
-come. On a CPU (`--programs` with tiny ones) it only shows that it works: XLA's CPU compiler ignores offloading.
+has seen. The least hungry runs first, so that each peak is its own; None where it raised none. The answer for a budget
+is the quickest of all that fit, by the first half of the rounds; the second half tells how it does beside the quickest
+that is not ours, which is chosen by both halves. Rows are written as they come. On a CPU (`--programs` with tiny ones)
+it only shows that it works: XLA's CPU compiler ignores offloading.
 """
 
 from __future__ import annotations
@@ -84,6 +87,11 @@ class Program:
     failure: str = ""
     seconds: list[float] = field(default_factory=list)
     peak_bytes: int | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether it follows a plan."""
+        return self.predicted is not None
 
     @property
     def device_bytes(self) -> int:
@@ -253,7 +261,17 @@ def measure_program(reference: str, link: Link, rounds: int, end: float, table: 
         programs += [rematerialised(default, share, budget, link) for share, budget in budgets.items() if share < 1.0]
         compile_all(build, [program for program in programs if program.executable is None])
     labels = {f"plan for {share:.0%}": budget for share, budget in budgets.items()}
-    programs += plans_of(problem, build, labels, margin, options)
+    plans = list(plans_of(problem, build, labels, margin, options))
+    programs += plans
+    if options:
+        mixed = [
+            rematerialised(default, share, budget, link, plan)
+            for plan in plans
+            for share, budget in budgets.items()
+            if not plan.failure and plan.device_bytes > budget
+        ]
+        compile_all(build, mixed)
+        programs += mixed
     tell("all compiled")
     table.put(reference, [program.row() for program in programs])
     able = sorted((program for program in programs if not program.failure), key=lambda one: one.device_bytes)
@@ -271,19 +289,49 @@ def measure_program(reference: str, link: Link, rounds: int, end: float, table: 
         table.put(reference, [program.row() for program in programs])
         if monotonic() > end:
             break
+    answers = [row for share, budget in budgets.items() for row in answer_row(f"{share:.0%}", budget, programs)]
+    table.put(reference, [*(program.row() for program in programs), *answers])
     for program in programs:
         told = f"{median(program.seconds) * 1e3:9.3f} ms" if program.seconds else program.failure
         size = f"{program.device_bytes / 2**20:9.1f} MiB" if program.executable else ""
-        print(f"  {program.label:<30} {told} {size}", flush=True)
+        print(f"  {program.label:<50} {told} {size}", flush=True)
+    for row in answers:
+        print("  " + ", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
 
-def rematerialised(default: Program, share: float, budget: int, link: Link) -> Program:
-    """XLA's default, told to rematerialise for a budget."""
+def answer_row(share: str, budget: int, programs: list[Program]) -> Iterator[Row]:
+    """What is chosen for a budget and how it does, beside the quickest that is not ours; nothing if nothing fits."""
+    fitting = [program for program in programs if program.seconds and program.device_bytes <= budget]
+    if not fitting:
+        return
+    half = min(len(program.seconds) for program in fitting) // 2
+    if half == 0:
+        return
+    chosen = min(fitting, key=lambda one: median(one.seconds[:half]))
+    row: Row = {
+        "label": f"answer for {share}",
+        "budget": budget,
+        "chosen": chosen.label,
+        "seconds": median(chosen.seconds[half:]),
+        "runs": len(chosen.seconds) - half,
+    }
+    others = [program for program in fitting if not program.ours]
+    if others:
+        best = min(others, key=lambda one: median(one.seconds))
+        row |= {"best of the others": best.label, "its seconds": median(best.seconds[half:])}
+    yield row
+
+
+def rematerialised(default: Program, share: float, budget: int, link: Link, plan: Program | None = None) -> Program:
+    """XLA's default, or a plan, told to rematerialise for a budget."""
     memory = default.executable.memory_analysis()
     fixed = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     limit = max(1, 100 * (budget - fixed) // (link.device_bytes - fixed))
     options = {**default.options, REMATERIALISATION: int(limit)}
-    return Program(f"xla rematerialisation for {share:.0%}", default.moves, options, budget)
+    if plan is None:
+        return Program(f"xla rematerialisation for {share:.0%}", default.moves, options, budget)
+    label = f"{plan.label}, xla rematerialisation for {share:.0%}"
+    return Program(label, plan.moves, options, budget, plan.predicted)
 
 
 def solve_everywhere(problem: OffloadProblem, moves: NamedMoves) -> Judged:
