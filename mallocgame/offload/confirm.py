@@ -2,14 +2,15 @@
 
 The model's peak is of arrays, the compiler's of buffers: they differ by paddings, temporaries and what is fused. What a
 compile shows is taken off the budget of the next solve, and its time scales the model's, until a plan fits and the
-model has no other. The answer is the quickest program that the compiler has been seen to fit into the budget, XLA's
-default and the usual policies included.
+model has no other. Where none fits, XLA is told to rematerialise the rest. The answer is the quickest program that the
+compiler has been seen to fit into the budget, XLA's default and the usual policies included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from mallocgame.errors import BadInputError, CompilerRefusedError
@@ -125,8 +126,18 @@ class _Search:
         if busy > 0.0:
             self.problem = scaled(self.problem, (found.read.seconds["M"] - found.read.stalls["M"]) / busy)
 
+    def seen(self, moves: NamedMoves, options: Mapping[str, str]) -> bool:
+        """Whether it was compiled."""
+        return any((known.moves, known.options) == (moves, options) for known in self.candidates)
+
+    @property
+    def plans(self) -> list[Candidate]:
+        """Those of the model that were compiled."""
+        return [candidate for candidate in self.candidates if candidate.predicted is not None]
+
     @property
     def left(self) -> int:
+        """How many compiles may still be spent."""
         return self.compiles - len(self.candidates)
 
 
@@ -165,11 +176,16 @@ def confirm(
         assert kept is not None, "to keep everything needs no copy"
         judged = replay(problem, kept.plan)
         search.learn(search.look("all named kept", usual["all named kept"], {}, judged), judged)
-    solution, infeasible = _plans(search, solver, time_limit, seed)
     others: list[tuple[str, NamedMoves, Mapping[str, str]]] = [(label, moves, {}) for label, moves in usual.items()]
+    limited = {MOST_HBM: str(max(1, search.budget // 2**20))}
     if not default.fits(search.budget):
-        limited = {MOST_HBM: str(max(1, search.budget // 2**20))}
         others.append(("xla rematerialisation", NamedMoves(None), limited))
+    unseen = [label for label, moves, options in others if not search.seen(moves, options)]
+    reserved = len(unseen) + (not default.fits(search.budget))
+    solution, infeasible = _plans(search, reserved, solver, time_limit, seed)
+    leanest = min(search.plans, key=lambda plan: plan.read.device_bytes if plan.read else inf, default=None)
+    if leanest is not None and not any(plan.fits(search.budget) for plan in search.plans):
+        others.append((f"{leanest.label}, xla rematerialisation", leanest.moves, limited))
     for label, moves, options in others:
         if search.left > 0:
             search.look(label, moves, options, None)
@@ -185,11 +201,16 @@ def _seconds(candidate: Candidate) -> float:
     return candidate.read.seconds["M"]
 
 
-def _plans(search: _Search, solver: SolverName, time_limit: float, seed: int) -> tuple[OffloadSolution | None, bool]:
-    """Solve and compile until a plan fits and the corrected model has no other; whether it then has none at all."""
+def _plans(
+    search: _Search, reserved: int, solver: SolverName, time_limit: float, seed: int
+) -> tuple[OffloadSolution | None, bool]:
+    """Solve and compile until a plan fits and the corrected model has no other; whether it then has none at all.
+
+    All plans but the first leave so many compiles as are ``reserved``.
+    """
     last: OffloadSolution | None = None
     tried: list[NamedMoves] = []
-    while search.left > 0:
+    while search.left > (reserved if tried else 0):
         problem = search.problem
         solution = solve(
             problem, max(0, search.budget - search.margin), solver=solver, time_limit=time_limit, seed=seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -47,11 +48,13 @@ def compiler(padding: int, seen: list[NamedMoves]) -> CompileMoves:
     return compile
 
 
-def run(budget: int, padding: int, seen: list[NamedMoves], compiles: int = 9) -> Confirmed:
+def run(
+    budget: int, padding: int, seen: list[NamedMoves], compiles: int = 9, compile: CompileMoves | None = None
+) -> Confirmed:
     return confirm(
         PROBLEM,
         lambda default: budget,
-        compiler(padding, seen),
+        compile or compiler(padding, seen),
         solver="local",
         time_limit=2.0,
         seed=0,
@@ -84,7 +87,34 @@ def test_nothing_fits_and_that_is_proven_only_by_the_exact_solver() -> None:
     assert found.answer is None
     assert not found.proven_infeasible
     refused = [candidate.label for candidate in found.candidates if candidate.read is None]
-    assert refused == ["xla rematerialisation"]
+    assert refused == ["xla rematerialisation", "plan, xla rematerialisation"]
+
+
+def test_what_no_plan_reaches_is_left_to_xla() -> None:
+    plain = compiler(5, [])
+
+    def compile(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
+        read = plain(moves, {})
+        if MOST_HBM not in options or moves.moves is None:
+            return read
+        return replace(read, device_bytes=4)
+
+    found = run(4, 5, [], compile=compile)
+    assert found.answer is not None
+    assert found.answer.label == "plan, xla rematerialisation"
+    assert found.answer.options == {MOST_HBM: "1"}
+
+
+def test_plans_leave_compiles_for_what_they_are_compared_with() -> None:
+    found = run(27, 5, [], compiles=6)
+    assert [candidate.label for candidate in found.candidates] == [
+        "xla default",
+        "all named kept",
+        "plan",
+        "full checkpointing",
+        "all named offloaded",
+        "xla rematerialisation",
+    ]
 
 
 def test_the_budget_of_compiles_is_kept() -> None:
