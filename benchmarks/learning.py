@@ -20,6 +20,7 @@ from muzero.training.metrics import read_metrics
 from muzero.training.train import train
 
 WHO = ("policy", "search", "best", "greedy")
+UNTRAINED = ("policy", "search")
 
 
 def evaluations(folder: Path) -> list[dict[str, Any]]:
@@ -45,10 +46,12 @@ def main() -> None:
     base = load_config(options.config)
     for seed in range(options.seeds):
         trained(replace(base, seed=seed, minutes=options.minutes), options.out / f"seed-{seed}")
-    print("seed  iterations  seconds  " + "  ".join(f"{name:>7}" for name in ("before", *WHO)))
+    print(f"{'':25}untrained        at the end")
+    print("seed  iterations  seconds  " + "  ".join(f"{name:>7}" for name in (*UNTRAINED, *WHO)))
     for seed in range(options.seeds):
         rows = evaluations(options.out / f"seed-{seed}")
-        scores = [rows[0]["evaluation/search/score"], *(rows[-1][f"evaluation/{name}/score"] for name in WHO)]
+        scores = [rows[0][f"evaluation/{name}/score"] for name in UNTRAINED]
+        scores += [rows[-1][f"evaluation/{name}/score"] for name in WHO]
         shown = "  ".join(f"{score:7.4f}" for score in scores)
         print(f"{seed:4}  {rows[-1]['iteration']:10}  {rows[-1]['time/seconds']:7.0f}  {shown}")
     for seed in range(options.seeds):

@@ -54,6 +54,7 @@ def rollback(wd: Any) -> None:
         _restore(wd, wd.changed[number])
     for number in range(scalars.dirty):
         wd.slots[wd.dirty[number]].dirty = False
+        wd.slots[wd.dirty[number]].requeued = False
     scalars.dirty = 0
     if scalars.journal_lost:
         replay_whole(wd)
@@ -320,6 +321,7 @@ def _set_copy(wd: Any, copy: int, after: int, before: int, present: bool) -> Non
         start.starts_out, start.demand_out = head, demand
     else:
         start.starts_in, start.demand_in = head, demand
+    start.requeued = True
     touch(wd, after)
     touch(wd, before)
 

@@ -7,6 +7,7 @@ no more is queued than what joined after it.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def replay_whole(wd: Any) -> None:
         _replay_model(wd, 1)
     for number in range(scalars.dirty):
         wd.slots[wd.dirty[number]].dirty = False
+        wd.slots[wd.dirty[number]].requeued = False
     scalars.dirty = 0
     scalars.journal_lost = True
 
@@ -82,6 +84,7 @@ def refresh(wd: Any) -> None:
             _insert(wd, low, caller)
     for number in range(scalars.dirty):
         wd.slots[dirty[number]].dirty = False
+        wd.slots[dirty[number]].requeued = False
     scalars.dirty = 0
 
 
@@ -123,7 +126,11 @@ def _insert(wd: Any, low: int, slot: int) -> None:
 
 @inner
 def _simulate(wd: Any, model: int, computation: int, low: int, high: int) -> bool:
-    """Simulate around the dirty slots ``low`` to ``high`` of one computation; whether its sums changed."""
+    """Simulate around the dirty slots ``low`` to ``high`` of one computation; whether its sums changed.
+
+    It ends where the queues hold as much as before, and all of it joined after the last change of what is queued: an
+    older copy would wait for something else even if the sum is the same.
+    """
     slots, values, sums, dirty = wd.slots, wd.values[model], wd.sums[model], wd.dirty
     first, end = wd.computations[computation].slot_first, wd.computations[computation].slot_end
     total, left = sums[TOTAL, computation], sums[LEFT, computation]
@@ -136,6 +143,7 @@ def _simulate(wd: Any, model: int, computation: int, low: int, high: int) -> boo
         if slot > first:
             incoming, outgoing = values[slot - 1, INCOMING], values[slot - 1, OUTGOING]
         same = False
+        later_in = later_out = inf
         while slot < end and not same:
             if slots[slot].dirty:
                 elapsed, idle = _step(wd, model, slot)
@@ -147,6 +155,9 @@ def _simulate(wd: Any, model: int, computation: int, low: int, high: int) -> boo
             drained, incoming, outgoing = _drain(values[slot, IDLE], incoming, outgoing)
             incoming += slots[slot].demand_in
             outgoing += slots[slot].demand_out
+            later_in, later_out = later_in + slots[slot].demand_in, later_out + slots[slot].demand_out
+            if slots[slot].requeued:
+                later_in = later_out = SAME
             total += stall - values[slot, STALL]
             left -= drained - values[slot, DRAINED]
             more_in, more_out = incoming - values[slot, INCOMING], outgoing - values[slot, OUTGOING]
@@ -156,7 +167,7 @@ def _simulate(wd: Any, model: int, computation: int, low: int, high: int) -> boo
             _put(wd, model, DRAINED, slot, drained)
             _put(wd, model, INCOMING, slot, incoming)
             _put(wd, model, OUTGOING, slot, outgoing)
-            same = abs(more_in) <= SAME and abs(more_out) <= SAME
+            same = abs(more_in) <= SAME and abs(more_out) <= SAME and incoming <= later_in and outgoing <= later_out
             done = slot
             slot += 1
     changed = total != sums[TOTAL, computation] or left != sums[LEFT, computation]

@@ -34,11 +34,11 @@ def _fields(**kinds: str) -> np.dtype[np.void]:
 SLOT = _fields(
     ints="time computation child_first child_end site_first site_end seen_first seen_end starts_in starts_out due",
     floats="compute total_bytes floor demand_in demand_out",
-    flags="free dirty",
+    flags="free dirty requeued",
 )
 """An instruction. ``child_*``: what it calls, in ``links``. ``seen_*``: its observations. ``floor``: in cycles.
 ``starts_*``: the first copy that starts after it, by direction, -1 for none; ``demand_*``: seconds of all of them.
-``due``: the first copy that it waits for."""
+``due``: the first copy that it waits for. ``requeued``: other copies start after it than when it was last simulated."""
 
 COMPUTATION = _fields(ints="slot_first slot_end caller", floats="trips", flags="branch")
 """``caller``: slot, -1 for the entry. ``branch``: only the slowest of its caller's branches counts."""

@@ -19,7 +19,9 @@ from mallocgame.native.search import Decisions, Search
 from mallocgame.native.world import IN_HBM, STAYS
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
+from mallocgame.solvers import priority
 from mallocgame.validate import inexpressible, validate
+from workloads.problems import load
 
 
 def observed(problem: Problem, seed: int) -> CycleTable:
@@ -155,3 +157,18 @@ def test_same_seed_same_moves() -> None:
     np.testing.assert_array_equal(one.kind, other.kind)
     np.testing.assert_array_equal(one.plan, other.plan)
     assert (one.plan >= STAYS).all()
+
+
+def test_equally_large_weights_that_change_places_in_the_queue() -> None:
+    """A copy that is neither moved nor due may wait longer though the queue holds as much as before."""
+    problem = load("llama-decode-b1-v5e").problem
+    search = Search(problem)
+    movable = set(search.groups.tolist())
+    search.greedy([group for group in priority.order(search.program) if group in movable])
+    search.set(search.best)
+    search.start_cycle(0.1, 0.999)
+    for _ in range(400):
+        search.anneal(100)
+        incremental = search.value
+        replay_whole(search.world)
+        assert search.value == pytest.approx(incremental, rel=1e-9)
