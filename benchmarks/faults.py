@@ -236,7 +236,7 @@ class Faults:
         """Its exit code; every end but an answer has to be one line."""
         errors = process.communicate()[1]
         lines = [line for line in errors.splitlines() if line.startswith("mallocgame: error: ")]
-        clear = (process.returncode == 0 and not lines) or (process.returncode in (2, 3, 4) and len(lines) == 1)
+        clear = (process.returncode == 0 and not lines) or (process.returncode in (2, 3, 4, 5) and len(lines) == 1)
         if not clear or "Traceback" in errors:
             self.tally.unclear.append(f"{fault}: exit code {process.returncode}: {errors[-200:]!r}")
         return process.returncode

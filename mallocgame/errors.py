@@ -18,6 +18,8 @@ class BadInputError(MallocgameError):
 class NotWrittenError(BadInputError):
     """The system did not take what was to be written: a disk is full or broken. Another time it may be taken."""
 
+    exit_code = 5
+
 
 class NoAnswerError(MallocgameError):
     """No answer within the limits of time, memory or compiles."""

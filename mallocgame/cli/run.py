@@ -11,7 +11,7 @@ from typing import NoReturn
 from cyclopts import CycloptsError
 
 from mallocgame.cli.app import app
-from mallocgame.errors import MallocgameError
+from mallocgame.errors import MallocgameError, NotWrittenError
 from mallocgame.printable import printable
 
 TRACEBACK = "MALLOCGAME_TRACEBACK"
@@ -42,7 +42,7 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         if error.errno not in NO_ROOM:
             _fail_by_bug(error)
-        _fail(f"{error.filename or 'the output'}: {error.strerror}", NO_ANSWER)
+        _fail(f"{error.filename or 'the output'}: {error.strerror}", NotWrittenError.exit_code)
     except Exception as error:
         if _is_parse_error(error):
             _fail(_one_line(error), BAD_INPUT)

@@ -90,7 +90,8 @@ def test_a_line_that_is_no_result(tmp_path: Path, key: str, value: object) -> No
 
 def test_what_is_done(tmp_path: Path) -> None:
     with open_results(tmp_path / "results.jsonl") as file:
-        for code, final in ((0, False), (1, False), (2, True), (3, True), (4, True), (-9, False), (TIMED_OUT, False)):
+        failures = ((1, False), (2, True), (3, True), (4, True), (5, False), (-9, False), (TIMED_OUT, False))
+        for code, final in ((0, False), *failures):
             file.append(_result(code))
             assert file.is_done("a.mgp", "key") is final, code
         (tmp_path / "a.mgp.json").touch()  # an answer is done while its plan is there
