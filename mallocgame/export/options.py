@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mallocgame.export.order import blocks_of, fitting_order
+from mallocgame.export.order import Block, blocks_of, fitting_order
 from mallocgame.export.overrides import classify, sort_order_overrides, tensor_overrides
 from mallocgame.named_plan import NamedPlan
 from mallocgame.problem.evictions import OVERLAP_BYTES
@@ -57,12 +57,19 @@ def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, s
     return options
 
 
+def groups_without_room(named: NamedPlan) -> tuple[int, ...]:
+    """The groups that the compiler's allocator is foreseen to find no room for, whatever the order."""
+    return tuple(block.group for block in _fitting(named, ())[1])
+
+
 def _order(named: NamedPlan, first: Sequence[int]) -> list[int]:
     """The groups in an order in which the compiler's allocator finds room for them, as far as that can be foreseen."""
+    return [block.group for block in _fitting(named, first)[0]]
+
+
+def _fitting(named: NamedPlan, first: Sequence[int]) -> tuple[list[Block], list[Block]]:
     stays = named.plan.stays
     target = get_target(named.target)
     used = max((stay.offset + named.tensors[stay.tensor].size for stay in stays), default=0)
     capacity = max(used, target.fast_bytes if named.scoped_vmem_kib is None else 0)
-    blocks = blocks_of(stays, named.tensors)
-    order, _ = fitting_order(blocks, capacity, target.alignment, first, named.seed)
-    return [block.group for block in order]
+    return fitting_order(blocks_of(stays, named.tensors), capacity, target.alignment, first, named.seed)

@@ -9,7 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
+
+from mallocgame.export.allocator import NOWHERE, Ints, Requests, best_fit, requests
 from mallocgame.named_plan import NamedTensor
 from mallocgame.plan import Stay
 
@@ -17,8 +21,8 @@ RANDOM_TRIES = 4000
 STALE_TRIES = 150
 """Tries without a gain after which the search starts again from one of the first orders."""
 
-WORK_LIMIT = 200_000_000
-"""Bound on tries times squared blocks, which bounds the time of the search to some tens of seconds."""
+WORK_LIMIT = 2_000_000_000
+"""Bound on tries times squared blocks, which bounds the time of the search to about ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +71,21 @@ def blocks_of(stays: Sequence[Stay], tensors: Sequence[NamedTensor]) -> list[Blo
 
 
 def place(order: Sequence[Block], capacity: int, alignment: int) -> tuple[dict[int, int], list[Block]]:
-    """Best fit in this order, as OpenXLA's GlobalDecreasingSizeBestFitHeap does: the smallest gap, then the lowest.
-
-    What is above all blocks counts as endless there, so it is taken last.
+    """What the compiler's allocator makes of this order.
 
     Returns:
         Offset of each group whose block was placed (several stays of one group share no block: each interval is placed
         for itself, and the last offset is told), and the blocks that did not fit.
     """
-    placed: list[tuple[int, int, int, int]] = []
-    offsets: dict[int, int] = {}
-    missed = []
-    for block in order:
-        new = []
-        for start, end in _allocations(block):
-            offset = _longest_fit(placed, block, start, end, capacity, alignment)
-            if offset is None:
-                break
-            new.append((start, end, offset, offset + block.size))
-        else:
-            placed += new
-            offsets[block.group] = new[-1][2]
-            continue
-        missed.append(block)
-    return offsets, missed
+    offsets = best_fit(*_requests(order), np.arange(len(order)), capacity, alignment).tolist()
+    placed = {block.group: offset for block, offset in zip(order, offsets, strict=True) if offset != NOWHERE}
+    return placed, [block for block in order if block.group not in placed]
+
+
+def _requests(blocks: Sequence[Block]) -> Requests:
+    return requests(
+        [block.size for block in blocks], [_allocations(block) for block in blocks], [block.uses for block in blocks]
+    )
 
 
 def _allocations(block: Block) -> list[tuple[int, int]]:
@@ -104,33 +99,6 @@ def _allocations(block: Block) -> list[tuple[int, int]]:
     return merged
 
 
-def _longest_fit(
-    placed: Sequence[tuple[int, int, int, int]], block: Block, start: int, end: int, capacity: int, alignment: int
-) -> int | None:
-    """Best fit for an allocation that ends at ``end``, by choice where it could stay until a later use of the group."""
-    for last in (*(time for time in reversed(block.uses) if time > end), end):
-        offset = _best_fit(placed, start, last, block.size, capacity, alignment)
-        if offset is not None:
-            return offset
-    return None
-
-
-def _best_fit(
-    placed: Sequence[tuple[int, int, int, int]], start: int, end: int, size: int, capacity: int, alignment: int
-) -> int | None:
-    taken = sorted((low, high) for first, last, low, high in placed if first <= end and start <= last)
-    best: tuple[int, int] | None = None
-    floor = 0
-    for low, high in taken:
-        gap = low - floor
-        if gap >= size and (best is None or gap < best[0]):
-            best = (gap, floor)
-        floor = max(floor, -(-high // alignment) * alignment)
-    if best is not None:
-        return best[1]
-    return floor if floor + size <= capacity else None
-
-
 def fitting_order(
     blocks: Sequence[Block], capacity: int, alignment: int, first: Sequence[int] = (), seed: int = 0
 ) -> tuple[list[Block], list[Block]]:
@@ -138,20 +106,24 @@ def fitting_order(
 
     Groups of ``first`` come first, in that order. The same arguments give the same order.
     """
-    front = {group: rank for rank, group in enumerate(first)}
-    starts = [sorted(blocks, key=lambda block: (*key(block), block.group)) for key in _KEYS]
-    for start in starts:
-        start.sort(key=lambda block: front.get(block.group, len(front)))
-    found = [_Try(start, place(start, capacity, alignment)[1]) for start in starts]
+    asked, cost = _requests(blocks), np.array([block.size * block.duration for block in blocks], np.int64)
+    front = np.array([first.index(block.group) if block.group in first else len(first) for block in blocks], np.int64)
+
+    def tried(order: Ints) -> _Try:
+        order = order[np.argsort(front[order], kind="stable")]
+        missed = order[best_fit(*asked, order, capacity, alignment)[order] == NOWHERE]
+        return _Try(order, missed, int(cost[missed].sum()))
+
+    numbers = range(len(blocks))
+    starts = [sorted(numbers, key=lambda number: (*key(blocks[number]), blocks[number].group)) for key in _KEYS]
+    found = [tried(np.array(start, np.int64)) for start in starts]
     best = min(found, key=lambda one: one.cost)
     rng = random.Random(seed)
     current, stale = best, 0
     for _ in range(min(RANDOM_TRIES, WORK_LIMIT // max(1, len(blocks) ** 2))):
-        if not best.missed:
+        if not len(best.missed):
             break
-        order = _perturbed(current.order, current.missed, rng)
-        order.sort(key=lambda block: front.get(block.group, len(front)))
-        new = _Try(order, place(order, capacity, alignment)[1])
+        new = tried(_perturbed(current.order.tolist(), current.missed.tolist(), rng))
         stale = 0 if new.cost < current.cost else stale + 1
         if new.cost <= current.cost:
             current = new
@@ -159,7 +131,7 @@ def fitting_order(
             best = new
         if stale > STALE_TRIES:
             current, stale = rng.choice(found), 0
-    return best.order, best.missed
+    return [blocks[number] for number in best.order], [blocks[number] for number in best.missed]
 
 
 _KEYS: tuple[Callable[[Block], tuple[int, ...]], ...] = (
@@ -172,22 +144,21 @@ _KEYS: tuple[Callable[[Block], tuple[int, ...]], ...] = (
 """Orders to begin with."""
 
 
-class _Try:
-    """An order, what finds no room in it, and how much that is in bytes x times."""
+class _Try(NamedTuple):
+    """An order of blocks, by number, what finds no room in it, and how much that is in bytes x times."""
 
-    def __init__(self, order: list[Block], missed: list[Block]) -> None:
-        self.order = order
-        self.missed = missed
-        self.cost = sum(block.size * block.duration for block in missed)
+    order: Ints
+    missed: Ints
+    cost: int
 
 
-def _perturbed(order: Sequence[Block], missed: Sequence[Block], rng: random.Random) -> list[Block]:
+def _perturbed(order: Sequence[int], missed: Sequence[int], rng: random.Random) -> Ints:
     """The missed blocks moved forward, and a few others swapped."""
-    front = {block.group for block in missed}
-    new = [block for block in order if block.group not in front]
+    front = set(missed)
+    new = [block for block in order if block not in front]
     for block in missed:
         new.insert(rng.randrange(len(new) + 1) // 2, block)
     for _ in range(rng.randrange(4)):
         one, other = rng.randrange(len(new)), rng.randrange(len(new))
         new[one], new[other] = new[other], new[one]
-    return new
+    return np.array(new, np.int64)

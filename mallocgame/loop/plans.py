@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mallocgame.compiler.relax import leave_in_hbm
 from mallocgame.compiler.verification import SPLIT_TOLERANCE
 from mallocgame.errors import MallocgameError
+from mallocgame.export.options import groups_without_room
 from mallocgame.loop.base import Base
 from mallocgame.loop.knowledge import Knowledge
 from mallocgame.loop.programs import Candidate
-from mallocgame.named_plan import name_plan
+from mallocgame.named_plan import NamedPlan, name_plan
 from mallocgame.plan import Plan
 from mallocgame.solvers import solve
 from mallocgame.validate import validate
@@ -45,7 +47,7 @@ class Plans:
             base = known.most_promising()
             if base is None:
                 return None
-            plan = search(known, base)
+            plan = with_room(known, base, search(known, base))
             predicted = base.predict(plan)
             program = base.capture.scoped_vmem_kib, plan
             if program not in self._seen and _is_worth(known, base, predicted):
@@ -88,18 +90,29 @@ def search(known: Knowledge, base: Base) -> Plan:
     return solution.plan
 
 
-def _candidate(known: Knowledge, base: Base, plan: Plan, predicted: tuple[float, float]) -> Candidate:
-    capture = base.capture
-    named = name_plan(
+def with_room(known: Knowledge, base: Base, plan: Plan) -> Plan:
+    """A plan without the groups that the compiler's allocator is foreseen to find no room for: each costs a compile."""
+    named = _named(known, base, plan)
+    for group in groups_without_room(named):
+        named = leave_in_hbm(named, group)
+    return named.plan
+
+
+def _named(known: Knowledge, base: Base, plan: Plan) -> NamedPlan:
+    return name_plan(
         base.problem,
         plan,
         solver="auto",
         seed=known.seed,
         options={"objective": known.choice.objective, "strict": known.choice.strict},
-        versions=capture.versions,
-        scoped_vmem_kib=capture.scoped_vmem_kib,
+        versions=base.capture.versions,
+        scoped_vmem_kib=base.capture.scoped_vmem_kib,
     )
-    where = "" if base is known.first else f" at {capture.scoped_vmem_kib} KiB"
+
+
+def _candidate(known: Knowledge, base: Base, plan: Plan, predicted: tuple[float, float]) -> Candidate:
+    where = "" if base is known.first else f" at {base.capture.scoped_vmem_kib} KiB"
+    named = _named(known, base, plan)
     return Candidate("plans", "plan", f"plan {base.plans + 1}{where}", base, {}, named, predicted)
 
 

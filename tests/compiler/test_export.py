@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mallocgame.errors import BadInputError
 from mallocgame.export import compiler_options, to_json, to_libtpu_init_args, to_python
-from mallocgame.export.options import GLOBAL_OPTIONS, SORT_ORDER, TENSOR_OVERRIDES
+from mallocgame.export.options import GLOBAL_OPTIONS, SORT_ORDER, TENSOR_OVERRIDES, groups_without_room
 from mallocgame.export.text import alternations, name_regex
 from mallocgame.named_plan import NamedTensor, NamedUse
 from mallocgame.plan import Copy, Stay
@@ -220,3 +220,13 @@ def test_long_lists_are_split() -> None:
     regexes = list(alternations(found))
     assert all(len(regex) < 7000 for regex in regexes)
     assert sum(regex.count("|") + 1 for regex in regexes) == 2000
+
+
+def test_what_finds_no_room_is_told() -> None:
+    large = 80 * MIB
+    tensors = [tensor(0, "a", [use("c", fast=True)], fast=True, size=large)]
+    tensors += [tensor(1, "b", [use("c", fast=True, operand=1)], fast=True, size=large)]
+    apart = plan(tensors, [Stay(0, 0, 1, 0), Stay(1, 2, 3, 0)])
+    assert groups_without_room(apart) == ()
+    together = plan(tensors, [Stay(0, 0, 2, 0), Stay(1, 1, 2, 0)])
+    assert len(groups_without_room(together)) == 1

@@ -106,6 +106,46 @@ def test_placed_blocks_never_overlap(found: list[tuple[int, int, int]], seed: in
                 assert offsets[low.group] + low.size <= offsets[high.group]
 
 
+def by_hand(blocks: list[Block], capacity: int, alignment: int) -> dict[int, int]:
+    """Best fit at a snail's pace: every offset is tried."""
+    bytes_: dict[int, set[tuple[int, int]]] = {}
+    for one in blocks:
+        places = []
+        for start, end in one.intervals:
+            for last in (*(time for time in reversed(one.uses) if time > end), end):
+                taken = {b for cells in bytes_.values() for time, b in cells if start <= time <= last}
+                top = -(-(max(taken, default=-1) + 1) // alignment) * alignment
+                free = [at for at in range(0, top, alignment) if at + one.size <= top]
+                free = [at for at in free if not taken & set(range(at, at + one.size))]
+                gaps = {}
+                for at in free:
+                    end_of_gap = min(b for b in taken if b >= at + one.size)
+                    begin = max((b + 1 for b in taken if b < at), default=0)
+                    gaps[-(-begin // alignment) * alignment] = end_of_gap - -(-begin // alignment) * alignment
+                found = min(gaps, key=lambda at: (gaps[at], at), default=top if top + one.size <= capacity else None)
+                if found is not None:
+                    break
+            places.append(found)
+        if None not in places:
+            bytes_[one.group] = {
+                (time, byte)
+                for (start, end), at in zip(one.intervals, places, strict=True)
+                for time in range(start, end + 1)
+                for byte in range(at, at + one.size)
+            }
+    return {group: min(byte for _, byte in cells) for group, cells in bytes_.items()}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(spans, st.integers(0, 9)), max_size=9), st.integers(1, 3))
+def test_places_are_those_of_a_slow_allocator(found: list[tuple[tuple[int, int, int], int]], alignment: int) -> None:
+    blocks = [
+        Block(number, size, ((start, start + length),), 0, (start + length, start + length + later))
+        for number, ((start, length, size), later) in enumerate(found)
+    ]
+    assert place(blocks, 12, alignment)[0] == by_hand(blocks, 12, alignment)
+
+
 def _meet(one: Block, other: Block) -> bool:
     (a, b), (c, d) = one.intervals[0], other.intervals[0]
     return a <= d and c <= b

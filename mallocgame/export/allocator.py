@@ -1,0 +1,118 @@
+"""The compiler's allocator in native code: best fit, as OpenXLA's GlobalDecreasingSizeBestFitHeap does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mallocgame.machine_code import machine_code
+
+Ints = npt.NDArray[np.int64]
+
+NOWHERE = -1
+
+
+class Requests(NamedTuple):
+    """What is to be allocated, block by block.
+
+    Attributes:
+        sizes: ``[B]`` bytes.
+        spans: ``[A, 2]`` first and last time of each allocation, inclusive, those of a block in ascending order.
+        span_ends: ``[B + 1]`` where a block's allocations begin; the last is ``A``.
+        uses: ``[U]`` times of all uses, those of a block in ascending order.
+        use_ends: ``[B + 1]`` where a block's uses begin; the last is ``U``.
+    """
+
+    sizes: Ints
+    spans: Ints
+    span_ends: Ints
+    uses: Ints
+    use_ends: Ints
+
+
+def requests(
+    sizes: Sequence[int], spans: Sequence[Sequence[tuple[int, int]]], uses: Sequence[Sequence[int]]
+) -> Requests:
+    """Arrays of blocks: bytes, allocations and times of uses of each."""
+    return Requests(
+        np.array(sizes, np.int64),
+        np.array(list(chain.from_iterable(spans)), np.int64).reshape(-1, 2),
+        _ends(spans),
+        np.array(list(chain.from_iterable(uses)), np.int64),
+        _ends(uses),
+    )
+
+
+def _ends(lists: Sequence[Sequence[object]]) -> Ints:
+    return np.cumsum([0, *map(len, lists)], dtype=np.int64)
+
+
+@machine_code
+def best_fit(
+    sizes: Ints, spans: Ints, span_ends: Ints, uses: Ints, use_ends: Ints, order: Ints, capacity: int, alignment: int
+) -> Ints:
+    """Allocate block by block: the smallest gap, then the lowest.
+
+    What is above all blocks counts as endless there, so it is taken last. An allocation is made, by choice, where it
+    could stay until a later use of its block. A block of several allocations is placed whole or not at all.
+
+    Args:
+        sizes, spans, span_ends, uses, use_ends: see ``Requests``.
+        order: ``[n]`` blocks, in the order in which they ask.
+        capacity: bytes.
+        alignment: bytes.
+
+    Returns:
+        ``[B]`` the offset of each block's last allocation; NOWHERE where it found no room.
+    """
+    offsets = np.full(len(sizes), NOWHERE, np.int64)
+    taken = np.empty((len(spans), 4), np.int64)  # low, high, first time, last time; ascending
+    count = 0
+    for block in order:
+        size, before = sizes[block], count
+        new = np.full(span_ends[block + 1] - span_ends[block], NOWHERE, np.int64)
+        for number in range(len(new)):
+            first, last = spans[span_ends[block] + number]
+            use = use_ends[block + 1] - 1
+            while use >= use_ends[block] and uses[use] > last and new[number] == NOWHERE:
+                new[number] = _room(taken[:before], first, uses[use], size, capacity, alignment)
+                use -= 1
+            if new[number] == NOWHERE:
+                new[number] = _room(taken[:before], first, last, size, capacity, alignment)
+            if new[number] == NOWHERE:
+                break
+        if (new == NOWHERE).any():
+            continue
+        for number in range(len(new)):
+            first, last = spans[span_ends[block] + number]
+            at = count
+            while at > 0 and taken[at - 1, 0] > new[number]:
+                taken[at] = taken[at - 1]
+                at -= 1
+            taken[at, 0], taken[at, 1], taken[at, 2], taken[at, 3] = new[number], new[number] + size, first, last
+            count += 1
+        offsets[block] = new[-1]
+    return offsets
+
+
+@machine_code
+def _room(taken: Ints, first: int, last: int, size: int, capacity: int, alignment: int) -> int:
+    """Where so many bytes are free between two times, inclusive; NOWHERE if nowhere.
+
+    ``taken`` is ascending; a gap is measured from the highest end, aligned, of what is below it.
+    """
+    floor, best, found = 0, -1, NOWHERE
+    for row in range(len(taken)):
+        if taken[row, 2] > last or taken[row, 3] < first:
+            continue
+        gap = taken[row, 0] - floor
+        if gap >= size and (found == NOWHERE or gap < best):
+            best, found = gap, floor
+        floor = max(floor, (taken[row, 1] + alignment - 1) // alignment * alignment)
+    if found == NOWHERE and floor + size <= capacity:
+        found = floor
+    return found
