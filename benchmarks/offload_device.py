@@ -35,7 +35,7 @@ import jax.numpy as jnp
 
 from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
-from mallocgame.offload.confirm import scaled, usual_moves
+from mallocgame.offload.confirm import judged_everywhere, scaled, usual_moves
 from mallocgame.offload.judge import Judged
 from mallocgame.offload.links import Link, link_of_target
 from mallocgame.offload.policy import NamedMoves, named_moves
@@ -251,7 +251,7 @@ def measure_program(reference: str, link: Link, rounds: int, end: float, table: 
     if default.failure or full.failure:
         raise BadInputError(f"{reference}: {default.failure or full.failure}")
     alone = [runs.run(full) for _ in range(8)][3:]
-    recompute = solve_everywhere(problem, full.moves)
+    recompute = judged_everywhere(problem, full.moves)
     if None not in alone:
         problem = scaled(problem, median(seconds for seconds in alone if seconds) / recompute.seconds)
     margin = full.device_bytes - recompute.peak
@@ -332,17 +332,6 @@ def rematerialised(default: Program, share: float, budget: int, link: Link, plan
         return Program(f"xla rematerialisation for {share:.0%}", default.moves, options, budget)
     label = f"{plan.label}, xla rematerialisation for {share:.0%}"
     return Program(label, plan.moves, options, budget, plan.predicted)
-
-
-def solve_everywhere(problem: OffloadProblem, moves: NamedMoves) -> Judged:
-    """What the model says of these moves."""
-    from mallocgame.offload.judge import replay
-    from mallocgame.offload.rules import play
-
-    assert moves.moves is not None, "a policy"
-    played = play(problem, tuple((moves.moves[tensor.decided_as],) for tensor in problem.tensors), 0)
-    assert played is not None, "full checkpointing needs no copy"
-    return replay(problem, played.plan)
 
 
 def main() -> int:

@@ -1,14 +1,15 @@
 """The whole way for a JAX program: model, solve, compile, read back, correct the model, solve again.
 
-The model's peak is of arrays, the compiler's of buffers: they differ by paddings, temporaries and what is fused. What a
-compile shows is taken off the budget of the next solve, and its time scales the model's, until a plan fits and the
-model has no other. Where none fits, XLA is told to rematerialise the rest. The answer is the quickest program that the
-compiler has been seen to fit into the budget, XLA's default and the usual policies included.
+The model's peak is of arrays, the compiler's of buffers: they differ by paddings, temporaries and what is fused.
+Between the compiles on both sides of the budget, the one is taken to grow with the other; that gives the budget of the
+next solve, and the last plan's time scales the model's, until a plan fits and the model has no other. Where none fits,
+XLA is told to rematerialise the rest. The answer is the quickest program that the compiler has been seen to fit into
+the budget, XLA's default and the usual policies included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from mallocgame.offload.judge import Judged, replay
 from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.policy import NamedMoves, named_moves
 from mallocgame.offload.problem import Move, OffloadProblem, Recipe
-from mallocgame.offload.rules import everywhere, keep_all, play
+from mallocgame.offload.rules import everywhere, play
 from mallocgame.offload.solve import OffloadSolution, solve
 from mallocgame.offload.solver_name import SolverName
 
@@ -99,7 +100,7 @@ class _Search:
     compile: CompileMoves
     compiles: int
     progress: Callable[[str], None]
-    margin: int = 0
+    seen_bytes: list[tuple[int, int]] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
 
     def look(self, label: str, moves: NamedMoves, options: Mapping[str, str], predicted: Judged | None) -> Candidate:
@@ -121,10 +122,15 @@ class _Search:
         """What the compiler needs beyond the model, and how long the model's steps take, from a plan it was judged."""
         if found.read is None:
             return
-        self.margin = found.read.device_bytes - judged.peak
+        self.seen_bytes.append((judged.peak, found.read.device_bytes))
         busy = judged.seconds - judged.stall
         if busy > 0.0:
             self.problem = scaled(self.problem, (found.read.seconds["M"] - found.read.stalls["M"]) / busy)
+
+    @property
+    def modelled_budget(self) -> int:
+        """Bytes by the model that the compiler is expected to make the budget of; see ``modelled_bytes``."""
+        return modelled_bytes(self.budget, self.seen_bytes)
 
     def seen(self, moves: NamedMoves, options: Mapping[str, str]) -> bool:
         """Whether it was compiled."""
@@ -171,11 +177,10 @@ def confirm(
         raise BadInputError(f"the program does not compile as it is: {default.refusal}")
     search.budget = budget(default.read.device_bytes)
     usual = usual_moves(problem)
-    if search.left > 1:
-        kept = play(problem, keep_all(problem), 0)
-        assert kept is not None, "to keep everything needs no copy"
-        judged = replay(problem, kept.plan)
-        search.learn(search.look("all named kept", usual["all named kept"], {}, judged), judged)
+    for label in ("full checkpointing", "all named kept"):
+        if search.left > 1:
+            judged = judged_everywhere(problem, usual[label])
+            search.learn(search.look(label, usual[label], {}, judged), judged)
     others: list[tuple[str, NamedMoves, Mapping[str, str]]] = [(label, moves, {}) for label, moves in usual.items()]
     limited = {MOST_HBM: str(max(1, search.budget // 2**20))}
     if not default.fits(search.budget):
@@ -212,9 +217,7 @@ def _plans(
     tried: list[NamedMoves] = []
     while search.left > (reserved if tried else 0):
         problem = search.problem
-        solution = solve(
-            problem, max(0, search.budget - search.margin), solver=solver, time_limit=time_limit, seed=seed
-        )
+        solution = solve(problem, search.modelled_budget, solver=solver, time_limit=time_limit, seed=seed)
         plan, judged = solution.plan, solution.judged
         if plan is None or judged is None:
             leanest = leanest_plan(problem)
@@ -233,6 +236,31 @@ def _plans(
         if plan is None and not found.fits(search.budget):
             return last, solution.status == "infeasible"
     return last, False
+
+
+def modelled_bytes(budget: int, seen: Sequence[tuple[int, int]]) -> int:
+    """The model's bytes of a program that the compiler is expected to need just ``budget`` for.
+
+    Args:
+        budget: bytes.
+        seen: bytes by the model and by the compiler, of what was compiled.
+    """
+    fitting = max((pair for pair in seen if pair[1] <= budget), default=None)
+    low = -1 if fitting is None else fitting[0]
+    missing = min((pair for pair in seen if pair[1] > budget and pair[0] > low), default=None)
+    if fitting is None or missing is None:
+        nearest = fitting or missing or (0, 0)
+        return max(0, budget - nearest[1] + nearest[0])
+    share = (budget - fitting[1]) / (missing[1] - fitting[1])
+    return int(fitting[0] + share * (missing[0] - fitting[0]))
+
+
+def judged_everywhere(problem: OffloadProblem, moves: NamedMoves) -> Judged:
+    """What the model says of moves of names none of which needs a copy."""
+    assert moves.moves is not None, "a policy"
+    played = play(problem, tuple((moves.moves[tensor.decided_as],) for tensor in problem.tensors), 0)
+    assert played is not None, "no copy is needed"
+    return replay(problem, played.plan)
 
 
 def leanest_plan(problem: OffloadProblem) -> OffloadPlan:

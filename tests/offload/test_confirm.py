@@ -11,7 +11,7 @@ from mallocgame import api
 from mallocgame.cli import main
 from mallocgame.errors import CompilerRefusedError
 from mallocgame.offload.compiled import ReadBack
-from mallocgame.offload.confirm import MOST_HBM, CompileMoves, Confirmed, confirm
+from mallocgame.offload.confirm import MOST_HBM, CompileMoves, Confirmed, confirm, modelled_bytes
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
 from mallocgame.offload.run import Offloaded
@@ -82,6 +82,22 @@ def test_what_the_compiler_needs_more_is_taken_off_the_budget() -> None:
     assert len(seen) == len({str(moves.moves) for moves in seen}) + 1  # the default twice: as it is, and rematerialised
 
 
+@pytest.mark.parametrize(
+    ("seen", "bytes_"),
+    [
+        ([], 70),
+        ([(10, 30)], 50),  # 20 more than the model's
+        ([(50, 110)], 10),  # 60 more
+        ([(50, 110), (10, 30)], 30),  # half of the way between
+        ([(50, 110), (10, 30), (40, 70)], 40),
+        ([(50, 110), (10, 30), (5, 90)], 30),  # less by the model than what fits: of another kind
+        ([(10, 90)], 0),
+    ],
+)
+def test_bytes_of_the_model_for_a_budget(seen: list[tuple[int, int]], bytes_: int) -> None:
+    assert modelled_bytes(70, seen) == bytes_
+
+
 def test_nothing_fits_and_that_is_proven_only_by_the_exact_solver() -> None:
     found = run(4, 5, [])
     assert found.answer is None
@@ -109,9 +125,9 @@ def test_plans_leave_compiles_for_what_they_are_compared_with() -> None:
     found = run(27, 5, [], compiles=6)
     assert [candidate.label for candidate in found.candidates] == [
         "xla default",
+        "full checkpointing",
         "all named kept",
         "plan",
-        "full checkpointing",
         "all named offloaded",
         "xla rematerialisation",
     ]
