@@ -25,6 +25,7 @@ from mallocgame.bench.statistics import arithmetic_mean
 from mallocgame.errors import NoAnswerError
 from mallocgame.game.rules import Game
 from mallocgame.native.warm_up import compile_native
+from mallocgame.plan import Plan
 from mallocgame.problem.problem_file import Default
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers import solve
@@ -32,7 +33,9 @@ from mallocgame.solvers.base import all_hbm_seconds
 from workloads import problems
 
 RANDOM, DEFAULT, POLICY, SEARCH, LOCAL = "random", "xla default", "policy", "policy + search", "local"
-METHODS = (RANDOM, DEFAULT, "greedy", POLICY, SEARCH, LOCAL, "exact")
+BOTH = "both"
+"""Half of the time policy + search, then local search from its plan, as `auto` has them."""
+METHODS = (RANDOM, DEFAULT, "greedy", POLICY, SEARCH, LOCAL, BOTH, "exact")
 REFERENCE = "reference"
 EQUAL = 1e-6
 """Share of everything in HBM by which two plans may differ and still be equally good."""
@@ -65,8 +68,10 @@ class Players:
         self.agent = load_agent(file or SHIPPED)
         self.warm: set[tuple[object, str]] = set()
 
-    def __call__(self, problem: Problem, method: str, seconds: float, seed: int, default: Default | None) -> Row:
-        """Seconds under M, episodes, the best-of-n curve, seconds of compiling if this size was not compiled yet."""
+    def __call__(
+        self, problem: Problem, method: str, seconds: float, seed: int, default: Default | None
+    ) -> tuple[Plan, Row]:
+        """A plan, and: seconds under M, episodes, the best-of-n curve, seconds of compiling if its size was new."""
         from mallocgame.game.program import Program
         from muzero.answer import AnswerOptions, answer
         from muzero.environment import size_class_of
@@ -87,7 +92,8 @@ class Players:
         options = AnswerOptions(time_limit=seconds, seed=seed, search=search)
         found = answer(problem, self.agent, options, known=known)
         curve = [[best.episodes, best.seconds, round(best.after, 3)] for best in found.curve]
-        return {"seconds": found.seconds, "episodes": found.episodes, "compiling": round(compiling, 1), "curve": curve}
+        told = {"seconds": found.seconds, "episodes": found.episodes, "compiling": round(compiling, 1), "curve": curve}
+        return found.plan, told
 
 
 def row_of(name: str, method: str, given: argparse.Namespace, players: Callable[[], Players]) -> Row:
@@ -98,7 +104,11 @@ def row_of(name: str, method: str, given: argparse.Namespace, players: Callable[
     if method == RANDOM:
         row["seconds"], row["episodes"] = played_at_random(problem, given.seconds, given.seed)
     elif method in (POLICY, SEARCH):
-        row |= players()(problem, method, given.seconds, given.seed, file.default)
+        row |= players()(problem, method, given.seconds, given.seed, file.default)[1]
+    elif method == BOTH:
+        plan, played = players()(problem, SEARCH, given.seconds / 2, given.seed, file.default)
+        found = solve(problem, LOCAL, given.seconds / 2, given.seed, start=plan)
+        row |= {"seconds": found.seconds_under_m, "status": found.status, "played": played["seconds"]}
     else:
         solver = {DEFAULT: "xla", REFERENCE: LOCAL}.get(method, method)
         limit = given.reference if method == REFERENCE else given.seconds
@@ -142,9 +152,16 @@ def tell(rows: Sequence[Row], methods: Sequence[str]) -> None:
             print(f"  {method:18}{found.mean:7.4f} [{found.low:7.4f}, {found.high:7.4f}]")
         for who in {POLICY, SEARCH} & {*methods}:
             for other in {"greedy", DEFAULT} & {*methods}:
-                above = sum(by[who][name] > by[other][name] + EQUAL for name in names)
-                equal = sum(abs(by[who][name] - by[other][name]) <= EQUAL for name in names)
-                print(f"  {who} above {other}: {above} of {len(names)} = {above / len(names):.0%}, equal on {equal}")
+                compared(by, who, other, names)
+        if {BOTH, LOCAL} <= {*methods}:
+            compared(by, BOTH, LOCAL, names)
+
+
+def compared(by: dict[str, dict[str, float]], who: str, other: str, names: Sequence[str]) -> None:
+    """On how many programs one method is above another."""
+    above = sum(by[who][name] > by[other][name] + EQUAL for name in names)
+    equal = sum(abs(by[who][name] - by[other][name]) <= EQUAL for name in names)
+    print(f"  {who} above {other}: {above} of {len(names)} = {above / len(names):.0%}, equal on {equal}")
 
 
 def main() -> int:
