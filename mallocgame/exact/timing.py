@@ -7,8 +7,10 @@ what has been started: first in, first out means only that a copy has arrived on
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import inf
 
 from mallocgame.exact.model import ONE, ZERO, Linear, Model, total
@@ -162,25 +164,26 @@ class _Queue:
 
     def arrive_in_time(self) -> None:
         """Each copy has been drained by the instruction that waits for it, and so have all that are due before."""
-        for place in self.due:
-            needed = (start * copy.demand for copy in self.copies if copy.before <= place for _, start in copy.starts)
-            self.model.at_least(self.arrived[place], total(needed))
+        waiting: dict[int, list[Linear]] = {}
+        starting: dict[int, list[tuple[int, Linear]]] = {}
         for copy in self.copies:
-            self._arrive(copy)
-
-    def _arrive(self, copy: QueuedCopy) -> None:
-        """By the instruction that waits for a copy, all that queues up to it has been drained."""
-        for place, start in copy.starts:
-            beside = [
-                other_start * other.demand
-                for other in self.copies
-                if other.tensor <= copy.tensor
-                for at, other_start in other.starts
-                if at == place
-            ]
-            queued = total((self._started_before[place], *beside))
-            most = sum(other.demand for other in self.copies if any(at <= place for at, _ in other.starts))
-            self.model.at_least(self.arrived[copy.before], queued - (ONE - start) * most)
+            for place, start in copy.starts:
+                waiting.setdefault(copy.before, []).append(start * copy.demand)
+                starting.setdefault(place, []).append((copy.tensor, start * copy.demand))
+        needed = ZERO
+        for place in sorted(self.due):
+            more = self.model.time(0.0, self.everything)
+            self.model.equal(more, total((needed, *waiting.get(place, ()))))
+            self.model.at_least(self.arrived[place], more)
+            needed = more
+        firsts = sorted((min(place for place, _ in copy.starts), copy.demand) for copy in self.copies if copy.starts)
+        most = [0.0, *accumulate(demand for _, demand in firsts)]
+        for copy in self.copies:
+            for place, start in copy.starts:
+                beside = (demand for tensor, demand in starting[place] if tensor <= copy.tensor)
+                queued = total((self._started_before[place], *beside))
+                started = most[bisect_right(firsts, place, key=lambda first: first[0])]
+                self.model.at_least(self.arrived[copy.before], queued - (ONE - start) * started)
 
 
 def _share(model: Model, queues: Sequence[_Queue], parts: Sequence[Linear], span: Linear) -> None:
