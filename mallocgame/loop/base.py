@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from mallocgame.calibration.observe import observe_final
@@ -28,6 +28,7 @@ class Base:
         cycles: what E is predicted from; every compile of this schedule is observed.
         bound_m: no plan of this schedule is quicker under M, in seconds; the relaxed bound until ``prove``.
         barred: alias groups that the compiler did not bring to fast memory as it was told.
+        room: the share of fast memory that plans may fill: less each time that the compiler found no room.
         plan: the best confirmed plan, or None.
         rank: of that plan; see ``Choice.rank``.
         plans: plans compiled, in all.
@@ -41,6 +42,7 @@ class Base:
     cycles: CycleTable
     bound_m: float
     barred: set[int] = field(default_factory=set)
+    room: float = 1.0
     plan: Plan | None = None
     rank: tuple[bool, float] = (True, inf)
     plans: int = 0
@@ -51,6 +53,13 @@ class Base:
     def problem(self) -> Problem:
         """Of the schedule, with the costs of its log."""
         return self.capture.problem()
+
+    @property
+    def roomy_problem(self) -> Problem:
+        """The same with no more fast memory than plans may fill; a plan of it is one of ``problem``."""
+        target = self.problem.target
+        fast_bytes = int(target.fast_bytes * self.room) // target.alignment * target.alignment
+        return replace(self.problem, target=replace(target, fast_bytes=fast_bytes))
 
     def observe(self, final: hlo.HloModule) -> None:
         """Learn the cycles of a final text of this schedule."""

@@ -28,6 +28,10 @@ from xla_dump_parser import ParseError
 REFUSALS = 2
 """Compiles of one plan; if refused until then, the groups are barred and the next plan does without them."""
 
+ROOM = 0.93
+"""Share of the fast memory that the next plan may fill, of what the one before might for which there was no room: the
+compiler's allocator is foreseen by simulation, which is not exact."""
+
 AGENT = "agent"
 """Its name among what can be left out."""
 
@@ -255,6 +259,7 @@ class _Loop:
             )
         except MallocgameError:
             base.barred |= {*relaxation.first}
+            base.room *= ROOM if relaxation.first else 1.0
             raise
         finally:
             base.barred |= {entry.group for entry in relaxation.relaxed}

@@ -69,7 +69,7 @@ def search(known: Knowledge, base: Base) -> Plan:
     default = known.default
     allowed = 0.0 if base is known.first or known.choice.strict else SPLIT_TOLERANCE
     solution = solve(
-        base.problem,
+        base.roomy_problem,
         SOLVER,
         known.slice(),
         known.seed + base.plans,

@@ -204,6 +204,27 @@ def test_groups_that_are_refused_are_left_in_hbm_and_barred() -> None:
     assert pinned.group in found.base.barred
 
 
+def test_where_the_compiler_finds_no_room_the_next_plan_takes_less() -> None:
+    class Crowded(Fake):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+            done = super().__call__(request, limits)
+            if TENSOR_OVERRIDES in request.options:
+                raise OverrideRefusedError("nothing", 0, self.name, "spatial placement conflict")
+            return done
+
+    (wanted,) = (tried.plan for tried in improved(Fake(), compiles=2, without=("splits",)).tried if tried.plan)
+    pinned = next(tensor for tensor in wanted.tensors if tensor.fast_definition)
+    found = improved(Crowded(pinned.instruction), compiles=3, without=("splits",))
+    assert found.tried[2].failure == "the compiler still refuses overrides after 2 compiles"
+    assert found.base is not None
+    fast_bytes = found.base.problem.target.fast_bytes
+    assert 0.929 * fast_bytes < found.base.roomy_problem.target.fast_bytes <= 0.93 * fast_bytes
+
+
 def test_a_plan_is_learned_from() -> None:
     found = improved(Fake(), compiles=3, without=("splits",))
     off, plan = found.tried[1], found.tried[2]
