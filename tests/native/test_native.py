@@ -79,7 +79,7 @@ def test_packed_plans_are_valid_and_can_be_told_to_the_compiler(seed: int) -> No
     np.testing.assert_array_equal(again.plan, packed.decisions.plan)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6))
 def test_what_does_not_fit_is_left_out(seed: int) -> None:
     problem = random_problem(seed, varied_recipe(seed))
@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_left_out(seed: int) -> None:
     assume(all(aligned(problem, tensor.id) <= fast_bytes for tensor in problem.tensors))
     smaller = replace(problem, target=replace(target, fast_bytes=fast_bytes))
     packed = packed_plan(
-        Program(smaller), search.world, search.decisions(), np.ones(len(problem.groups)), time_limit=5.0, seed=0
+        Program(smaller), search.world, search.decisions(), np.ones(len(problem.groups)), time_limit=0.1, seed=0
     )
     assert not packed.whole
     assert not validate(smaller, packed.plan)
