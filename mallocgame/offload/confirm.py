@@ -241,17 +241,21 @@ def _plans(
 def modelled_bytes(budget: int, seen: Sequence[tuple[int, int]]) -> int:
     """The model's bytes of a program that the compiler is expected to need just ``budget`` for.
 
+    Interpolated between what fits and what does not; of that only a half, a quarter, ... with each miss so far, for the
+    compiler's bytes may jump (the "Illinois" remedy for false position that stays on one side).
+
     Args:
         budget: bytes.
         seen: bytes by the model and by the compiler, of what was compiled.
     """
     fitting = max((pair for pair in seen if pair[1] <= budget), default=None)
     low = -1 if fitting is None else fitting[0]
-    missing = min((pair for pair in seen if pair[1] > budget and pair[0] > low), default=None)
-    if fitting is None or missing is None:
-        nearest = fitting or missing or (0, 0)
+    misses = sorted(pair for pair in seen if pair[1] > budget and pair[0] > low)
+    if fitting is None or not misses:
+        nearest = fitting or (*misses, (0, 0))[0]
         return max(0, budget - nearest[1] + nearest[0])
-    share = (budget - fitting[1]) / (missing[1] - fitting[1])
+    missing = misses[0]
+    share = (budget - fitting[1]) / (missing[1] - fitting[1]) / 2 ** (len(misses) - 1)
     return int(fitting[0] + share * (missing[0] - fitting[0]))
 
 

@@ -90,6 +90,7 @@ def test_what_the_compiler_needs_more_is_taken_off_the_budget() -> None:
         ([(50, 110)], 10),  # 60 more
         ([(50, 110), (10, 30)], 30),  # half of the way between
         ([(50, 110), (10, 30), (40, 70)], 40),
+        ([(50, 110), (10, 30), (40, 90)], 20),  # two thirds of the way to 40, halved: there is a second miss
         ([(50, 110), (10, 30), (5, 90)], 30),  # less by the model than what fits: of another kind
         ([(10, 90)], 0),
     ],
