@@ -161,7 +161,8 @@ def test_outputs_that_are_not_finite_or_differ_are_told(monkeypatch: pytest.Monk
 
 
 def test_interrupt_gives_what_is_known() -> None:
-    code = "import sys; from mallocgame.cli import main; main(sys.argv[1:])"
+    listen = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background ignores it
+    code = f"import signal, sys; {listen}; from mallocgame.cli import main; main(sys.argv[1:])"
     arguments = [
         "probe",
         MODELS + "hundred",
@@ -172,15 +173,18 @@ def test_interrupt_gives_what_is_known() -> None:
         "0.00001",
         "--json",
     ]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "ratios known to" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=120)
+    ) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                if "ratios known to" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 0
     document = json.loads(out)
     assert document["status"] == "interrupted"
