@@ -289,7 +289,8 @@ def measure_program(reference: str, link: Link, rounds: int, end: float, table: 
         table.put(reference, [program.row() for program in programs])
         if monotonic() > end:
             break
-    answers = [row for share, budget in budgets.items() for row in answer_row(f"{share:.0%}", budget, programs)]
+    rows = (answer_row(f"{share:.0%}", budget, programs) for share, budget in budgets.items())
+    answers = [row for row in rows if row is not None]
     table.put(reference, [*(program.row() for program in programs), *answers])
     for program in programs:
         told = f"{median(program.seconds) * 1e3:9.3f} ms" if program.seconds else program.failure
@@ -299,14 +300,12 @@ def measure_program(reference: str, link: Link, rounds: int, end: float, table: 
         print("  " + ", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
 
-def answer_row(share: str, budget: int, programs: list[Program]) -> Iterator[Row]:
-    """What is chosen for a budget and how it does, beside the quickest that is not ours; nothing if nothing fits."""
+def answer_row(share: str, budget: int, programs: list[Program]) -> Row | None:
+    """What is chosen for a budget and how it does, beside the quickest that is not ours; None if nothing fits."""
     fitting = [program for program in programs if program.seconds and program.device_bytes <= budget]
-    if not fitting:
-        return
-    half = min(len(program.seconds) for program in fitting) // 2
+    half = min((len(program.seconds) for program in fitting), default=0) // 2
     if half == 0:
-        return
+        return None
     chosen = min(fitting, key=lambda one: median(one.seconds[:half]))
     row: Row = {
         "label": f"answer for {share}",
@@ -319,7 +318,7 @@ def answer_row(share: str, budget: int, programs: list[Program]) -> Iterator[Row
     if others:
         best = min(others, key=lambda one: median(one.seconds))
         row |= {"best of the others": best.label, "its seconds": median(best.seconds[half:])}
-    yield row
+    return row
 
 
 def rematerialised(default: Program, share: float, budget: int, link: Link, plan: Program | None = None) -> Program:

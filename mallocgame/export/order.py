@@ -70,19 +70,8 @@ def blocks_of(stays: Sequence[Stay], tensors: Sequence[NamedTensor]) -> list[Blo
     ]
 
 
-def place(order: Sequence[Block], capacity: int, alignment: int) -> tuple[dict[int, int], list[Block]]:
-    """What the compiler's allocator makes of this order.
-
-    Returns:
-        Offset of each group whose block was placed (several stays of one group share no block: each interval is placed
-        for itself, and the last offset is told), and the blocks that did not fit.
-    """
-    offsets = best_fit(*_requests(order), np.arange(len(order)), capacity, alignment).tolist()
-    placed = {block.group: offset for block, offset in zip(order, offsets, strict=True) if offset != NOWHERE}
-    return placed, [block for block in order if block.group not in placed]
-
-
-def _requests(blocks: Sequence[Block]) -> Requests:
+def requests_of(blocks: Sequence[Block]) -> Requests:
+    """What the compiler's allocator is asked for; each interval of a block is placed for itself."""
     return requests(
         [block.size for block in blocks], [_allocations(block) for block in blocks], [block.uses for block in blocks]
     )
@@ -106,7 +95,7 @@ def fitting_order(
 
     Groups of ``first`` come first, in that order. The same arguments give the same order.
     """
-    asked, cost = _requests(blocks), np.array([block.size * block.duration for block in blocks], np.int64)
+    asked, cost = requests_of(blocks), np.array([block.size * block.duration for block in blocks], np.int64)
     front = np.array([first.index(block.group) if block.group in first else len(first) for block in blocks], np.int64)
 
     def tried(order: Ints) -> _Try:

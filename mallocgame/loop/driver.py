@@ -259,7 +259,8 @@ class _Loop:
             )
         except MallocgameError:
             base.barred |= {*relaxation.first}
-            base.room *= ROOM if relaxation.first else 1.0
+            if relaxation.first:
+                base.room *= ROOM
             raise
         finally:
             base.barred |= {entry.group for entry in relaxation.relaxed}

@@ -47,12 +47,12 @@ class Plans:
             base = known.most_promising()
             if base is None:
                 return None
-            plan = with_room(known, base, search(known, base))
-            predicted = base.predict(plan)
-            program = base.capture.scoped_vmem_kib, plan
+            named = with_room(_named(known, base, search(known, base)))
+            predicted = base.predict(named.plan)
+            program = base.capture.scoped_vmem_kib, named.plan
             if program not in self._seen and _is_worth(known, base, predicted):
                 self._seen.add(program)
-                return _candidate(known, base, plan, predicted)
+                return _candidate(known, base, named, predicted)
             base.exhausted = True
         return None
 
@@ -90,12 +90,11 @@ def search(known: Knowledge, base: Base) -> Plan:
     return solution.plan
 
 
-def with_room(known: Knowledge, base: Base, plan: Plan) -> Plan:
+def with_room(named: NamedPlan) -> NamedPlan:
     """A plan without the groups that the compiler's allocator is foreseen to find no room for: each costs a compile."""
-    named = _named(known, base, plan)
     for group in groups_without_room(named):
         named = leave_in_hbm(named, group)
-    return named.plan
+    return named
 
 
 def _named(known: Knowledge, base: Base, plan: Plan) -> NamedPlan:
@@ -110,9 +109,8 @@ def _named(known: Knowledge, base: Base, plan: Plan) -> NamedPlan:
     )
 
 
-def _candidate(known: Knowledge, base: Base, plan: Plan, predicted: tuple[float, float]) -> Candidate:
+def _candidate(known: Knowledge, base: Base, named: NamedPlan, predicted: tuple[float, float]) -> Candidate:
     where = "" if base is known.first else f" at {base.capture.scoped_vmem_kib} KiB"
-    named = _named(known, base, plan)
     return Candidate("plans", "plan", f"plan {base.plans + 1}{where}", base, {}, named, predicted)
 
 

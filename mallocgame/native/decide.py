@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mallocgame.native.compiled import compiled, inner
-from mallocgame.native.replay import refresh, replay_whole, touch
+from mallocgame.native.replay import clean, refresh, replay_whole, touch
 from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, TOTAL, UNSERVED
 
 PENALTY = 20.0
@@ -52,10 +52,7 @@ def rollback(wd: Any) -> None:
         clear(wd, wd.changed[number])
     for number in range(scalars.changed):
         _restore(wd, wd.changed[number])
-    for number in range(scalars.dirty):
-        wd.slots[wd.dirty[number]].dirty = False
-        wd.slots[wd.dirty[number]].requeued = False
-    scalars.dirty = 0
+    clean(wd)
     if scalars.journal_lost:
         replay_whole(wd)
     else:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mallocgame.game.program import Program
 from mallocgame.native.search import Decisions
 from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, UNSERVED, Floats, World
 from mallocgame.packing import Buffer, fit_most, pack
+from mallocgame.packing.buffer import Status
 from mallocgame.plan import Copy, Plan, Stay
 
 
@@ -33,16 +34,22 @@ class PackedPlan(NamedTuple):
     Attributes:
         decisions: those that have addresses: all, or without the copies and groups that found no room.
         plan: with offsets.
-        whole: whether all were given an address.
+        status: of the packer: ``"feasible"`` where all were given an address.
     """
 
     decisions: Decisions
     plan: Plan
-    whole: bool
+    status: Status
 
 
 def packed_plan(
-    program: Program, world: World, decisions: Decisions, losses: Floats, *, time_limit: float, seed: int
+    program: Program,
+    world: World,
+    decisions: Decisions,
+    losses: Callable[[], Floats],
+    *,
+    time_limit: float,
+    seed: int,
 ) -> PackedPlan:
     """The plan of some decisions, with the offsets that the packer finds; if it finds none, of what fits.
 
@@ -50,7 +57,7 @@ def packed_plan(
         program: of the problem.
         world: its arrays.
         decisions: what is to be in fast memory.
-        losses: ``[G]`` what is lost, in any unit, if a group has no room.
+        losses: tells, where it has to be known, ``[G]`` what is lost, in any unit, if a group has no room.
         time_limit: seconds for the packer, and again for the choice of what fits.
         seed: of the packer.
     """
@@ -65,16 +72,17 @@ def packed_plan(
         )
         for number, piece in enumerate(pieces)
     ]
-    offsets = pack(buffers, target.fast_bytes, time_limit=time_limit, seed=seed).offsets
-    if offsets is not None:
-        return PackedPlan(decisions, plan_of(program, world, decisions, offsets), True)
-    share = Counter(piece.group for piece in pieces)
-    values = [float(losses[piece.group]) / share[piece.group] for piece in pieces]
+    packing = pack(buffers, target.fast_bytes, time_limit=time_limit, seed=seed)
+    if packing.offsets is not None:
+        return PackedPlan(decisions, plan_of(program, world, decisions, packing.offsets), packing.status)
+    share, lost = Counter(piece.group for piece in pieces), losses()
+    values = [float(lost[piece.group]) / share[piece.group] for piece in pieces]
     fitting = fit_most(buffers, values, target.fast_bytes, time_limit=time_limit, seed=seed)
     reduced = _without(world, decisions, [piece for piece, at in zip(pieces, fitting, strict=True) if at is None])
     found = {piece: at for piece, at in zip(pieces, fitting, strict=True) if at is not None}
     kept = pieces_of(program, world, reduced)
-    return PackedPlan(reduced, plan_of(program, world, reduced, [found[piece] for piece in kept]), False)
+    plan = plan_of(program, world, reduced, [found[piece] for piece in kept])
+    return PackedPlan(reduced, plan, packing.status)
 
 
 def _without(world: World, decisions: Decisions, pieces: Sequence[Piece]) -> Decisions:

@@ -31,10 +31,7 @@ def replay_whole(wd: Any) -> None:
         _replay_model(wd, 0)
     if scalars.with_e:
         _replay_model(wd, 1)
-    for number in range(scalars.dirty):
-        wd.slots[wd.dirty[number]].dirty = False
-        wd.slots[wd.dirty[number]].requeued = False
-    scalars.dirty = 0
+    clean(wd)
     scalars.journal_lost = True
 
 
@@ -82,10 +79,16 @@ def refresh(wd: Any) -> None:
         caller = wd.computations[computation].caller
         if changed and caller >= 0 and not wd.slots[caller].dirty:
             _insert(wd, low, caller)
-    for number in range(scalars.dirty):
-        wd.slots[dirty[number]].dirty = False
-        wd.slots[dirty[number]].requeued = False
-    scalars.dirty = 0
+    clean(wd)
+
+
+@inner
+def clean(wd: Any) -> None:
+    """Nothing is to be simulated again."""
+    for number in range(wd.scalars[0].dirty):
+        wd.slots[wd.dirty[number]].dirty = False
+        wd.slots[wd.dirty[number]].requeued = False
+    wd.scalars[0].dirty = 0
 
 
 @inner

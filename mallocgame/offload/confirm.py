@@ -105,9 +105,9 @@ class _Search:
 
     def look(self, label: str, moves: NamedMoves, options: Mapping[str, str], predicted: Judged | None) -> Candidate:
         """Compile, unless that has been done."""
-        for known in self.candidates:
-            if known.moves == moves and known.options == options:
-                return known
+        known = self.known(moves, options)
+        if known is not None:
+            return known
         try:
             found = Candidate(label, moves, options, predicted, self.compile(moves, options))
         except CompilerRefusedError as error:
@@ -127,14 +127,10 @@ class _Search:
         if busy > 0.0:
             self.problem = scaled(self.problem, (found.read.seconds["M"] - found.read.stalls["M"]) / busy)
 
-    @property
-    def modelled_budget(self) -> int:
-        """Bytes by the model that the compiler is expected to make the budget of; see ``modelled_bytes``."""
-        return modelled_bytes(self.budget, self.seen_bytes)
-
-    def seen(self, moves: NamedMoves, options: Mapping[str, str]) -> bool:
-        """Whether it was compiled."""
-        return any((known.moves, known.options) == (moves, options) for known in self.candidates)
+    def known(self, moves: NamedMoves, options: Mapping[str, str]) -> Candidate | None:
+        """The program of these moves and options, if it was compiled."""
+        same = (one for one in self.candidates if (one.moves, one.options) == (moves, options))
+        return next(same, None)
 
     @property
     def plans(self) -> list[Candidate]:
@@ -185,8 +181,8 @@ def confirm(
     limited = {MOST_HBM: str(max(1, search.budget // 2**20))}
     if not default.fits(search.budget):
         others.append(("xla rematerialisation", NamedMoves(None), limited))
-    unseen = [label for label, moves, options in others if not search.seen(moves, options)]
-    reserved = len(unseen) + (not default.fits(search.budget))
+    reserved = sum(search.known(moves, options) is None for _, moves, options in others)
+    reserved += not default.fits(search.budget)
     solution, infeasible = _plans(search, reserved, solver, time_limit, seed)
     leanest = min(search.plans, key=lambda plan: plan.read.device_bytes if plan.read else inf, default=None)
     if leanest is not None and not any(plan.fits(search.budget) for plan in search.plans):
@@ -217,7 +213,8 @@ def _plans(
     tried: list[NamedMoves] = []
     while search.left > (reserved if tried else 0):
         problem = search.problem
-        solution = solve(problem, search.modelled_budget, solver=solver, time_limit=time_limit, seed=seed)
+        budget = modelled_bytes(search.budget, search.seen_bytes)
+        solution = solve(problem, budget, solver=solver, time_limit=time_limit, seed=seed)
         plan, judged = solution.plan, solution.judged
         if plan is None or judged is None:
             leanest = leanest_plan(problem)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from time import monotonic
 
 import numpy as np
@@ -52,7 +51,7 @@ class _PartitionFit:
     def __init__(self, buffers: Sequence[Buffer], seed: Sequence[int]) -> None:
         state = make_state(buffers)
         self._rows = state.buffers
-        self._state = tuple(getattr(state, field.name) for field in fields(state))
+        self._state = state.arrays
         self._fixed = np.array([buffer.offset is None for buffer in buffers])
         self._random = np.random.default_rng(seed)
         self.height = -1

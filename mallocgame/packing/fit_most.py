@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from time import monotonic
 
 import numpy as np
-import numpy.typing as npt
 
-from mallocgame.errors import BadInputError, MallocgameError
+from mallocgame.errors import BadInputError
 from mallocgame.packing import native
 from mallocgame.packing.buffer import Buffer, check_together
-from mallocgame.packing.pack import check_time_limit, fixed_collide
-from mallocgame.packing.restarts import orders
-from mallocgame.packing.state import make_state
-from mallocgame.packing.validate import validate
+from mallocgame.packing.pack import check_answer, check_time_limit, fixed_collide
+from mallocgame.packing.restarts import Floats, orders
+from mallocgame.packing.state import Ints, make_state
 
 ROUNDS = 2000
 """Changed orders that are tried at most."""
 
 SWAPS = 8
 """Most pairs that change places at random in an order."""
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def fit_most(
@@ -63,9 +57,7 @@ def fit_most(
         search.change()
     offsets = search.offsets()
     placed = [(buffer, at) for buffer, at in zip(buffers, offsets, strict=True) if at is not None]
-    violations = validate([buffer for buffer, _ in placed], [at for _, at in placed], capacity)
-    if violations:
-        raise MallocgameError(f"the packer's answer is invalid ({violations[0].message}); please report this")
+    check_answer([buffer for buffer, _ in placed], [at for _, at in placed], capacity)
     return offsets
 
 
@@ -79,7 +71,7 @@ class _Orders:
     def __init__(self, buffers: Sequence[Buffer], values: Floats, capacity: int, seed: int) -> None:
         state = make_state(buffers)
         self._rows = state.buffers
-        self._state = tuple(getattr(state, field.name) for field in fields(state))
+        self._state = state.arrays
         self._values, self._capacity = values, capacity
         self._free = np.array([buffer.offset is None for buffer in buffers])
         self._random = np.random.default_rng(seed)
@@ -87,7 +79,7 @@ class _Orders:
         live = np.array([sum(high - low for low, high in buffer.live()) for buffer in buffers], np.float64)
         area = live * np.array([buffer.size for buffer in buffers], np.float64)
         for preference in (values / np.maximum(area, 1.0), values, *orders(buffers)):
-            self._try(np.lexsort((-preference, self._free)).astype(np.int64))
+            self._try(np.lexsort((-preference, self._free)))
 
     def change(self) -> None:
         """Try a change of the best order."""
@@ -99,7 +91,7 @@ class _Orders:
         places[early] *= self._random.random(len(early))
         for first, second in self._random.integers(len(order), size=(self._random.integers(SWAPS + 1), 2)):
             places[[first, second]] = places[[second, first]]
-        self._try(np.lexsort((places, self._free)).astype(np.int64))
+        self._try(np.lexsort((places, self._free)))
 
     def offsets(self) -> tuple[int | None, ...]:
         """Bytes, one a buffer; None for what is left out."""

@@ -7,12 +7,11 @@ from contextlib import suppress
 from math import gcd
 from time import monotonic
 
-from mallocgame.errors import MallocgameError, NoAnswerError
+from mallocgame.errors import NoAnswerError
 from mallocgame.packing.buffer import Buffer, Packing, check_together
 from mallocgame.packing.first_fit import FirstFit
-from mallocgame.packing.pack import Search, check_time_limit, fixed_collide
+from mallocgame.packing.pack import Search, check_answer, check_time_limit, fixed_collide
 from mallocgame.packing.state import max_load
-from mallocgame.packing.validate import validate
 
 FIRST_LIMIT = 2000
 FIRST_FIT_ROUNDS = 300
@@ -54,9 +53,7 @@ def minimise(
         descent.run(start + time_limit)
     if descent.offsets is None:
         raise KeyboardInterrupt
-    violations = validate(buffers, descent.offsets, descent.height)
-    if violations:
-        raise MallocgameError(f"the packer's answer is invalid ({violations[0].message}); please report this")
+    check_answer(buffers, descent.offsets, descent.height)
     proven = descent.bound >= descent.height
     return Packing(
         status="optimal" if proven else "time limit",

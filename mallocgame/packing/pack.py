@@ -52,9 +52,16 @@ def pack(buffers: Sequence[Buffer], capacity: int, *, time_limit: float = 60.0, 
             search = Search(buffers, capacity, seed)
             status = search.run(start + time_limit)
             offsets, nodes = search.offsets, search.nodes
-    if offsets is not None and (violations := validate(buffers, offsets, capacity)):
-        raise MallocgameError(f"the packer's answer is invalid ({violations[0].message}); please report this")
+    if offsets is not None:
+        check_answer(buffers, offsets, capacity)
     return Packing(status, offsets, capacity, bound, monotonic() - start, nodes)
+
+
+def check_answer(buffers: Sequence[Buffer], offsets: Sequence[int], capacity: int) -> None:
+    """Raises MallocgameError unless the offsets (bytes) are an answer."""
+    violations = validate(buffers, offsets, capacity)
+    if violations:
+        raise MallocgameError(f"the packer's answer is invalid ({violations[0].message}); please report this")
 
 
 def check_time_limit(time_limit: float) -> None:

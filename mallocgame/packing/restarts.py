@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
 from time import monotonic
 
 import numpy as np
@@ -44,7 +43,7 @@ class Restarts:
         self._random = np.random.default_rng(seed)
         state = make_state(buffers)
         self._rows = state.buffers
-        self._state = tuple(getattr(state, field.name) for field in fields(state))
+        self._state = state.arrays
         self._orders = orders(buffers)
         self._table = np.zeros(_TABLE_SIZE, np.uint64)
         self._count = 0

@@ -7,7 +7,8 @@ part of no larger such set. Every pair that overlaps in time shares a section.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +86,11 @@ class State:
     neighbours: Ints
     members: Ints
     obstacles: Ints
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """As native code takes them, in this order."""
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 def partitions(buffers: Sequence[Buffer]) -> list[list[int]]:

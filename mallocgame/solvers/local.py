@@ -143,11 +143,11 @@ class _LocalSearch:
             search.program,
             search.world,
             search.best,
-            search.losses(),
+            search.losses,
             time_limit=PACKING_SECONDS,
             seed=self.task.seed,
         )
-        if packed.whole:
+        if packed.status == "feasible":
             self.packed = search.best_value, search.best.copy(), packed.plan
             return
         search.set(packed.decisions)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mallocgame.export import order
-from mallocgame.export.order import Block, blocks_of, fitting_order, place
+from mallocgame.export.allocator import NOWHERE, best_fit
+from mallocgame.export.order import Block, blocks_of, fitting_order, requests_of
 from mallocgame.named_plan import NamedUse
 from mallocgame.plan import Stay
 from tests.compiler.plans import tensor
+
+
+def place(order: list[Block], capacity: int, alignment: int) -> tuple[dict[int, int], list[Block]]:
+    """Offset of each group whose block was placed (the last one's, of several intervals), and what did not fit."""
+    offsets = best_fit(*requests_of(order), np.arange(len(order)), capacity, alignment).tolist()
+    placed = {one.group: offset for one, offset in zip(order, offsets, strict=True) if offset != NOWHERE}
+    return placed, [one for one in order if one.group not in placed]
 
 
 def block(group: int, size: int, start: int, end: int, offset: int = 0) -> Block:

@@ -14,6 +14,7 @@ from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.errors import CompilerRefusedError
 from mallocgame.export.options import SORT_ORDER, TENSOR_OVERRIDES
 from mallocgame.loop import PROPOSERS, Choice, Improved, improve
+from mallocgame.named_plan import NamedTensor
 from tests.bench.scan import CLOCK, a_capture, compiled
 
 FASTER = {"49152": 40_000, "65536": 50_000, "32768": 10_000}
@@ -180,22 +181,30 @@ def test_what_the_compiler_refuses_is_counted_and_the_others_go_on() -> None:
     assert found.answer.scoped_vmem_kib is None
 
 
-def test_groups_that_are_refused_are_left_in_hbm_and_barred() -> None:
-    class Refusing(Fake):
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
+class RefusingOverrides(Fake):
+    """Refuses the override of an instruction at the compiles of these numbers, from 1."""
 
-        def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
-            done = super().__call__(request, limits)
-            if len(self.asked) == 2:
-                raise OverrideRefusedError("nothing", 0, self.name, "an override that cannot be")
-            return done
+    def __init__(self, name: str, reason: str, compiles: tuple[int, ...]) -> None:
+        super().__init__()
+        self.refused = "nothing", 0, name, reason
+        self.compiles = compiles
 
+    def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+        done = super().__call__(request, limits)
+        if len(self.asked) in self.compiles:
+            raise OverrideRefusedError(*self.refused)
+        return done
+
+
+def pinned_by_the_first_plan() -> NamedTensor:
     (wanted,) = (tried.plan for tried in improved(Fake(), compiles=2, without=("splits",)).tried if tried.plan)
-    pinned = next(tensor for tensor in wanted.tensors if tensor.fast_definition)
-    fake = Refusing(pinned.instruction)
-    found = improved(fake, compiles=4, without=("splits",))
+    return next(tensor for tensor in wanted.tensors if tensor.fast_definition)
+
+
+def test_groups_that_are_refused_are_left_in_hbm_and_barred() -> None:
+    pinned = pinned_by_the_first_plan()
+    refusing = RefusingOverrides(pinned.instruction, "an override that cannot be", compiles=(2,))
+    found = improved(refusing, compiles=4, without=("splits",))
     plan = found.tried[2]
     assert plan.plan is not None
     assert (plan.kind, plan.compiles) == ("plan", 2)
@@ -205,20 +214,8 @@ def test_groups_that_are_refused_are_left_in_hbm_and_barred() -> None:
 
 
 def test_where_the_compiler_finds_no_room_the_next_plan_takes_less() -> None:
-    class Crowded(Fake):
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
-
-        def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
-            done = super().__call__(request, limits)
-            if TENSOR_OVERRIDES in request.options:
-                raise OverrideRefusedError("nothing", 0, self.name, "spatial placement conflict")
-            return done
-
-    (wanted,) = (tried.plan for tried in improved(Fake(), compiles=2, without=("splits",)).tried if tried.plan)
-    pinned = next(tensor for tensor in wanted.tensors if tensor.fast_definition)
-    found = improved(Crowded(pinned.instruction), compiles=3, without=("splits",))
+    refusing = RefusingOverrides(pinned_by_the_first_plan().instruction, "spatial placement conflict", compiles=(2, 3))
+    found = improved(refusing, compiles=3, without=("splits",))
     assert found.tried[2].failure == "the compiler still refuses overrides after 2 compiles"
     assert found.base is not None
     fast_bytes = found.base.problem.target.fast_bytes

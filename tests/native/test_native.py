@@ -64,13 +64,15 @@ def test_packed_plans_are_valid_and_can_be_told_to_the_compiler(seed: int) -> No
     problem = random_problem(seed, varied_recipe(seed))
     search = annealed(problem, seed, None)
     decisions = search.decisions()
-    losses = np.ones(len(problem.groups))
-    packed = packed_plan(search.program, search.world, decisions, losses, time_limit=5.0, seed=0)
+    packed = packed_plan(
+        search.program, search.world, decisions, lambda: np.ones(len(problem.groups)), time_limit=5.0, seed=0
+    )
     assert not validate(problem, packed.plan)
     assert not inexpressible(problem, packed.plan)
-    if packed.whole:
+    if packed.status == "feasible":
         assert packed.decisions is decisions
     else:
+        assert packed.status == "infeasible"
         assert set(pieces_of(search.program, search.world, packed.decisions)) < set(
             pieces_of(search.program, search.world, decisions)
         )
@@ -85,13 +87,17 @@ def test_what_does_not_fit_is_left_out(seed: int) -> None:
     problem = random_problem(seed, varied_recipe(seed))
     search = annealed(problem, seed, None)
     target = problem.target
-    fast_bytes = int(search.world.used.max()) - target.alignment
+    load = np.zeros(len(problem.instructions), np.int64)
+    for _, stays, _ in pieces_of(search.program, search.world, search.decisions()):
+        times = {time for _, start, end in stays for time in range(start, end + 1)}
+        load[[*times]] += max(problem.tensors[id].size for id, _, _ in stays)
+    fast_bytes = (int(load.max()) - 1) // target.alignment * target.alignment
     assume(all(aligned(problem, tensor.id) <= fast_bytes for tensor in problem.tensors))
     smaller = replace(problem, target=replace(target, fast_bytes=fast_bytes))
     packed = packed_plan(
-        Program(smaller), search.world, search.decisions(), np.ones(len(problem.groups)), time_limit=0.1, seed=0
+        Program(smaller), search.world, search.decisions(), lambda: np.ones(len(problem.groups)), time_limit=0.1, seed=0
     )
-    assert not packed.whole
+    assert packed.status == "infeasible"
     assert not validate(smaller, packed.plan)
     assert not inexpressible(smaller, packed.plan)
 
