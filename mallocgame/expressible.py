@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from mallocgame.plan import Copy, Plan
 from mallocgame.problem.evictions import eviction_of
+from mallocgame.problem.placement import starts_in_hbm
 from mallocgame.problem.schema import Problem, Tensor, Use
 from mallocgame.violation import PlanTables, Violation
 
@@ -19,7 +20,8 @@ INEXPRESSIBLE = {
     "copy for no use": "a prefetch is asked for one use, which must read it",
     "copy start not expressible": "a prefetch for this use cannot start there, or not at all",
     "call in part": "a prefetch for an instruction that calls computations serves all uses in them",
-    "first use of a product": "what an instruction produces, to be copied later, has its first use in HBM",
+    "first use of a product": "what an instruction produces, to be copied later, has its first use in HBM, unless two "
+    "cores write it",
     "copies without HBM use between": "a tensor is copied again only after a use that is kept in HBM",
     "copy kept past an HBM use": "the uses that one copy serves have no HBM use between them",
     "kept use beside fast output": "a use that is kept in HBM keeps outputs of its tuple index and size there for good",
@@ -74,7 +76,7 @@ def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy]) -> Iterator[
         if copy.kind == "eviction":
             yield tables.violation("eviction", tensor, copy.after)
     fast = [(tensor.id, number) in tables.plan.fast_uses for number in range(len(tensor.uses))]
-    given = tables.problem.instructions[tensor.time].opcode in ("parameter", "constant")
+    given = starts_in_hbm(tables.problem, tensor)
     served: set[int] = set()
     first_served = []
     for copy in copies:

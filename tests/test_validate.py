@@ -343,6 +343,17 @@ def test_a_copy_for_a_call_starts_before_what_hands_the_operands_over() -> None:
     assert causes == ["copy start not expressible"]
 
 
+def test_what_two_cores_write_is_copied_for_its_first_use_too() -> None:
+    plan = copied(5, {0}, (9, 11))
+    causes = {}
+    for definition in (None, "written by two cores"):
+        tensors = list(PROBLEM.tensors)
+        tensors[5] = replace(tensors[5], uses=(use(11, 9, 1),), hbm_definition=definition)
+        changed = replace(PROBLEM, tensors=tuple(tensors))
+        causes[definition] = {violation.cause for violation in inexpressible(changed, plan)}
+    assert causes == {None: {"first use of a product"}, "written by two cores": set()}
+
+
 def test_a_bitcast_is_no_first_use() -> None:
     steps = list(PROBLEM.instructions)
     steps[10] = replace(steps[10], opcode="bitcast")

@@ -6,10 +6,8 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from mallocgame.problem.evictions import Eviction, eviction_of
+from mallocgame.problem.placement import starts_in_hbm
 from mallocgame.problem.schema import Problem, Tensor
-
-NOT_PRODUCED = frozenset({"parameter", "constant"})
-"""Opcodes whose results are in HBM before the program runs."""
 
 
 class Site(NamedTuple):
@@ -134,7 +132,7 @@ class Program:
     def kept(self, tensor: int, fast: Collection[int]) -> Iterator[tuple[int, frozenset[int]]]:
         """What the compiler has to be told to keep in HBM if a tensor in HBM has these fast uses.
 
-        That is its first use, if an instruction produces it, and the first HBM use after each fast one; bitcasts do
+        That is its first use, unless it starts in HBM by itself, and the first HBM use after each fast one; bitcasts do
         not count. With such a use the compiler also keeps outputs of its instruction in HBM, with all of their uses:
         those of the same tuple index and size (measured, libtpu 0.0.52; docs/expressibility.md).
 
@@ -142,7 +140,7 @@ class Program:
             Index of the use, and the ids of these outputs.
         """
         value = self.problem.tensors[tensor]
-        after = value.uses and self.problem.instructions[value.time].opcode not in NOT_PRODUCED
+        after = value.uses and not starts_in_hbm(self.problem, value)
         for number, use in enumerate(value.uses):
             if self.serving_at(tensor, number) is None:
                 continue
@@ -248,7 +246,7 @@ class Program:
     def _servings(self, tensor: Tensor) -> tuple[Serving, ...]:
         if not self._may_be_copied(tensor):
             return ()
-        produced = self.problem.instructions[tensor.time].opcode not in NOT_PRODUCED
+        produced = not starts_in_hbm(self.problem, tensor)
         updated = len(self.problem.groups[tensor.group].tensors) > 1
         found: list[Serving] = []
         for first, last in self._visits(tensor):

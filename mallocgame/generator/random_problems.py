@@ -86,7 +86,8 @@ class _Writer(Draft):
             self.use(value, time, number, accessed[number], after)
             if self.rng.random() < self.recipe.bitcasts and value not in self.invariant:
                 self.use(value, self.emit(computation, "bitcast", free=True), 0, 0.0, after)
-        made = self.define(time, size, written)
+        apart = updated is None and self.recipe.two_cores > 0 and self.rng.random() < self.recipe.two_cores
+        made = self.define(time, size, written, hbm="written by two cores" if apart else None)
         if updated is not None:
             self.alias(updated, made)
             visible.remove(updated)

@@ -20,6 +20,7 @@ class Recipe:
         invariants: most values that a loop reads without carrying them, and that a prefetch before it, or in its
             body, can serve.
         bitcasts: chance that a bitcast reads a value beside an instruction.
+        two_cores: chance that two cores write what an instruction computes, so that it starts in HBM.
     """
 
     instructions: int = 20
@@ -30,6 +31,7 @@ class Recipe:
     parameters: int = 3
     invariants: int = 2
     bitcasts: float = 0.1
+    two_cores: float = 0.0
 
 
 def varied_recipe(seed: int, largest: int = 60) -> Recipe:

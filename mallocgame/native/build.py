@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mallocgame.game.program import NOT_PRODUCED, Program
+from mallocgame.game.program import Program
 from mallocgame.native import world as w
 from mallocgame.native.emitter import emitter_arrays
 from mallocgame.native.saving import possible_saving
+from mallocgame.problem.placement import starts_in_hbm
 
 if TYPE_CHECKING:
     from mallocgame.calibration.table import CycleTable
@@ -138,7 +139,7 @@ class _Maker:
         use = serving = 0
         for tensor in self.problem.tensors:
             uses, servings = use + len(tensor.uses), serving + len(self.program.servings[tensor.id])
-            produced = self.problem.instructions[tensor.time].opcode not in NOT_PRODUCED
+            produced = not starts_in_hbm(self.problem, tensor)
             rows.append((self.site_of[tensor.id, -1], use, uses, tensor.group, serving, servings, produced))
             use, serving = uses, servings
         return _records(w.TENSOR, rows, "site use_first use_end group serving_first serving_end produced")

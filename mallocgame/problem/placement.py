@@ -7,7 +7,7 @@ import math
 from mallocgame.costs.cost import is_asynchronous
 from mallocgame.problem.dataflow import Value
 from mallocgame.problem.schedule import Schedule
-from mallocgame.problem.schema import Target
+from mallocgame.problem.schema import Problem, Target, Tensor
 
 CORES_APART = frozenset({"v5p"})
 """Targets whose devices are two cores with a fast memory each. Before MSA allocates there, the compiler requires what
@@ -19,6 +19,8 @@ _WRITTEN_APART = frozenset(
 )
 """Opcodes, beside loop fusions, whose results the compiler has in fast memory on such targets: no other definition is
 there in XLA's default placement of 51 workloads (libtpu 0.0.52)."""
+
+_TWO_CORES = "written by two cores"
 
 _TRANSFERS = frozenset({"send", "send-done", "recv", "recv-done", "infeed", "outfeed"})
 
@@ -59,5 +61,15 @@ def hbm_definition(schedule: Schedule, value: Value, target: Target) -> str | No
         return "entry result"
     loop_fusion = step.opcode == "fusion" and step.attributes.get("kind") == "kLoop"
     if target.name in CORES_APART and not loop_fusion and step.opcode not in _WRITTEN_APART:
-        return "written by two cores"
+        return _TWO_CORES
     return None
+
+
+def starts_in_hbm(problem: Problem, tensor: Tensor) -> bool:
+    """Whether the compiler itself has a tensor in HBM at its definition, so that a prefetch may serve its first use.
+
+    Anything else would be written to fast memory for the first use unless that is kept in HBM. Measured with libtpu
+    0.0.52: docs/expressibility.md.
+    """
+    opcode = problem.instructions[tensor.time].opcode
+    return opcode in ("parameter", "constant") or tensor.hbm_definition == _TWO_CORES

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mallocgame.errors import BadInputError
-from mallocgame.game.program import NOT_PRODUCED, Program, Serving
+from mallocgame.game.program import Program, Serving
 from mallocgame.game.program import Site as Question
 from mallocgame.game.timeline import Timeline
+from mallocgame.problem.placement import starts_in_hbm
 from muzero.environment.arrays import Array
 from muzero.environment.sizes import SIZE_CLASSES, SPANS, SizeClass
 
@@ -525,7 +526,7 @@ class _Writer:
             if self.pinnable[number] or program.tails[number] is not None or program.servings[id]
         }
         for tensor in problem.tensors:
-            produced = problem.instructions[tensor.time].opcode not in NOT_PRODUCED
+            produced = not starts_in_hbm(problem, tensor)
             for index, serving in enumerate(program.servings[tensor.id]):
                 use = tensor.uses[serving.first]
                 indices = {index for _, index in use.operands}

@@ -49,6 +49,20 @@ def returned() -> tuple[Any, Any]:
     return jax.jit(run, donate_argnums=0), (shape, shape, shape)
 
 
+def products() -> tuple[Any, Any]:
+    """Two branches of products; whichever comes first, what it gives is first read after the other branch."""
+    import jax
+    import jax.numpy as jnp
+
+    def run(x: Any, weights: list[Any]) -> Any:
+        one = jnp.tanh(x @ weights[0])
+        other = jnp.tanh(jnp.tanh(x @ weights[1]) @ weights[2])
+        return jnp.tanh(one @ other) @ weights[3]
+
+    shape = jax.ShapeDtypeStruct((512, 512), jnp.bfloat16)
+    return run, (shape, [shape] * 4)
+
+
 def sharded() -> tuple[Any, Any]:
     """Two blocks of two products over 2 x 2 devices: each block ends in an all-reduce over half of them."""
     import jax

@@ -91,6 +91,30 @@ def test_results_are_evicted_as_planned(target: str, evictions: int) -> None:
     assert verification.honoured == verification.sites
 
 
+def test_what_two_cores_write_is_copied_for_its_first_use() -> None:
+    kept = capture("tests.compiler.models:products", None, "v5p")
+    problem = kept.problem()
+    copied = [
+        (tensor, serving)
+        for tensor, servings in zip(problem.tensors, Program(problem).servings, strict=True)
+        for serving in servings[:1]
+        if tensor.hbm_definition == "written by two cores" and serving.earliest is not None
+    ]
+    assert copied
+    plan = Plan(
+        problem.fingerprint,
+        fast_uses=frozenset((tensor.id, 0) for tensor, _ in copied),
+        stays=tuple(
+            Stay(tensor.id, serving.before, serving.before, place * 2**20)
+            for place, (tensor, serving) in enumerate(copied)
+        ),
+        copies=tuple(Copy(tensor.id, "prefetch", serving.before - 1, serving.before) for tensor, serving in copied),
+    )
+    verification = verify(name_plan(problem, plan, solver="hand"), kept, msa_off=False)
+    assert verification.misses == ()
+    assert verification.honoured == verification.sites
+
+
 def test_everything_in_hbm_equals_msa_off_on_a_cmem_target(tmp_path: Path, looped: Capture) -> None:
     saved = tmp_path / "looped.mlir"
     saved.write_text(looped.lowered)

@@ -74,7 +74,7 @@ def _copies_kept_output(problem: Problem, plan: Plan) -> bool:
     """Whether an output that is kept in HBM beside a kept operand is copied later; these problems have no bitcasts."""
     copied = {copy.tensor for copy in plan.copies if copy.kind == "prefetch"}
     for tensor in (problem.tensors[id] for id in copied):
-        told = problem.instructions[tensor.time].opcode not in ("parameter", "constant")
+        told = not _given(problem, tensor)
         for number, use in enumerate(tensor.uses):
             fast = (tensor.id, number) in plan.fast_uses
             alike = (id for id in problem.definitions_at[use.time] if problem.tensors[id].size == tensor.size)
@@ -82,6 +82,12 @@ def _copies_kept_output(problem: Problem, plan: Plan) -> bool:
                 return True
             told = fast
     return False
+
+
+def _given(problem: Problem, tensor: Tensor) -> bool:
+    """Whether a tensor is in HBM at first whatever its first use is told."""
+    opcode = problem.instructions[tensor.time].opcode
+    return opcode in ("parameter", "constant") or tensor.hbm_definition == "written by two cores"
 
 
 def _options(problem: Problem, group: int) -> Iterator[Plan]:
@@ -97,7 +103,7 @@ def _options(problem: Problem, group: int) -> Iterator[Plan]:
         yield _written(problem, members, eviction)
     copied = len(members) == 1 or _updated_last(members)
     if copied and members[0].fixed is None and members[0].size <= problem.target.fast_bytes:
-        for runs in _runs(members[0], 0, problem.instructions[members[0].time].opcode in ("parameter", "constant")):
+        for runs in _runs(members[0], 0, _given(problem, members[0])):
             updated = len(members) > 1 and any(last == len(members[0].uses) - 1 for _, last in runs)
             if runs and (eviction is not None or not updated):
                 tail = _written(problem, members[1:], eviction) if updated else empty

@@ -140,11 +140,12 @@ def test_search_begins_with_the_plan_that_it_is_given() -> None:
         assert solution.seconds_under_m == pytest.approx(known.seconds, rel=1e-9)
 
 
-def test_local_search_finds_the_optimum_of_tiny_problems() -> None:
+@pytest.mark.parametrize("two_cores", [0.0, 0.5])
+def test_local_search_finds_the_optimum_of_tiny_problems(two_cores: float) -> None:
     """Against every plan of the plan space, any start and address; the game's own optimum is never better."""
     compared = 0
     for seed in range(60):
-        task = random_problem(seed, tiny_recipe(seed))
+        task = random_problem(seed, replace(tiny_recipe(seed), two_cores=two_cores))
         if sum(len(tensor.uses) for tensor in task.tensors) > 8:
             continue
         best, of_game = best_plan(task, 3000), best_return(task, 20000)

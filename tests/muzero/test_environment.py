@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -48,9 +49,10 @@ def random_legal(rng: random.Random, legal: Any) -> int:
 
 
 @settings(max_examples=15, deadline=None)
-@given(SEEDS, SEEDS)
-def test_random_moves_give_the_same_in_both(problem_seed: int, play_seed: int) -> None:
-    play(random_problem(problem_seed, varied_recipe(problem_seed, largest=30)), play_seed, 1, MEDIUM)
+@given(SEEDS, SEEDS, st.sampled_from([0.0, 0.5]))
+def test_random_moves_give_the_same_in_both(problem_seed: int, play_seed: int, two_cores: float) -> None:
+    recipe = replace(varied_recipe(problem_seed, largest=30), two_cores=two_cores)
+    play(random_problem(problem_seed, recipe), play_seed, 1, MEDIUM)
 
 
 @settings(max_examples=15, deadline=None)

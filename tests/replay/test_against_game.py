@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -32,9 +33,14 @@ def play(problem: Problem, seed: int, eager: float) -> tuple[Plan, float]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(problem_seed=SEEDS, play_seed=SEEDS, eager=st.sampled_from([0.3, 0.8, 1.0]))
-def test_game_validator_and_replay_agree(problem_seed: int, play_seed: int, eager: float) -> None:
-    problem = random_problem(problem_seed, varied_recipe(problem_seed))
+@given(
+    problem_seed=SEEDS,
+    play_seed=SEEDS,
+    eager=st.sampled_from([0.3, 0.8, 1.0]),
+    two_cores=st.sampled_from([0.0, 0.5]),
+)
+def test_game_validator_and_replay_agree(problem_seed: int, play_seed: int, eager: float, two_cores: float) -> None:
+    problem = random_problem(problem_seed, replace(varied_recipe(problem_seed), two_cores=two_cores))
     plan, gained = play(problem, play_seed, eager)
     assert validate(problem, plan) == ()
     assert inexpressible(problem, plan) == ()
