@@ -97,7 +97,6 @@ class _Maker:
             residents=np.zeros(groups, np.int64),
             values=np.zeros((2, slots, 6), np.float64),
             sums=np.zeros((2, 2, computations), np.float64),
-            sums_old=np.zeros((2, 2, computations), np.float64),
             journal=np.zeros(JOURNAL_LENGTH * slots, w.CHANGE),
             scalars=self.scalars(models, seed),
         )

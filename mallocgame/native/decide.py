@@ -41,7 +41,6 @@ def commit(wd: Any) -> None:
     scalars.changed = 0
     scalars.journal = 0
     scalars.journal_lost = False
-    wd.sums_old[:] = wd.sums
 
 
 @compiled
@@ -56,10 +55,13 @@ def rollback(wd: Any) -> None:
     if scalars.journal_lost:
         replay_whole(wd)
     else:
-        values = wd.values.reshape(-1)
+        values, sums = wd.values.reshape(-1), wd.sums.reshape(-1)
         for number in range(scalars.journal - 1, -1, -1):
-            values[wd.journal[number].at] = wd.journal[number].old
-        wd.sums[:] = wd.sums_old
+            at = wd.journal[number].at
+            if at < len(values):
+                values[at] = wd.journal[number].old
+            else:
+                sums[at - len(values)] = wd.journal[number].old
     commit(wd)
 
 

@@ -174,25 +174,38 @@ def _simulate(wd: Any, model: int, computation: int, low: int, high: int) -> boo
             done = slot
             slot += 1
     changed = total != sums[TOTAL, computation] or left != sums[LEFT, computation]
-    sums[TOTAL, computation] = total
-    sums[LEFT, computation] = left
+    _put_sum(wd, model, TOTAL, computation, total)
+    _put_sum(wd, model, LEFT, computation, left)
     return bool(changed)
 
 
 @inner
 def _put(wd: Any, model: int, field: int, slot: int, value: float) -> None:
     old = wd.values[model, slot, field]
-    if old == value:
-        return
+    if old != value:
+        _enter(wd, (model * len(wd.slots) + slot) * 6 + field, old)
+        wd.values[model, slot, field] = value
+
+
+@inner
+def _put_sum(wd: Any, model: int, field: int, computation: int, value: float) -> None:
+    old = wd.sums[model, field, computation]
+    if old != value:
+        _enter(wd, wd.values.size + (model * 2 + field) * len(wd.computations) + computation, old)
+        wd.sums[model, field, computation] = value
+
+
+@inner
+def _enter(wd: Any, at: int, old: float) -> None:
+    """Keep an old number in the journal, or know that it is lost."""
     scalars = wd.scalars[0]
     number = scalars.journal
     if number < len(wd.journal):
-        wd.journal[number].at = (model * len(wd.slots) + slot) * 6 + field
+        wd.journal[number].at = at
         wd.journal[number].old = old
         scalars.journal = number + 1
     else:
         scalars.journal_lost = True
-    wd.values[model, slot, field] = value
 
 
 @inner

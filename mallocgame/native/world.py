@@ -81,7 +81,7 @@ COPY = _fields(ints="key after next_start next_due", floats="demand", flags="evi
 start queue. ``after``: slot, -1 if the plan does not have it. ``next_*``: linked lists. ``demand``: seconds."""
 
 CHANGE = _fields(ints="at", floats="old")
-"""An entry of the journal of ``values``."""
+"""An entry of the journal of ``values`` and ``sums``."""
 
 SCALARS = _fields(
     ints="capacity dirty journal changed residents random evictions",
@@ -118,8 +118,7 @@ class World(NamedTuple):
         residents: ``[G]`` groups in fast memory.
         values: ``[2, N, 6]`` seconds by model (0 M, 1 E), slot and field.
         sums: ``[2, 2, C]`` seconds by model, TOTAL or LEFT, and computation.
-        sums_old: ``sums`` at the last commit.
-        journal: CHANGE: what ``values`` (flat) were before the changes since the last commit.
+        journal: CHANGE: what ``values`` and then ``sums`` (both flat) were before the changes since the last commit.
         scalars: SCALARS ``[1]``.
     """
 
@@ -141,6 +140,5 @@ class World(NamedTuple):
     residents: Ints
     values: Floats
     sums: Floats
-    sums_old: Floats
     journal: Records
     scalars: Records

@@ -65,7 +65,16 @@ def gpt2_scan() -> Built:
 
 def gpt2_train() -> Built:
     """One training step of 4 layers with embedding and tied output, 8 x 256 tokens: f32 weights, bf16 compute."""
-    layers, tokens = 4, 256
+    return _training(4)
+
+
+def gpt2_train_deep() -> Built:
+    """The same of 24 layers, as many as GPT-2 medium has."""
+    return _training(24)
+
+
+def _training(layers: int) -> Built:
+    tokens = 256
     weights = {
         "embedding": jax.ShapeDtypeStruct((VOCABULARY, WIDTH), jnp.float32),
         "positions": jax.ShapeDtypeStruct((tokens, WIDTH), jnp.float32),
