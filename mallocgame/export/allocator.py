@@ -13,7 +13,7 @@ from mallocgame.machine_code import machine_code
 
 Ints = npt.NDArray[np.int64]
 
-NOWHERE = -1
+NOWHERE = NEVER = -1
 
 
 class Requests(NamedTuple):
@@ -22,6 +22,7 @@ class Requests(NamedTuple):
     Attributes:
         sizes: ``[B]`` bytes.
         spans: ``[A, 2]`` first and last time of each allocation, inclusive, those of a block in ascending order.
+        early: ``[A]`` a time before it at which so many bytes have to be free as well, wherever they are; or NEVER.
         span_ends: ``[B + 1]`` where a block's allocations begin; the last is ``A``.
         uses: ``[U]`` times of all uses, those of a block in ascending order.
         use_ends: ``[B + 1]`` where a block's uses begin; the last is ``U``.
@@ -29,18 +30,23 @@ class Requests(NamedTuple):
 
     sizes: Ints
     spans: Ints
+    early: Ints
     span_ends: Ints
     uses: Ints
     use_ends: Ints
 
 
 def requests(
-    sizes: Sequence[int], spans: Sequence[Sequence[tuple[int, int]]], uses: Sequence[Sequence[int]]
+    sizes: Sequence[int],
+    spans: Sequence[Sequence[tuple[int, int]]],
+    early: Sequence[Sequence[int]],
+    uses: Sequence[Sequence[int]],
 ) -> Requests:
-    """Arrays of blocks: bytes, allocations and times of uses of each."""
+    """Arrays of blocks: bytes, allocations, times before them and times of uses of each."""
     return Requests(
         np.array(sizes, np.int64),
         np.array(list(chain.from_iterable(spans)), np.int64).reshape(-1, 2),
+        np.array(list(chain.from_iterable(early)), np.int64),
         _ends(spans),
         np.array(list(chain.from_iterable(uses)), np.int64),
         _ends(uses),
@@ -53,7 +59,15 @@ def _ends(lists: Sequence[Sequence[object]]) -> Ints:
 
 @machine_code
 def best_fit(
-    sizes: Ints, spans: Ints, span_ends: Ints, uses: Ints, use_ends: Ints, order: Ints, capacity: int, alignment: int
+    sizes: Ints,
+    spans: Ints,
+    early: Ints,
+    span_ends: Ints,
+    uses: Ints,
+    use_ends: Ints,
+    order: Ints,
+    capacity: int,
+    alignment: int,
 ) -> Ints:
     """Allocate block by block: the smallest gap, then the lowest.
 
@@ -61,7 +75,7 @@ def best_fit(
     could stay until a later use of its block. A block of several allocations is placed whole or not at all.
 
     Args:
-        sizes, spans, span_ends, uses, use_ends: see ``Requests``.
+        sizes, spans, early, span_ends, uses, use_ends: see ``Requests``.
         order: ``[n]`` blocks, in the order in which they ask.
         capacity: bytes.
         alignment: bytes.
@@ -77,6 +91,9 @@ def best_fit(
         new = np.full(span_ends[block + 1] - span_ends[block], NOWHERE, np.int64)
         for number in range(len(new)):
             first, last = spans[span_ends[block] + number]
+            before_it = early[span_ends[block] + number]
+            if before_it != NEVER and _load(taken[:before], before_it) + size > capacity:
+                break
             use = use_ends[block + 1] - 1
             while use >= use_ends[block] and uses[use] > last and new[number] == NOWHERE:
                 new[number] = _room(taken[:before], first, uses[use], size, capacity, alignment)
@@ -116,3 +133,13 @@ def _room(taken: Ints, first: int, last: int, size: int, capacity: int, alignmen
     if found == NOWHERE and floor + size <= capacity:
         found = floor
     return found
+
+
+@machine_code
+def _load(taken: Ints, time: int) -> int:
+    """Bytes that are taken at a time."""
+    total = 0
+    for row in range(len(taken)):
+        if taken[row, 2] <= time <= taken[row, 3]:
+            total += taken[row, 1] - taken[row, 0]
+    return total

@@ -72,4 +72,4 @@ def _fitting(named: NamedPlan, first: Sequence[int]) -> tuple[list[Block], list[
     target = get_target(named.target)
     used = max((stay.offset + named.tensors[stay.tensor].size for stay in stays), default=0)
     capacity = max(used, target.fast_bytes if named.scoped_vmem_kib is None else 0)
-    return fitting_order(blocks_of(stays, named.tensors), capacity, target.alignment, first, named.seed)
+    return fitting_order(blocks_of(named.plan, named.tensors), capacity, target.alignment, first, named.seed)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mallocgame.export.allocator import NOWHERE, Ints, Requests, best_fit, requests
+from mallocgame.export.allocator import NEVER, NOWHERE, Ints, Requests, best_fit, requests
 from mallocgame.named_plan import NamedTensor
-from mallocgame.plan import Stay
+from mallocgame.plan import Plan, Stay
 
 RANDOM_TRIES = 4000
 STALE_TRIES = 150
@@ -35,6 +35,10 @@ class Block:
         intervals: (first, last) occupied times of its stays, inclusive.
         offset: where the plan has it.
         uses: times of all uses of the group, in HBM or not, ascending.
+        hasty: first times of its stays whose copy starts just before and is waited for at once. MSA does not look for a
+            place then unless so many bytes, wherever they are, are free one time earlier, too ("Any prefetch in range
+            ... would go out of memory"; ``FindEarliestExclusiveTimeToSatisfyPeakMemory`` in OpenXLA's algorithm.cc,
+            measured with libtpu 0.0.52).
     """
 
     group: int
@@ -42,6 +46,7 @@ class Block:
     intervals: tuple[tuple[int, int], ...]
     offset: int
     uses: tuple[int, ...] = ()
+    hasty: tuple[int, ...] = ()
 
     @property
     def duration(self) -> int:
@@ -49,8 +54,10 @@ class Block:
         return sum(end - start + 1 for start, end in self.intervals)
 
 
-def blocks_of(stays: Sequence[Stay], tensors: Sequence[NamedTensor]) -> list[Block]:
+def blocks_of(plan: Plan, tensors: Sequence[NamedTensor]) -> list[Block]:
     """The blocks of a plan, by group number."""
+    stays = plan.stays
+    hasty = {(copy.tensor, copy.before) for copy in plan.copies if copy.before == copy.after + 1}
     members: dict[int, list[Stay]] = {}
     for stay in stays:
         members.setdefault(tensors[stay.tensor].group, []).append(stay)
@@ -65,6 +72,7 @@ def blocks_of(stays: Sequence[Stay], tensors: Sequence[NamedTensor]) -> list[Blo
             tuple(sorted((stay.start, stay.end) for stay in found)),
             found[0].offset,
             tuple(sorted(uses[group])),
+            tuple(sorted(stay.start for stay in found if (stay.tensor, stay.start) in hasty)),
         )
         for group, found in sorted(members.items())
     ]
@@ -72,9 +80,12 @@ def blocks_of(stays: Sequence[Stay], tensors: Sequence[NamedTensor]) -> list[Blo
 
 def requests_of(blocks: Sequence[Block]) -> Requests:
     """What the compiler's allocator is asked for; each interval of a block is placed for itself."""
-    return requests(
-        [block.size for block in blocks], [_allocations(block) for block in blocks], [block.uses for block in blocks]
-    )
+    spans = [_allocations(block) for block in blocks]
+    early = [
+        [start - 1 if start in block.hasty else NEVER for start, _ in intervals]
+        for block, intervals in zip(blocks, spans, strict=True)
+    ]
+    return requests([block.size for block in blocks], spans, early, [block.uses for block in blocks])
 
 
 def _allocations(block: Block) -> list[tuple[int, int]]:

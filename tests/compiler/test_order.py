@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,7 @@ from mallocgame.export import order
 from mallocgame.export.allocator import NOWHERE, best_fit
 from mallocgame.export.order import Block, blocks_of, fitting_order, requests_of
 from mallocgame.named_plan import NamedUse
-from mallocgame.plan import Stay
+from mallocgame.plan import Copy, Plan, Stay
 from tests.compiler.plans import tensor
 
 
@@ -73,10 +75,22 @@ def test_blocks_join_the_stays_of_a_group() -> None:
             2, "c", [NamedUse("v", ((1, ()),), False, time=8), NamedUse("w", ((1, ()),), True, time=5)], group=1, size=8
         ),
     ]
-    assert blocks_of(stays, tensors) == [
-        Block(1, 8, ((2, 5),), 16, (5, 8)),
+    copies = (Copy(2, "prefetch", 1, 2), Copy(0, "prefetch", 3, 5))
+    assert blocks_of(Plan("f", stays=tuple(stays), copies=copies), tensors) == [
+        Block(1, 8, ((2, 5),), 16, (5, 8), (2,)),
         Block(7, 6, ((0, 3), (4, 8)), 0, (3, 8)),
     ]
+
+
+def test_a_hasty_copy_wants_its_bytes_one_time_earlier() -> None:
+    """The large block takes everything until 4; a copy for a use at 5 that starts after 4 has to be placed before."""
+    large, late = block(0, 12, 0, 4), block(1, 4, 5, 5, 0)
+    hasty = replace(late, hasty=(5,))
+    assert not place([large, late], 12, 1)[1]
+    assert place([large, hasty], 12, 1)[1] == [hasty]
+    assert not place([hasty, large], 12, 1)[1]
+    assert not place([large, hasty], 16, 1)[1]
+    assert fitting_order([large, hasty], 12, 1) == ([hasty, large], [])
 
 
 def test_a_place_that_lasts_until_a_later_use_is_taken_first() -> None:
