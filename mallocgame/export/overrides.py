@@ -126,13 +126,17 @@ def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], N
 
     A keep also keeps outputs of that instruction that look like the operand, with all of their uses. Where the plan has
     something of them in fast memory, the keep is left out unless a fast use precedes: the compiler copies nothing by
-    itself, but it would hold on to a copy.
+    itself, but it would hold on to a copy. So it is at a loop that passes the tensor on to a later fast use: that one
+    reads what the loop gives back, and would be kept in HBM with it.
     """
     parts = []
     previous = None
-    for use in tensor.uses:
+    fast = [number for number, use in enumerate(tensor.uses) if use.fast]
+    for number, use in enumerate(tensor.uses):
         for operand, index in use.operands if not use.fast else ():
             output = outputs.get((use.instruction, index, tensor.size))
+            if index and number < fast[0]:
+                continue
             if output is None:
                 parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), KEEP))
             elif previous is not None and previous.fast:

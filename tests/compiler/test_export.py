@@ -153,6 +153,16 @@ def test_a_copy_before_a_loop_serves_the_uses_in_its_body() -> None:
     assert actions(named) == [("hlo_operand_filter", "while[.]2", (4,), 0, "prefetch")]
 
 
+def test_a_loop_that_passes_on_what_is_copied_later_has_no_keep() -> None:
+    loop = NamedUse("while.2", ((0, (4,)),), False)
+    named = plan([tensor(0, "w", [use("f"), loop, use("g", True, 9), use("h")])], [Stay(0, 10, 20, 0)])
+    assert [(name, action) for _, name, _, _, action in actions(named)] == [
+        ("f", "keep_in_default_memory"),
+        ("h", "keep_in_default_memory"),
+        ("g", "prefetch"),
+    ]
+
+
 def test_a_keep_that_would_touch_a_pinned_output_is_left_out_before_any_copy() -> None:
     named = plan([tensor(0, "a", [use("f"), use("g", True, 1)]), tensor(1, "f", [use("h", True)], fast=True)])
     assert [entry[1] for entry in actions(named)] == ["f", "g"]

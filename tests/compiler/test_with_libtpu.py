@@ -72,6 +72,27 @@ def test_a_plan_is_honoured_in_full(looped: Capture) -> None:
     assert best.m_seconds <= 1.001 * default.m_seconds
 
 
+def test_a_weight_is_copied_after_a_loop_that_reads_it_in_hbm(looped: Capture) -> None:
+    problem = looped.problem()
+    tensor, number = next(
+        (tensor, len(tensor.uses) - 1)
+        for tensor in problem.tensors
+        if tensor.hbm_definition == "entry parameter"
+        if any(problem.instructions[use.time].opcode == "while" for use in tensor.uses[:-1])
+        if tensor.uses[-1].copy_after is not None
+    )
+    time = tensor.uses[number].time
+    plan = Plan(
+        problem.fingerprint,
+        fast_uses=frozenset({(tensor.id, number)}),
+        stays=(Stay(tensor.id, time, time, 0),),
+        copies=(Copy(tensor.id, "prefetch", time - 1, time),),
+    )
+    verification = verify(name_plan(problem, plan, solver="hand"), looped, msa_off=False)
+    assert verification.misses == ()
+    assert verification.honoured == verification.sites
+
+
 @pytest.mark.parametrize(("target", "evictions"), [("v4 lite", 3), ("v5p", 0)])
 def test_results_are_evicted_as_planned(target: str, evictions: int) -> None:
     """What a loop carries, what is read again, and a donated weight; none where two cores write all of them."""
