@@ -1,4 +1,6 @@
-"""Local search: simulated annealing over plans, from the greedy one, in cycles of growing length.
+"""Local search: simulated annealing over plans, in cycles of growing length.
+
+It begins with the best of the greedy plan, what the game can do of XLA's own placement, and a plan that it is given.
 
 The moves (`mallocgame.native`) look at how many bytes are free at each time, not at which; after a cycle that has found
 a better plan the packer gives it addresses. If it cannot, the plan is kept without the groups that lose least and leave
@@ -22,6 +24,7 @@ from mallocgame.native.warm_up import compile_native
 from mallocgame.plan import Plan
 from mallocgame.solvers import priority
 from mallocgame.solvers.base import Answer, Task, register
+from mallocgame.solvers.xla import own_placement
 
 FIRST_CYCLE = 20
 LAST_CYCLE = 2000
@@ -52,7 +55,7 @@ SHRINK = 0.99
 
 @register("local")
 def solve(task: Task) -> Answer:
-    """Greedy, then annealing until the task says stop or nothing improves any more.
+    """The best of what it begins with, then annealing until the task says stop or nothing improves any more.
 
     The first call after an installation compiles native code, half a minute or more beyond the time limit.
     """
@@ -84,8 +87,9 @@ class _LocalSearch:
         search, movable = self.search, set(self.search.groups.tolist())
         groups = len(movable)
         search.greedy([group for group in priority.order(search.program) if group in movable])
-        if self.task.start is not None:
-            search.offer(search.decisions_of(self.task.start))
+        for plan in (own_placement(self.task), self.task.start):
+            if plan is not None:
+                search.offer(search.decisions_of(plan))
         self.task.improved(search.best_value, self.steps)
         self._pack()
         if not groups:

@@ -63,6 +63,19 @@ def solve(task: Task) -> Answer:
     raise NoAnswerError("no addresses found for XLA's own placement, whose slices count as whole copies")
 
 
+def own_placement(task: Task) -> Plan | None:
+    """XLA's own placement, its addresses aside; it may hold what our plan space does not. None where it is not known.
+
+    Raises:
+        BadInputError: the final HLO is not that of the problem.
+    """
+    from mallocgame.replay import read_back
+
+    if task.default is not None:
+        return task.default.plan
+    return None if task.final is None else read_back(task.problem, task.final).to_plan()
+
+
 def _stored(problem: Problem, default: Default) -> Answer:
     from mallocgame.replay import replay_plan
     from mallocgame.validate import validate
