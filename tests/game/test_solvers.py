@@ -12,6 +12,7 @@ from mallocgame.game.program import Program
 from mallocgame.generator import KnownRecipe, Recipe, known_optimum, random_problem, tiny_recipe, varied_recipe
 from mallocgame.native.search import Search
 from mallocgame.plan import Plan
+from mallocgame.problem.problem_file import Default
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
 from mallocgame.solvers import SOLVERS, Solution, solve
@@ -138,6 +139,19 @@ def test_search_begins_with_the_plan_that_it_is_given() -> None:
         solution = solve(known.problem, max_steps=1, start=known.plan)
         check(known.problem, solution)
         assert solution.seconds_under_m == pytest.approx(known.seconds, rel=1e-9)
+
+
+def test_local_search_begins_with_xlas_own_placement() -> None:
+    """Here that is the optimum, which the greedy plan often is not."""
+    otherwise = 0
+    for seed in range(12):
+        known = known_optimum(seed, KnownRecipe(kind="windows"))
+        default = Default(known.seconds, 0.0, known.seconds, 0.0, 0, known.plan, "compiler")
+        otherwise += solve(known.problem, max_steps=1).seconds_under_m > known.seconds * (1 + 1e-9)
+        solution = solve(known.problem, max_steps=1, default=default)
+        check(known.problem, solution)
+        assert solution.seconds_under_m == pytest.approx(known.seconds, rel=1e-9)
+    assert otherwise
 
 
 @pytest.mark.parametrize("two_cores", [0.0, 0.5])
