@@ -125,7 +125,10 @@ def _make_way_in_spans(wd: Any, group: int, first: int, end: int, since: int) ->
 
 @compiled
 def make_room(wd: Any) -> None:
-    """Clear groups until everything fits into the capacity."""
+    """Clear groups until everything fits into the capacity and beside one another."""
+    for group in range(len(wd.groups)):
+        if keep_conflict(wd, group) >= 0:
+            clear(wd, group)
     for time in range(len(wd.used)):
         while wd.used[time] > wd.scalars[0].capacity:
             clear(wd, _resident_at(wd, time))

@@ -191,14 +191,16 @@ class Search:
         return Decisions(kind, served)
 
     def _serve(self, copy: Copy, plan: Plan, served: Ints) -> None:
-        """Enter a plan's copy, and the servings that its stay is kept for."""
+        """Enter a plan's copy, if it can be made beside those before it, and the servings that its stay is kept for."""
         world = self.world
         until = max(stay.end for stay in plan.stays if stay.tensor == copy.tensor and stay.start == copy.after + 1)
         first = int(world.tensors["serving_first"][copy.tensor])
         for number, serving in enumerate(self.program.servings[copy.tensor], first):
-            if serving.before == copy.before and serving.earliest is not None:
-                served[number] = world.slot_of[copy.after]
-            elif copy.before < serving.before <= until and served[number - 1] != UNSERVED:
+            again = number > first and served[number - 1] != UNSERVED
+            if serving.before == copy.before and serving.earliest is not None and not again:
+                low, high = world.servings[["earliest", "latest"]][number]
+                served[number] = min(max(world.slot_of[copy.after], low), high)
+            elif copy.before < serving.before <= until and again:
                 served[number] = STAYS
 
     def _servings(self, group: int) -> slice:

@@ -183,3 +183,18 @@ def test_equally_large_weights_that_change_places_in_the_queue() -> None:
         incremental = search.value
         replay_whole(search.world)
         assert search.value == pytest.approx(incremental, rel=1e-9)
+
+
+def test_what_is_done_of_xlas_own_placement_can_be_told_to_the_compiler() -> None:
+    """XLA copies again without a use in HBM between, and copies beside outputs that its keeps would keep in HBM."""
+    for name in ("graph-convolution-v4lite", "wide-and-deep-v4", "evoformer-v5p", "swin-t-v5p"):
+        content = load(name)
+        assert content.default.plan is not None
+        assert inexpressible(content.problem, content.default.plan)
+        search = Search(content.problem)
+        search.offer(search.decisions_of(content.default.plan))
+        decisions = search.decisions()
+        pieces = pieces_of(search.program, search.world, decisions)
+        assert pieces
+        plan = plan_of(search.program, search.world, decisions, [0] * len(pieces))
+        assert inexpressible(content.problem, plan) == ()
