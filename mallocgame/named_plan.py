@@ -16,6 +16,10 @@ FILE_OPTION = "file"
 """The recorded option that says which file a plan was solved from."""
 
 
+ORDER_OPTION = "allocation_order"
+"""The recorded option with the alias groups of a plan, in an order in which the compiler finds room for all of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class NamedUse:
     """A use by its names.

@@ -100,11 +100,17 @@ def _allocations(block: Block) -> list[tuple[int, int]]:
 
 
 def fitting_order(
-    blocks: Sequence[Block], capacity: int, alignment: int, first: Sequence[int] = (), seed: int = 0
+    blocks: Sequence[Block],
+    capacity: int,
+    alignment: int,
+    first: Sequence[int] = (),
+    seed: int = 0,
+    known: Sequence[int] = (),
 ) -> tuple[list[Block], list[Block]]:
     """An order for the compiler's allocator, and the blocks that find no room even so.
 
-    Groups of ``first`` come first, in that order. The same arguments give the same order.
+    Groups of ``first`` come first, in that order. The order of ``known`` is tried before all others. The same arguments
+    give the same order.
     """
     asked, cost = requests_of(blocks), np.array([block.size * block.duration for block in blocks], np.int64)
     front = np.array([first.index(block.group) if block.group in first else len(first) for block in blocks], np.int64)
@@ -116,6 +122,9 @@ def fitting_order(
 
     numbers = range(len(blocks))
     starts = [sorted(numbers, key=lambda number: (*key(blocks[number]), blocks[number].group)) for key in _KEYS]
+    if known:
+        places = {group: place for place, group in enumerate(known)}
+        starts.insert(0, sorted(numbers, key=lambda number: places.get(blocks[number].group, len(known))))
     found = [tried(np.array(start, np.int64)) for start in starts]
     best = min(found, key=lambda one: one.cost)
     rng = random.Random(seed)

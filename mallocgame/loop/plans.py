@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mallocgame.compiler.relax import leave_in_hbm
 from mallocgame.compiler.verification import SPLIT_TOLERANCE
 from mallocgame.errors import MallocgameError
-from mallocgame.export.options import groups_without_room
+from mallocgame.export.options import allocation_of
 from mallocgame.loop.base import Base
 from mallocgame.loop.knowledge import Knowledge
 from mallocgame.loop.programs import Candidate
-from mallocgame.named_plan import NamedPlan, name_plan
+from mallocgame.named_plan import ORDER_OPTION, NamedPlan, name_plan
 from mallocgame.plan import Plan
 from mallocgame.solvers import solve
 from mallocgame.validate import validate
@@ -91,10 +91,15 @@ def search(known: Knowledge, base: Base) -> Plan:
 
 
 def with_room(named: NamedPlan) -> NamedPlan:
-    """A plan without the groups that the compiler's allocator is foreseen to find no room for: each costs a compile."""
-    for group in groups_without_room(named):
+    """A plan without the groups that the compiler's allocator is foreseen to find no room for: each costs a compile.
+
+    It records the order in which the others are, so that export need not seek one again, and perhaps find none.
+    """
+    order, missed = allocation_of(named)
+    for group in missed:
         named = leave_in_hbm(named, group)
-    return named
+    found = " ".join(str(group) for group in order if group not in missed)
+    return replace(named, options={**named.options, ORDER_OPTION: found})
 
 
 def _named(known: Knowledge, base: Base, plan: Plan) -> NamedPlan:
