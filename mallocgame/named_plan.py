@@ -16,10 +16,6 @@ FILE_OPTION = "file"
 """The recorded option that says which file a plan was solved from."""
 
 
-ORDER_OPTION = "allocation_order"
-"""The recorded option with the alias groups of a plan, in an order in which the compiler finds room for all of them."""
-
-
 @dataclass(frozen=True, slots=True)
 class NamedUse:
     """A use by its names.
@@ -84,6 +80,8 @@ class NamedPlan:
         scoped_vmem_kib: the memory split that the plan is for; None for the compiler's default.
         plan: the plan itself, in the problem's ids and times.
         tensors: every tensor of the problem.
+        order: alias groups in an order in which the compiler is foreseen to find room for all of them; empty where none
+            has been sought yet.
     """
 
     fingerprint: str
@@ -96,6 +94,7 @@ class NamedPlan:
     options: Mapping[str, Option] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     scoped_vmem_kib: int | None = None
+    order: tuple[int, ...] = ()
 
 
 def name_plan(

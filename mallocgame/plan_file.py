@@ -17,7 +17,10 @@ from mallocgame.problem.schema import ShapeIndex
 __all__ = ["NamedPlan", "NamedTensor", "NamedUse", "Option", "check_plan", "load_plan", "name_plan", "save_plan"]
 
 FORMAT = "mallocgame-plan"
-VERSION = 1
+VERSION = 2
+_UNORDERED = 1
+"""The version before, whose files have no "order"."""
+
 MAX_FILE_BYTES = 256 * 2**20
 
 
@@ -57,6 +60,7 @@ def _to_json(named: NamedPlan) -> dict[str, Any]:
         "options": dict(named.options),
         "versions": dict(named.versions),
         "scoped_vmem_kib": named.scoped_vmem_kib,
+        "order": list(named.order),
         "stays": [[stay.tensor, stay.start, stay.end, stay.offset] for stay in named.plan.stays],
         "copies": [[copy.tensor, copy.kind, copy.after, copy.before] for copy in named.plan.copies],
         "tensors": [_tensor_to_json(tensor) for tensor in named.tensors],
@@ -88,7 +92,7 @@ def _tensor_to_json(tensor: NamedTensor) -> dict[str, Any]:
 
 _KEYS = (
     "format", "version", "fingerprint", "module", "target", "solver", "seed", "options", "versions",
-    "scoped_vmem_kib", "stays", "copies", "tensors",
+    "scoped_vmem_kib", "order", "stays", "copies", "tensors",
 )  # fmt: skip
 
 
@@ -97,9 +101,9 @@ def _from_json(value: object, source: str) -> NamedPlan:
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise BadInputError(f'{source}: not a plan file (it has no "format": "{FORMAT}")')
     version = value.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version != VERSION:
+    if isinstance(version, bool) or version not in (_UNORDERED, VERSION):
         raise checked.bad(f"{source}: version of the plan format", str(VERSION), version)
-    top = checked.record(value, source, _KEYS)
+    top = checked.record({"order": [], **value} if version == _UNORDERED else value, source, _KEYS)
     tensors = checked.each(_tensor)(top["tensors"], f"{source}: tensors")
     _check_tensors(tensors, source)
     fingerprint = checked.name(top["fingerprint"], f"{source}: fingerprint")
@@ -124,6 +128,7 @@ def _from_json(value: object, source: str) -> NamedPlan:
         options=checked.mapping(checked.scalar)(top["options"], f"{source}: options"),
         versions=checked.mapping(checked.text)(top["versions"], f"{source}: versions"),
         scoped_vmem_kib=checked.optional(checked.natural)(top["scoped_vmem_kib"], f"{source}: scoped_vmem_kib"),
+        order=checked.each(checked.natural)(top["order"], f"{source}: order"),
     )
 
 

@@ -110,7 +110,7 @@ def raw() -> dict[str, Any]:
     """The JSON value of the small plan's file, to be damaged."""
     return {
         "format": "mallocgame-plan",
-        "version": 1,
+        "version": 2,
         "fingerprint": "f" * 64,
         "module": "jit_f",
         "target": "v5e",
@@ -119,6 +119,7 @@ def raw() -> dict[str, Any]:
         "options": {},
         "versions": {"libtpu": "0.0.52"},
         "scoped_vmem_kib": None,
+        "order": [],
         "stays": [[0, 1, 2, 4096], [1, 1, 2, 0]],
         "copies": [[0, "prefetch", 0, 2]],
         "tensors": [
@@ -130,6 +131,12 @@ def raw() -> dict[str, Any]:
                        "copy_after_instruction": None, "time": 2}]},
         ],
     }  # fmt: skip
+
+
+def test_files_of_the_version_before_have_no_order(tmp_path: Path) -> None:
+    value = raw() | {"version": 1}
+    del value["order"]
+    assert load_value(value, tmp_path) == load_value(raw(), tmp_path)
 
 
 def load_value(value: object, folder: Path) -> NamedPlan:
@@ -145,9 +152,11 @@ def test_the_file_is_what_the_format_says(tmp_path: Path) -> None:
 DELETE = object()
 DAMAGE: list[tuple[tuple[str | int, ...], object, str]] = [
     (("format",), "other", "not a plan file"),
-    (("version",), 2, "version of the plan format: expected 1, found 2"),
-    (("version",), True, "version of the plan format: expected 1"),
-    (("version",), DELETE, "version of the plan format: expected 1"),
+    (("version",), 3, "version of the plan format: expected 2, found 3"),
+    (("version",), True, "version of the plan format: expected 2"),
+    (("version",), [2], "version of the plan format: expected 2"),
+    (("version",), DELETE, "version of the plan format: expected 2"),
+    (("order",), ["3"], "order\\[0\\]: expected an integer"),
     (("seed",), DELETE, "'seed' is missing"),
     (("extra",), 1, "unknown key 'extra'"),
     (("fingerprint",), "", "fingerprint: expected a name"),
@@ -297,6 +306,7 @@ def named_plans(draw: st.DrawFn) -> NamedPlan:
         ),
         versions=draw(st.dictionaries(texts, texts, max_size=3)),
         scoped_vmem_kib=draw(st.none() | naturals),
+        order=tuple(draw(st.lists(naturals, max_size=4))),
     )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mallocgame.errors import BadInputError
 from mallocgame.export.order import Block, blocks_of, fitting_order
 from mallocgame.export.overrides import classify, sort_order_overrides, tensor_overrides
-from mallocgame.named_plan import ORDER_OPTION, NamedPlan
+from mallocgame.named_plan import NamedPlan
 from mallocgame.problem.evictions import OVERLAP_BYTES
 from mallocgame.problem.targets import get_target
 
@@ -75,13 +74,4 @@ def _fitting(named: NamedPlan, first: Sequence[int]) -> tuple[list[Block], list[
     used = max((stay.offset + named.tensors[stay.tensor].size for stay in stays), default=0)
     capacity = max(used, target.fast_bytes if named.scoped_vmem_kib is None else 0)
     blocks = blocks_of(named.plan, named.tensors)
-    return fitting_order(blocks, capacity, target.alignment, first, named.seed, _known_order(named))
-
-
-def _known_order(named: NamedPlan) -> list[int]:
-    """The order that the plan records; empty where it records none."""
-    text = named.options.get(ORDER_OPTION)
-    words = text.split() if isinstance(text, str) else []
-    if not all(word.isascii() and word.isdigit() for word in words):
-        raise BadInputError(f"the plan's option {ORDER_OPTION} has to be numbers of alias groups, with spaces between")
-    return [int(word) for word in words]
+    return fitting_order(blocks, capacity, target.alignment, first, named.seed, named.order)

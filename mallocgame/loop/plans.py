@@ -11,7 +11,7 @@ from mallocgame.export.options import allocation_of
 from mallocgame.loop.base import Base
 from mallocgame.loop.knowledge import Knowledge
 from mallocgame.loop.programs import Candidate
-from mallocgame.named_plan import ORDER_OPTION, NamedPlan, name_plan
+from mallocgame.named_plan import NamedPlan, name_plan
 from mallocgame.plan import Plan
 from mallocgame.solvers import solve
 from mallocgame.validate import validate
@@ -98,8 +98,7 @@ def with_room(named: NamedPlan) -> NamedPlan:
     order, missed = allocation_of(named)
     for group in missed:
         named = leave_in_hbm(named, group)
-    found = " ".join(str(group) for group in order if group not in missed)
-    return replace(named, options={**named.options, ORDER_OPTION: found})
+    return replace(named, order=tuple(group for group in order if group not in missed))
 
 
 def _named(known: Knowledge, base: Base, plan: Plan) -> NamedPlan:

@@ -9,7 +9,6 @@ from typing import Any
 
 from mallocgame import __version__
 from mallocgame.errors import BadInputError
-from mallocgame.named_plan import ORDER_OPTION
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import Model
 from mallocgame.report.comparison import ALL_HBM, DEFAULT, MODELS, PLAN, Comparison, Side
@@ -174,8 +173,7 @@ def _provenance(comparison: Comparison, plan_file: str) -> Iterable[tuple[str, s
     if verification is not None:
         yield "Confirmed by", _versions(verification.versions)
     yield "Solver", f"{named.solver}, seed {named.seed}"
-    told = (f"{name} = {value}" for name, value in named.options.items() if name != ORDER_OPTION)
-    yield "Solver's options", ", ".join(told) or "none"
+    yield "Solver's options", ", ".join(f"{name} = {value}" for name, value in named.options.items()) or "none"
     yield "Plan", plan_file
     command = ["mallocgame", "report", plan_file, comparison.file, *(["--verify"] if verification is not None else [])]
     yield "Written by", f"mallocgame {__version__}: {shlex.join(command)}"

@@ -16,7 +16,7 @@ from mallocgame.errors import BadInputError
 from mallocgame.export import compiler_options, to_json, to_libtpu_init_args, to_python
 from mallocgame.export.options import GLOBAL_OPTIONS, SORT_ORDER, TENSOR_OVERRIDES, allocation_of
 from mallocgame.export.text import alternations, name_regex
-from mallocgame.named_plan import ORDER_OPTION, NamedTensor, NamedUse
+from mallocgame.named_plan import NamedTensor, NamedUse
 from mallocgame.plan import Copy, Stay
 from tests.compiler.plans import MIB, plan, tensor, use
 from tests.compiler.text_proto import parse
@@ -246,7 +246,5 @@ def test_a_recorded_order_is_taken() -> None:
     tensors = [tensor(0, "a", [use("c", fast=True)], fast=True), tensor(1, "b", [use("c", True, operand=1)], fast=True)]
     named = plan(tensors, [Stay(0, 0, 2, 0), Stay(1, 1, 2, MIB)])
     assert allocation_of(named) == ([0, 1], [])
-    assert allocation_of(replace(named, options={ORDER_OPTION: "1 0"})) == ([1, 0], [])
-    assert allocation_of(replace(named, options={ORDER_OPTION: "1"})) == ([1, 0], [])
-    with pytest.raises(BadInputError, match="allocation_order has to be numbers of alias groups"):
-        compiler_options(replace(named, options={ORDER_OPTION: "1; 0"}))
+    assert allocation_of(replace(named, order=(1, 0))) == ([1, 0], [])
+    assert allocation_of(replace(named, order=(1,))) == ([1, 0], [])
