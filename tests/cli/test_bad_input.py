@@ -265,6 +265,7 @@ FITTING: dict[str, tuple[object, ...]] = {
     "options": ({},),
     "versions": ({},),
     "scoped_vmem_kib": (None,),
+    "order": ([],),
     "stays": ([],),
 }
 
