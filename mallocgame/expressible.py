@@ -66,7 +66,7 @@ def _may_be_copied(tables: PlanTables, tensor: Tensor) -> bool:
     updates = {tables.problem.tensors[id].time for id in members[1:]}
     times = [use.time for use in tensor.uses if use.time in updates]
     given = tensor.id == members[0] and tensor.hbm_definition == "entry parameter"
-    once = len(times) == 1 and times[0] == tensor.uses[-1].time
+    once = len(times) == 1 and times[0] == tensor.uses[-1].time == min(updates)
     return given and once and tables.problem.instructions[times[0]].opcode != "conditional"
 
 

@@ -239,7 +239,7 @@ class Program:
             return False
         updates = {self.problem.tensors[id].time for id in members[1:]}
         last = tensor.uses[-1].time
-        if last not in updates or self.problem.instructions[last].opcode == "conditional":
+        if last != min(updates) or self.problem.instructions[last].opcode == "conditional":
             return False
         return not any(use.time in updates for use in tensor.uses[:-1])
 

@@ -113,7 +113,9 @@ def _options(problem: Problem, group: int) -> Iterator[Plan]:
 def _updated_last(members: list[Tensor]) -> bool:
     """Whether it is an entry parameter that its last use, and no other, updates in place."""
     updates = [use.time in {member.time for member in members[1:]} for use in members[0].uses]
-    return members[0].hbm_definition == "entry parameter" and updates == [False] * (len(updates) - 1) + [True]
+    if members[0].hbm_definition != "entry parameter" or updates != [False] * (len(updates) - 1) + [True]:
+        return False
+    return members[0].uses[-1].time == min(member.time for member in members[1:])
 
 
 def _written(problem: Problem, members: list[Tensor], eviction: Eviction | None) -> Plan:

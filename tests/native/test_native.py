@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from mallocgame.calibration.table import CycleTable
@@ -121,6 +121,7 @@ def test_losses_are_those_of_each_group_alone() -> None:
 
 
 @settings(max_examples=30, deadline=None)
+@example(9036)  # a conditional reads the parameter, with tensors of its group inside, before an update in place
 @given(st.integers(0, 10**6))
 def test_bytes_taken_are_those_of_the_stays(seed: int) -> None:
     problem = random_problem(seed, varied_recipe(seed))
