@@ -63,11 +63,11 @@ def _may_be_copied(tables: PlanTables, tensor: Tensor) -> bool:
     members = tables.problem.groups[tensor.group].tensors
     if len(members) == 1:
         return True
-    updates = {tables.problem.tensors[id].time for id in members[1:]}
-    times = [use.time for use in tensor.uses if use.time in updates]
+    updated = min(tables.problem.tensors[id].time for id in members[1:])
+    times = [use.time for use in tensor.uses]
     given = tensor.id == members[0] and tensor.hbm_definition == "entry parameter"
-    once = len(times) == 1 and times[0] == tensor.uses[-1].time == min(updates)
-    return given and once and tables.problem.instructions[times[0]].opcode != "conditional"
+    once = times[-1:] == [updated] and times.count(updated) == 1
+    return given and once and tables.problem.instructions[updated].opcode != "conditional"
 
 
 def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy]) -> Iterator[Violation]:

@@ -101,7 +101,7 @@ def _from_json(value: object, source: str) -> NamedPlan:
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise BadInputError(f'{source}: not a plan file (it has no "format": "{FORMAT}")')
     version = value.get("version")
-    if isinstance(version, bool) or version not in (_UNORDERED, VERSION):
+    if not isinstance(version, int) or isinstance(version, bool) or version not in (_UNORDERED, VERSION):
         raise checked.bad(f"{source}: version of the plan format", str(VERSION), version)
     top = checked.record({"order": [], **value} if version == _UNORDERED else value, source, _KEYS)
     tensors = checked.each(_tensor)(top["tensors"], f"{source}: tensors")

@@ -155,6 +155,7 @@ DAMAGE: list[tuple[tuple[str | int, ...], object, str]] = [
     (("version",), 3, "version of the plan format: expected 2, found 3"),
     (("version",), True, "version of the plan format: expected 2"),
     (("version",), [2], "version of the plan format: expected 2"),
+    (("version",), 2.0, "version of the plan format: expected 2, found 2.0"),
     (("version",), DELETE, "version of the plan format: expected 2"),
     (("order",), ["3"], "order\\[0\\]: expected an integer"),
     (("seed",), DELETE, "'seed' is missing"),

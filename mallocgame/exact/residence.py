@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from mallocgame.exact.model import ZERO, Linear, Model, total
 from mallocgame.game.program import Program
+from mallocgame.problem.placement import starts_in_hbm
 from mallocgame.problem.schema import ShapeIndex, Tensor
 
 ASYNCHRONOUS = "part of an asynchronous operation"
@@ -87,7 +88,7 @@ class _Tensor:
         sites = self._sites()
         opcode = self.program.problem.instructions[tensor.time].opcode
         inner = self.home != self.program.entry and opcode == "parameter"
-        given = opcode in ("parameter", "constant") and not inner
+        given = starts_in_hbm(self.program.problem, tensor) and not inner
         written = tensor.fixed is None and tensor.hbm_definition in (None, "entry result") and not given
         first = model.choice() if written else ZERO
         made.defined[tensor.id] = first

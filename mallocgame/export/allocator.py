@@ -91,8 +91,8 @@ def best_fit(
         new = np.full(span_ends[block + 1] - span_ends[block], NOWHERE, np.int64)
         for number in range(len(new)):
             first, last = spans[span_ends[block] + number]
-            before_it = early[span_ends[block] + number]
-            if before_it != NEVER and _load(taken[:before], before_it) + size > capacity:
+            time = early[span_ends[block] + number]
+            if time != NEVER and _load(taken[:before], time) + size > capacity:
                 break
             use = use_ends[block + 1] - 1
             while use >= use_ends[block] and uses[use] > last and new[number] == NOWHERE:

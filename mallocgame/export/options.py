@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mallocgame.export.order import Block, blocks_of, fitting_order
+from mallocgame.export.order import blocks_of, fitting_order
 from mallocgame.export.overrides import classify, sort_order_overrides, tensor_overrides
 from mallocgame.named_plan import NamedPlan
 from mallocgame.problem.evictions import OVERLAP_BYTES
@@ -51,27 +51,22 @@ def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, s
     if overrides:
         options[TENSOR_OVERRIDES] = overrides
     members = {tensors[0].group: tensors for tensors in groups.moved}
-    order = [group for group in _order(named, first) if group in members]
+    order = [group for group in allocation_of(named, first)[0] if group in members]
     if order:
         options[SORT_ORDER] = sort_order_overrides([members[group] for group in order])
     return options
 
 
-def allocation_of(named: NamedPlan) -> tuple[list[int], list[int]]:
-    """Groups in an order for the compiler's allocator, and those of them that it is foreseen to find no room for."""
-    order, missed = _fitting(named, ())
-    return [block.group for block in order], [block.group for block in missed]
+def allocation_of(named: NamedPlan, first: Sequence[int] = ()) -> tuple[list[int], list[int]]:
+    """Groups in an order for the compiler's allocator, and those of them that it is foreseen to find no room for.
 
-
-def _order(named: NamedPlan, first: Sequence[int]) -> list[int]:
-    """The groups in an order in which the compiler's allocator finds room for them, as far as that can be foreseen."""
-    return [block.group for block in _fitting(named, first)[0]]
-
-
-def _fitting(named: NamedPlan, first: Sequence[int]) -> tuple[list[Block], list[Block]]:
-    stays = named.plan.stays
+    Args:
+        named: the plan.
+        first: groups that come before all others.
+    """
     target = get_target(named.target)
-    used = max((stay.offset + named.tensors[stay.tensor].size for stay in stays), default=0)
+    used = max((stay.offset + named.tensors[stay.tensor].size for stay in named.plan.stays), default=0)
     capacity = max(used, target.fast_bytes if named.scoped_vmem_kib is None else 0)
     blocks = blocks_of(named.plan, named.tensors)
-    return fitting_order(blocks, capacity, target.alignment, first, named.seed, named.order)
+    order, missed = fitting_order(blocks, capacity, target.alignment, first, named.seed, named.order)
+    return [block.group for block in order], [block.group for block in missed]

@@ -131,12 +131,12 @@ def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], N
     """
     parts = []
     previous = None
-    fast = [number for number, use in enumerate(tensor.uses) if use.fast]
+    first_fast = next(number for number, use in enumerate(tensor.uses) if use.fast)
     for number, use in enumerate(tensor.uses):
         for operand, index in use.operands if not use.fast else ():
-            output = outputs.get((use.instruction, index, tensor.size))
-            if index and number < fast[0]:
+            if index and number < first_fast:
                 continue
+            output = outputs.get((use.instruction, index, tensor.size))
             if output is None:
                 parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), KEEP))
             elif previous is not None and previous.fast:

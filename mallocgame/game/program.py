@@ -229,7 +229,10 @@ class Program:
             self.tails[number] = Tail(group.tensors[1:], eviction)
 
     def _may_be_copied(self, tensor: Tensor) -> bool:
-        """Whether prefetches of a tensor can be expressed: it is alone, or the last use of a parameter updates it."""
+        """Whether prefetches of a tensor can be expressed: it is alone, or a parameter whose last use updates it.
+
+        Nothing else of its group may be defined before that.
+        """
         members = self.problem.groups[tensor.group].tensors
         if tensor.fixed or tensor.size > self.problem.target.fast_bytes:
             return False
@@ -237,11 +240,10 @@ class Program:
             return True
         if tensor.id != members[0] or tensor.hbm_definition != "entry parameter" or not tensor.uses:
             return False
-        updates = {self.problem.tensors[id].time for id in members[1:]}
-        last = tensor.uses[-1].time
-        if last != min(updates) or self.problem.instructions[last].opcode == "conditional":
-            return False
-        return not any(use.time in updates for use in tensor.uses[:-1])
+        times = [use.time for use in tensor.uses]
+        updated = min(self.problem.tensors[id].time for id in members[1:])
+        once = times[-1] == updated and times.count(updated) == 1
+        return once and self.problem.instructions[updated].opcode != "conditional"
 
     def _servings(self, tensor: Tensor) -> tuple[Serving, ...]:
         if not self._may_be_copied(tensor):

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from mallocgame.generator.draft import ALIGNMENT, Draft
 from mallocgame.generator.recipes import Recipe
+from mallocgame.problem.placement import TWO_CORES
 from mallocgame.problem.schema import Computation, Problem, Target
 
 HBM_BANDWIDTH = 1e9
@@ -87,7 +88,7 @@ class _Writer(Draft):
             if self.rng.random() < self.recipe.bitcasts and value not in self.invariant:
                 self.use(value, self.emit(computation, "bitcast", free=True), 0, 0.0, after)
         apart = updated is None and self.recipe.two_cores > 0 and self.rng.random() < self.recipe.two_cores
-        made = self.define(time, size, written, hbm="written by two cores" if apart else None)
+        made = self.define(time, size, written, hbm=TWO_CORES if apart else None)
         if updated is not None:
             self.alias(updated, made)
             visible.remove(updated)

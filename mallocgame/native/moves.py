@@ -81,7 +81,7 @@ def _enter_pinned(wd: Any, group: int, force: bool) -> bool:
 
 @inner
 def _resolve(wd: Any, group: int, force: bool) -> bool:
-    """Mend what the keep rule forbids beside a group that has just entered, or take it out again."""
+    """Mend, by force, what the keep rule forbids beside a group, or take the group out again."""
     for _ in range(MOST_EVICTED):
         other = keep_conflict(wd, group)
         if other < 0:
@@ -127,8 +127,7 @@ def _make_way_in_spans(wd: Any, group: int, first: int, end: int, since: int) ->
 def make_room(wd: Any) -> None:
     """Clear groups until everything fits into the capacity and beside one another."""
     for group in range(len(wd.groups)):
-        if keep_conflict(wd, group) >= 0:
-            clear(wd, group)
+        _resolve(wd, group, False)
     for time in range(len(wd.used)):
         while wd.used[time] > wd.scalars[0].capacity:
             clear(wd, _resident_at(wd, time))

@@ -20,7 +20,8 @@ _WRITTEN_APART = frozenset(
 """Opcodes, beside loop fusions, whose results the compiler has in fast memory on such targets: no other definition is
 there in XLA's default placement of 51 workloads (libtpu 0.0.52)."""
 
-_TWO_CORES = "written by two cores"
+TWO_CORES = "written by two cores"
+"""Why such a definition is in HBM."""
 
 _TRANSFERS = frozenset({"send", "send-done", "recv", "recv-done", "infeed", "outfeed"})
 
@@ -61,7 +62,7 @@ def hbm_definition(schedule: Schedule, value: Value, target: Target) -> str | No
         return "entry result"
     loop_fusion = step.opcode == "fusion" and step.attributes.get("kind") == "kLoop"
     if target.name in CORES_APART and not loop_fusion and step.opcode not in _WRITTEN_APART:
-        return _TWO_CORES
+        return TWO_CORES
     return None
 
 
@@ -72,4 +73,4 @@ def starts_in_hbm(problem: Problem, tensor: Tensor) -> bool:
     0.0.52: docs/expressibility.md.
     """
     opcode = problem.instructions[tensor.time].opcode
-    return opcode in ("parameter", "constant") or tensor.hbm_definition == _TWO_CORES
+    return opcode in ("parameter", "constant") or tensor.hbm_definition == TWO_CORES
