@@ -148,6 +148,7 @@ class _Loop:
 
     def run(self) -> str:
         """Bound, and try candidates; returns why it ended."""
+        self.progress("loading the search's native code; the first run of an installation compiles it, a minute or two")
         compile_native()
         self._play(self.known.first)
         self._prove(self.known.first)

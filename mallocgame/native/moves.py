@@ -35,6 +35,11 @@ EVICTION_DRAWS = 3
 REFILLS = 4
 """Groups that are tried in the space that another one has left."""
 
+NO: Any = np.False_
+YES: Any = np.True_
+NONE: Any = np.int64(-1)
+"""Arguments by name: numba compiles a function, and what it calls, once more for each literal that it is given."""
+
 ENOUGH = 1 - 1e-9
 """A supply that reaches this share of the demand counts as enough, so that rounding never moves a start."""
 
@@ -65,7 +70,7 @@ def enter(wd: Any, scratch: Any, group: int, force: bool) -> bool:
     if tensor < 0:
         return False
     _draw_servings(wd, scratch, tensor)
-    return _enter_fetched(wd, scratch, group, force, False)
+    return _enter_fetched(wd, scratch, group, force, NO)
 
 
 @inner
@@ -102,7 +107,7 @@ def _make_way(wd: Any, size: int, start: int, end: int) -> bool:
         if wd.used[time] <= limit:
             time += 1
             continue
-        worst = -1
+        worst = NONE
         for _ in range(EVICTION_DRAWS):
             other = _resident_at(wd, time)
             if other >= 0 and (worst < 0 or _density(wd, other) < _density(wd, worst)):
@@ -127,7 +132,7 @@ def _make_way_in_spans(wd: Any, group: int, first: int, end: int, since: int) ->
 def make_room(wd: Any) -> None:
     """Clear groups until everything fits into the capacity and beside one another."""
     for group in range(len(wd.groups)):
-        _resolve(wd, group, False)
+        _resolve(wd, group, NO)
     for time in range(len(wd.used)):
         while wd.used[time] > wd.scalars[0].capacity:
             clear(wd, _resident_at(wd, time))
@@ -214,7 +219,7 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) 
     tensor = wd.groups[group].fetched
     first = wd.tensors[tensor].serving_first
     count = wd.tensors[tensor].serving_end - first
-    number, floor, served = 0, -1, False
+    number, floor, served = 0, NONE, False
     while number < count:
         if pattern[number] != 1:
             pattern[number] = UNSERVED
@@ -324,7 +329,7 @@ def _change(wd: Any, scratch: Any, groups: Any, cumulated: Any) -> None:
         _fill(wd, scratch, groups, cumulated)
     else:
         clear(wd, group)
-        enter(wd, scratch, group, True)
+        enter(wd, scratch, group, YES)
 
 
 @inner
@@ -333,7 +338,7 @@ def _fill(wd: Any, scratch: Any, groups: Any, cumulated: Any) -> None:
     for _ in range(REFILLS):
         group = _draw(wd, groups, cumulated)
         if wd.groups[group].kind == IN_HBM:
-            enter(wd, scratch, group, False)
+            enter(wd, scratch, group, NO)
 
 
 @inner
@@ -373,13 +378,13 @@ def greedy(wd: Any, order: Any, goal: Any) -> float:
     scratch = np.zeros(len(wd.servings) + 1, np.int64)
     now = objective(wd, goal)
     for group in order:
-        if wd.groups[group].pinnable and _enter_pinned(wd, group, False):
+        if wd.groups[group].pinnable and _enter_pinned(wd, group, NO):
             now = _keep_if_good(wd, goal, now)
         tensor = wd.groups[group].fetched
         if tensor >= 0 and wd.groups[group].kind == IN_HBM:
             for number in range(wd.tensors[tensor].serving_end - wd.tensors[tensor].serving_first):
                 scratch[number] = wd.servings[wd.tensors[tensor].serving_first + number].earliest >= 0
-            _enter_fetched(wd, scratch, group, False, False)
+            _enter_fetched(wd, scratch, group, NO, NO)
             now = _keep_if_good(wd, goal, now)
     return float(now)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from time import monotonic
 
+from mallocgame import packing
 from mallocgame.native.search import Search
 from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Target, Tensor
 
 
 def compile_native() -> float:
-    """Compile, or load, what `Search` needs; returns the seconds that took."""
+    """Compile, or load, what `Search` and the packer need; returns the seconds that took."""
     start = monotonic()
+    packing.compile_native()
     search = Search(_smallest())
     search.greedy([0])
     search.set(search.best)

@@ -57,7 +57,7 @@ SHRINK = 0.99
 def solve(task: Task) -> Answer:
     """The best of what it begins with, then annealing until the task says stop or nothing improves any more.
 
-    The first call after an installation compiles native code, half a minute or more beyond the time limit.
+    The first call after an installation compiles native code, a minute or more beyond the time limit.
     """
     search = _LocalSearch(replace(task, started=task.started + compile_native()))
     try:

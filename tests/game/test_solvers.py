@@ -11,6 +11,7 @@ from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
 from mallocgame.generator import KnownRecipe, Recipe, known_optimum, random_problem, tiny_recipe, varied_recipe
 from mallocgame.native.search import Search
+from mallocgame.native.warm_up import compile_native
 from mallocgame.plan import Plan
 from mallocgame.problem.problem_file import Default
 from mallocgame.problem.schema import Problem
@@ -62,6 +63,7 @@ def test_same_seed_and_steps_same_plan() -> None:
 
 def test_time_limit_stops_the_search() -> None:
     task = random_problem(5, Recipe(instructions=400, fast_bytes=8192))
+    compile_native()
     started = monotonic()
     solution = solve(task, time_limit=0.5)
     assert monotonic() - started < 5.0
