@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from mallocgame.plan import Copy, Plan
-from mallocgame.problem.evictions import eviction_of
+from mallocgame.problem.evictions import eviction_of, product_eviction, product_wait
 from mallocgame.problem.placement import starts_in_hbm
 from mallocgame.problem.schema import Problem, Tensor, Use
 from mallocgame.violation import PlanTables, Violation
 
 INEXPRESSIBLE = {
-    "eviction": "only an entry result is evicted, once, after its definition, at a time that the compiler chooses",
+    "eviction": "only an entry result is evicted, or what an instruction of the entry makes for uses in fast memory "
+    "before one in HBM, once, after its definition, at a time that the compiler chooses",
     "pinned in part": "a tensor written to fast memory stays there for its whole life, all its uses included; an "
     "entry result until its eviction",
     "alias group in part": "an alias group of several tensors is pinned as a whole or in HBM; an entry parameter that "
@@ -40,8 +41,12 @@ def _tensor(tables: PlanTables, tensor: Tensor) -> Iterator[Violation]:
     group = tables.problem.groups[tensor.group]
     produced = tensor.id in tables.plan.fast_definitions
     slow = [use for number, use in enumerate(tensor.uses) if (tensor.id, number) not in tables.plan.fast_uses]
+    wait = product_wait(tables.problem, tensor) if produced and slow else None
+    if wait is not None:
+        yield from _evicted(tables, tensor, copies, wait)
+        return
     if not produced and _may_be_copied(tables, tensor):
-        yield from _copied(tables, tensor, copies)
+        yield from _copied(tables, tensor, copies, made_fast=False)
         return
     evictions = [copy for copy in copies if copy.kind == "eviction"]
     planned = eviction_of(tables.problem, group)
@@ -70,15 +75,29 @@ def _may_be_copied(tables: PlanTables, tensor: Tensor) -> bool:
     return given and once and tables.problem.instructions[updated].opcode != "conditional"
 
 
-def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy]) -> Iterator[Violation]:
-    """A tensor in HBM, some uses of which read fast copies."""
+def _evicted(tables: PlanTables, tensor: Tensor, copies: list[Copy], wait: int) -> Iterator[Violation]:
+    """A product, made in fast memory, not all uses of which are fast."""
+    last = next(n for n in range(len(tensor.uses)) if (tensor.id, n) not in tables.plan.fast_uses) - 1
+    if last < 0:
+        yield tables.violation("pinned in part", tensor, tensor.time, "its first use is in HBM")
+        return
+    evictions = [copy for copy in copies if copy.kind == "eviction"]
+    planned = product_eviction(tensor, last, wait)
+    if [(copy.after, copy.before) for copy in evictions] != [planned[1:]]:
+        yield tables.violation("eviction", tensor, tensor.time, f"the compiler evicts it so: {planned}")
+    prefetches = [copy for copy in copies if copy.kind == "prefetch"]
+    yield from _copied(tables, tensor, prefetches, made_fast=True)
+
+
+def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy], *, made_fast: bool) -> Iterator[Violation]:
+    """A tensor in HBM, or ``made_fast`` and evicted, some uses of which read fast copies."""
     for copy in copies:
         if copy.kind == "eviction":
             yield tables.violation("eviction", tensor, copy.after)
     fast = [(tensor.id, number) in tables.plan.fast_uses for number in range(len(tensor.uses))]
     given = starts_in_hbm(tables.problem, tensor)
     served: set[int] = set()
-    first_served = []
+    first_served = [0] if made_fast else []
     for copy in copies:
         numbers = _served(tables, tensor, copy)
         yield from _prefetch(tables, tensor, copy, [number for number in numbers if fast[number]], len(numbers))
@@ -87,7 +106,7 @@ def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy]) -> Iterator[
     for one, other in pairwise(first_served):
         if all(fast[number] for number in _read(tables, tensor) if one <= number < other):
             yield tables.violation("copies without HBM use between", tensor, tensor.uses[other].time)
-    before: bool | None = None
+    before: bool | None = True if made_fast else None
     for number in _read(tables, tensor):
         use, first_of_product = tensor.uses[number], before is None and not given
         if fast[number] and number not in served and not before:

@@ -6,7 +6,7 @@ What can be expressed, and why exactly these overrides do it, is told in docs/ex
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from mallocgame.errors import BadInputError
@@ -38,7 +38,8 @@ class Groups:
     Attributes:
         pinned: all definitions and uses in fast memory.
         evicted: as pinned but for an entry result, which an eviction brings to HBM for the entry's root, and perhaps an
-            entry parameter, which is prefetched for the first in-place update.
+            entry parameter, which is prefetched for the first in-place update; or one product, in fast memory for its
+            first uses, that an eviction brings to HBM for the next one, and perhaps prefetches back.
         copied: defined in HBM, some uses served by prefetches.
         in_hbm: no definition or use in fast memory.
     """
@@ -58,8 +59,8 @@ def classify(named: NamedPlan) -> Groups:
     """Sort the groups of a plan.
 
     Raises:
-        InexpressibleError: the plan asks for something that no override can express (an eviction of what is no entry
-            result, a group that is only partly in fast memory, a fast use that nothing serves).
+        InexpressibleError: the plan asks for something that no override can express (an eviction in a group without an
+            entry result, a group that is only partly in fast memory, a fast use that nothing serves).
     """
     evictions = {copy.tensor: copy.before for copy in named.plan.copies if copy.kind == "eviction"}
     members: dict[int, list[NamedTensor]] = {}
@@ -68,7 +69,10 @@ def classify(named: NamedPlan) -> Groups:
     pinned, evicted, copied, in_hbm = [], [], [], []
     for tensors in map(tuple, members.values()):
         if any(tensor.id in evictions for tensor in tensors):
-            _check_evicted(tensors, evictions)
+            if len(tensors) == 1:
+                _check_product(tensors[0])
+            else:
+                _check_evicted(tensors, evictions)
             evicted.append(tensors)
         elif any(tensor.fast_definition for tensor in tensors):
             _check_pinned(tensors)
@@ -87,13 +91,17 @@ def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
 
     Args:
         groups: of the plan.
-        evicted: ids of the tensors that the plan evicts. They get no override: a pin would mark the program's result
-            as one in fast memory. The compiler leaves them where the rest of the group is, or where they are produced
-            while there is room, and evicts them because the result has to be in HBM.
+        evicted: ids of the tensors that the plan evicts. They get no pin: it would mark the program's result as one in
+            fast memory, and keep a product there for good. The compiler leaves them where the rest of the group is, or
+            where they are produced while there is room, and evicts them because the result, or the next use of a
+            product, which is never the root's, has to be in HBM.
 
     Raises:
         InexpressibleError: an output that the plan wants in fast memory would be kept in HBM together with a use.
     """
+    root = max((use.time for tensors in (*groups.moved, *groups.in_hbm) for t in tensors for use in t.uses), default=0)
+    alone = [tensors[0] for tensors in groups.evicted if len(tensors) == 1]
+    read = [replace(tensor, uses=tuple(use for use in tensor.uses if use.time != root)) for tensor in alone]
     prefetched = [tensor for tensors in (*groups.evicted, *groups.copied) for tensor in tensors if _is_copied(tensor)]
     kept = [tensor for tensors in groups.in_hbm for tensor in tensors]
     kept += [tensor for tensors in groups.copied for tensor in tensors if not tensor.is_fast]
@@ -102,7 +110,7 @@ def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
     parts += _by_position([tensor for tensor in pinned if tensor.id not in evicted], PIN)
     fast = [tensor for tensors in groups.moved for tensor in tensors if tensor.is_fast]
     outputs = {(tensor.instruction, tensor.index, tensor.size): tensor for tensor in fast}
-    for tensor in prefetched:
+    for tensor in (*prefetched, *read):
         parts += _copied(tensor, outputs)
     return text.join(parts)
 
@@ -189,6 +197,16 @@ def _check_evicted(tensors: Sequence[NamedTensor], evictions: Mapping[int, int])
         _check_copied(tensors[0])
         if not tensors[0].uses[-1].fast:
             raise InexpressibleError(evicted[0], f"it evicts {_name(evicted[0])}, and nothing brings it to fast memory")
+
+
+def _check_product(tensor: NamedTensor) -> None:
+    """Its first uses are fast, the next one is in HBM, and the rest is as of what is defined there."""
+    first = next((number for number, use in enumerate(tensor.uses) if not use.fast), 0)
+    if not tensor.fast_definition or not first or any(use.copy_after is not None for use in tensor.uses[:first]):
+        raise InexpressibleError(
+            tensor, f"it evicts {_name(tensor)}, which is not in fast memory for its first uses and then in HBM"
+        )
+    _check_copied(replace(tensor, uses=tensor.uses[first:]))
 
 
 def _is_copied(tensor: NamedTensor) -> bool:

@@ -80,6 +80,7 @@ def search(known: Knowledge, base: Base) -> Plan:
         start=base.start(),
         default_seconds=(default.e_seconds, default.m_seconds * (1 + allowed)),
         barred=frozenset(base.barred),
+        evict_products=True,
     )
     known.seconds_left -= solution.seconds_spent
     if solution.status == "interrupted":

@@ -11,6 +11,7 @@ from mallocgame.game.program import Program
 from mallocgame.native import world as w
 from mallocgame.native.emitter import emitter_arrays
 from mallocgame.native.saving import possible_saving
+from mallocgame.problem.evictions import product_wait
 from mallocgame.problem.placement import starts_in_hbm
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ class _Links:
 
 
 def make_world(
-    program: Program, *, models: tuple[bool, bool], seed: int, cycles: CycleTable | None, barred: Collection[int]
+    program: Program,
+    *,
+    models: tuple[bool, bool],
+    seed: int,
+    cycles: CycleTable | None,
+    barred: Collection[int],
+    evict_products: bool,
 ) -> w.World:
     """The world of a problem with everything in HBM; nothing is simulated yet.
 
@@ -44,13 +51,20 @@ def make_world(
         seed: of all random moves.
         cycles: for model E; None for the cycles of XLA's default placement whatever the placement.
         barred: groups that stay in HBM.
+        evict_products: whether what is made in fast memory for its first uses may be evicted.
     """
-    return _Maker(program, barred).world(models, seed, cycles)
+    return _Maker(program, barred, evict_products).world(models, seed, cycles)
 
 
 class _Maker:
-    def __init__(self, program: Program, barred: Collection[int]) -> None:
+    def __init__(self, program: Program, barred: Collection[int], evict_products: bool) -> None:
         self.program, self.problem, self.barred = program, program.problem, barred
+        self.waits = {
+            tensor.id: wait
+            for tensor in self.problem.tensors
+            if evict_products and self.program.servings[tensor.id]
+            if (wait := product_wait(self.problem, tensor)) is not None
+        }
         self.order = sorted(range(len(program.times)), key=lambda number: -program.depth[number])
         self.number_of = {computation: number for number, computation in enumerate(self.order)}
         self.time_of = [time for computation in self.order for time in program.times[computation]]
@@ -180,15 +194,17 @@ class _Maker:
             spans += _merged([self.program.lasting(id) for id in carried])
             free = number not in self.barred
             fetched = group.tensors[0] if free and self.is_fetched(group.tensors[0]) else -1
+            wait = self.waits.get(group.tensors[0])
             evicted = (-1, -1) if eviction is None else (self.slot_of[eviction.after], self.slot_of[eviction.before])
+            waits = (*evicted, -1 if wait is None else self.slot_of[wait])
             tails = (*self.links.add(carried), pinned_end, len(spans))
-            places = (*self.links.add(group.tensors), first, pinned_end, *tails, *evicted, -1)
+            places = (*self.links.add(group.tensors), first, pinned_end, *tails, *waits, -1)
             saving = possible_saving(self.program, number)
             pinnable = free and (self.program.pinnable[number] or self.program.evictions[number] is not None)
             sizes = self.aligned(size), fetched, self.aligned(members[0].size)
             rows.append((*sizes, *places, saving, pinnable))
         names = "size fetched fetched_size member_first member_end span_first span_end tail_first tail_end "
-        names += "tail_span_first tail_span_end evicted_after evicted_before place saving pinnable"
+        names += "tail_span_first tail_span_end evicted_after evicted_before wait place saving pinnable"
         return _records(w.GROUP, rows, names), _records(w.SPAN, spans, "start end")
 
     def is_fetched(self, id: int) -> bool:
@@ -207,6 +223,8 @@ class _Maker:
                     times = self.program.times[self.program.computation[serving.before]]
                     earliest = self.slot_of[times[self.program.earliest_position(serving.before, serving.earliest)]]
                     latest = self.slot_of[times[self.program.latest[serving.before]]]
+                if id in self.waits and serving is servings[0]:
+                    earliest = w.MADE
                 uses = self.use_of[id, serving.first], self.use_of[id, serving.last]
                 starts = self.slot_of[serving.before], earliest, latest
                 rows.append((*uses, *starts, w.UNSERVED, w.UNSERVED, serving.carries))
@@ -220,8 +238,9 @@ class _Maker:
             rows.extend((id, -1, -1, -1, demand, False) for _ in servings)
         for group in range(len(self.problem.groups)):
             eviction = self.program.eviction_of(group)
-            evicted = -1 if eviction is None else eviction.tensor
-            demand = 0.0 if eviction is None else self.problem.tensors[evicted].size / bandwidth
+            member = self.problem.groups[group].tensors[0]
+            evicted = eviction.tensor if eviction is not None else member if member in self.waits else -1
+            demand = 0.0 if evicted < 0 else self.problem.tensors[evicted].size / bandwidth
             rows.append((evicted, -1, -1, -1, demand, True))
         return _records(w.COPY, rows, "key after next_start next_due demand eviction")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mallocgame.native.compiled import compiled, inner
 from mallocgame.native.replay import clean, refresh, replay_whole, touch
-from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, TOTAL, UNSERVED
+from mallocgame.native.world import FETCHED, IN_HBM, MADE, PINNED, STAYS, TOTAL, UNSERVED
 
 PENALTY = 20.0
 """How much more a second above a model's limit counts than one below it: no gain of the other model makes up for it."""
@@ -223,14 +223,38 @@ def _fetch(wd: Any, group: int, present: bool) -> None:
             continue
         while serving < end and wd.servings[serving].plan == STAYS:
             serving += 1
-        until = wd.slots[wd.servings[serving - 1].before].time
+        begin, until = stay_of(wd, start, serving - 1)
         size = stay_size(wd, group, serving - 1)
-        _take(wd, wd.slots[after].time + 1, until, size if present else -size)
+        _take(wd, begin, until, size if present else -size)
         for use in range(wd.servings[start].low, wd.servings[serving - 1].high + 1):
             _set_site(wd, wd.uses[use].site, present)
         if wd.servings[serving - 1].carries:
             _carry(wd, group, until, present)
-        _set_copy(wd, start, after, wd.servings[start].before, present)
+        if after == MADE:
+            site = wd.tensors[record.fetched].site
+            _set_site(wd, site, present)
+            _set_copy(
+                wd, wd.scalars[0].evictions + group, wd.sites[site].slot, evicted_before(wd, serving - 1), present
+            )
+        else:
+            _set_copy(wd, start, after, wd.servings[start].before, present)
+
+
+@inner
+def stay_of(wd: Any, start: int, last: int) -> tuple[int, int]:
+    """First and last time of the stay from one serving, which has a plan, to another."""
+    after, until = wd.servings[start].plan, wd.slots[wd.servings[last].before].time
+    if after != MADE:
+        return wd.slots[after].time + 1, until
+    site = wd.tensors[wd.uses[wd.servings[start].low].tensor].site
+    return wd.slots[wd.sites[site].slot].time, max(until, wd.slots[evicted_before(wd, last)].time)
+
+
+@inner
+def evicted_before(wd: Any, last: int) -> int:
+    """The slot that waits for the eviction of a product whose servings stay up to this one (`product_eviction`)."""
+    wait = wd.groups[wd.tensors[wd.uses[wd.servings[last].low].tensor].group].wait
+    return int(max(wd.servings[last].before, min(wait, wd.servings[last + 1].before)))
 
 
 @inner

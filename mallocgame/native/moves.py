@@ -10,6 +10,7 @@ from mallocgame.native.compiled import compiled, inner
 from mallocgame.native.decide import (
     clear,
     commit,
+    evicted_before,
     fetch,
     fits,
     fits_carried,
@@ -18,10 +19,11 @@ from mallocgame.native.decide import (
     objective,
     pin,
     rollback,
+    stay_of,
     stay_size,
 )
 from mallocgame.native.replay import refresh
-from mallocgame.native.world import DRAINED, FETCHED, IDLE, IN_HBM, PINNED, STAYS, UNSERVED
+from mallocgame.native.world import DRAINED, FETCHED, IDLE, IN_HBM, MADE, PINNED, STAYS, UNSERVED
 
 UNIFORM_SHARE = 0.3
 """Share of the draws in which every group is equally likely; in the others it is its possible saving that counts."""
@@ -161,13 +163,14 @@ def _is_there(wd: Any, group: int, time: int) -> bool:
     if record.kind == PINNED:
         return _in_spans(wd, record.span_first, record.span_end, time)
     tensor = wd.groups[group].fetched
-    after = -1
+    start = -1
     for serving in range(wd.tensors[tensor].serving_first, wd.tensors[tensor].serving_end):
         if wd.servings[serving].plan == UNSERVED:
             continue
         if wd.servings[serving].plan != STAYS:
-            after = wd.servings[serving].plan
-        if wd.slots[after].time < time <= _until(wd, serving):
+            start = serving
+        begin, until = stay_of(wd, start, serving)
+        if begin <= time <= until:
             return True
         if wd.servings[serving].carries and _in_spans(wd, record.tail_span_first, record.tail_span_end, time):
             return True
@@ -185,7 +188,7 @@ def _in_spans(wd: Any, first: int, end: int, time: int) -> bool:
 
 @inner
 def _draw_servings(wd: Any, wanted: Any, tensor: int) -> None:
-    """Want all servings that can be copied, or one, or a run of them."""
+    """Want all servings that can be fast, or one, or a run of them."""
     first = wd.tensors[tensor].serving_first
     count = wd.tensors[tensor].serving_end - first
     choice = uniform(wd)
@@ -195,18 +198,18 @@ def _draw_servings(wd: Any, wanted: Any, tensor: int) -> None:
         high = low + 1 if choice < 0.7 else low + 1 + below(wd, count - low)
     any_wanted = False
     for number in range(count):
-        wanted[number] = 1 if low <= number < high and wd.servings[first + number].earliest >= 0 else 0
+        wanted[number] = 1 if low <= number < high and wd.servings[first + number].earliest != UNSERVED else 0
         any_wanted |= wanted[number] == 1
     while not any_wanted:
         number = below(wd, count)
-        if wd.servings[first + number].earliest >= 0:
+        if wd.servings[first + number].earliest != UNSERVED:
             wanted[number] = 1
             any_wanted = True
 
 
 @inner
 def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) -> bool:
-    """Serve what is wanted, each run of neighbours by one copy.
+    """Serve what is wanted, each run of neighbours by one copy, or by having the product made in fast memory.
 
     Args:
         wd: the world.
@@ -228,15 +231,23 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) 
         end = number + 1
         while end < count and pattern[end] == 1 and _together(wd, first + number, first + end):
             end += 1
-        start = -1
-        if _can_carry(wd, group, first + end - 1, force):
+        start = UNSERVED
+        if wd.servings[first + number].earliest == MADE:
+            end = min(end, count - 1)
+            if uniform(wd) < 0.5:
+                end = 1 + below(wd, end)
+            if _can_make(wd, group, first + end - 1, force):
+                start = MADE
+        elif _can_carry(wd, group, first + end - 1, force):
             start = _start(wd, first + number, first + end - 1, floor, force, drawn)
         for at in range(number, end):
-            pattern[at] = UNSERVED if start < 0 else STAYS
-        if start >= 0:
+            pattern[at] = UNSERVED if start == UNSERVED else STAYS
+        if start != UNSERVED:
             pattern[number] = start
             served = True
             floor = _until(wd, first + end - 1)
+            if start == MADE:
+                floor = max(floor, wd.slots[evicted_before(wd, first + end - 1)].time)
             if end < count:
                 pattern[end] = UNSERVED
                 end += 1
@@ -245,6 +256,16 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) 
         return False
     fetch(wd, group, pattern)
     return _resolve(wd, group, force)
+
+
+@inner
+def _can_make(wd: Any, group: int, last: int, force: bool) -> bool:
+    """Whether a product fits until its eviction after a serving; by force, where others have to make way."""
+    site = wd.tensors[wd.groups[group].fetched].site
+    begin = wd.slots[wd.sites[site].slot].time
+    until = max(_until(wd, last), wd.slots[evicted_before(wd, last)].time)
+    size = stay_size(wd, group, last)
+    return bool(fits(wd, begin, until, size) or (force and _make_way(wd, size, begin, until)))
 
 
 @inner
@@ -352,7 +373,7 @@ def _fetch_otherwise(wd: Any, scratch: Any, group: int, force: bool) -> None:
     drawn = uniform(wd) < 0.5
     if not drawn or uniform(wd) < 0.3:
         number = below(wd, count)
-        if wd.servings[first + number].earliest >= 0:
+        if wd.servings[first + number].earliest != UNSERVED:
             scratch[number] = 1 - scratch[number]
     clear(wd, group)
     _enter_fetched(wd, scratch, group, force, drawn)

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from mallocgame.game.program import Program
 from mallocgame.native.search import Decisions
-from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, UNSERVED, Floats, World
+from mallocgame.native.world import FETCHED, IN_HBM, MADE, PINNED, STAYS, UNSERVED, Floats, World
 from mallocgame.packing import Buffer, fit_most, pack
 from mallocgame.packing.buffer import Status
 from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.problem.evictions import product_eviction
 
 
 class Piece(NamedTuple):
@@ -26,6 +27,22 @@ class Piece(NamedTuple):
     group: int
     stays: tuple[tuple[int, int, int], ...]
     servings: range
+
+
+class Run(NamedTuple):
+    """One stay of a fetched tensor.
+
+    Attributes:
+        first, last: numbers of the servings that it is for.
+        begin, until: its first and last time.
+        copy: the prefetch that begins it, or of a product made in fast memory the eviction that ends it.
+    """
+
+    first: int
+    last: int
+    begin: int
+    until: int
+    copy: Copy
 
 
 class PackedPlan(NamedTuple):
@@ -86,16 +103,21 @@ def packed_plan(
 
 
 def _without(world: World, decisions: Decisions, pieces: Sequence[Piece]) -> Decisions:
-    """Decisions less some pieces: their groups are in HBM, or have no copy for these servings."""
+    """Decisions less some pieces: their groups are in HBM, or have no copy for these servings.
+
+    A product that is not made in fast memory is in HBM: its first use would have to be kept there, beside others.
+    """
     kind, plan = decisions.copy()
     for piece in pieces:
-        if kind[piece.group] == PINNED:
+        if kind[piece.group] == PINNED or decisions.plan[piece.servings.start] == MADE:
             kind[piece.group] = IN_HBM
         else:
             plan[piece.servings] = UNSERVED
-    for group in {piece.group for piece in pieces if kind[piece.group] == FETCHED}:
+    for group in {piece.group for piece in pieces if decisions.kind[piece.group] == FETCHED}:
         first, end = world.tensors[["serving_first", "serving_end"]][world.groups["fetched"][group]]
-        if (plan[first:end] == UNSERVED).all():
+        if kind[group] == IN_HBM:
+            plan[first:end] = UNSERVED
+        elif (plan[first:end] == UNSERVED).all():
             kind[group] = IN_HBM
     return Decisions(kind, plan)
 
@@ -111,24 +133,35 @@ def pieces_of(program: Program, world: World, decisions: Decisions) -> list[Piec
             id = int(world.groups["fetched"][group])
             first = int(world.tensors["serving_first"][id])
             runs = _runs(program, world, decisions, id)
-            for low, high, after, until in runs:
-                stays = [(id, after + 1, until)]
-                if high == runs[-1][1]:
-                    stays += [(other, *program.lasting(other)) for other in program.carried(id, high)]
-                found.append(Piece(group, tuple(stays), range(first + low, first + high + 1)))
+            for run in runs:
+                stays = [(id, run.begin, run.until)]
+                if run is runs[-1]:
+                    stays += [(other, *program.lasting(other)) for other in program.carried(id, run.last)]
+                found.append(Piece(group, tuple(stays), range(first + run.first, first + run.last + 1)))
     return found
 
 
-def _runs(program: Program, world: World, decisions: Decisions, id: int) -> list[tuple[int, int, int, int]]:
-    """(first serving, last serving, time after which its copy starts, last time of the stay) of a tensor's copies."""
+def _runs(program: Program, world: World, decisions: Decisions, id: int) -> list[Run]:
+    """The stays of a fetched tensor."""
     first = int(world.tensors["serving_first"][id])
-    runs: list[tuple[int, int, int, int]] = []
-    for number, serving in enumerate(program.servings[id]):
-        start = int(decisions.plan[first + number])
-        if start == STAYS:
-            runs[-1] = (runs[-1][0], number, runs[-1][2], serving.before)
-        elif start != UNSERVED:
-            runs.append((number, number, int(world.slots["time"][start]), serving.before))
+    tensor, servings = program.problem.tensors[id], program.servings[id]
+    starts = [int(start) for start in decisions.plan[first : first + len(servings)]]
+    runs = []
+    for number, start in enumerate(starts):
+        if start in (UNSERVED, STAYS):
+            continue
+        last = number
+        while last + 1 < len(servings) and starts[last + 1] == STAYS:
+            last += 1
+        until = servings[last].before
+        if start == MADE:
+            wait = int(world.slots["time"][world.groups["wait"][tensor.group]])
+            eviction = product_eviction(tensor, servings[last].last, wait)
+            copy = Copy(id, "eviction", eviction.after, eviction.before)
+            runs.append(Run(number, last, tensor.time, max(until, eviction.before), copy))
+        else:
+            after = int(world.slots["time"][start])
+            runs.append(Run(number, last, after + 1, until, Copy(id, "prefetch", after, servings[number].before)))
     return runs
 
 
@@ -156,11 +189,13 @@ def plan_of(program: Program, world: World, decisions: Decisions, offsets: Seque
         else:
             id = int(world.groups["fetched"][group])
             runs = _runs(program, world, decisions, id)
-            for first, last, after, _ in runs:
-                low, high = program.servings[id][first], program.servings[id][last]
+            for run in runs:
+                low, high = program.servings[id][run.first], program.servings[id][run.last]
                 uses.update((id, number) for number in range(low.first, high.last + 1))
-                copies.append(Copy(id, "prefetch", after, low.before))
-            written = program.carried(id, runs[-1][1])
+                copies.append(run.copy)
+            if runs[0].copy.kind == "eviction":
+                definitions.add(id)
+            written = program.carried(id, runs[-1].last)
         definitions.update(written)
         uses.update((id, number) for id in written for number in program.read_fast(id))
         eviction = program.eviction_of(group)

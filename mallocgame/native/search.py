@@ -13,7 +13,7 @@ from mallocgame.native.build import make_world
 from mallocgame.native.decide import clear, commit, fetch, objective, pin, rollback
 from mallocgame.native.moves import anneal, greedy, make_room
 from mallocgame.native.replay import replay_whole
-from mallocgame.native.world import FETCHED, IN_HBM, PINNED, STAYS, TOTAL, UNSERVED, Floats, Ints
+from mallocgame.native.world import FETCHED, IN_HBM, MADE, PINNED, STAYS, TOTAL, UNSERVED, Floats, Ints
 from mallocgame.plan import Copy, Plan
 from mallocgame.problem.schema import Problem
 
@@ -26,7 +26,7 @@ class Decisions(NamedTuple):
 
     Attributes:
         kind: ``[G]`` IN_HBM, PINNED or FETCHED, by group.
-        plan: ``[V]`` slot after which a serving's copy starts, STAYS, or UNSERVED.
+        plan: ``[V]`` slot after which a serving's copy starts, MADE, STAYS, or UNSERVED.
     """
 
     kind: Ints
@@ -56,6 +56,7 @@ class Search:
         cycles: CycleTable | None = None,
         barred: Collection[int] = (),
         seed: int = 0,
+        evict_products: bool = False,
     ) -> None:
         """Everything in HBM.
 
@@ -66,10 +67,18 @@ class Search:
             cycles: what E is predicted from.
             barred: groups that stay in HBM.
             seed: of all random moves.
+            evict_products: whether what is made in fast memory may be evicted after its first uses. No move of the game
+                does that.
         """
         self.program = Program(problem)
-        models = weights[0] > 0, weights[1] > 0
-        self.world = make_world(self.program, models=models, seed=seed, cycles=cycles, barred=barred)
+        self.world = make_world(
+            self.program,
+            models=(weights[0] > 0, weights[1] > 0),
+            seed=seed,
+            cycles=cycles,
+            barred=barred,
+            evict_products=evict_products,
+        )
         replay_whole(self.world)
         commit(self.world)
         groups = self.world.groups
@@ -176,12 +185,15 @@ class Search:
         self.offer(decisions)
 
     def decisions_of(self, plan: Plan) -> Decisions:
-        """A plan of the game as decisions, without its addresses; of another plan what the game can do of it."""
+        """A plan as decisions, without its addresses; of one of XLA's what can be done of it."""
         groups, problem = self.world.groups, self.program.problem
         kind = np.full(len(groups), IN_HBM, np.int64)
         served = np.full(len(self.world.servings), UNSERVED, np.int64)
+        evicted = {copy.tensor for copy in plan.copies if copy.kind == "eviction"}
         for id in plan.fast_definitions:
-            if groups["pinnable"][problem.tensors[id].group]:
+            if id in evicted and self._make(id, plan, served):
+                kind[problem.tensors[id].group] = FETCHED
+            elif groups["pinnable"][problem.tensors[id].group]:
                 kind[problem.tensors[id].group] = PINNED
         for copy in plan.copies:
             group = problem.tensors[copy.tensor].group
@@ -190,18 +202,39 @@ class Search:
                 kind[group] = FETCHED if (served[self._servings(group)] != UNSERVED).any() else IN_HBM
         return Decisions(kind, served)
 
+    def _make(self, id: int, plan: Plan, served: Ints) -> bool:
+        """Enter that a product is made in fast memory, and the servings before it is evicted; whether that can be."""
+        first = int(self.world.tensors["serving_first"][id])
+        servings = self.program.servings[id]
+        if not servings or self.world.servings["earliest"][first] != MADE:
+            return False
+        time = self.program.problem.tensors[id].time
+        until = max(stay.end for stay in plan.stays if stay.tensor == id and stay.start <= time)
+        count = 0
+        while count < len(servings) - 1 and servings[count].before <= until and (id, count) in plan.fast_uses:
+            served[first + count] = STAYS if count else MADE
+            count += 1
+        return count > 0
+
     def _serve(self, copy: Copy, plan: Plan, served: Ints) -> None:
-        """Enter a plan's copy, if it can be made beside those before it, and the servings that its stay is kept for."""
-        world = self.world
+        """Enter a plan's copy, if it can be made beside those before it, and the servings that its stay is kept for.
+
+        Where it would follow on the servings of the stay before, which one in HBM has to come between, it serves the
+        next one.
+        """
+        world, copied = self.world, False
         until = max(stay.end for stay in plan.stays if stay.tensor == copy.tensor and stay.start == copy.after + 1)
         first = int(world.tensors["serving_first"][copy.tensor])
         for number, serving in enumerate(self.program.servings[copy.tensor], first):
             again = number > first and served[number - 1] != UNSERVED
-            if serving.before == copy.before and serving.earliest is not None and not again:
+            if not copy.before <= serving.before <= until:
+                continue
+            if copied and again:
+                served[number] = STAYS
+            elif serving.earliest is not None and not again:
                 low, high = world.servings[["earliest", "latest"]][number]
                 served[number] = min(max(world.slot_of[copy.after], low), high)
-            elif copy.before < serving.before <= until and again:
-                served[number] = STAYS
+                copied = True
 
     def _servings(self, group: int) -> slice:
         tensor = self.world.tensors[self.world.groups["fetched"][group]]

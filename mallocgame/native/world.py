@@ -14,8 +14,9 @@ Floats = npt.NDArray[np.float64]
 IN_HBM, PINNED, FETCHED = 0, 1, 2
 """What a plan does with a group."""
 
-UNSERVED, STAYS = -1, -2
-"""What a plan does with a serving, where it is not the slot after which its copy starts."""
+UNSERVED, STAYS, MADE = -1, -2, -3
+"""What a plan does with a serving, where it is not the slot after which its copy starts. MADE: the first of a product,
+which is made in fast memory and evicted after the last of the servings that stay with this one."""
 
 ELAPSED, IDLE, DRAINED, STALL, INCOMING, OUTGOING = range(6)
 """What is kept for each model and slot, in seconds: how long the instruction runs, the HBM time that it leaves idle,
@@ -58,7 +59,7 @@ a serving has it."""
 
 GROUP = _fields(
     ints="size fetched fetched_size member_first member_end span_first span_end tail_first tail_end tail_span_first "
-    "tail_span_end keeper_first keeper_end evicted_after evicted_before kind kind_old place",
+    "tail_span_end keeper_first keeper_end evicted_after evicted_before wait kind kind_old place",
     floats="saving",
     flags="pinnable changed",
 )
@@ -66,14 +67,16 @@ GROUP = _fields(
 ``fetched_size``: its aligned bytes. ``member_*``: tensors in ``links``.
 ``tail_*``: what is fast, too, where a serving that carries is: tensors in ``links``, and their spans. ``keeper_*``:
 uses, in ``links``, that have it in their ``kept`` list. ``evicted_*``: slots between which what is pinned or carried is
-evicted, or -1. ``saving``: seconds that it may save, roughly. ``place``: its place among the residents, or -1."""
+evicted, or -1. ``wait``: slot that waits for the eviction of a product, if no use is in the way, or -1. ``saving``:
+seconds that it may save, roughly. ``place``: its place among the residents, or -1."""
 
 SPAN = _fields(ints="start end")
 """Closed interval of times that a pinned group, or the tail of one, occupies."""
 
 SERVING = _fields(ints="low high before earliest latest plan plan_old", flags="carries")
 """``low``, ``high``: its uses. ``before``: the slot that waits for its copy. ``earliest``, ``latest``: slots after
-which the copy may start, -1 where none can. ``plan``: slot after which it starts, STAYS or UNSERVED.
+which the copy may start, -1 where none can; ``earliest`` is MADE where it may be MADE. ``plan``: slot after which it
+starts, MADE, STAYS or UNSERVED.
 ``carries``: its last use updates the tensor in place, and the group's tail is fast with it."""
 
 COPY = _fields(ints="key after next_start next_due", floats="demand", flags="eviction")

@@ -1,4 +1,7 @@
-"""Entry results that can be in fast memory: one eviction, whose time is the compiler's rule, brings them to HBM.
+"""Evictions: one copy, whose time is the compiler's rule, brings to HBM what was made in fast memory.
+
+Of entry results, as the game has them, and of *products*: what an instruction of the entry makes, alone in its group,
+whose first uses are in fast memory and whose next one is kept in HBM. Later uses may be prefetched.
 
 Measured with libtpu 0.0.52, docs/expressibility.md, section "Evictions".
 """
@@ -7,19 +10,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mallocgame.problem.placement import CORES_APART
+from mallocgame.problem.placement import CORES_APART, starts_in_hbm
 from mallocgame.problem.schema import Group, Problem, Tensor
 
 OVERLAP_BYTES = 16 * 2**20
-"""MSA waits for an eviction when the instructions since its start, with everything in HBM, would take as long as the
-copying of this many bytes; export tells it so, whatever the size of the tensor."""
+"""MSA waits for the eviction of an entry result when the instructions since its start, with everything in HBM, would
+take as long as the copying of this many bytes; export tells it so, whatever the size of the tensor. For a product it is
+the tensor's own bytes that count."""
 
 WHILE_EXECUTIONS = 5
 """How often MSA takes a while loop to run."""
 
 
 class Eviction(NamedTuple):
-    """The one copy of an entry result from fast memory to HBM.
+    """The one copy of an entry result, or of a product, from fast memory to HBM.
 
     Attributes:
         tensor: its id.
@@ -30,6 +34,39 @@ class Eviction(NamedTuple):
     tensor: int
     after: int
     before: int
+
+
+def product_wait(problem: Problem, tensor: Tensor) -> int | None:
+    """Time before which MSA waits for the eviction of a product if no use is in the way; None if it cannot be evicted.
+
+    It can where nothing but the entry's own instructions reads it, none of them a bitcast or the root, and at least
+    twice.
+    """
+    instructions = problem.instructions
+    entry = instructions[-1].computation
+    times = [tensor.time, *(use.time for use in tensor.uses)]
+    inside = all(instructions[time].computation == entry and time not in problem.children for time in times)
+    opcodes = [instructions[time].opcode for time in times]
+    alone = len(problem.groups[tensor.group].tensors) == 1 and tensor.fixed is None and tensor.hbm_definition is None
+    if not inside or not alone or len(tensor.uses) < 2 or tensor.size > problem.target.fast_bytes:
+        return None
+    if times[-1] == len(instructions) - 1 or "bitcast" in opcodes:
+        return None
+    if opcodes[0] in ("parameter", "constant") or starts_in_hbm(problem, tensor):
+        return None
+    return _waited_for(problem, tensor, tensor.time, tensor.size)
+
+
+def product_eviction(tensor: Tensor, last: int, wait: int) -> Eviction:
+    """The eviction of a product whose uses up to number ``last`` are fast; the next one is in HBM.
+
+    Args:
+        tensor: the product.
+        last: number of a use that is not the last one.
+        wait: see `product_wait`.
+    """
+    before = max(tensor.uses[last].time, min(wait, tensor.uses[last + 1].time))
+    return Eviction(tensor.id, tensor.time, before)
 
 
 def eviction_of(problem: Problem, group: Group) -> Eviction | None:
@@ -54,7 +91,7 @@ def eviction_of(problem: Problem, group: Group) -> Eviction | None:
         return None
     if problem.target.name in CORES_APART and problem.instructions[result.time].opcode not in ("while", "conditional"):
         return None
-    before = _waited_for(problem, result, max([result.time, *fast]))
+    before = _waited_for(problem, result, max([result.time, *fast]), OVERLAP_BYTES)
     return Eviction(result.id, result.time, before) if before > result.time else None
 
 
@@ -76,11 +113,12 @@ def _fast_uses(problem: Problem, result: Tensor) -> list[int] | None:
     return [time for time in times if instructions[time].opcode != "bitcast"]
 
 
-def _waited_for(problem: Problem, result: Tensor, last_fast: int) -> int:
-    """MSA's end of the eviction: late enough by its estimate, which has everything in HBM; not before the last use."""
+def _waited_for(problem: Problem, tensor: Tensor, last_fast: int, size: int) -> int:
+    """MSA's end of the eviction: late enough to copy ``size`` bytes by its estimate, which has everything in HBM; not
+    before the last use."""
     bandwidth = problem.target.hbm_bandwidth
-    needed = OVERLAP_BYTES / bandwidth
-    end, seconds = result.time + 1, 0.0
+    needed = size / bandwidth
+    end, seconds = tensor.time + 1, 0.0
     while end < len(problem.instructions) - 1 and seconds < needed:
         instruction = problem.instructions[end]
         if end not in problem.children:

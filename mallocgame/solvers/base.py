@@ -42,6 +42,8 @@ class Task:
         start: a plan to begin with, if the solver can.
         default_seconds: (E, M) of XLA's default, the unit of each; None for those of everything in HBM.
         barred: alias groups that have to be in HBM, e.g. for what the compiler did with them before.
+        evict_products: whether what is made in fast memory may be evicted after its first uses, if the solver can: the
+            compiler does it, no move of the game does.
     """
 
     problem: Problem
@@ -56,6 +58,7 @@ class Task:
     start: Plan | None = None
     default_seconds: tuple[float, float] | None = None
     barred: frozenset[int] = frozenset()
+    evict_products: bool = False
     started: float = field(default_factory=monotonic)
 
     def stop_reason(self, steps: int) -> str | None:
@@ -158,6 +161,7 @@ def solve(
     start: Plan | None = None,
     default_seconds: tuple[float, float] | None = None,
     barred: frozenset[int] = frozenset(),
+    evict_products: bool = False,
 ) -> Solution:
     """Find a plan.
 
@@ -170,7 +174,7 @@ def solve(
         progress: called with one line when a better plan is found, at most once a second.
         max_steps: see ``Task``.
         default: XLA's own placement of a problem file.
-        objective, cycles, start, default_seconds, barred: see ``Task``.
+        objective, cycles, start, default_seconds, barred, evict_products: see ``Task``.
 
     Raises:
         BadInputError: unknown solver, or what it needs is missing.
@@ -191,6 +195,7 @@ def solve(
         start,
         default_seconds,
         barred,
+        evict_products,
     )
     answer = _SOLVERS[solver](task)
     return Solution(

@@ -72,7 +72,13 @@ class _LocalSearch:
         self.task = task
         weights, limits = _goal(task)
         self.search = Search(
-            task.problem, weights=weights, limits=limits, cycles=task.cycles, barred=task.barred, seed=task.seed
+            task.problem,
+            weights=weights,
+            limits=limits,
+            cycles=task.cycles,
+            barred=task.barred,
+            seed=task.seed,
+            evict_products=task.evict_products,
         )
         self.steps = 0
         self.chunk = 500

@@ -121,3 +121,22 @@ def exits() -> Any:
     import os
 
     os._exit(7)
+
+
+def read_again() -> tuple[Any, Any]:
+    """A product that is read at once, in the middle of a chain of products, and at its end."""
+    import jax
+    import jax.numpy as jnp
+
+    def run(x: Any, weights: list[Any]) -> Any:
+        first = jnp.tanh(x @ weights[0])
+        y = first
+        for weight in weights[1:4]:
+            y = jnp.tanh(y @ weight)
+        y = jnp.tanh(y @ first)
+        for weight in weights[4:7]:
+            y = jnp.tanh(y @ weight)
+        return jnp.tanh(y @ first), y
+
+    shape = jax.ShapeDtypeStruct((512, 512), jnp.bfloat16)
+    return run, (shape, [shape] * 7)

@@ -82,6 +82,19 @@ def test_an_evicted_result_has_no_override() -> None:
     assert actions(named) == [("hlo_position_matcher", "body", (), None, "pin_in_alternate_memory")]
 
 
+def test_an_evicted_product_is_kept_for_its_next_use_alone() -> None:
+    """The first use follows from where it is made; of the last one only the prefetch has to be told."""
+    uses = [replace(use("f", True), time=2), replace(use("g"), time=6), replace(use("h", True, 7), time=9)]
+    root = tensor(1, "h", [replace(use("tuple"), time=10)])
+    stays = [Stay(0, 1, 3, 0), Stay(0, 8, 9, 0)]
+    named = plan([tensor(0, "p", uses, fast=True), root], stays, [Copy(0, "eviction", 1, 3), Copy(0, "prefetch", 7, 9)])
+    assert actions(named) == [
+        ("hlo_position_matcher", "h", (), None, "keep_in_default_memory"),
+        ("hlo_operand_filter", "g", (), 0, "keep_in_default_memory"),
+        ("hlo_operand_filter", "h", (), 0, "prefetch"),
+    ]
+
+
 def test_a_donated_weight_is_prefetched_for_its_update() -> None:
     weight = tensor(0, "w", [use("f"), use("update", True, 3)])
     stays = [Stay(0, 4, 6, 0), Stay(1, 6, 8, 0)]

@@ -16,7 +16,9 @@ from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
 from mallocgame.named_plan import NamedPlan, name_plan
 from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.problem.evictions import product_eviction, product_wait
 from mallocgame.solvers import solve
+from mallocgame.validate import inexpressible, validate
 
 pytestmark = pytest.mark.libtpu
 LAYERS, LOOPED = "tests.compiler.models:layers", "tests.compiler.models:looped"
@@ -107,6 +109,30 @@ def test_results_are_evicted_as_planned(target: str, evictions: int) -> None:
         state, _ = game.step(state, next(move for move in moves if move in game.legal(state)))
     plan = game.plan(state)
     assert sorted(copy.kind for copy in plan.copies).count("eviction") == evictions
+    verification = verify(name_plan(problem, plan, solver="hand"), kept, msa_off=False)
+    assert verification.misses == ()
+    assert verification.honoured == verification.sites
+
+
+@pytest.mark.parametrize("target", ["v4 lite", "v5e"])
+def test_a_product_is_evicted_and_copied_back_as_planned(target: str) -> None:
+    """What is read three times is in fast memory for its first use and, anew, for its last one."""
+    kept = capture("tests.compiler.models:read_again", None, target)
+    problem = kept.problem()
+    (tensor,) = (tensor for tensor in problem.tensors if product_wait(problem, tensor) and len(tensor.uses) == 3)
+    wait = product_wait(problem, tensor)
+    assert wait is not None
+    first, _, last = (use.time for use in tensor.uses)
+    _, after, before = product_eviction(tensor, 0, wait)
+    plan = Plan(
+        problem.fingerprint,
+        fast_definitions=frozenset({tensor.id}),
+        fast_uses=frozenset({(tensor.id, 0), (tensor.id, 2)}),
+        stays=(Stay(tensor.id, tensor.time, max(first, before), 0), Stay(tensor.id, last - 1, last, 0)),
+        copies=(Copy(tensor.id, "eviction", after, before), Copy(tensor.id, "prefetch", last - 2, last)),
+    )
+    assert not validate(problem, plan)
+    assert not inexpressible(problem, plan)
     verification = verify(name_plan(problem, plan, solver="hand"), kept, msa_off=False)
     assert verification.misses == ()
     assert verification.honoured == verification.sites

@@ -5,13 +5,15 @@ MSA waits for an eviction after what takes as long as copying 16 MiB: 16777 us h
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
 from mallocgame.game.timeline import EVICTION, PREFETCH, Timeline
 from mallocgame.plan import Copy, Plan, Stay
-from mallocgame.problem.evictions import Eviction, eviction_of
+from mallocgame.problem.evictions import Eviction, eviction_of, product_eviction, product_wait
 from mallocgame.problem.schema import Computation, Problem
 from mallocgame.replay import replay_plan
 from mallocgame.validate import inexpressible, validate
@@ -188,3 +190,62 @@ def test_the_rest_of_a_donated_group_goes_with_its_update() -> None:
         (Copy(0, "prefetch", 0, 3), Copy(1, "eviction", 3, 5)),
     )
     assert "alias offsets differ" in {violation.cause for violation in validate(of, apart)}
+
+
+def product(*after: Step) -> Problem:
+    """p, 1000 bytes, is made at 0 and read at 1, 3, 5 and 6; its eviction takes 1 us."""
+    steps = [Step(makes="p"), Step(2.0, reads=("p",)), Step(9.0), Step(reads=("p",)), Step(9.0), *after]
+    return problem([*steps, Step(reads=("p",)), Step(reads=("p",)), Step(opcode="tuple")], {"p": 1000})
+
+
+def spilled(last: int, before: int, *copies: Copy) -> Plan:
+    """p is made in fast memory, read there up to its use number ``last``, evicted, and copied back for number 3."""
+    uses = frozenset((0, number) for number in (*range(last + 1), *([3] if copies else [])))
+    stays = [Stay(0, 0, max(before, [1, 3, 5, 6][last]), 0), *(Stay(0, copy.after + 1, 6, 0) for copy in copies)]
+    return Plan("hand made", frozenset({0}), uses, tuple(stays), (Copy(0, "eviction", 0, before), *copies))
+
+
+def test_a_product_is_evicted_after_its_first_uses_and_copied_back() -> None:
+    of = product()
+    (wait,) = {product_wait(of, tensor) for tensor in of.tensors}
+    assert wait == 2, "the instruction at 1 takes 2 us, copying 1000 bytes 1 us"
+    assert product_eviction(of.tensors[0], 0, wait) == Eviction(0, 0, 2)
+    assert product_eviction(of.tensors[0], 1, wait) == Eviction(0, 0, 3), "not before the last use in fast memory"
+    # written to fast memory 0.9 us sooner; the use at 1 computes for 2 us anyway; the last use reads the copy
+    check(of, spilled(0, 2), 0.9)
+    check(of, spilled(0, 2, Copy(0, "prefetch", 3, 6)), 0.9 + 0.9)
+    check(of, spilled(1, 3), 0.9 + 0.9)
+
+
+def test_an_eviction_ends_before_the_next_use() -> None:
+    """The first use reads a tenth of p, and takes 0.1 us."""
+    of = problem([Step(makes="p"), Step(reads=("p",)), Step(reads=("p",)), Step(), Step(opcode="tuple")], {"p": 1000})
+    tenth = replace(of.instructions[1], total_bytes=100.0)
+    of = replace(of, instructions=(of.instructions[0], tenth, *of.instructions[2:]))
+    wait = product_wait(of, of.tensors[0])
+    assert wait == 3, "0.1 us, and 1 us, are more than the 1 us of the copy"
+    assert wait is not None
+    assert product_eviction(of.tensors[0], 0, wait) == Eviction(0, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("plan", "causes"),
+    [
+        (spilled(0, 3), {"eviction"}),
+        (
+            spilled(1, 3, Copy(0, "prefetch", 3, 5)),
+            {"copy for no use", "copies without HBM use between", "copy kept past an HBM use"},
+        ),
+        (spilled(2, 5, Copy(0, "prefetch", 5, 6)), {"eviction", "pinned in part"}),
+    ],
+    ids=["too late", "for a use that reads HBM", "no use in HBM between"],
+)
+def test_evictions_of_products_that_the_compiler_does_not_do(plan: Plan, causes: set[str]) -> None:
+    of = product()
+    assert {violation.cause for violation in inexpressible(of, plan)} == causes
+
+
+def test_a_product_whose_first_use_is_in_hbm_is_not_made_in_fast_memory() -> None:
+    of = product()
+    plan = Plan("hand made", frozenset({0}), frozenset(), (Stay(0, 0, 1, 0),), (Copy(0, "eviction", 0, 1),))
+    assert [violation.cause for violation in inexpressible(of, plan)] == ["pinned in part"]

@@ -35,7 +35,7 @@ def observed(problem: Problem, seed: int) -> CycleTable:
 
 
 def annealed(problem: Problem, seed: int, table: CycleTable | None, moves: int = 300) -> Search:
-    search = Search(problem, weights=(1.0, 1.0), cycles=table, seed=seed)
+    search = Search(problem, weights=(1.0, 1.0), cycles=table, seed=seed, evict_products=seed % 3 > 0)
     search.start_cycle(10.0, 0.99)
     if len(search.groups):
         search.anneal(moves)
