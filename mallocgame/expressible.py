@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from mallocgame.plan import Copy, Plan
 from mallocgame.problem.evictions import eviction_of, product_eviction, product_wait
 from mallocgame.problem.placement import starts_in_hbm
+from mallocgame.problem.reach import Gaps, is_far
 from mallocgame.problem.schema import Problem, Tensor, Use
 from mallocgame.violation import PlanTables, Violation
 
@@ -23,7 +24,10 @@ INEXPRESSIBLE = {
     "call in part": "a prefetch for an instruction that calls computations serves all uses in them",
     "first use of a product": "what an instruction produces, to be copied later, has its first use in HBM, unless two "
     "cores write it",
-    "copies without HBM use between": "a tensor is copied again only after a use that is kept in HBM",
+    "copies without HBM use between": "a tensor is copied again only after a use that is kept in HBM, or for one that "
+    "is beyond the plan's reach",
+    "beyond reach": "the compiler does not keep a copy, or what it made, for a use that is beyond the plan's reach",
+    "reach": "a plan for a program with loops or conditionals has no reach, and any other's is more than 0",
     "copy kept past an HBM use": "the uses that one copy serves have no HBM use between them",
     "kept use beside fast output": "a use that is kept in HBM keeps outputs of its tuple index and size there for good",
 }
@@ -32,21 +36,25 @@ INEXPRESSIBLE = {
 def inexpressible(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
     """What of a valid ``plan`` the overrides cannot express, none if export can write it; see ``INEXPRESSIBLE``."""
     tables = PlanTables(problem, plan)
+    if plan.reach is not None and (problem.children or not plan.reach > 0):
+        return (Violation("reach", None, None, f"reach: {INEXPRESSIBLE['reach']}"),)
+    gaps = Gaps(problem)
     touched = (tensor for tensor in problem.tensors if tensor.id in tables.touched)
-    return tuple(violation for tensor in touched for violation in _tensor(tables, tensor))
+    return tuple(violation for tensor in touched for violation in _tensor(tables, tensor, gaps))
 
 
-def _tensor(tables: PlanTables, tensor: Tensor) -> Iterator[Violation]:
+def _tensor(tables: PlanTables, tensor: Tensor, gaps: Gaps) -> Iterator[Violation]:
     copies = sorted(tables.copies.get(tensor.id, []), key=lambda copy: copy.before)
     group = tables.problem.groups[tensor.group]
     produced = tensor.id in tables.plan.fast_definitions
     slow = [use for number, use in enumerate(tensor.uses) if (tensor.id, number) not in tables.plan.fast_uses]
-    wait = product_wait(tables.problem, tensor) if produced and slow else None
+    wait = product_wait(tables.problem, tensor) if produced and (slow or copies) else None
+    far = _far(tables, tensor, gaps)
     if wait is not None:
-        yield from _evicted(tables, tensor, copies, wait)
+        yield from _evicted(tables, tensor, copies, wait, far)
         return
     if not produced and _may_be_copied(tables, tensor):
-        yield from _copied(tables, tensor, copies, made_fast=False)
+        yield from _copied(tables, tensor, copies, far, made_fast=False)
         return
     evictions = [copy for copy in copies if copy.kind == "eviction"]
     planned = eviction_of(tables.problem, group)
@@ -75,21 +83,36 @@ def _may_be_copied(tables: PlanTables, tensor: Tensor) -> bool:
     return given and once and tables.problem.instructions[updated].opcode != "conditional"
 
 
-def _evicted(tables: PlanTables, tensor: Tensor, copies: list[Copy], wait: int) -> Iterator[Violation]:
-    """A product, made in fast memory, not all uses of which are fast."""
-    last = next(n for n in range(len(tensor.uses)) if (tensor.id, n) not in tables.plan.fast_uses) - 1
-    if last < 0:
-        yield tables.violation("pinned in part", tensor, tensor.time, "its first use is in HBM")
+def _far(tables: PlanTables, tensor: Tensor, gaps: Gaps) -> list[bool]:
+    """Per use whether it is beyond the reach of the one before, the first one of the definition."""
+    far = [False] * len(tensor.uses)
+    before = tensor.time
+    for number in _read(tables, tensor):
+        far[number] = is_far(gaps, tables.plan.reach, before, tensor.uses[number].time)
+        before = tensor.uses[number].time
+    return far
+
+
+def _evicted(
+    tables: PlanTables, tensor: Tensor, copies: list[Copy], wait: int, far: Sequence[bool]
+) -> Iterator[Violation]:
+    """A product, made in fast memory for its first uses, and then in HBM."""
+    fast = [(tensor.id, number) in tables.plan.fast_uses for number in range(len(tensor.uses))]
+    last = next((n for n in range(len(fast)) if not fast[n] or (n and far[n])), len(fast)) - 1
+    if last < 0 or last == len(fast) - 1:
+        yield tables.violation("pinned in part", tensor, tensor.time, f"{last + 1} uses follow from its definition")
         return
     evictions = [copy for copy in copies if copy.kind == "eviction"]
     planned = product_eviction(tensor, last, wait)
     if [(copy.after, copy.before) for copy in evictions] != [planned[1:]]:
         yield tables.violation("eviction", tensor, tensor.time, f"the compiler evicts it so: {planned}")
     prefetches = [copy for copy in copies if copy.kind == "prefetch"]
-    yield from _copied(tables, tensor, prefetches, made_fast=True)
+    yield from _copied(tables, tensor, prefetches, far, made_fast=True)
 
 
-def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy], *, made_fast: bool) -> Iterator[Violation]:
+def _copied(
+    tables: PlanTables, tensor: Tensor, copies: list[Copy], far: Sequence[bool], *, made_fast: bool
+) -> Iterator[Violation]:
     """A tensor in HBM, or ``made_fast`` and evicted, some uses of which read fast copies."""
     for copy in copies:
         if copy.kind == "eviction":
@@ -104,13 +127,15 @@ def _copied(tables: PlanTables, tensor: Tensor, copies: list[Copy], *, made_fast
         served.update(numbers)
         first_served.extend(numbers[:1])
     for one, other in pairwise(first_served):
-        if all(fast[number] for number in _read(tables, tensor) if one <= number < other):
+        if all(fast[number] for number in _read(tables, tensor) if one <= number < other) and not far[other]:
             yield tables.violation("copies without HBM use between", tensor, tensor.uses[other].time)
     before: bool | None = True if made_fast else None
     for number in _read(tables, tensor):
         use, first_of_product = tensor.uses[number], before is None and not given
         if fast[number] and number not in served and not before:
             yield tables.violation("copy kept past an HBM use", tensor, use.time)
+        if fast[number] and number not in served and far[number]:
+            yield tables.violation("beyond reach", tensor, use.time)
         if fast[number] and first_of_product:
             yield tables.violation("first use of a product", tensor, use.time)
         if not fast[number] and (before or first_of_product):

@@ -57,6 +57,8 @@ class Plan:
         fast_uses: (tensor id, index into its uses) of the uses that read fast memory.
         stays: sorted.
         copies: sorted by ``after``, then ``tensor``; this is the order in which they queue.
+        reach: for how long the compiler is to keep a fast copy for the next use, in copies of the whole fast memory
+            (``mallocgame.problem.reach``); None for any time.
     """
 
     fingerprint: str
@@ -64,3 +66,4 @@ class Plan:
     fast_uses: frozenset[tuple[int, int]] = frozenset()
     stays: tuple[Stay, ...] = ()
     copies: tuple[Copy, ...] = ()
+    reach: float | None = None

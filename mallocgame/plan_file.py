@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from mallocgame.problem.schema import ShapeIndex
 __all__ = ["NamedPlan", "NamedTensor", "NamedUse", "Option", "check_plan", "load_plan", "name_plan", "save_plan"]
 
 FORMAT = "mallocgame-plan"
-VERSION = 2
-_UNORDERED = 1
-"""The version before, whose files have no "order"."""
+VERSION = 3
+_NEW_KEYS: Mapping[int, Mapping[str, object]] = {1: {"order": [], "reach": None}, 2: {"reach": None}}
+"""The versions before, with what their files do not have."""
 
 MAX_FILE_BYTES = 256 * 2**20
 
@@ -61,6 +62,7 @@ def _to_json(named: NamedPlan) -> dict[str, Any]:
         "versions": dict(named.versions),
         "scoped_vmem_kib": named.scoped_vmem_kib,
         "order": list(named.order),
+        "reach": named.plan.reach,
         "stays": [[stay.tensor, stay.start, stay.end, stay.offset] for stay in named.plan.stays],
         "copies": [[copy.tensor, copy.kind, copy.after, copy.before] for copy in named.plan.copies],
         "tensors": [_tensor_to_json(tensor) for tensor in named.tensors],
@@ -92,7 +94,7 @@ def _tensor_to_json(tensor: NamedTensor) -> dict[str, Any]:
 
 _KEYS = (
     "format", "version", "fingerprint", "module", "target", "solver", "seed", "options", "versions",
-    "scoped_vmem_kib", "order", "stays", "copies", "tensors",
+    "scoped_vmem_kib", "order", "reach", "stays", "copies", "tensors",
 )  # fmt: skip
 
 
@@ -101,9 +103,9 @@ def _from_json(value: object, source: str) -> NamedPlan:
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise BadInputError(f'{source}: not a plan file (it has no "format": "{FORMAT}")')
     version = value.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version not in (_UNORDERED, VERSION):
+    if not isinstance(version, int) or isinstance(version, bool) or version not in (*_NEW_KEYS, VERSION):
         raise checked.bad(f"{source}: version of the plan format", str(VERSION), version)
-    top = checked.record({"order": [], **value} if version == _UNORDERED else value, source, _KEYS)
+    top = checked.record({**_NEW_KEYS.get(version, {}), **value}, source, _KEYS)
     tensors = checked.each(_tensor)(top["tensors"], f"{source}: tensors")
     _check_tensors(tensors, source)
     fingerprint = checked.name(top["fingerprint"], f"{source}: fingerprint")
@@ -115,6 +117,7 @@ def _from_json(value: object, source: str) -> NamedPlan:
         ),
         stays=checked.each(_stay)(top["stays"], f"{source}: stays"),
         copies=checked.each(_copy)(top["copies"], f"{source}: copies"),
+        reach=checked.optional(checked.non_negative)(top["reach"], f"{source}: reach"),
     )
     _check_plan(plan, tensors, source)
     return NamedPlan(

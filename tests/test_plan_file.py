@@ -110,7 +110,7 @@ def raw() -> dict[str, Any]:
     """The JSON value of the small plan's file, to be damaged."""
     return {
         "format": "mallocgame-plan",
-        "version": 2,
+        "version": 3,
         "fingerprint": "f" * 64,
         "module": "jit_f",
         "target": "v5e",
@@ -120,6 +120,7 @@ def raw() -> dict[str, Any]:
         "versions": {"libtpu": "0.0.52"},
         "scoped_vmem_kib": None,
         "order": [],
+        "reach": None,
         "stays": [[0, 1, 2, 4096], [1, 1, 2, 0]],
         "copies": [[0, "prefetch", 0, 2]],
         "tensors": [
@@ -133,9 +134,9 @@ def raw() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_files_of_the_version_before_have_no_order(tmp_path: Path) -> None:
-    value = raw() | {"version": 1}
-    del value["order"]
+@pytest.mark.parametrize(("version", "missing"), [(1, ("order", "reach")), (2, ("reach",))])
+def test_files_of_earlier_versions_have_less(version: int, missing: tuple[str, ...], tmp_path: Path) -> None:
+    value = {key: part for key, part in raw().items() if key not in missing} | {"version": version}
     assert load_value(value, tmp_path) == load_value(raw(), tmp_path)
 
 
@@ -152,12 +153,14 @@ def test_the_file_is_what_the_format_says(tmp_path: Path) -> None:
 DELETE = object()
 DAMAGE: list[tuple[tuple[str | int, ...], object, str]] = [
     (("format",), "other", "not a plan file"),
-    (("version",), 3, "version of the plan format: expected 2, found 3"),
-    (("version",), True, "version of the plan format: expected 2"),
-    (("version",), [2], "version of the plan format: expected 2"),
-    (("version",), 2.0, "version of the plan format: expected 2, found 2.0"),
-    (("version",), DELETE, "version of the plan format: expected 2"),
+    (("version",), 4, "version of the plan format: expected 3, found 4"),
+    (("version",), True, "version of the plan format: expected 3"),
+    (("version",), [3], "version of the plan format: expected 3"),
+    (("version",), 3.0, "version of the plan format: expected 3, found 3.0"),
+    (("version",), DELETE, "version of the plan format: expected 3"),
     (("order",), ["3"], "order\\[0\\]: expected an integer"),
+    (("reach",), "far", "reach: expected"),
+    (("reach",), -1.0, "reach: expected"),
     (("seed",), DELETE, "'seed' is missing"),
     (("extra",), 1, "unknown key 'extra'"),
     (("fingerprint",), "", "fingerprint: expected a name"),
@@ -293,6 +296,7 @@ def named_plans(draw: st.DrawFn) -> NamedPlan:
         fast_uses=frozenset(fast_uses),
         stays=tuple(sorted(stays)),
         copies=tuple(sorted(copies, key=lambda copy: (copy.after, copy.tensor, copy.kind, copy.before))),
+        reach=draw(st.none() | st.floats(0.0, 1e9)),
     )
     return NamedPlan(
         fingerprint=fingerprint,

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Target, Tensor, Use
 from mallocgame.validate import CAUSES, INEXPRESSIBLE, inexpressible, validate
+from tests.game.hand_made import Step
+from tests.game.hand_made import problem as hand_made
 
 KIB4 = 4096
 TARGET = Target("v5e", 1, 4 * KIB4, KIB4, 1e9, 1e10, 1e10, 1e-9, 2**34)
@@ -233,6 +235,18 @@ def called() -> Problem:
     return replace(PROBLEM, tensors=(tensor, *PROBLEM.tensors[1:]))
 
 
+def straight() -> Problem:
+    """w is read at 2 and, 5 us later, at 4; copying the whole fast memory takes 1 us."""
+    steps = [
+        Step(opcode="parameter", makes="w"),
+        Step(2.0),
+        Step(2.0, reads=("w",)),
+        Step(3.0),
+        Step(reads=("w",)),
+    ]
+    return hand_made(steps, {"w": 1000}, fast_bytes=1000)
+
+
 def copied(id: int, uses: set[int], *copies: tuple[int, int], outputs: frozenset[int] = frozenset()) -> Plan:
     """Tensor ``id`` with these uses fast and prefetches (after, before); outputs pinned; stays are not looked at."""
     fast = {(id, number) for number in uses}
@@ -250,6 +264,8 @@ SAID = {
     "copies without HBM use between": (PROBLEM, copied(0, {0, 1}, (0, 9), (9, 11))),
     "copy kept past an HBM use": (called(), copied(0, {1, 3}, (0, 8))),
     "kept use beside fast output": (PROBLEM, copied(0, {0}, (0, 9), outputs=frozenset({7}))),
+    "beyond reach": (straight(), replace(copied(0, {0, 1}, (0, 2)), reach=4.9)),
+    "reach": (PROBLEM, Plan("f", reach=1.0)),
 }
 
 
@@ -267,6 +283,13 @@ def test_what_overrides_can_say() -> None:
         copied(5, {1}, (9, 11), outputs=frozenset({6})),  # c, made where b is kept, is smaller than b
     ):
         assert unsayable(plan) == set()
+    near, far = (replace(copied(0, {0, 1}, (0, 2)), reach=reach) for reach in (5.1, None))
+    assert inexpressible(straight(), near) == inexpressible(straight(), far) == ()
+    beyond = replace(copied(0, {0, 1}, (0, 2), (2, 4)), reach=4.9)
+    assert inexpressible(straight(), beyond) == ()
+    assert {violation.cause for violation in inexpressible(straight(), replace(beyond, reach=5.1))} == {
+        "copies without HBM use between"
+    }
     into_the_call = copied(0, {0, 1, 2, 3}, (0, 8))
     again = copied(0, {0, 1, 3}, (0, 8), (9, 11))
     for plan in (into_the_call, again):

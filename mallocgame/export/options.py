@@ -13,6 +13,7 @@ from mallocgame.problem.targets import get_target
 TENSOR_OVERRIDES = "xla_tpu_msa_tensor_overrides"
 SORT_ORDER = "xla_tpu_msa_sort_order_overrides"
 SCOPED_VMEM = "xla_tpu_scoped_vmem_limit_kib"
+REACH = "xla_msa_max_overlap_to_mem_size_async_copy_ratio"
 
 GLOBAL_OPTIONS: Mapping[str, str] = {
     "xla_tpu_sliced_prefetch_max_slices": "0",
@@ -25,7 +26,7 @@ GLOBAL_OPTIONS: Mapping[str, str] = {
     "xla_msa_min_overlap_to_async_copy_ratio": "1000000000",
     "xla_msa_preferred_overlap_to_async_copy_ratio": "1",
     "xla_tpu_prefetch_interval_picker_size_override": str(OVERLAP_BYTES),
-    "xla_msa_max_overlap_to_mem_size_async_copy_ratio": "1000000000",
+    REACH: "1000000000",
     "xla_tpu_msa_inefficient_use_to_copy_ratio": "0",
     "xla_tpu_memory_bound_loop_optimizer_options": "enabled:false",
 }
@@ -46,6 +47,8 @@ def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, s
     options = dict(GLOBAL_OPTIONS)
     if named.scoped_vmem_kib is not None:
         options[SCOPED_VMEM] = str(named.scoped_vmem_kib)
+    if named.plan.reach is not None:
+        options[REACH] = repr(named.plan.reach)
     evicted = frozenset(copy.tensor for copy in named.plan.copies if copy.kind == "eviction")
     overrides = tensor_overrides(groups, evicted)
     if overrides:

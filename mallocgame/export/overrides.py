@@ -200,9 +200,9 @@ def _check_evicted(tensors: Sequence[NamedTensor], evictions: Mapping[int, int])
 
 
 def _check_product(tensor: NamedTensor) -> None:
-    """Its first uses are fast, the next one is in HBM, and the rest is as of what is defined there."""
-    first = next((number for number, use in enumerate(tensor.uses) if not use.fast), 0)
-    if not tensor.fast_definition or not first or any(use.copy_after is not None for use in tensor.uses[:first]):
+    """Its first uses are fast, the next one is in HBM or reads a copy, and the rest is as of what is defined in HBM."""
+    first = next((n for n, use in enumerate(tensor.uses) if not use.fast or use.copy_after is not None), 0)
+    if not tensor.fast_definition or not first:
         raise InexpressibleError(
             tensor, f"it evicts {_name(tensor)}, which is not in fast memory for its first uses and then in HBM"
         )

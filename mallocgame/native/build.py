@@ -13,6 +13,7 @@ from mallocgame.native.emitter import emitter_arrays
 from mallocgame.native.saving import possible_saving
 from mallocgame.problem.evictions import product_wait
 from mallocgame.problem.placement import starts_in_hbm
+from mallocgame.problem.reach import Gaps, is_far
 
 if TYPE_CHECKING:
     from mallocgame.calibration.table import CycleTable
@@ -42,6 +43,7 @@ def make_world(
     cycles: CycleTable | None,
     barred: Collection[int],
     evict_products: bool,
+    reach: float | None,
 ) -> w.World:
     """The world of a problem with everything in HBM; nothing is simulated yet.
 
@@ -52,13 +54,15 @@ def make_world(
         cycles: for model E; None for the cycles of XLA's default placement whatever the placement.
         barred: groups that stay in HBM.
         evict_products: whether what is made in fast memory for its first uses may be evicted.
+        reach: of the plan.
     """
-    return _Maker(program, barred, evict_products).world(models, seed, cycles)
+    return _Maker(program, barred, evict_products, reach).world(models, seed, cycles)
 
 
 class _Maker:
-    def __init__(self, program: Program, barred: Collection[int], evict_products: bool) -> None:
+    def __init__(self, program: Program, barred: Collection[int], evict_products: bool, reach: float | None) -> None:
         self.program, self.problem, self.barred = program, program.problem, barred
+        self.reach, self.gaps = reach, Gaps(program.problem)
         self.waits = {
             tensor.id: wait
             for tensor in self.problem.tensors
@@ -217,18 +221,22 @@ class _Maker:
     def serving_records(self) -> w.Records:
         rows = []
         for id, servings in enumerate(self.program.servings):
+            before = self.problem.tensors[id].time
             for serving in servings:
                 earliest = latest = -1
                 if serving.earliest is not None:
                     times = self.program.times[self.program.computation[serving.before]]
                     earliest = self.slot_of[times[self.program.earliest_position(serving.before, serving.earliest)]]
                     latest = self.slot_of[times[self.program.latest[serving.before]]]
-                if id in self.waits and serving is servings[0]:
+                first = self.problem.tensors[id].uses[serving.first].time
+                far = is_far(self.gaps, self.reach, before, first)
+                before = serving.before
+                if id in self.waits and serving is servings[0] and not far:
                     earliest = w.MADE
                 uses = self.use_of[id, serving.first], self.use_of[id, serving.last]
                 starts = self.slot_of[serving.before], earliest, latest
-                rows.append((*uses, *starts, w.UNSERVED, w.UNSERVED, serving.carries))
-        return _records(w.SERVING, rows, "low high before earliest latest plan plan_old carries")
+                rows.append((*uses, *starts, w.UNSERVED, w.UNSERVED, serving.carries, far))
+        return _records(w.SERVING, rows, "low high before earliest latest plan plan_old carries far")
 
     def copy_records(self) -> w.Records:
         bandwidth = self.problem.target.hbm_bandwidth

@@ -230,6 +230,8 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) 
             continue
         end = number + 1
         while end < count and pattern[end] == 1 and _together(wd, first + number, first + end):
+            if wd.servings[first + end].far:
+                break
             end += 1
         start = UNSERVED
         if wd.servings[first + number].earliest == MADE:
@@ -248,7 +250,7 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) 
             floor = _until(wd, first + end - 1)
             if start == MADE:
                 floor = max(floor, wd.slots[evicted_before(wd, first + end - 1)].time)
-            if end < count:
+            if end < count and not wd.servings[first + end].far:
                 pattern[end] = UNSERVED
                 end += 1
         number = end

@@ -67,6 +67,7 @@ def packed_plan(
     *,
     time_limit: float,
     seed: int,
+    reach: float | None = None,
 ) -> PackedPlan:
     """The plan of some decisions, with the offsets that the packer finds; if it finds none, of what fits.
 
@@ -77,6 +78,7 @@ def packed_plan(
         losses: tells, where it has to be known, ``[G]`` what is lost, in any unit, if a group has no room.
         time_limit: seconds for the packer, and again for the choice of what fits.
         seed: of the packer.
+        reach: of the plan.
     """
     target = program.problem.target
     pieces = pieces_of(program, world, decisions)
@@ -91,14 +93,14 @@ def packed_plan(
     ]
     packing = pack(buffers, target.fast_bytes, time_limit=time_limit, seed=seed)
     if packing.offsets is not None:
-        return PackedPlan(decisions, plan_of(program, world, decisions, packing.offsets), packing.status)
+        return PackedPlan(decisions, plan_of(program, world, decisions, packing.offsets, reach), packing.status)
     share, lost = Counter(piece.group for piece in pieces), losses()
     values = [float(lost[piece.group]) / share[piece.group] for piece in pieces]
     fitting = fit_most(buffers, values, target.fast_bytes, time_limit=time_limit, seed=seed)
     reduced = _without(world, decisions, [piece for piece, at in zip(pieces, fitting, strict=True) if at is None])
     found = {piece: at for piece, at in zip(pieces, fitting, strict=True) if at is not None}
     kept = pieces_of(program, world, reduced)
-    plan = plan_of(program, world, reduced, [found[piece] for piece in kept])
+    plan = plan_of(program, world, reduced, [found[piece] for piece in kept], reach)
     return PackedPlan(reduced, plan, packing.status)
 
 
@@ -177,8 +179,10 @@ def _buffer(id: str, size: int, alignment: int, intervals: list[tuple[int, int]]
     return Buffer(id, min(start for start, _ in intervals), end, size, alignment, tuple(gaps))
 
 
-def plan_of(program: Program, world: World, decisions: Decisions, offsets: Sequence[int]) -> Plan:
-    """The plan of some decisions, with an offset for each of their pieces (``pieces_of``)."""
+def plan_of(
+    program: Program, world: World, decisions: Decisions, offsets: Sequence[int], reach: float | None = None
+) -> Plan:
+    """The plan of some decisions, with an offset for each of their pieces (``pieces_of``), and its reach."""
     pieces = pieces_of(program, world, decisions)
     definitions: set[int] = set()
     uses: set[tuple[int, int]] = set()
@@ -213,4 +217,5 @@ def plan_of(program: Program, world: World, decisions: Decisions, offsets: Seque
             )
         ),
         copies=tuple(sorted(copies, key=lambda copy: (copy.after, copy.tensor))),
+        reach=reach,
     )

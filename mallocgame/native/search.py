@@ -42,6 +42,7 @@ class Search:
 
     Attributes:
         program: what the game derives from the problem.
+        reach: of the plans.
         world: the same, and the present plan, as arrays.
         groups: ``[n]`` groups that can be in fast memory.
         best: the best decisions seen, of the value ``best_value``.
@@ -57,6 +58,7 @@ class Search:
         barred: Collection[int] = (),
         seed: int = 0,
         evict_products: bool = False,
+        reach: float | None = None,
     ) -> None:
         """Everything in HBM.
 
@@ -69,8 +71,9 @@ class Search:
             seed: of all random moves.
             evict_products: whether what is made in fast memory may be evicted after its first uses. No move of the game
                 does that.
+            reach: of the plans.
         """
-        self.program = Program(problem)
+        self.program, self.reach = Program(problem), reach
         self.world = make_world(
             self.program,
             models=(weights[0] > 0, weights[1] > 0),
@@ -78,6 +81,7 @@ class Search:
             cycles=cycles,
             barred=barred,
             evict_products=evict_products,
+            reach=reach,
         )
         replay_whole(self.world)
         commit(self.world)
@@ -211,7 +215,10 @@ class Search:
         time = self.program.problem.tensors[id].time
         until = max(stay.end for stay in plan.stays if stay.tensor == id and stay.start <= time)
         count = 0
+        far = self.world.servings["far"][first:]
         while count < len(servings) - 1 and servings[count].before <= until and (id, count) in plan.fast_uses:
+            if count and far[count]:
+                break
             served[first + count] = STAYS if count else MADE
             count += 1
         return count > 0
@@ -226,7 +233,7 @@ class Search:
         until = max(stay.end for stay in plan.stays if stay.tensor == copy.tensor and stay.start == copy.after + 1)
         first = int(world.tensors["serving_first"][copy.tensor])
         for number, serving in enumerate(self.program.servings[copy.tensor], first):
-            again = number > first and served[number - 1] != UNSERVED
+            again = number > first and served[number - 1] != UNSERVED and not world.servings["far"][number]
             if not copy.before <= serving.before <= until:
                 continue
             if copied and again:

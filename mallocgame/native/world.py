@@ -73,11 +73,12 @@ seconds that it may save, roughly. ``place``: its place among the residents, or 
 SPAN = _fields(ints="start end")
 """Closed interval of times that a pinned group, or the tail of one, occupies."""
 
-SERVING = _fields(ints="low high before earliest latest plan plan_old", flags="carries")
+SERVING = _fields(ints="low high before earliest latest plan plan_old", flags="carries far")
 """``low``, ``high``: its uses. ``before``: the slot that waits for its copy. ``earliest``, ``latest``: slots after
 which the copy may start, -1 where none can; ``earliest`` is MADE where it may be MADE. ``plan``: slot after which it
 starts, MADE, STAYS or UNSERVED.
-``carries``: its last use updates the tensor in place, and the group's tail is fast with it."""
+``carries``: its last use updates the tensor in place, and the group's tail is fast with it. ``far``: it is beyond the
+reach of the use before, or of the definition (``mallocgame.problem.reach``)."""
 
 COPY = _fields(ints="key after next_start next_due", floats="demand", flags="eviction")
 """The copy that a serving waits for, or (after those) the eviction of a group. ``key``: tensor, by which copies of one

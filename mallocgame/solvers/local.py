@@ -22,6 +22,7 @@ from mallocgame.native.plans import packed_plan
 from mallocgame.native.search import Decisions, Search
 from mallocgame.native.warm_up import compile_native
 from mallocgame.plan import Plan
+from mallocgame.problem.reach import fitting_reach
 from mallocgame.solvers import priority
 from mallocgame.solvers.base import Answer, Task, register
 from mallocgame.solvers.xla import own_placement
@@ -71,6 +72,7 @@ class _LocalSearch:
     def __init__(self, task: Task) -> None:
         self.task = task
         weights, limits = _goal(task)
+        self.own = own_placement(task)
         self.search = Search(
             task.problem,
             weights=weights,
@@ -79,13 +81,14 @@ class _LocalSearch:
             barred=task.barred,
             seed=task.seed,
             evict_products=task.evict_products,
+            reach=fitting_reach(task.problem, self.own) if task.evict_products and self.own is not None else None,
         )
         self.steps = 0
         self.chunk = 500
         self.packed: tuple[float, Decisions, Plan] = (
             self.search.value,
             self.search.best,
-            Plan(task.problem.fingerprint),
+            Plan(task.problem.fingerprint, reach=self.search.reach),
         )
 
     def run(self) -> str:
@@ -93,7 +96,7 @@ class _LocalSearch:
         search, movable = self.search, set(self.search.groups.tolist())
         groups = len(movable)
         search.greedy([group for group in priority.order(search.program) if group in movable])
-        for plan in (own_placement(self.task), self.task.start):
+        for plan in (self.own, self.task.start):
             if plan is not None:
                 search.offer(search.decisions_of(plan))
         self.task.improved(search.best_value, self.steps)
@@ -156,6 +159,7 @@ class _LocalSearch:
             search.losses,
             time_limit=PACKING_SECONDS,
             seed=self.task.seed,
+            reach=search.reach,
         )
         if packed.status == "feasible":
             self.packed = search.best_value, search.best.copy(), packed.plan

@@ -266,6 +266,7 @@ FITTING: dict[str, tuple[object, ...]] = {
     "versions": ({},),
     "scoped_vmem_kib": (None,),
     "order": ([],),
+    "reach": (None, 1.5),
     "stays": ([],),
 }
 

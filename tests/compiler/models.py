@@ -131,12 +131,12 @@ def read_again() -> tuple[Any, Any]:
     def run(x: Any, weights: list[Any]) -> Any:
         first = jnp.tanh(x @ weights[0])
         y = first
-        for weight in weights[1:4]:
+        for weight in weights[1:9]:
             y = jnp.tanh(y @ weight)
         y = jnp.tanh(y @ first)
-        for weight in weights[4:7]:
+        for weight in weights[9:17]:
             y = jnp.tanh(y @ weight)
         return jnp.tanh(y @ first), y
 
     shape = jax.ShapeDtypeStruct((512, 512), jnp.bfloat16)
-    return run, (shape, [shape] * 7)
+    return run, (shape, [shape] * 17)

@@ -17,6 +17,7 @@ from mallocgame.game.program import Program
 from mallocgame.named_plan import NamedPlan, name_plan
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.problem.evictions import product_eviction, product_wait
+from mallocgame.problem.reach import Gaps
 from mallocgame.solvers import solve
 from mallocgame.validate import inexpressible, validate
 
@@ -114,22 +115,33 @@ def test_results_are_evicted_as_planned(target: str, evictions: int) -> None:
     assert verification.honoured == verification.sites
 
 
+@pytest.mark.parametrize("far", [False, True], ids=["after a use in HBM", "beyond reach"])
 @pytest.mark.parametrize("target", ["v4 lite", "v5e"])
-def test_a_product_is_evicted_and_copied_back_as_planned(target: str) -> None:
-    """What is read three times is in fast memory for its first use and, anew, for its last one."""
+def test_a_product_is_evicted_and_copied_back_as_planned(target: str, far: bool) -> None:
+    """What is read three times is in fast memory for its first use and, anew, for its last one, or both others."""
     kept = capture("tests.compiler.models:read_again", None, target)
     problem = kept.problem()
     (tensor,) = (tensor for tensor in problem.tensors if product_wait(problem, tensor) and len(tensor.uses) == 3)
     wait = product_wait(problem, tensor)
     assert wait is not None
-    first, _, last = (use.time for use in tensor.uses)
+    first, middle, last = (use.time for use in tensor.uses)
+    copied = [(1, middle), (2, last)] if far else [(2, last)]
+    gaps = Gaps(problem)
+    between = (gaps.share(tensor.time, first) + gaps.share(first, middle)) / 2
     _, after, before = product_eviction(tensor, 0, wait)
     plan = Plan(
         problem.fingerprint,
         fast_definitions=frozenset({tensor.id}),
-        fast_uses=frozenset({(tensor.id, 0), (tensor.id, 2)}),
-        stays=(Stay(tensor.id, tensor.time, max(first, before), 0), Stay(tensor.id, last - 1, last, 0)),
-        copies=(Copy(tensor.id, "eviction", after, before), Copy(tensor.id, "prefetch", last - 2, last)),
+        fast_uses=frozenset({(tensor.id, 0), *((tensor.id, number) for number, _ in copied)}),
+        stays=(
+            Stay(tensor.id, tensor.time, max(first, before), 0),
+            *(Stay(tensor.id, time - 1, time, 0) for _, time in copied),
+        ),
+        copies=(
+            Copy(tensor.id, "eviction", after, before),
+            *(Copy(tensor.id, "prefetch", time - 2, time) for _, time in copied),
+        ),
+        reach=between if far else None,
     )
     assert not validate(problem, plan)
     assert not inexpressible(problem, plan)

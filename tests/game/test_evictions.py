@@ -236,7 +236,7 @@ def test_an_eviction_ends_before_the_next_use() -> None:
             spilled(1, 3, Copy(0, "prefetch", 3, 5)),
             {"copy for no use", "copies without HBM use between", "copy kept past an HBM use"},
         ),
-        (spilled(2, 5, Copy(0, "prefetch", 5, 6)), {"eviction", "pinned in part"}),
+        (spilled(2, 5, Copy(0, "prefetch", 5, 6)), {"pinned in part"}),
     ],
     ids=["too late", "for a use that reads HBM", "no use in HBM between"],
 )

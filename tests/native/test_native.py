@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from mallocgame.native.plans import packed_plan, pieces_of, plan_of
 from mallocgame.native.replay import replay_whole
 from mallocgame.native.search import Decisions, Search
 from mallocgame.native.world import IN_HBM, STAYS
+from mallocgame.problem.reach import Gaps
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import replay_plan
 from mallocgame.solvers import priority
@@ -34,8 +36,24 @@ def observed(problem: Problem, seed: int) -> CycleTable:
     return table
 
 
+def drawn_reach(problem: Problem, seed: int) -> float | None:
+    """One that some gap between uses just exceeds; None for half of the problems."""
+    gaps = Gaps(problem)
+    shares = sorted(gaps.share(a.time, b.time) for tensor in problem.tensors for a, b in pairwise(tensor.uses))
+    if problem.children or not shares or seed % 2:
+        return None
+    return max(shares[seed // 2 % len(shares)], 1e-9)
+
+
 def annealed(problem: Problem, seed: int, table: CycleTable | None, moves: int = 300) -> Search:
-    search = Search(problem, weights=(1.0, 1.0), cycles=table, seed=seed, evict_products=seed % 3 > 0)
+    search = Search(
+        problem,
+        weights=(1.0, 1.0),
+        cycles=table,
+        seed=seed,
+        evict_products=seed % 3 > 0,
+        reach=drawn_reach(problem, seed),
+    )
     search.start_cycle(10.0, 0.99)
     if len(search.groups):
         search.anneal(moves)
@@ -58,7 +76,7 @@ def test_incremental_replay_is_the_whole_replay_and_that_of_the_plan(seed: int) 
     np.testing.assert_allclose(incremental, search.world.sums, rtol=1e-9, atol=1e-15)
     decisions = search.decisions()
     pieces = pieces_of(search.program, search.world, decisions)
-    plan = plan_of(search.program, search.world, decisions, [0] * len(pieces))
+    plan = plan_of(search.program, search.world, decisions, [0] * len(pieces), search.reach)
     assert search.seconds(0) == pytest.approx(replay_plan(problem, plan, "M").total, rel=1e-9)
     assert search.seconds(1) == pytest.approx(replay_plan(problem, plan, "E", cycles=table).total, rel=1e-9)
 
@@ -69,8 +87,9 @@ def test_packed_plans_are_valid_and_can_be_told_to_the_compiler(seed: int) -> No
     problem = varied_problem(seed)
     search = annealed(problem, seed, None)
     decisions = search.decisions()
+    ones = np.ones(len(problem.groups))
     packed = packed_plan(
-        search.program, search.world, decisions, lambda: np.ones(len(problem.groups)), time_limit=5.0, seed=0
+        search.program, search.world, decisions, lambda: ones, time_limit=5.0, seed=0, reach=search.reach
     )
     assert not validate(problem, packed.plan)
     assert not inexpressible(problem, packed.plan)
@@ -99,9 +118,9 @@ def test_what_does_not_fit_is_left_out(seed: int) -> None:
     fast_bytes = (int(load.max()) - 1) // target.alignment * target.alignment
     assume(all(aligned(problem, tensor.id) <= fast_bytes for tensor in problem.tensors))
     smaller = replace(problem, target=replace(target, fast_bytes=fast_bytes))
-    packed = packed_plan(
-        Program(smaller), search.world, search.decisions(), lambda: np.ones(len(problem.groups)), time_limit=0.1, seed=0
-    )
+    ones, whole = np.ones(len(problem.groups)), search.decisions()
+    reach = None if search.reach is None else search.reach * target.fast_bytes / fast_bytes
+    packed = packed_plan(Program(smaller), search.world, whole, lambda: ones, time_limit=0.1, seed=0, reach=reach)
     assert packed.status == "infeasible"
     assert not validate(smaller, packed.plan)
     assert not inexpressible(smaller, packed.plan)
