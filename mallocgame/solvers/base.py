@@ -42,8 +42,8 @@ class Task:
         start: a plan to begin with, if the solver can.
         default_seconds: (E, M) of XLA's default, the unit of each; None for those of everything in HBM.
         barred: alias groups that have to be in HBM, e.g. for what the compiler did with them before.
-        evict_products: whether what is made in fast memory may be evicted after its first uses, if the solver can: the
-            compiler does it, no move of the game does.
+        evict_products: whether what is made in fast memory may be evicted after its first uses, and the plan may have a
+            reach, if the solver can: the compiler does that, no move of the game does.
     """
 
     problem: Problem
