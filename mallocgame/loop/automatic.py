@@ -139,6 +139,7 @@ def _unconfirmed(
         objective=choice.objective if base is not None else "M",
         cycles=None if base is None else base.cycles,
         default_seconds=None if base is None else (base.default.e_seconds, base.default.m_seconds),
+        evict_products=True,
     )
     violations = validate(problem, solution.plan)
     if violations:
