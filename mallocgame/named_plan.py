@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Plan
+from mallocgame.problem.reach import Gaps, is_far
 from mallocgame.problem.schema import Problem, ShapeIndex
 
 Option = str | int | float | bool | None
@@ -27,6 +28,7 @@ class NamedUse:
         copy_after: time after whose instruction the prefetch planned for this use starts; None without one.
         copy_after_instruction: name of that instruction; None without a prefetch.
         time: of the reading instruction.
+        far: whether it is beyond the plan's reach of the use before.
     """
 
     instruction: str
@@ -35,6 +37,7 @@ class NamedUse:
     copy_after: int | None = None
     copy_after_instruction: str | None = None
     time: int = 0
+    far: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +120,9 @@ def name_plan(
     if plan.fingerprint != problem.fingerprint:
         raise BadInputError(_other_program(plan.fingerprint, problem))
     starts = {(copy.tensor, copy.before): copy.after for copy in plan.copies if copy.kind == "prefetch"}
-    tensors = []
+    gaps, tensors = Gaps(problem), []
     for tensor in problem.tensors:
-        uses = []
+        uses, before = [], None
         for number, use in enumerate(tensor.uses):
             after = starts.get((tensor.id, use.time))
             uses.append(
@@ -130,8 +133,11 @@ def name_plan(
                     copy_after=after,
                     copy_after_instruction=None if after is None else problem.instructions[after].name,
                     time=use.time,
+                    far=before is not None and is_far(gaps, plan.reach, before, use.time),
                 )
             )
+            if problem.instructions[use.time].opcode != "bitcast":
+                before = use.time
         tensors.append(
             NamedTensor(
                 id=tensor.id,

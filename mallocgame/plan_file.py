@@ -78,6 +78,7 @@ def _tensor_to_json(tensor: NamedTensor) -> dict[str, Any]:
             "copy_after": use.copy_after,
             "copy_after_instruction": use.copy_after_instruction,
             "time": use.time,
+            **({"far": True} if use.far else {}),
         }
         for use in tensor.uses
     ]
@@ -149,8 +150,8 @@ def _tensor(value: object, where: str) -> NamedTensor:
 
 
 def _use(value: object, where: str) -> NamedUse:
-    keys = ("instruction", "operands", "fast", "copy_after", "copy_after_instruction", "time")
-    fields = checked.record(value, where, keys)
+    keys = ("instruction", "operands", "fast", "copy_after", "copy_after_instruction", "time", "far")
+    fields = checked.record({"far": False, **value} if isinstance(value, dict) else value, where, keys)
     after = checked.optional(checked.natural)(fields["copy_after"], f"{where}.copy_after")
     instruction = checked.optional(checked.name)(fields["copy_after_instruction"], f"{where}.copy_after_instruction")
     if (after is None) != (instruction is None):
@@ -162,6 +163,7 @@ def _use(value: object, where: str) -> NamedUse:
         copy_after=after,
         copy_after_instruction=instruction,
         time=checked.natural(fields["time"], f"{where}.time"),
+        far=checked.boolean(fields["far"], f"{where}.far"),
     )
 
 

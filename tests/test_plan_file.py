@@ -275,6 +275,7 @@ def named_plans(draw: st.DrawFn) -> NamedPlan:
                 copy_after=after,
                 copy_after_instruction=None if after is None else draw(names),
                 time=draw(naturals),
+                far=draw(st.booleans()),
             )
             uses.append(use)
             if use.fast:

@@ -24,32 +24,34 @@ class Requests(NamedTuple):
         spans: ``[A, 2]`` first and last time of each allocation, inclusive, those of a block in ascending order.
         early: ``[A]`` a time before it at which so many bytes have to be free as well, wherever they are; or NEVER.
         span_ends: ``[B + 1]`` where a block's allocations begin; the last is ``A``.
-        uses: ``[U]`` times of all uses, those of a block in ascending order.
-        use_ends: ``[B + 1]`` where a block's uses begin; the last is ``U``.
+        until: ``[U]`` times until which room is sought, those of an allocation in ascending order: the first is that of
+            the first use that it is for, those after it are of uses for which it could stay.
+        until_ends: ``[A + 1]`` where an allocation's times begin; the last is ``U``.
     """
 
     sizes: Ints
     spans: Ints
     early: Ints
     span_ends: Ints
-    uses: Ints
-    use_ends: Ints
+    until: Ints
+    until_ends: Ints
 
 
 def requests(
     sizes: Sequence[int],
     spans: Sequence[Sequence[tuple[int, int]]],
     early: Sequence[Sequence[int]],
-    uses: Sequence[Sequence[int]],
+    until: Sequence[Sequence[Sequence[int]]],
 ) -> Requests:
-    """Arrays of blocks: bytes, allocations, times before them and times of uses of each."""
+    """Arrays of blocks: bytes, and for each of their allocations its span, time before, and times to stay until."""
+    times = list(chain.from_iterable(until))
     return Requests(
         np.array(sizes, np.int64),
         np.array(list(chain.from_iterable(spans)), np.int64).reshape(-1, 2),
         np.array(list(chain.from_iterable(early)), np.int64),
         _ends(spans),
-        np.array(list(chain.from_iterable(uses)), np.int64),
-        _ends(uses),
+        np.array(list(chain.from_iterable(times)), np.int64),
+        _ends(times),
     )
 
 
@@ -63,8 +65,8 @@ def best_fit(
     spans: Ints,
     early: Ints,
     span_ends: Ints,
-    uses: Ints,
-    use_ends: Ints,
+    until: Ints,
+    until_ends: Ints,
     order: Ints,
     capacity: int,
     alignment: int,
@@ -72,10 +74,11 @@ def best_fit(
     """Allocate block by block: the smallest gap, then the lowest.
 
     What is above all blocks counts as endless there, so it is taken last. An allocation is made, by choice, where it
-    could stay until a later use of its block. A block of several allocations is placed whole or not at all.
+    could stay until a later use of its block, and has to be free there for all of its span. A block of several
+    allocations is placed whole or not at all.
 
     Args:
-        sizes, spans, early, span_ends, uses, use_ends: see ``Requests``.
+        sizes, spans, early, span_ends, until, until_ends: see ``Requests``.
         order: ``[n]`` blocks, in the order in which they ask.
         capacity: bytes.
         alignment: bytes.
@@ -90,16 +93,17 @@ def best_fit(
         size, before = sizes[block], count
         new = np.full(span_ends[block + 1] - span_ends[block], NOWHERE, np.int64)
         for number in range(len(new)):
-            first, last = spans[span_ends[block] + number]
-            time = early[span_ends[block] + number]
+            asked = span_ends[block] + number
+            first, last = spans[asked]
+            time = early[asked]
             if time != NEVER and _load(taken[:before], time) + size > capacity:
                 break
-            use = use_ends[block + 1] - 1
-            while use >= use_ends[block] and uses[use] > last and new[number] == NOWHERE:
-                new[number] = _room(taken[:before], first, uses[use], size, capacity, alignment)
+            use = until_ends[asked + 1] - 1
+            while use >= until_ends[asked] and new[number] == NOWHERE:
+                new[number] = _room(taken[:before], first, until[use], size, capacity, alignment)
                 use -= 1
-            if new[number] == NOWHERE:
-                new[number] = _room(taken[:before], first, last, size, capacity, alignment)
+            if not _is_free(taken[:before], new[number], size, first, last):
+                new[number] = NOWHERE
             if new[number] == NOWHERE:
                 break
         if (new == NOWHERE).any():
@@ -133,6 +137,20 @@ def _room(taken: Ints, first: int, last: int, size: int, capacity: int, alignmen
     if found == NOWHERE and floor + size <= capacity:
         found = floor
     return found
+
+
+@machine_code
+def _is_free(taken: Ints, offset: int, size: int, first: int, last: int) -> bool:
+    """Whether these bytes are free between two times, inclusive."""
+    for row in range(len(taken)):
+        if (
+            taken[row, 2] <= last
+            and taken[row, 3] >= first
+            and taken[row, 0] < offset + size
+            and offset < taken[row, 1]
+        ):
+            return False
+    return True
 
 
 @machine_code

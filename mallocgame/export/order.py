@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ class Block:
         intervals: (first, last) occupied times of its stays, inclusive.
         offset: where the plan has it.
         uses: times of all uses of the group, in HBM or not, ascending.
+        far: those of them that are beyond the plan's reach of the one before.
         hasty: first times of its stays whose copy starts just before and is waited for at once. MSA does not look for a
             place then unless so many bytes, wherever they are, are free one time earlier, too ("Any prefetch in range
             ... would go out of memory"; ``FindEarliestExclusiveTimeToSatisfyPeakMemory`` in OpenXLA's algorithm.cc,
@@ -46,6 +48,7 @@ class Block:
     intervals: tuple[tuple[int, int], ...]
     offset: int
     uses: tuple[int, ...] = ()
+    far: frozenset[int] = frozenset()
     hasty: tuple[int, ...] = ()
 
     @property
@@ -62,9 +65,11 @@ def blocks_of(plan: Plan, tensors: Sequence[NamedTensor]) -> list[Block]:
     for stay in stays:
         members.setdefault(tensors[stay.tensor].group, []).append(stay)
     uses: dict[int, set[int]] = {group: set() for group in members}
+    far: dict[int, set[int]] = {group: set() for group in members}
     for tensor in tensors:
         if tensor.group in uses:
             uses[tensor.group].update(use.time for use in tensor.uses)
+            far[tensor.group].update(use.time for use in tensor.uses if use.far)
     return [
         Block(
             group,
@@ -72,6 +77,7 @@ def blocks_of(plan: Plan, tensors: Sequence[NamedTensor]) -> list[Block]:
             tuple(sorted((stay.start, stay.end) for stay in found)),
             found[0].offset,
             tuple(sorted(uses[group])),
+            frozenset(far[group]),
             tuple(sorted(stay.start for stay in found if (stay.tensor, stay.start) in hasty)),
         )
         for group, found in sorted(members.items())
@@ -85,7 +91,18 @@ def requests_of(blocks: Sequence[Block]) -> Requests:
         [start - 1 if start in block.hasty else NEVER for start, _ in intervals]
         for block, intervals in zip(blocks, spans, strict=True)
     ]
-    return requests([block.size for block in blocks], spans, early, [block.uses for block in blocks])
+    until = [
+        [_until(block, first, last) for first, last in intervals]
+        for block, intervals in zip(blocks, spans, strict=True)
+    ]
+    return requests([block.size for block in blocks], spans, early, until)
+
+
+def _until(block: Block, first: int, last: int) -> list[int]:
+    """The first use of an allocation (its last time if there is none), and later ones for which it could stay."""
+    asked = next((use for use in block.uses if first <= use <= last), last)
+    later = (use for use in block.uses if use > asked)
+    return [asked, *takewhile(lambda use: use not in block.far, later)]
 
 
 def _allocations(block: Block) -> list[tuple[int, int]]:

@@ -256,7 +256,8 @@ def test_what_finds_no_room_is_told() -> None:
 
 
 def test_a_recorded_order_is_taken() -> None:
-    tensors = [tensor(0, "a", [use("c", fast=True)], fast=True), tensor(1, "b", [use("c", True, operand=1)], fast=True)]
+    uses = [replace(use("c", True, operand=operand), time=2) for operand in range(2)]
+    tensors = [tensor(id, name, [uses[id]], fast=True) for id, name in enumerate("ab")]
     named = plan(tensors, [Stay(0, 0, 2, 0), Stay(1, 1, 2, MIB)])
     assert allocation_of(named) == ([0, 1], [])
     assert allocation_of(replace(named, order=(1, 0))) == ([1, 0], [])

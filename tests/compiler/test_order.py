@@ -77,7 +77,7 @@ def test_blocks_join_the_stays_of_a_group() -> None:
     ]
     copies = (Copy(2, "prefetch", 1, 2), Copy(0, "prefetch", 3, 5))
     assert blocks_of(Plan("f", stays=tuple(stays), copies=copies), tensors) == [
-        Block(1, 8, ((2, 5),), 16, (5, 8), (2,)),
+        Block(1, 8, ((2, 5),), 16, (5, 8), hasty=(2,)),
         Block(7, 6, ((0, 3), (4, 8)), 0, (3, 8)),
     ]
 
@@ -99,6 +99,16 @@ def test_a_place_that_lasts_until_a_later_use_is_taken_first() -> None:
     stay = Block(2, 4, ((0, 2),), 0, (2, 9))
     assert place([below, above, stay], 100, 1)[0] == {0: 0, 1: 4, 2: 8}
     assert place([below, above, stay], 11, 1)[0] == {0: 0, 1: 4, 2: 0}
+
+
+def test_room_is_sought_until_the_uses_within_reach() -> None:
+    """The use at 9 is beyond reach: the smallest gap until 2 is taken, and that is not free any more at 9."""
+    short, long, top = block(0, 4, 5, 9), block(1, 4, 0, 9, 10), block(2, 4, 0, 9)
+    stay = Block(3, 4, ((0, 9),), 0, (2, 9))
+    assert place([short, long, top, stay], 100, 1)[0] == {0: 0, 1: 4, 2: 8, 3: 12}
+    beyond = replace(stay, far=frozenset({9}))
+    assert place([short, long, top, beyond], 100, 1)[1] == [beyond]
+    assert place([beyond, short, long, top], 100, 1)[0] == {3: 0, 0: 4, 1: 8, 2: 12}
 
 
 @pytest.fixture(autouse=True)
