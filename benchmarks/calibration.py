@@ -17,6 +17,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +178,9 @@ def rows_of(paths: Sequence[Path]) -> list[BenchRow]:
 
 
 def rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Spearman's, of values without ties."""
+    """Spearman's, of values without ties; NaN of fewer than two."""
+    if len(one) < 2:
+        return nan
     ranks = np.argsort(np.argsort(one)), np.argsort(np.argsort(other))
     return float(np.corrcoef(*ranks)[0, 1])
 
