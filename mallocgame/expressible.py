@@ -138,7 +138,7 @@ def _copied(
             yield tables.violation("beyond reach", tensor, use.time)
         if fast[number] and first_of_product:
             yield tables.violation("first use of a product", tensor, use.time)
-        if not fast[number] and (before or first_of_product):
+        if not fast[number] and ((before and not far[number]) or first_of_product):
             yield from _kept(tables, tensor, use)
         before = fast[number]
 

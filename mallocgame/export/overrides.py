@@ -135,7 +135,7 @@ def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], N
     A keep also keeps outputs of that instruction that look like the operand, with all of their uses. Where the plan has
     something of them in fast memory, the keep is left out unless a fast use precedes: the compiler copies nothing by
     itself, but it would hold on to a copy. So it is at a loop that passes the tensor on to a later fast use: that one
-    reads what the loop gives back, and would be kept in HBM with it.
+    reads what the loop gives back, and would be kept in HBM with it. Beyond reach it holds on to nothing.
     """
     parts = []
     previous = None
@@ -147,7 +147,7 @@ def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], N
             output = outputs.get((use.instruction, index, tensor.size))
             if output is None:
                 parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), KEEP))
-            elif previous is not None and previous.fast:
+            elif previous is not None and previous.fast and not use.far:
                 raise InexpressibleError(
                     tensor, f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps {_name(output)} there"
                 )

@@ -62,7 +62,7 @@ def make_world(
 class _Maker:
     def __init__(self, program: Program, barred: Collection[int], evict_products: bool, reach: float | None) -> None:
         self.program, self.problem, self.barred = program, program.problem, barred
-        self.reach, self.gaps = reach, Gaps(program.problem)
+        self.far = self.beyond(reach)
         self.waits = {
             tensor.id: wait
             for tensor in self.problem.tensors
@@ -84,6 +84,17 @@ class _Maker:
             use: number
             for number, use in enumerate((t.id, use) for t in self.problem.tensors for use in range(len(t.uses)))
         }
+
+    def beyond(self, reach: float | None) -> set[tuple[int, int]]:
+        """(tensor, use) of the servings that are beyond the reach of the one before, or of the definition."""
+        gaps, found = Gaps(self.problem), set()
+        for tensor in self.problem.tensors:
+            before = tensor.time
+            for serving in self.program.servings[tensor.id]:
+                if is_far(gaps, reach, before, tensor.uses[serving.first].time):
+                    found.add((tensor.id, serving.first))
+                before = serving.before
+        return found
 
     def world(self, models: tuple[bool, bool], seed: int, cycles: CycleTable | None) -> w.World:
         slots, computations, groups = len(self.time_of), len(self.order), len(self.problem.groups)
@@ -169,10 +180,10 @@ class _Maker:
             kept = self.kept_groups(id, use) if served else []
             for group in kept:
                 keepers[group].append(number)
-            rows.append((self.site_of[id, use], id, *self.links.add(kept), served))
+            rows.append((self.site_of[id, use], id, *self.links.add(kept), served, (id, use) in self.far))
         for group, found in enumerate(keepers):
             groups["keeper_first"][group], groups["keeper_end"][group] = self.links.add(found)
-        return _records(w.USE, rows, "site tensor kept_first kept_end served")
+        return _records(w.USE, rows, "site tensor kept_first kept_end served far")
 
     def kept_groups(self, id: int, number: int) -> list[int]:
         """Groups of the outputs that stay in HBM where the compiler is told to keep this use there."""
@@ -221,16 +232,13 @@ class _Maker:
     def serving_records(self) -> w.Records:
         rows = []
         for id, servings in enumerate(self.program.servings):
-            before = self.problem.tensors[id].time
             for serving in servings:
                 earliest = latest = -1
                 if serving.earliest is not None:
                     times = self.program.times[self.program.computation[serving.before]]
                     earliest = self.slot_of[times[self.program.earliest_position(serving.before, serving.earliest)]]
                     latest = self.slot_of[times[self.program.latest[serving.before]]]
-                first = self.problem.tensors[id].uses[serving.first].time
-                far = is_far(self.gaps, self.reach, before, first)
-                before = serving.before
+                far = (id, serving.first) in self.far
                 if id in self.waits and serving is servings[0] and not far:
                     earliest = w.MADE
                 uses = self.use_of[id, serving.first], self.use_of[id, serving.last]

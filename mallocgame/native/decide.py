@@ -178,7 +178,7 @@ def _is_kept(wd: Any, use: int) -> bool:
         before -= 1
     if before < tensor.use_first:
         return bool(tensor.produced)
-    return bool(wd.sites[wd.uses[before].site].fast)
+    return bool(wd.sites[wd.uses[before].site].fast and not wd.uses[use].far)
 
 
 @inner

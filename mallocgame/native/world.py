@@ -53,9 +53,9 @@ SEEN = _fields(ints="mask", floats="cycles")
 TENSOR = _fields(ints="site use_first use_end group serving_first serving_end", flags="produced")
 """``site``: its definition's."""
 
-USE = _fields(ints="site tensor kept_first kept_end", flags="served")
+USE = _fields(ints="site tensor kept_first kept_end", flags="served far")
 """``kept_*``: groups, in ``links``, that are in HBM if the compiler is told to keep this use there. ``served``: whether
-a serving has it."""
+a serving has it. ``far``: as of its serving."""
 
 GROUP = _fields(
     ints="size fetched fetched_size member_first member_end span_first span_end tail_first tail_end tail_span_first "
