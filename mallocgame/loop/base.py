@@ -61,6 +61,13 @@ class Base:
         fast_bytes = int(target.fast_bytes * self.room) // target.alignment * target.alignment
         return replace(self.problem, target=replace(target, fast_bytes=fast_bytes))
 
+    def whole(self, plan: Plan) -> Plan:
+        """A plan of ``roomy_problem`` as one of ``problem``: its reach is a share of all the fast memory."""
+        if plan.reach is None:
+            return plan
+        share = self.roomy_problem.target.fast_bytes / self.problem.target.fast_bytes
+        return replace(plan, reach=plan.reach * share)
+
     def observe(self, final: hlo.HloModule) -> None:
         """Learn the cycles of a final text of this schedule."""
         observe_final(self.problem, final, self.cycles)

@@ -85,10 +85,11 @@ def search(known: Knowledge, base: Base) -> Plan:
     known.seconds_left -= solution.seconds_spent
     if solution.status == "interrupted":
         raise KeyboardInterrupt
-    violations = validate(base.problem, solution.plan)
+    plan = base.whole(solution.plan)
+    violations = validate(base.problem, plan)
     if violations:
         raise MallocgameError(f"solver {SOLVER} gave an invalid plan ({violations[0].message}); please report this")
-    return solution.plan
+    return plan
 
 
 def with_room(named: NamedPlan) -> NamedPlan:

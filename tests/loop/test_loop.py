@@ -15,6 +15,7 @@ from mallocgame.errors import CompilerRefusedError
 from mallocgame.export.options import SORT_ORDER, TENSOR_OVERRIDES
 from mallocgame.loop import PROPOSERS, Choice, Improved, improve
 from mallocgame.named_plan import NamedTensor
+from mallocgame.plan import Plan
 from tests.bench.scan import CLOCK, a_capture, compiled
 
 FASTER = {"49152": 40_000, "65536": 50_000, "32768": 10_000}
@@ -220,6 +221,8 @@ def test_where_the_compiler_finds_no_room_the_next_plan_takes_less() -> None:
     assert found.base is not None
     fast_bytes = found.base.problem.target.fast_bytes
     assert 0.929 * fast_bytes < found.base.roomy_problem.target.fast_bytes <= 0.93 * fast_bytes
+    assert found.base.whole(Plan("f", reach=2.0)).reach == pytest.approx(2.0 * 0.93, rel=1e-2), "so many seconds"
+    assert found.base.whole(Plan("f")) == Plan("f")
 
 
 def test_a_plan_is_learned_from() -> None:
