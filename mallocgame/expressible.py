@@ -8,7 +8,7 @@ from itertools import pairwise
 from mallocgame.plan import Copy, Plan
 from mallocgame.problem.evictions import eviction_of, product_eviction, product_wait
 from mallocgame.problem.placement import starts_in_hbm
-from mallocgame.problem.reach import Gaps, is_far
+from mallocgame.problem.reach import Gaps
 from mallocgame.problem.schema import Problem, Tensor, Use
 from mallocgame.violation import PlanTables, Violation
 
@@ -84,13 +84,10 @@ def _may_be_copied(tables: PlanTables, tensor: Tensor) -> bool:
 
 
 def _far(tables: PlanTables, tensor: Tensor, gaps: Gaps) -> list[bool]:
-    """Per use whether it is beyond the reach of the one before, the first one of the definition."""
-    far = [False] * len(tensor.uses)
-    before = tensor.time
-    for number in _read(tables, tensor):
-        far[number] = is_far(gaps, tables.plan.reach, before, tensor.uses[number].time)
-        before = tensor.uses[number].time
-    return far
+    """Per use whether it is read beyond the reach of the one before, the first one of the definition."""
+    read = set(_read(tables, tensor))
+    far = gaps.beyond(tensor, tables.plan.reach, since=tensor.time)
+    return [far[number] and number in read for number in range(len(far))]
 
 
 def _evicted(

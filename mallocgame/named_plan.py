@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Plan
-from mallocgame.problem.reach import Gaps, is_far
+from mallocgame.problem.reach import Gaps
 from mallocgame.problem.schema import Problem, ShapeIndex
 
 Option = str | int | float | bool | None
@@ -122,7 +122,7 @@ def name_plan(
     starts = {(copy.tensor, copy.before): copy.after for copy in plan.copies if copy.kind == "prefetch"}
     gaps, tensors = Gaps(problem), []
     for tensor in problem.tensors:
-        uses, before = [], None
+        uses, far = [], gaps.beyond(tensor, plan.reach, since=None)
         for number, use in enumerate(tensor.uses):
             after = starts.get((tensor.id, use.time))
             uses.append(
@@ -133,11 +133,9 @@ def name_plan(
                     copy_after=after,
                     copy_after_instruction=None if after is None else problem.instructions[after].name,
                     time=use.time,
-                    far=before is not None and is_far(gaps, plan.reach, before, use.time),
+                    far=far[number],
                 )
             )
-            if problem.instructions[use.time].opcode != "bitcast":
-                before = use.time
         tensors.append(
             NamedTensor(
                 id=tensor.id,

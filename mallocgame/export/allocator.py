@@ -102,9 +102,10 @@ def best_fit(
             while use >= until_ends[asked] and new[number] == NOWHERE:
                 new[number] = _room(taken[:before], first, until[use], size, capacity, alignment)
                 use -= 1
-            if not _is_free(taken[:before], new[number], size, first, last):
-                new[number] = NOWHERE
             if new[number] == NOWHERE:
+                break
+            if until[use + 1] < last and not _is_free(taken[:before], new[number], size, first, last):
+                new[number] = NOWHERE
                 break
         if (new == NOWHERE).any():
             continue

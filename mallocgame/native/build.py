@@ -13,7 +13,7 @@ from mallocgame.native.emitter import emitter_arrays
 from mallocgame.native.saving import possible_saving
 from mallocgame.problem.evictions import product_wait
 from mallocgame.problem.placement import starts_in_hbm
-from mallocgame.problem.reach import Gaps, is_far
+from mallocgame.problem.reach import Gaps
 
 if TYPE_CHECKING:
     from mallocgame.calibration.table import CycleTable
@@ -87,14 +87,10 @@ class _Maker:
 
     def beyond(self, reach: float | None) -> set[tuple[int, int]]:
         """(tensor, use) of the servings that are beyond the reach of the one before, or of the definition."""
-        gaps, found = Gaps(self.problem), set()
-        for tensor in self.problem.tensors:
-            before = tensor.time
-            for serving in self.program.servings[tensor.id]:
-                if is_far(gaps, reach, before, tensor.uses[serving.first].time):
-                    found.add((tensor.id, serving.first))
-                before = serving.before
-        return found
+        gaps = Gaps(self.problem)
+        far = [gaps.beyond(tensor, reach, since=tensor.time) for tensor in self.problem.tensors]
+        servings = enumerate(self.program.servings)
+        return {(id, serving.first) for id, found in servings for serving in found if far[id][serving.first]}
 
     def world(self, models: tuple[bool, bool], seed: int, cycles: CycleTable | None) -> w.World:
         slots, computations, groups = len(self.time_of), len(self.order), len(self.problem.groups)

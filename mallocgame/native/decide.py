@@ -231,11 +231,9 @@ def _fetch(wd: Any, group: int, present: bool) -> None:
         if wd.servings[serving - 1].carries:
             _carry(wd, group, until, present)
         if after == MADE:
-            site = wd.tensors[record.fetched].site
+            site, before = wd.tensors[record.fetched].site, _evicted_before(wd, serving - 1)
             _set_site(wd, site, present)
-            _set_copy(
-                wd, wd.scalars[0].evictions + group, wd.sites[site].slot, evicted_before(wd, serving - 1), present
-            )
+            _set_copy(wd, wd.scalars[0].evictions + group, wd.sites[site].slot, before, present)
         else:
             _set_copy(wd, start, after, wd.servings[start].before, present)
 
@@ -246,12 +244,18 @@ def stay_of(wd: Any, start: int, last: int) -> tuple[int, int]:
     after, until = wd.servings[start].plan, wd.slots[wd.servings[last].before].time
     if after != MADE:
         return wd.slots[after].time + 1, until
-    site = wd.tensors[wd.uses[wd.servings[start].low].tensor].site
-    return wd.slots[wd.sites[site].slot].time, max(until, wd.slots[evicted_before(wd, last)].time)
+    return made_stay(wd, last)
 
 
 @inner
-def evicted_before(wd: Any, last: int) -> int:
+def made_stay(wd: Any, last: int) -> tuple[int, int]:
+    """First and last time of the stay of a product that is made in fast memory, and evicted after a serving."""
+    site = wd.tensors[wd.uses[wd.servings[last].low].tensor].site
+    return wd.slots[wd.sites[site].slot].time, wd.slots[_evicted_before(wd, last)].time
+
+
+@inner
+def _evicted_before(wd: Any, last: int) -> int:
     """The slot that waits for the eviction of a product whose servings stay up to this one (`product_eviction`)."""
     wait = wd.groups[wd.tensors[wd.uses[wd.servings[last].low].tensor].group].wait
     return int(max(wd.servings[last].before, min(wait, wd.servings[last + 1].before)))

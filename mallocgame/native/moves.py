@@ -10,12 +10,12 @@ from mallocgame.native.compiled import compiled, inner
 from mallocgame.native.decide import (
     clear,
     commit,
-    evicted_before,
     fetch,
     fits,
     fits_carried,
     fits_pinned,
     keep_conflict,
+    made_stay,
     objective,
     pin,
     rollback,
@@ -247,9 +247,7 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) 
         if start != UNSERVED:
             pattern[number] = start
             served = True
-            floor = _until(wd, first + end - 1)
-            if start == MADE:
-                floor = max(floor, wd.slots[evicted_before(wd, first + end - 1)].time)
+            floor = made_stay(wd, first + end - 1)[1] if start == MADE else _until(wd, first + end - 1)
             if end < count and not wd.servings[first + end].far:
                 pattern[end] = UNSERVED
                 end += 1
@@ -263,9 +261,7 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) 
 @inner
 def _can_make(wd: Any, group: int, last: int, force: bool) -> bool:
     """Whether a product fits until its eviction after a serving; by force, where others have to make way."""
-    site = wd.tensors[wd.groups[group].fetched].site
-    begin = wd.slots[wd.sites[site].slot].time
-    until = max(_until(wd, last), wd.slots[evicted_before(wd, last)].time)
+    begin, until = made_stay(wd, last)
     size = stay_size(wd, group, last)
     return bool(fits(wd, begin, until, size) or (force and _make_way(wd, size, begin, until)))
 

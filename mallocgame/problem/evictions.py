@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mallocgame.costs.elapsed import m_elapsed
 from mallocgame.problem.placement import CORES_APART, starts_in_hbm
 from mallocgame.problem.schema import Group, Problem, Tensor
 
@@ -42,18 +43,17 @@ def product_wait(problem: Problem, tensor: Tensor) -> int | None:
     It can where nothing but the entry's own instructions reads it, none of them a bitcast or the root, and at least
     twice.
     """
-    instructions = problem.instructions
-    entry = instructions[-1].computation
-    times = [tensor.time, *(use.time for use in tensor.uses)]
-    inside = all(instructions[time].computation == entry and time not in problem.children for time in times)
-    opcodes = [instructions[time].opcode for time in times]
+    root = len(problem.instructions) - 1
+    entry = problem.instructions[root].computation
     alone = len(problem.groups[tensor.group].tensors) == 1 and tensor.fixed is None and tensor.hbm_definition is None
-    if not inside or not alone or len(tensor.uses) < 2 or tensor.size > problem.target.fast_bytes:
+    if not alone or starts_in_hbm(problem, tensor) or tensor.size > problem.target.fast_bytes or len(tensor.uses) < 2:
         return None
-    if times[-1] == len(instructions) - 1 or "bitcast" in opcodes:
-        return None
-    if opcodes[0] in ("parameter", "constant") or starts_in_hbm(problem, tensor):
-        return None
+    for time in (tensor.time, *(use.time for use in tensor.uses)):
+        instruction = problem.instructions[time]
+        if instruction.computation != entry or time in problem.children or instruction.opcode == "bitcast":
+            return None
+        if time == root:
+            return None
     return _waited_for(problem, tensor, tensor.time, tensor.size)
 
 
@@ -116,13 +116,12 @@ def _fast_uses(problem: Problem, result: Tensor) -> list[int] | None:
 def _waited_for(problem: Problem, tensor: Tensor, last_fast: int, size: int) -> int:
     """MSA's end of the eviction: late enough to copy ``size`` bytes by its estimate, which has everything in HBM; not
     before the last use."""
-    bandwidth = problem.target.hbm_bandwidth
-    needed = size / bandwidth
+    needed = size / problem.target.hbm_bandwidth
     end, seconds = tensor.time + 1, 0.0
     while end < len(problem.instructions) - 1 and seconds < needed:
         instruction = problem.instructions[end]
         if end not in problem.children:
-            elapsed = max(instruction.compute_seconds, instruction.total_bytes / bandwidth)
+            elapsed = m_elapsed(problem.target, instruction.compute_seconds, instruction.total_bytes)
             seconds += elapsed * WHILE_EXECUTIONS ** _loops(problem, instruction.computation)
         end += 1
     return max(_in_entry(problem, end), last_fast)

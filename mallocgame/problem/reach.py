@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from math import sqrt
 
+from mallocgame.costs.elapsed import m_elapsed
 from mallocgame.plan import Plan
-from mallocgame.problem.schema import Problem
+from mallocgame.problem.schema import Problem, Tensor
 
 MARGIN = 1.1
 """A threshold is only put between gaps of which one is this much longer than the other."""
@@ -23,17 +24,32 @@ class Gaps:
     """The seconds between two times by MSA's estimate, in a program whose instructions call no computations."""
 
     def __init__(self, problem: Problem) -> None:
-        bandwidth = problem.target.hbm_bandwidth
+        target = problem.target
         spent = (
-            0.0 if instruction.free else max(instruction.compute_seconds, instruction.total_bytes / bandwidth)
+            0.0 if instruction.free else m_elapsed(target, instruction.compute_seconds, instruction.total_bytes)
             for instruction in problem.instructions
         )
-        self._until = [0.0, *accumulate(spent)]
-        self.whole = problem.target.fast_bytes / bandwidth
+        self._problem, self._until = problem, [0.0, *accumulate(spent)]
+        self._whole = target.fast_bytes / target.hbm_bandwidth
 
     def share(self, start: int, end: int) -> float:
         """From the instruction at ``start``, included, to that at ``end``, in copies of the whole fast memory."""
-        return (self._until[end] - self._until[start]) / self.whole
+        return (self._until[end] - self._until[start]) / self._whole
+
+    def beyond(self, tensor: Tensor, reach: float | None, since: int | None) -> list[bool]:
+        """Per use whether it is beyond reach of the one before that is no bitcast, which is none to the compiler.
+
+        Args:
+            tensor: of the program.
+            reach: of a plan.
+            since: time from which the first use counts, e.g. the definition's; None if that is never beyond reach.
+        """
+        far, before = [], since
+        for use in tensor.uses:
+            far.append(before is not None and is_far(self, reach, before, use.time))
+            if self._problem.instructions[use.time].opcode != "bitcast":
+                before = use.time
+        return far
 
 
 def is_far(gaps: Gaps, reach: float | None, start: int, end: int) -> bool:
