@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 from mallocgame.errors import BadInputError
 from mallocgame.files import read_bytes
+from mallocgame.printable import one_line
 
 MAX_INTEGER = 2**63 - 1
 MAX_TEXT = 4096
@@ -46,7 +47,7 @@ def parse_json(data: bytes, source: str) -> object:
     except UnicodeDecodeError:
         raise BadInputError(f"{source}: not UTF-8 text") from None
     except ValueError as error:
-        raise BadInputError(f"{source}: not JSON: {' '.join(str(error).split())[:200]}") from None
+        raise BadInputError(f"{source}: not JSON: {one_line(error, 200)}") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from mallocgame.arrays import array_of
 from mallocgame.checked_json import Scalar
 from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
+from mallocgame.printable import one_line
 from mallocgame.zips import open_zip
 from muzero.environment import ENVIRONMENT_VERSION
 from muzero.networks import Network, NetworkConfig, Params, SeenShape
@@ -110,7 +111,7 @@ def load_agent(path: str | os.PathLike[str]) -> Agent:
     except KeyError as error:
         raise BadInputError(f"{source}: not an agent file: {' '.join(str(error.args[0]).split())[:200]}") from None
     except _UNREADABLE as error:
-        raise BadInputError(f"{source}: damaged, or no agent file: {' '.join(str(error).split())[:200]}") from None
+        raise BadInputError(f"{source}: damaged, or no agent file: {one_line(error, 200)}") from None
 
 
 def _network(value: object, source: str) -> tuple[Network, int, dict[str, Scalar]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mallocgame.batch.job import Ended, Job, run_job
 from mallocgame.errors import BadInputError
+from mallocgame.printable import one_line
 
 NODE_LOST = -9
 
@@ -32,7 +33,7 @@ def run_on_ray(
     try:
         ray.init(ignore_reinit_error=True, log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:
-        raise BadInputError(f"Ray cannot be used: {' '.join(str(error).split())[:300]}") from None
+        raise BadInputError(f"Ray cannot be used: {one_line(error, 300)}") from None
     remote: Any = ray.remote(num_cpus=1)(run_job)
     waiting = list(reversed(jobs))
     running: dict[Any, Job] = {}
@@ -47,7 +48,7 @@ def run_on_ray(
             try:
                 yield ray.get(done)
             except ray.exceptions.RayError as error:
-                yield Ended(job, NODE_LOST, "", f"Ray: {' '.join(str(error).split())[:300]}", 0.0)
+                yield Ended(job, NODE_LOST, "", f"Ray: {one_line(error, 300)}", 0.0)
     finally:
         for reference in running:
             ray.cancel(reference, force=True)

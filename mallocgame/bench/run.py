@@ -18,6 +18,7 @@ from mallocgame.compiler import Limits
 from mallocgame.compiler.cache import COMPILERS, Compile, installed_versions
 from mallocgame.errors import BadInputError, MallocgameError, NotWrittenError
 from mallocgame.files import write_atomically
+from mallocgame.printable import one_line
 from mallocgame.progress import Progress
 
 ROWS, MARKDOWN, HTML = "rows.jsonl", "table.md", "table.html"
@@ -182,7 +183,7 @@ class _Runner:
     def _fail(self, workload: str, target: str, method: str, versions: Mapping[str, str], error: Exception) -> None:
         """A program or method that goes wrong in whatever way is a row, and the others go on."""
         kind = "" if isinstance(error, MallocgameError) else f"{type(error).__name__}: "
-        reason = kind + " ".join(str(error).split())[:1000]
+        reason = kind + one_line(error, 1000)
         self.progress(f"{workload} for {target}: {method}: no figures: {reason}")
         settings = self.selection.settings
         self.file.append(

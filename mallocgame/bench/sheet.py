@@ -11,7 +11,7 @@ from statistics import median
 from mallocgame.bench.grid import Cell, Grid, Sheet, mean
 from mallocgame.bench.portfolio import portfolio
 from mallocgame.bench.rows import FIXED_METHODS, MSA_OFF, XLA_DEFAULT, BenchRow
-from mallocgame.bench.statistics import answer, closed, count, kinds, ratios
+from mallocgame.bench.statistics import answer, closed, count, kinds, least_m, ratios
 
 NOT_RUN = "not run"
 ANSWER = "answer"
@@ -62,7 +62,8 @@ _LEGEND = (
     "more than 0.1 % better; another memory split may lose up to 2.5 % under M if it gains under E, strictly not.",
     "Headroom: (default - relaxed bound) / default; under E an estimate.",
     "M closed: (default - row) / (default - proven bound) under M, within the row's memory split, where that headroom "
-    "is at least 1 % of the default.",
+    "is at least 1 % of the default. Least M: the same of the program of least M that was confirmed at that split, "
+    "whatever its E, and (least M - proven bound) / least M.",
     "Answer: the best of XLA's default, MSA off and the solvers. Flag tuning is what they are compared with; it gets"
     " as many compiles as the solver that took most.",
 )
@@ -181,7 +182,8 @@ def _summary(
 ) -> Grid:
     header = [
         "target", "method", "programs", "E, geometric mean [95 %]", "M, geometric mean [95 %]",
-        "better", "equal", "worse", "strictly better / equal / worse", "failed", "M closed, median", "what they are",
+        "better", "equal", "worse", "strictly better / equal / worse", "failed", "M closed, median",
+        "least M: closed, bound below it, medians", "what they are",
     ]  # fmt: skip
     table = []
     for target in (*targets, *(["all"] if len(targets) > 1 else [])):
@@ -228,6 +230,7 @@ def _over(rows: Sequence[BenchRow], strict_rows: Sequence[BenchRow], failed: int
         Cell(f"{strict.better} / {strict.equal} / {strict.worse}", strict.better),
         Cell(str(counts.failed + failed), counts.failed + failed),
         _closed(rows),
+        _least_m(rows),
         Cell(what or "no figures"),
     ]
 
@@ -239,3 +242,12 @@ def _closed(rows: Sequence[BenchRow]) -> Cell:
         return Cell("not told")
     middle = median(shares)
     return Cell(f"{middle:.1%} of {len(shares)}", middle)
+
+
+def _least_m(rows: Sequence[BenchRow]) -> Cell:
+    """The same of the programs of least M, and how far the bound is below them."""
+    found = [least for row in rows if (least := least_m(row)) is not None]
+    if not found:
+        return Cell("not told")
+    middle, below = median(share for share, _ in found), median(below for _, below in found)
+    return Cell(f"{middle:.1%} of {len(found)}, {below:.1%}", middle)

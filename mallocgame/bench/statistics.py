@@ -59,10 +59,29 @@ def closed(row: BenchRow) -> float | None:
 
     None where there is no proven bound, or less headroom than ``MIN_HEADROOM``.
     """
-    if row.m_seconds is None or row.split_m is None or row.proven_m is None:
+    return None if row.m_seconds is None else _share(row, row.m_seconds)
+
+
+def least_m(row: BenchRow) -> tuple[float, float] | None:
+    """Of the program of least M that was confirmed at the row's memory split, whatever its E.
+
+    Returns:
+        The share of the headroom that it closes, and how far the proven bound is below it, as a share of its M; None as
+        for ``closed``.
+    """
+    if row.m_seconds is None or row.proven_m is None:
+        return None
+    mine = [program.m_seconds for program in row.programs if program.scoped_vmem_kib == row.scoped_vmem_kib]
+    least = min([row.m_seconds, *(seconds for seconds in mine if seconds is not None)])
+    share = _share(row, least)
+    return None if share is None else (share, 1 - row.proven_m / least)
+
+
+def _share(row: BenchRow, m_seconds: float) -> float | None:
+    if row.split_m is None or row.proven_m is None:
         return None
     headroom = row.split_m - row.proven_m
-    return (row.split_m - row.m_seconds) / headroom if headroom >= MIN_HEADROOM * row.split_m else None
+    return (row.split_m - m_seconds) / headroom if headroom >= MIN_HEADROOM * row.split_m else None
 
 
 def geometric_mean(values: Sequence[float], seed: int = 0) -> Interval:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.errors import BadInputError
+from mallocgame.printable import one_line
 from mallocgame.zips import open_zip
 
 MAX_TEXT_BYTES = 1 << 30
@@ -60,7 +61,7 @@ def unpack(
     except OSError as error:
         raise BadInputError(f"{source}: cannot be read: {error.strerror or error}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
-        raise BadInputError(f"{source}: damaged, or not a {kind} ({error})") from None
+        raise BadInputError(f"{source}: damaged, or not a {kind} ({one_line(error, 200)})") from None
 
 
 def field(manifest: Mapping[str, Any], key: str, kind: type | tuple[type, ...], source: str) -> Any:

@@ -20,6 +20,7 @@ from typing import Any
 from mallocgame import reference
 from mallocgame.compiler.devices import devices_of, replicas_and_partitions
 from mallocgame.errors import BadInputError
+from mallocgame.printable import one_line
 from mallocgame.problem.targets import topology_for
 from mallocgame.processes import limit_child
 
@@ -102,7 +103,7 @@ def describe(error: BaseException) -> str:
     ours = (__file__, reference.__file__, "importlib")
     outside = [frame for frame in frames if not any(part in frame.filename for part in ours)]
     place = f" ({os.path.basename(outside[-1].filename)}:{outside[-1].lineno})" if outside else ""
-    text = " ".join(str(error).split())[:400]
+    text = one_line(error, 400)
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 

@@ -22,6 +22,7 @@ from mallocgame.loop.knowledge import Knowledge
 from mallocgame.loop.programs import Candidate, Tried
 from mallocgame.loop.proposers import PROPOSERS, turn
 from mallocgame.native.warm_up import compile_native
+from mallocgame.printable import one_line
 from mallocgame.progress import Progress, silent
 from xla_dump_parser import ParseError
 
@@ -218,7 +219,7 @@ class _Loop:
         try:
             tried = self._confirmed(candidate, tried)
         except (MallocgameError, ParseError) as error:
-            tried = replace(tried, failure=" ".join(str(error).split())[:1000])
+            tried = replace(tried, failure=one_line(error, 1000))
             self.progress(f"{candidate.about}: {tried.failure}")
         tried = replace(tried, compiles=self.meter.compiles - before)
         known.compiles_left = self.compiles - self.meter.compiles

@@ -67,6 +67,10 @@ class Knowledge:
         """Seconds for the next search."""
         return self.seconds_left / max(1, min(SLICES, self.compiles_left))
 
+    def where(self, base: Base) -> str:
+        """The memory split of a schedule, in words that follow others; nothing for XLA's own."""
+        return "" if base is self.first else f" at {base.capture.scoped_vmem_kib} KiB"
+
     def base_of(self, tried: Tried) -> Base | None:
         """The schedule that a program belongs to, if it was captured."""
         for base in self.bases:

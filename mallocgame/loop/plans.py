@@ -12,6 +12,7 @@ from mallocgame.loop.base import Base
 from mallocgame.loop.knowledge import Knowledge
 from mallocgame.loop.programs import Candidate
 from mallocgame.named_plan import NamedPlan, name_plan
+from mallocgame.objective import Objective
 from mallocgame.plan import Plan
 from mallocgame.solvers import solve
 from mallocgame.validate import validate
@@ -47,7 +48,7 @@ class Plans:
             base = known.most_promising()
             if base is None:
                 return None
-            named = with_room(_named(known, base, search(known, base)))
+            named = with_room(named_plan(known, base, search(known, base)))
             predicted = base.predict(named.plan)
             program = base.capture.scoped_vmem_kib, named.plan
             if program not in self._seen and _is_worth(known, base, predicted):
@@ -57,11 +58,11 @@ class Plans:
         return None
 
 
-def search(known: Knowledge, base: Base) -> Plan:
+def search(known: Knowledge, base: Base, objective: Objective = "both") -> Plan:
     """The best plan that a slice of the search time finds on a schedule.
 
-    The search is for both models whatever the objective: XLA's figures are limits of both. Under M a plan of another
-    split may lose what game.md's rule allows.
+    Under both models XLA's figures are limits of both, whatever the user's objective. Under M a plan of another split
+    may lose what game.md's rule allows.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
@@ -75,7 +76,7 @@ def search(known: Knowledge, base: Base) -> Plan:
         known.seed + base.plans,
         base.final,
         progress=known.progress,
-        objective="both",
+        objective=objective,
         cycles=base.cycles,
         start=base.start(),
         default_seconds=(default.e_seconds, default.m_seconds * (1 + allowed)),
@@ -103,7 +104,8 @@ def with_room(named: NamedPlan) -> NamedPlan:
     return replace(named, order=tuple(group for group in order if group not in missed))
 
 
-def _named(known: Knowledge, base: Base, plan: Plan) -> NamedPlan:
+def named_plan(known: Knowledge, base: Base, plan: Plan) -> NamedPlan:
+    """With the names of a schedule, and what the loop was told."""
     return name_plan(
         base.problem,
         plan,
@@ -116,8 +118,8 @@ def _named(known: Knowledge, base: Base, plan: Plan) -> NamedPlan:
 
 
 def _candidate(known: Knowledge, base: Base, named: NamedPlan, predicted: tuple[float, float]) -> Candidate:
-    where = "" if base is known.first else f" at {base.capture.scoped_vmem_kib} KiB"
-    return Candidate("plans", "plan", f"plan {base.plans + 1}{where}", base, {}, named, predicted)
+    about = f"plan {base.plans + 1}{known.where(base)}"
+    return Candidate("plans", "plan", about, base, {}, named, predicted)
 
 
 def _is_worth(known: Knowledge, base: Base, predicted: tuple[float, float]) -> bool:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mallocgame.loop.flags import Flags
 from mallocgame.loop.knowledge import Knowledge
+from mallocgame.loop.least_m import LeastM
 from mallocgame.loop.plans import Plans
 from mallocgame.loop.programs import Candidate
 from mallocgame.loop.soft_plans import SoftPlans
@@ -25,6 +26,7 @@ PROPOSERS: Mapping[str, type[Proposer]] = {
     "msa off": SwitchedOff,
     "splits": Splits,
     "plans": Plans,
+    "least m": LeastM,
     "soft plans": SoftPlans,
     "flags": Flags,
 }
@@ -33,7 +35,7 @@ PROPOSERS: Mapping[str, type[Proposer]] = {
 OPENING = ("splits", "msa off", "plans", "plans")
 """Whose turn it is at first: another split is worth most where there are any, then plans on the best of them."""
 
-ROUND = ("splits", "plans", "plans", "soft plans", "flags")
+ROUND = ("splits", "plans", "least m", "plans", "soft plans", "flags")
 """Whose turn it is after that, again and again; who has nothing is passed over."""
 
 

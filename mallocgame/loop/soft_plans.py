@@ -28,6 +28,7 @@ class SoftPlans:
             )
             order = compiler_options(named).get(SORT_ORDER)
             if order is not None:
-                where = "" if base is known.first else f" at {base.capture.scoped_vmem_kib} KiB"
-                return Candidate("soft plans", "soft plan", f"order of the plan{where}", base, {SORT_ORDER: order})
+                return Candidate(
+                    "soft plans", "soft plan", f"order of the plan{known.where(base)}", base, {SORT_ORDER: order}
+                )
         return None

@@ -19,5 +19,4 @@ class SwitchedOff:
         if self._done or base is None:
             return None
         self._done = True
-        where = "" if base is known.first else f" at {base.capture.scoped_vmem_kib} KiB"
-        return Candidate("msa off", "msa off", f"MSA switched off{where}", base, MSA_OFF_OPTIONS)
+        return Candidate("msa off", "msa off", f"MSA switched off{known.where(base)}", base, MSA_OFF_OPTIONS)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.errors import BadInputError, CompilerRefusedError
+from mallocgame.printable import one_line
 from mallocgame.problem.targets import topology_for
 
 DEVICE_FILES = ("accel*", "vfio/[0-9]*")
@@ -41,7 +42,7 @@ def described_devices(target: str, count: int = 1) -> list[Any]:
 
         return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices[:count])
     except Exception as error:
-        words = " ".join(str(error).split())[:300]
+        words = one_line(error, 300)
         raise CompilerRefusedError(f"no TPU compiler for {topology} ({words}); install the tpu extra") from None
 
 
@@ -72,4 +73,4 @@ def abstract(target: str, *args: Any) -> tuple[Any, ...]:
     try:
         return tuple(jax.tree.map(described, args))
     except TypeError as error:
-        raise BadInputError(f"an argument is no array: {' '.join(str(error).split())[:200]}") from None
+        raise BadInputError(f"an argument is no array: {one_line(error, 200)}") from None

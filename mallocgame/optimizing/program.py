@@ -18,6 +18,7 @@ from mallocgame.compiler.options import OptionValue, text_of
 from mallocgame.errors import BadInputError, CompilerRefusedError
 from mallocgame.optimizing.environment import options_of_environment
 from mallocgame.optimizing.module_text import digest
+from mallocgame.printable import one_line
 from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS, TOPOLOGIES, get_target, topology_for
 
 _WAY_OUT = (
@@ -123,7 +124,7 @@ def _lower(function: Callable[..., Any], args: Sequence[Any], target: str | None
         traced = jitted.trace(*args)
         return traced.lower() if target is None else traced.lower(lowering_platforms=("tpu",))
     except Exception as error:
-        words = " ".join(str(error).split())[:400]
+        words = one_line(error, 400)
         raise BadInputError(f"the function cannot be lowered: {type(error).__name__}: {words}") from None
 
 

@@ -16,6 +16,7 @@ from jaxlib import xla_client as xc
 from mallocgame.compiler.child_main import describe, load_function
 from mallocgame.compiler.devices import devices_of
 from mallocgame.errors import BadInputError, CompilerRefusedError
+from mallocgame.printable import one_line
 from mallocgame.probe.inputs import Abstract
 
 DONATED = ("tf.aliasing_output", "jax.buffer_donor")
@@ -163,4 +164,4 @@ def _abstract(tensor: Any) -> Abstract:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]
+    return one_line(error, 500)

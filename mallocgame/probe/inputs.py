@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mallocgame.errors import BadInputError
+from mallocgame.printable import one_line
 
 Array = NDArray[Any]
 Abstract = tuple[tuple[int, ...], np.dtype[Any]]
@@ -75,7 +76,7 @@ def read_inputs(path: str | os.PathLike[str], wanted: Sequence[Abstract]) -> lis
                 raise BadInputError(f"{path}: has {len(file.files)} arrays, the program has {len(wanted)} inputs")
             return [_checked(file[name], *one, f"{path}: {name}") for name, one in zip(names, wanted, strict=True)]
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise BadInputError(f"{path}: not a file of numpy.savez: {' '.join(str(error).split())[:200]}") from None
+        raise BadInputError(f"{path}: not a file of numpy.savez: {one_line(error, 200)}") from None
 
 
 def _checked(found: Array, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> Array:

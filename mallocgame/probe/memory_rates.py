@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import SingleDeviceSharding
 
 from mallocgame.errors import NoAnswerError
+from mallocgame.printable import one_line
 from mallocgame.problem.target_file import PRODUCT
 
 SMALL_BYTES = 4096
@@ -66,9 +67,7 @@ def measure(device: Any, seconds: float, size: int) -> list[dict[str, Any]]:
                 test.run()
                 found.append(perf_counter() - start)
     except RuntimeError as error:
-        raise NoAnswerError(
-            f"memory cannot be measured with {size} bytes: {' '.join(str(error).split())[:300]}"
-        ) from None
+        raise NoAnswerError(f"memory cannot be measured with {size} bytes: {one_line(error, 300)}") from None
     return [
         {
             "name": test.name,

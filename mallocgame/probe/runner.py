@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
+from mallocgame.printable import one_line
 
 if TYPE_CHECKING:
     from mallocgame.probe.executables import Executable
@@ -27,7 +28,7 @@ class Runner:
         except ImportError as error:
             self._failure: str | None = f"JAX cannot be imported ({error}); pip install jax"
         except RuntimeError as error:
-            self._failure = f"JAX has no device: {' '.join(str(error).split())[:300]}"
+            self._failure = f"JAX has no device: {one_line(error, 300)}"
         else:
             self._failure = None
         self._executables: list[Executable] = []
@@ -215,4 +216,4 @@ def _place(jax: Any, values: Sequence[Any], executable: Executable) -> list[Any]
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]
+    return one_line(error, 400)

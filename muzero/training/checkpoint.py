@@ -24,6 +24,7 @@ from mallocgame import checked_json as checked
 from mallocgame.arrays import array_of
 from mallocgame.errors import BadInputError
 from mallocgame.files import read_bytes, write_atomically
+from mallocgame.printable import one_line
 from mallocgame.progress import Progress
 from mallocgame.zips import open_zip
 
@@ -93,7 +94,7 @@ def read(path: Path) -> Checkpoint:
     try:
         arrays = _arrays(body)
     except (ValueError, OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-        raise BadInputError(f"{path}: not an archive of arrays: {' '.join(str(error).split())[:200]}") from None
+        raise BadInputError(f"{path}: not an archive of arrays: {one_line(error, 200)}") from None
     header = checked.parse_json(arrays.pop(HEADER, np.zeros(0, np.uint8)).tobytes(), str(path))
     if not isinstance(header, dict):
         raise checked.bad(f"{path}: header", "an object", header)

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import os
 import re
+import sys
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, get_type_hints
 
 from mallocgame.errors import BadInputError
 from mallocgame.files import read_bytes
+from mallocgame.printable import one_line
 
 MAX_CONFIG_BYTES = 1 << 16
 
@@ -256,7 +258,7 @@ def parse_config(text: str, source: str) -> TrainConfig:
     except RecursionError:
         raise BadInputError(f"{source}: nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
-        raise BadInputError(f"{source}: not TOML: {' '.join(str(error).split())[:200]}") from None
+        raise BadInputError(f"{source}: not TOML: {one_line(error, 200)}") from None
     return _decode(TrainConfig, found, _Source(text, source), "")  # type: ignore[no-any-return]
 
 
@@ -312,7 +314,8 @@ def _value(value: object, kind: Any, bounds: Any, where: str) -> Any:
     if kind in (int, float):
         types = (int, float) if kind is float else (int,)
         least, most = bounds["least"], bounds["most"]
-        if isinstance(value, bool) or not isinstance(value, types) or not least <= value <= most:
+        huge = isinstance(value, int) and value > sys.float_info.max
+        if isinstance(value, bool) or not isinstance(value, types) or not least <= value <= most or huge:
             kind_text = "a number" if kind is float else "an integer"
             bound = f"from {least:g}" + ("" if most == math.inf else f" to {most:g}")
             raise BadInputError(f"{where}: expected {kind_text} {bound}")

@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 
 from mallocgame import checked_json as checked
 from mallocgame.errors import BadInputError
+from mallocgame.printable import one_line
 from mallocgame.progress import Progress
 from muzero.networks import Network, Params
 from muzero.search import MOVES, Environment, SearchOptions, Variant
@@ -350,7 +351,7 @@ class Job:
         try:
             self._restore_games(arrays)
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise BadInputError(f"{path}: damaged games: {' '.join(str(error).split())[:200]}") from None
+            raise BadInputError(f"{path}: damaged games: {one_line(error, 200)}") from None
         self.iteration = checked.natural(header.get("iteration"), f"{path}: iteration")
         self._spent = checked.non_negative(header.get("seconds"), f"{path}: seconds")
 

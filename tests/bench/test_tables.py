@@ -83,10 +83,10 @@ def test_the_summary_has_means_and_counts() -> None:
     off = ["v5p", "msa off", "2", "0.6325 [0.5000, 0.8000]", "0.6325 [0.5000, 0.8000]", "0", "0", "2"]
     assert found["v5p msa off"][:8] == off
     answers = ["2", "1.1000 [1.0000, 1.2100]", "1.0000 [1.0000, 1.0000]", "1", "1", "0", "1 / 1 / 0", "0"]
-    assert found["v5p answer"][2:] == [*answers, "not told", "1 plan, 1 xla default"]
+    assert found["v5p answer"][2:] == [*answers, "not told", "not told", "1 plan, 1 xla default"]
     assert found["v5p answer, plans alone"][2] == "1"
-    assert found["v5p flag tuning"][8:] == ["0 / 0 / 1", "0", "not told", "1 split"]
-    assert found["v5p local"][-3:] == ["1", "not told", "1 plan"]
+    assert found["v5p flag tuning"][8:] == ["0 / 0 / 1", "0", "not told", "not told", "1 split"]
+    assert found["v5p local"][-4:] == ["1", "not told", "not told", "1 plan"]
     assert "all answer" not in found
 
 
@@ -110,7 +110,7 @@ def test_no_cell_is_empty_and_failures_have_their_reason() -> None:
     assert "- (1) the compiler died: a \\| b \\<script>x\\</script>\n- (2) does not compile" in text
     assert not [cells for cells in found.values() if "" in cells]
     assert {len(found[name]) for name in ("gpt2", "lstm", "dead")} == {11}
-    assert {len(cells) for name, cells in found.items() if name.startswith("v5p ")} == {12}
+    assert {len(cells) for name, cells in found.items() if name.startswith("v5p ")} == {13}
 
 
 def test_what_is_closed_of_the_proven_headroom() -> None:
@@ -119,7 +119,14 @@ def test_what_is_closed_of_the_proven_headroom() -> None:
     assert solved.m_seconds == pytest.approx(1.6e-3)
     found = lines_of(markdown([default, solved], True))
     assert "50% closed" in found["gpt2"][4]
-    assert found["v5p auto"][-2] == "50.0% of 1"
+    assert found["v5p auto"][-3:-1] == ["50.0% of 1", "50.0% of 1, 25.0%"]
+    tried = program("least m", 3e-3, 1.3e-3, "worse")
+    other = replace(tried, m_seconds=1.2e-3, scoped_vmem_kib=16384)
+    found = lines_of(
+        markdown([default, replace(solved, programs=(program("xla default", 1e-3, 2e-3, "equal"), tried, other))], True)
+    )
+    # The least M at the row's split is 1.3 ms: 0.7 of 0.8 ms closed, the bound 0.1 ms of 1.3 ms below it.
+    assert found["v5p auto"][-3:-1] == ["50.0% of 1", "87.5% of 1, 7.7%"]
     little = replace(solved, proven_m=1.981e-3)
     assert "closed" not in lines_of(markdown([default, little], True))["gpt2"][4]
 

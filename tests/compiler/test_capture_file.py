@@ -108,6 +108,16 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         load_capture(written(tmp_path / "a.mgz", found))
 
 
+def test_what_zipfile_says_of_a_long_foreign_name_is_cut(tmp_path: Path) -> None:
+    data = bytearray(WHOLE)
+    at = data.index(b"manifest.json") - 4
+    data[at : at + 2] = (2**16 - 1).to_bytes(2, "little")  # the length of the first name in its own header
+    (tmp_path / "a.mgz").write_bytes(data)
+    with pytest.raises(BadInputError, match="damaged, or not a capture") as caught:
+        load_capture(tmp_path / "a.mgz")
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
 WHOLE = to_bytes(CAPTURE)
 
 

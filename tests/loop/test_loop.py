@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,15 @@ from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.errors import CompilerRefusedError
 from mallocgame.export.options import SORT_ORDER, TENSOR_OVERRIDES
 from mallocgame.loop import PROPOSERS, Choice, Improved, improve
+from mallocgame.loop.base import base_of
+from mallocgame.loop.knowledge import Knowledge
+from mallocgame.loop.least_m import LeastM
+from mallocgame.loop.programs import Tried
 from mallocgame.named_plan import NamedTensor
+from mallocgame.objective import Objective
 from mallocgame.plan import Plan
+from mallocgame.progress import silent
+from mallocgame.solvers import solve
 from tests.bench.scan import CLOCK, a_capture, compiled
 
 FASTER = {"49152": 40_000, "65536": 50_000, "32768": 10_000}
@@ -124,6 +132,41 @@ def test_a_soft_plan_has_the_order_of_the_best_plan_alone() -> None:
     assert soft.options.keys() == {SORT_ORDER}
     plan = next(options for options in fake.asked if TENSOR_OVERRIDES in options)
     assert soft.options[SORT_ORDER] == plan[SORT_ORDER]
+
+
+def knowledge(objective: Objective = "both", plans: int = 1) -> Knowledge:
+    """After so many plans, of which none is kept."""
+    base = base_of(a_capture())
+    base.plans = plans
+    default = Tried("xla default", "xla default", "", {}, None, base.problem.fingerprint, row=base.default)
+    return Knowledge(base, [base], Choice(objective), 0, 5, 10.0, silent, tried=[default])
+
+
+def test_the_plan_for_m_alone_is_proposed_once_for_a_schedule_that_has_plans() -> None:
+    known, proposer = knowledge(), LeastM()
+    candidate = proposer.propose(known)
+    assert candidate is not None
+    assert candidate.plan is not None
+    assert (candidate.about, candidate.kind) == ("plan for M alone", "plan")
+    assert candidate.predicted == known.first.predict(candidate.plan.plan)
+    exact = solve(known.first.problem, "exact", 20.0, objective="M")
+    assert exact.status == "optimal"
+    assert candidate.predicted[1] == pytest.approx(known.first.predict(exact.plan)[1], rel=1e-9)
+    assert candidate.predicted[1] < known.default.m_seconds
+    assert proposer.propose(known) is None
+    assert LeastM().propose(knowledge(plans=0)) is None
+    assert LeastM().propose(knowledge("E")) is None
+
+
+def test_a_plan_for_m_alone_that_was_compiled_is_not_proposed() -> None:
+    known = knowledge()
+    candidate = LeastM().propose(known)
+    assert candidate is not None
+    known.tried.append(replace(known.tried[0], plan=candidate.plan))
+    assert LeastM().propose(known) is None
+    known = knowledge()
+    known.tried.append(replace(known.tried[0], row=replace(known.default, m_seconds=1.0005 * candidate.predicted[1])))
+    assert LeastM().propose(known) is None, "nothing to gain"
 
 
 def test_every_ladder_has_the_splits_that_flag_tuning_has_or_fewer() -> None:

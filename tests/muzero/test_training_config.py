@@ -56,6 +56,7 @@ def test_nothing_given_is_all_defaults() -> None:
         ("[learner]\nbatch = 2.5\n", "c.toml:2: batch: expected an integer"),
         ("[learner]\nclip = true\n", "c.toml:2: clip: expected a number from 1e-09"),
         ("[learner]\nlearning_rate = nan\n", "c.toml:2: learning_rate: expected a number"),
+        (f"minutes = {10**400}\n", "c.toml:1: minutes: expected a number from"),
         ("board = 1\n", "c.toml:1: board: expected true or false"),
         ("[search]\nvariant = 'exact'\n", "c.toml:2: variant: expected 'learned-model' or 'exact-rules'"),
         ("[problems]\nsplits = 'train'\n", "c.toml:2: splits: expected a list of names"),

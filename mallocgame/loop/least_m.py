@@ -1,0 +1,39 @@
+"""Proposes the plan that is quickest under M alone: the end of the Pareto set, and what of M's headroom can be had."""
+
+from __future__ import annotations
+
+from mallocgame.loop.base import Base
+from mallocgame.loop.knowledge import Knowledge
+from mallocgame.loop.plans import WORTH, named_plan, search, with_room
+from mallocgame.loop.programs import Candidate
+
+
+class LeastM:
+    """One plan of each schedule that the answer so far is of, E left out of account.
+
+    By game.md's rule it is seldom the answer, where the two models contradict each other. It is confirmed because it
+    tells what E costs under M, and because the proven bound, which knows of M alone, can be compared with nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._done: set[int | None] = set()
+
+    def propose(self, known: Knowledge) -> Candidate | None:
+        """The plan of least M of the answer's schedule, once that has a plan, if it beats all that is confirmed."""
+        base = known.base_of(known.incumbent) or known.first
+        split = base.capture.scoped_vmem_kib
+        if known.choice.objective == "E" or split in self._done or not base.plans or known.seconds_left <= 0:
+            return None
+        self._done.add(split)
+        named = with_room(named_plan(known, base, search(known, base, "M")))
+        predicted = base.predict(named.plan)
+        known_plans = [tried.plan.plan for tried in known.tried if tried.plan is not None]
+        if named.plan in known_plans or predicted[1] >= _least(known, base) * (1 - WORTH):
+            return None
+        return Candidate("least m", "plan", f"plan for M alone{known.where(base)}", base, {}, named, predicted)
+
+
+def _least(known: Knowledge, base: Base) -> float:
+    """Seconds under M of the quickest confirmed program of a schedule."""
+    rows = [base.default, *(tried.row for tried in known.tried if tried.row and known.base_of(tried) is base)]
+    return min(row.m_seconds for row in rows)
