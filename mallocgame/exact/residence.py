@@ -1,9 +1,10 @@
-"""Where tensors may be, loosely: every plan that ``mallocgame.validate`` accepts, and what XLA does beyond.
+"""Where tensors may be, loosely: every plan that can be expressed, and what XLA does beyond.
 
 Each tensor has *sites*: its definition, its uses, and in each computation that encloses a use but not the definition
 the instruction that calls towards it. At a site it is resident in fast memory if it was kept since the site before in
-the same computation, if a copy was waited for there, or if it stays for the whole run of that computation. Tensors of
-an alias group decide apart; only what one takes over from another has to have been resident there.
+the same computation, if a copy was waited for there, or if it stays for the whole run of that computation. No copy is
+between a definition and the very next time: XLA makes none, and refuses it. Tensors of an alias group decide apart;
+only what one takes over from another has to have been resident there.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class _Tensor:
                 kept = model.choice()
                 model.at_least(resident_before, kept)
                 self._occupy(before + 1, begin - 1, kept)
-            if self.program.position[time] > earliest:
+            if self.program.position[time] > earliest and time != self.tensor.time + 1:
                 fetched = model.choice()
                 place = self.program.position[time]
                 made.fetches.append(Moved(computation, earliest, place, self.tensor.size, fetched))

@@ -63,3 +63,19 @@ def test_result_of_the_last_instruction_crosses_hbm() -> None:
     result = replace(task.tensors[0], hbm_definition="entry result")
     bound = proven_bound(replace(task, tensors=(result,)), time_limit=5)
     assert bound.seconds == pytest.approx(1.5e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize(("between", "microseconds"), [(0, 5.0), (1, 1.0 + 0.5)])
+def test_no_copy_between_a_definition_and_the_very_next_time(between: int, microseconds: float) -> None:
+    """1,000 bytes of a parameter, read five times over: 5 us from HBM; or 1 us to copy them and 0.5 us.
+
+    The step between takes 0.4 us of that 1 us and reads nothing. Without a step XLA makes no copy, and refuses it.
+    """
+    parameter, reader = Step(opcode="parameter", makes="w"), Step(makes="x", reads=("w",))
+    task = problem([parameter, *[Step(0.4)] * between, reader, Step(reads=("x",))], {"w": 1000, "x": 0})
+    (use,) = task.tensors[0].uses
+    w = replace(task.tensors[0], uses=(replace(use, accessed_bytes=5000.0),))
+    read = replace(task.instructions[use.time], total_bytes=5000.0)
+    instructions = tuple(read if time == use.time else step for time, step in enumerate(task.instructions))
+    bound = proven_bound(replace(task, tensors=(w, task.tensors[1]), instructions=instructions), time_limit=5)
+    assert bound.seconds == pytest.approx(microseconds * 1e-6, rel=1e-6)
