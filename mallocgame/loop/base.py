@@ -11,10 +11,28 @@ from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.verification import Row, replayed
 from mallocgame.exact import proven_bound
 from mallocgame.loop.agent import Playing
+from mallocgame.named_plan import NamedPlan
 from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.replay import relaxed_bound, replay_plan
 from xla_dump_parser import hlo, parse_hlo
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A plan that is not compiled, and what is predicted for it.
+
+    Attributes:
+        plan: of one schedule.
+        e_seconds: under E.
+        m_seconds: under M.
+        fits: plans leave the HBM as it is.
+    """
+
+    plan: NamedPlan
+    e_seconds: float
+    m_seconds: float
+    fits: bool = True
 
 
 @dataclass
@@ -32,6 +50,7 @@ class Base:
         plan: the best confirmed plan, or None.
         rank: of that plan; see ``Choice.rank``.
         plans: plans compiled, in all.
+        outlook: what a search found before any plan was compiled.
         exhausted: whether the search finds nothing more that is worth a compile.
         agent: who plays this schedule meanwhile; None where no agent does.
     """
@@ -46,6 +65,7 @@ class Base:
     plan: Plan | None = None
     rank: tuple[bool, float] = (True, inf)
     plans: int = 0
+    outlook: Outlook | None = None
     exhausted: bool = False
     agent: Playing | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mallocgame.compiler.verification import Row
+from mallocgame.compiler.verification import Figures, Row
 from mallocgame.loop.base import Base
 from mallocgame.loop.choice import Choice
 from mallocgame.loop.programs import Tried
@@ -51,12 +51,18 @@ class Knowledge:
         return self.choice.best(self.tried)
 
     def most_promising(self) -> Base | None:
-        """Of the schedules that are not exhausted the one that has the best program, whatever its verdict."""
+        """Of the schedules that are not exhausted the one that has the best program, whatever its verdict.
+
+        Where none of its plans was compiled, the one that a search found counts.
+        """
         values: list[tuple[float, int]] = []
         for number, base in enumerate(self.bases):
             if not base.exhausted:
-                rows = [base.default, *(entry.row for entry in self.tried if entry.row and self.base_of(entry) is base)]
-                values.append((min(map(self.choice.value, rows)), number))
+                found: list[Figures] = [base.default]
+                found += [entry.row for entry in self.tried if entry.row and self.base_of(entry) is base]
+                if base.outlook is not None and base.plans == 0:
+                    found.append(base.outlook)
+                values.append((min(map(self.choice.value, found)), number))
         return self.bases[min(values)[1]] if values else None
 
     def plans_are_open(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mallocgame.loop.base import Base
 from mallocgame.loop.knowledge import Knowledge
-from mallocgame.loop.plans import WORTH, named_plan, search, with_room
+from mallocgame.loop.plans import WORTH, candidate, look
 from mallocgame.loop.programs import Candidate
 
 
@@ -25,12 +25,11 @@ class LeastM:
         if known.choice.objective == "E" or split in self._done or not base.plans or known.seconds_left <= 0:
             return None
         self._done.add(split)
-        named = with_room(named_plan(known, base, search(known, base, "M")))
-        predicted = base.predict(named.plan)
+        outlook = look(known, base, "M")
         known_plans = [tried.plan.plan for tried in known.tried if tried.plan is not None]
-        if named.plan in known_plans or predicted[1] >= _least(known, base) * (1 - WORTH):
+        if outlook.plan.plan in known_plans or outlook.m_seconds >= _least(known, base) * (1 - WORTH):
             return None
-        return Candidate("least m", "plan", f"plan for M alone{known.where(base)}", base, {}, named, predicted)
+        return candidate("least m", f"plan for M alone{known.where(base)}", base, outlook)
 
 
 def _least(known: Knowledge, base: Base) -> float:

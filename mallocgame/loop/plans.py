@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mallocgame.compiler.relax import leave_in_hbm
 from mallocgame.compiler.verification import SPLIT_TOLERANCE
 from mallocgame.errors import MallocgameError
 from mallocgame.export.options import allocation_of
-from mallocgame.loop.base import Base
+from mallocgame.loop.base import Base, Outlook
 from mallocgame.loop.knowledge import Knowledge
 from mallocgame.loop.programs import Candidate
-from mallocgame.named_plan import NamedPlan, name_plan
+from mallocgame.named_plan import name_plan
 from mallocgame.objective import Objective
 from mallocgame.plan import Plan
 from mallocgame.solvers import solve
@@ -24,20 +24,14 @@ DOUBT = 0.1
 """The share by which the first plan of another split may be predicted worse than the answer so far: predictions that
 rest on XLA's default and MSA off alone are up to that far off (benchmarks/RESULTS.md)."""
 
+HOPELESS = 0.25
+"""The share by which XLA's own placement at another split may be worse than at the best one for a search to be made."""
+
 SOLVER = "local"
 
 
-@dataclass(frozen=True, slots=True)
-class _Predicted:
-    """Figures of a plan that is not compiled."""
-
-    e_seconds: float
-    m_seconds: float
-    fits: bool = True
-
-
 class Plans:
-    """Searches on the most promising schedule that is not exhausted."""
+    """Searches on the most promising schedule that is not exhausted; before its first plan is compiled, on each."""
 
     def __init__(self) -> None:
         self._seen: set[tuple[int | None, Plan]] = set()
@@ -45,17 +39,46 @@ class Plans:
     def propose(self, known: Knowledge) -> Candidate | None:
         """The first plan of a schedule that is not hopeless, or one that is predicted to beat the answer so far."""
         while known.seconds_left > 0:
+            for other in known.bases:
+                if other.outlook is None and other.plans == 0 and _is_hopeful(known, other):
+                    other.outlook = look(known, other)
             base = known.most_promising()
             if base is None:
                 return None
-            named = with_room(named_plan(known, base, search(known, base)))
-            predicted = base.predict(named.plan)
-            program = base.capture.scoped_vmem_kib, named.plan
-            if program not in self._seen and _is_worth(known, base, predicted):
+            outlook = base.outlook if base.outlook is not None and base.plans == 0 else look(known, base)
+            program = base.capture.scoped_vmem_kib, outlook.plan.plan
+            if program not in self._seen and _is_worth(known, base, outlook):
                 self._seen.add(program)
-                return _candidate(known, base, named, predicted)
+                return candidate("plans", f"plan {base.plans + 1}{known.where(base)}", base, outlook)
             base.exhausted = True
         return None
+
+
+def look(known: Knowledge, base: Base, objective: Objective = "both") -> Outlook:
+    """The best plan that a slice of the search time finds on a schedule, and what is predicted for it.
+
+    Without the groups that the compiler's allocator is foreseen to find no room for: each costs a compile. It records
+    the order in which the others are, so that export need not seek one again, and perhaps find none.
+    """
+    named = name_plan(
+        base.problem,
+        search(known, base, objective),
+        solver="auto",
+        seed=known.seed,
+        options={"objective": known.choice.objective, "strict": known.choice.strict},
+        versions=base.capture.versions,
+        scoped_vmem_kib=base.capture.scoped_vmem_kib,
+    )
+    order, missed = allocation_of(named)
+    for group in missed:
+        named = leave_in_hbm(named, group)
+    named = replace(named, order=tuple(group for group in order if group not in missed))
+    return Outlook(named, *base.predict(named.plan))
+
+
+def candidate(proposer: str, about: str, base: Base, outlook: Outlook) -> Candidate:
+    """To compile what was found."""
+    return Candidate(proposer, "plan", about, base, {}, outlook.plan, (outlook.e_seconds, outlook.m_seconds))
 
 
 def search(known: Knowledge, base: Base, objective: Objective = "both") -> Plan:
@@ -93,40 +116,16 @@ def search(known: Knowledge, base: Base, objective: Objective = "both") -> Plan:
     return plan
 
 
-def with_room(named: NamedPlan) -> NamedPlan:
-    """A plan without the groups that the compiler's allocator is foreseen to find no room for: each costs a compile.
-
-    It records the order in which the others are, so that export need not seek one again, and perhaps find none.
-    """
-    order, missed = allocation_of(named)
-    for group in missed:
-        named = leave_in_hbm(named, group)
-    return replace(named, order=tuple(group for group in order if group not in missed))
+def _is_hopeful(known: Knowledge, base: Base) -> bool:
+    """Whether XLA's own placement is not so slow there that a plan need not be thought of."""
+    least = min(known.choice.value(other.default) for other in known.bases)
+    return known.choice.value(base.default) < least * (1 + HOPELESS)
 
 
-def named_plan(known: Knowledge, base: Base, plan: Plan) -> NamedPlan:
-    """With the names of a schedule, and what the loop was told."""
-    return name_plan(
-        base.problem,
-        plan,
-        solver="auto",
-        seed=known.seed,
-        options={"objective": known.choice.objective, "strict": known.choice.strict},
-        versions=base.capture.versions,
-        scoped_vmem_kib=base.capture.scoped_vmem_kib,
-    )
-
-
-def _candidate(known: Knowledge, base: Base, named: NamedPlan, predicted: tuple[float, float]) -> Candidate:
-    about = f"plan {base.plans + 1}{known.where(base)}"
-    return Candidate("plans", "plan", about, base, {}, named, predicted)
-
-
-def _is_worth(known: Knowledge, base: Base, predicted: tuple[float, float]) -> bool:
+def _is_worth(known: Knowledge, base: Base, outlook: Outlook) -> bool:
     """Whether a plan is worth a compile; the first one of XLA's own schedule always is, for what it teaches."""
     best = known.choice.value(known.incumbent.row or known.default)
-    figures = _Predicted(predicted[0], predicted[1])
-    worse, value = known.choice.rank(figures, known.default, base is not known.first)
+    worse, value = known.choice.rank(outlook, known.default, base is not known.first)
     if base.plans == 0:
         return base is known.first or value < best * (1 + DOUBT)
     return not worse and value < best * (1 - WORTH)
