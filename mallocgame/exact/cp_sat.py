@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from mallocgame.errors import BadInputError
 from mallocgame.exact.answer import ModelAnswer
 from mallocgame.exact.model import Model, Row
+from mallocgame.exact.solver_process import ask
 
 TICKS = 2**24
 """Ticks a unit of the model. With more, sums come near to what CP-SAT can hold; with fewer, proofs need a wider gap."""
+
+NEEDED = "CP-SAT needs ortools: pip install 'mallocgame[solve]' (or pip install ortools)"
 
 SEARCHES = ("max_lp", "quick_restart", "core", "reduced_costs")
 """Of CP-SAT, one a worker: times are sums, so the first has to see all rows as a linear program."""
@@ -27,43 +29,36 @@ def solve_by_cp_sat(model: Model, time_limit: float, seed: int, workers: int) ->
     Raises:
         BadInputError: ortools is not installed.
     """
-    try:
-        from ortools.sat.python import cp_model
-    except ImportError:
-        raise BadInputError("CP-SAT needs ortools: pip install 'mallocgame[solve]' (or pip install ortools)") from None
-    ticks = cp_model.CpModel()
-    variables = []
-    for low, high, boolean in zip(model.lower, model.upper, model.boolean, strict=True):
-        if boolean:
-            variables.append(ticks.new_int_var(math.ceil(low), math.floor(high), ""))
-        else:
-            variables.append(ticks.new_int_var(math.floor(low * TICKS), math.floor(high * TICKS), ""))
-    for row in model.rows:
-        coefficients, low = rounded(row, model.boolean)
-        if coefficients:
-            ticks.add(sum(value * variables[variable] for variable, value in coefficients.items()) >= low)
-        elif low > 0:
-            ticks.add_bool_or([])
-    objective, constant = rounded_objective(model)
-    ticks.minimize(sum(value * variables[variable] for variable, value in objective.items()) + constant)
-    solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = max(0.01, time_limit)
-    solver.parameters.random_seed = seed
-    solver.parameters.num_workers = workers
-    solver.parameters.linearization_level = 2
-    solver.parameters.cp_model_presolve = False  # ortools 9.15 loses solutions in it where coefficients are large
-    solver.parameters.subsolvers.extend(SEARCHES)
-    status = solver.solve(ticks)
-    if status == cp_model.INFEASIBLE:
-        return ModelAnswer("infeasible", None, math.inf)
-    bound = solver.best_objective_bound / TICKS
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return ModelAnswer("time limit", None, bound)
-    values = [
-        solver.value(variable) / (1 if boolean else TICKS)
-        for variable, boolean in zip(variables, model.boolean, strict=True)
+    bounds = [
+        (math.ceil(low), math.floor(high)) if boolean else (math.floor(low * TICKS), math.floor(high * TICKS))
+        for low, high, boolean in zip(model.lower, model.upper, model.boolean, strict=True)
     ]
-    return ModelAnswer("optimal" if status == cp_model.OPTIMAL else "feasible", values, bound)
+    rows = [rounded(row, model.boolean) for row in model.rows]
+    objective, constant = rounded_objective(model)
+    request = {
+        "bounds": bounds,
+        "rows": [(list(terms.items()), least) for terms, least in rows],
+        "objective": list(objective.items()),
+        "constant": constant,
+        "subsolvers": SEARCHES,
+        "options": {
+            "max_time_in_seconds": max(0.01, time_limit),
+            "random_seed": seed,
+            "num_workers": workers,
+            "linearization_level": 2,
+            "cp_model_presolve": False,  # ortools 9.15 loses solutions in it where coefficients are large
+        },
+    }
+    answer = ask("cp-sat", NEEDED, request, max(0.0, time_limit))
+    if answer is None:
+        return ModelAnswer("time limit", None, -math.inf)
+    if answer["infeasible"]:
+        return ModelAnswer("infeasible", None, math.inf)
+    bound = answer["bound"] / TICKS
+    if answer["values"] is None:
+        return ModelAnswer("time limit", None, bound)
+    values = [value / (1 if boolean else TICKS) for value, boolean in zip(answer["values"], model.boolean, strict=True)]
+    return ModelAnswer("optimal" if answer["optimal"] else "feasible", values, bound)
 
 
 def rounded(row: Row, boolean: list[bool]) -> tuple[dict[int, int], int]:

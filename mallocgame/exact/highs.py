@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
-import json
 import math
-import subprocess
-import sys
 from itertools import accumulate
-from pathlib import Path
-from threading import Timer
 from typing import Any
 
-from mallocgame.errors import BadInputError
 from mallocgame.exact.answer import ModelAnswer
 from mallocgame.exact.model import Model
+from mallocgame.exact.solver_process import ask
 
 TOLERANCE = 1e-9
 """Of rows and of whole numbers, absolute, in units of the model; of the objective, relative too."""
 
-PATIENCE = 5.0
-"""Seconds beyond its time limit after which HiGHS is ended."""
+NEEDED = "HiGHS needs highspy: pip install 'mallocgame[solve]' (or pip install highspy)"
 
 
 def solve_by_highs(model: Model, time_limit: float, seed: int, workers: int) -> ModelAnswer:
@@ -83,66 +76,4 @@ def ask_highs(
         "boolean": None if relaxed else list(model.boolean),
         "options": {"time_limit": max(0.01, time_limit), **options},
     }
-    return _child().ask(request, max(0.0, time_limit) + PATIENCE)
-
-
-class _Child:
-    """The process, and what it is asked."""
-
-    current: _Child | None = None
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-P", str(Path(__file__).with_name("highs_child.py"))]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        if self._read() is None:
-            self.end()
-            raise BadInputError("HiGHS needs highspy: pip install 'mallocgame[solve]' (or pip install highspy)")
-
-    def ask(self, request: dict[str, Any], time_limit: float) -> dict[str, Any] | None:
-        """The answer, or None where the process had to be ended."""
-        watch = Timer(time_limit, self.process.kill)
-        watch.start()
-        try:
-            assert self.process.stdin is not None
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
-            self.process.stdin.flush()
-            answer: dict[str, Any] | None = self._read()
-        except BrokenPipeError:
-            answer = None
-        except KeyboardInterrupt:
-            self.end()
-            raise
-        finally:
-            watch.cancel()
-        if answer is None:
-            self.end()
-        return answer
-
-    def end(self) -> None:
-        """End the process."""
-        if _Child.current is self:
-            _Child.current = None
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def _read(self) -> Any:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        return json.loads(line) if line.endswith(b"\n") else None
-
-
-def _child() -> _Child:
-    """The running process, or a new one."""
-    if _Child.current is None:
-        _Child.current = _Child()
-    return _Child.current
-
-
-@atexit.register
-def end_highs() -> None:
-    """End the process that HiGHS runs in, if there is one."""
-    if _Child.current is not None:
-        _Child.current.end()
+    return ask("highs", NEEDED, request, max(0.0, time_limit))

@@ -1,7 +1,8 @@
-"""The process that HiGHS runs in: requests come by standard input, answers go by standard output, each a line of JSON.
+"""The process that a solver runs in: requests come by standard input, answers by standard output, each a line of JSON.
 
-It is one of its own because highspy and ortools each bring a libhighs.so.1, of different versions, of which a process
-can have one; and because HiGHS can overrun its time limit, which ends with the process.
+Each has one of its own because highspy and ortools each bring a libhighs.so.1, of different versions, of which a
+process can have one; and because both can overrun their time limits (CP-SAT of ortools 9.15 now and then without end,
+growing to 20 GB in ten minutes), which ends with the process.
 """
 
 from __future__ import annotations
@@ -9,21 +10,23 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, BinaryIO
 
 
 def main() -> None:
     """Answer requests until there are no more."""
+    module, answer = SOLVERS[sys.argv[1]]
     with _only_answers() as answers:
         try:
-            highspy: Any = import_module("highspy")
+            solver: Any = import_module(module)
         except ImportError:
             _write(answers, None)
             return
-        _write(answers, highspy.Highs().version())
+        _write(answers, module)
         for line in sys.stdin.buffer:
-            _write(answers, _answer(highspy, json.loads(line)))
+            _write(answers, answer(solver, json.loads(line)))
 
 
 def _only_answers() -> BinaryIO:
@@ -39,7 +42,7 @@ def _write(answers: BinaryIO, value: Any) -> None:
     answers.flush()
 
 
-def _answer(highspy: Any, request: dict[str, Any]) -> dict[str, Any]:
+def _highs(highspy: Any, request: dict[str, Any]) -> dict[str, Any]:
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = len(request["cost"]), len(request["row_lower"])
     lp.col_cost_, lp.offset_ = request["cost"], request["offset"]
@@ -69,6 +72,35 @@ def _answer(highspy: Any, request: dict[str, Any]) -> dict[str, Any]:
         "duals": list(solution.row_dual) if solution.dual_valid else None,
     }
 
+
+def _cp_sat(cp_model: Any, request: dict[str, Any]) -> dict[str, Any]:
+    model = cp_model.CpModel()
+    variables = [model.new_int_var(low, high, "") for low, high in request["bounds"]]
+    for row, least in request["rows"]:
+        if row:
+            model.add(sum(value * variables[variable] for variable, value in row) >= least)
+        elif least > 0:
+            model.add_bool_or([])
+    model.minimize(sum(value * variables[variable] for variable, value in request["objective"]) + request["constant"])
+    solver = cp_model.CpSolver()
+    for name, value in request["options"].items():
+        setattr(solver.parameters, name, value)
+    solver.parameters.subsolvers.extend(request["subsolvers"])
+    status = solver.solve(model)
+    found = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    return {
+        "optimal": status == cp_model.OPTIMAL,
+        "infeasible": status == cp_model.INFEASIBLE,
+        "bound": solver.best_objective_bound,
+        "values": [solver.value(variable) for variable in variables] if found else None,
+    }
+
+
+SOLVERS: dict[str, tuple[str, Callable[[Any, dict[str, Any]], dict[str, Any]]]] = {
+    "highs": ("highspy", _highs),
+    "cp-sat": ("ortools.sat.python.cp_model", _cp_sat),
+}
+"""By name: the module, and what answers a request with it."""
 
 if __name__ == "__main__":
     main()
