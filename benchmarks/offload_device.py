@@ -43,6 +43,7 @@ from mallocgame.offload.problem import OffloadProblem
 from mallocgame.offload.program import load_program
 from mallocgame.offload.residuals import Build, read_residuals
 from mallocgame.offload.solve import solve
+from mallocgame.printable import one_line
 from mallocgame.probe import memory_rates
 from mallocgame.probe.calibrate import ARRAY_BYTES, LARGE_BYTES, host_memory, target_of
 from mallocgame.probe.device import describe_device
@@ -135,7 +136,7 @@ def compile_all(build: Build, programs: list[Program]) -> None:
         try:
             program.executable = lowered.compile(compiler_options=dict(program.options))
         except Exception as error:  # whatever the compiler says is a row
-            program.failure = " ".join(str(error).split())[:300]
+            program.failure = one_line(error, 300)
 
     with ThreadPoolExecutor(len(programs) or 1) as pool:
         for program in programs:
@@ -171,7 +172,7 @@ class Runs:
         try:
             weights, velocity, *_ = jax.block_until_ready(program.executable(*given))
         except Exception as error:
-            program.failure = " ".join(str(error).split())[:300]
+            program.failure = one_line(error, 300)
             return None
         seconds = perf_counter() - started
         self._given = (weights, velocity, *given[2:])

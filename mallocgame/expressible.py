@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from mallocgame.plan import Copy, Plan
 from mallocgame.problem.evictions import eviction_of, product_eviction, product_wait
-from mallocgame.problem.placement import starts_in_hbm
+from mallocgame.problem.placement import is_directly_after, starts_in_hbm
 from mallocgame.problem.reach import Gaps
 from mallocgame.problem.schema import Problem, Tensor, Use
 from mallocgame.violation import PlanTables, Violation
@@ -160,7 +160,7 @@ def _prefetch(tables: PlanTables, tensor: Tensor, copy: Copy, fast: list[int], a
     if len(fast) < asked:
         yield tables.violation("call in part", tensor, copy.before)
     earliest = tensor.uses[fast[-1]].copy_after
-    if copy.before == tensor.time + 1:
+    if is_directly_after(copy.before, tensor):
         yield tables.violation("copy start not expressible", tensor, copy.after, "no time between definition and use")
     elif earliest is None or copy.after < earliest:
         detail = f"earliest start for the use at {copy.before}: {earliest}"

@@ -49,7 +49,7 @@ def solve_by_cp_sat(model: Model, time_limit: float, seed: int, workers: int) ->
             "cp_model_presolve": False,  # ortools 9.15 loses solutions in it where coefficients are large
         },
     }
-    answer = ask("cp-sat", NEEDED, request, max(0.0, time_limit))
+    answer = ask("cp-sat", NEEDED, request, time_limit)
     if answer is None:
         return ModelAnswer("time limit", None, -math.inf)
     if answer["infeasible"]:

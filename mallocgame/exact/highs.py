@@ -76,4 +76,4 @@ def ask_highs(
         "boolean": None if relaxed else list(model.boolean),
         "options": {"time_limit": max(0.01, time_limit), **options},
     }
-    return ask("highs", NEEDED, request, max(0.0, time_limit))
+    return ask("highs", NEEDED, request, time_limit)

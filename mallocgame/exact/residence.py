@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from mallocgame.exact.model import ZERO, Linear, Model, total
 from mallocgame.game.program import Program
-from mallocgame.problem.placement import starts_in_hbm
+from mallocgame.problem.placement import is_directly_after, starts_in_hbm
 from mallocgame.problem.schema import ShapeIndex, Tensor
 
 ASYNCHRONOUS = "part of an asynchronous operation"
@@ -139,7 +139,7 @@ class _Tensor:
                 kept = model.choice()
                 model.at_least(resident_before, kept)
                 self._occupy(before + 1, begin - 1, kept)
-            if self.program.position[time] > earliest and time != self.tensor.time + 1:
+            if self.program.position[time] > earliest and not is_directly_after(time, self.tensor):
                 fetched = model.choice()
                 place = self.program.position[time]
                 made.fetches.append(Moved(computation, earliest, place, self.tensor.size, fetched))

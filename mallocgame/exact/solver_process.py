@@ -30,7 +30,7 @@ def ask(solver: str, needed: str, request: dict[str, Any], time_limit: float) ->
     """
     if solver not in _running:
         _running[solver] = _Child(solver, needed)
-    return _running[solver].ask(request, time_limit + PATIENCE)
+    return _running[solver].ask(request, max(0.0, time_limit) + PATIENCE)
 
 
 class _Child:

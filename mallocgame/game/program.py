@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from mallocgame.problem.evictions import Eviction, eviction_of
-from mallocgame.problem.placement import starts_in_hbm
+from mallocgame.problem.placement import is_directly_after, starts_in_hbm
 from mallocgame.problem.schema import Problem, Tensor
 
 
@@ -259,7 +259,7 @@ class Program:
             carries = updated and last == len(tensor.uses) - 1
             if earliest is not None and self.earliest_position(use.time, earliest) > self.latest[use.time]:
                 earliest = None
-            if use.time == tensor.time + 1:
+            if is_directly_after(use.time, tensor):
                 earliest = None
             if (produced and not found) or (carries and self.tails[tensor.group] is None):
                 earliest = None

@@ -58,12 +58,15 @@ class Knowledge:
         values: list[tuple[float, int]] = []
         for number, base in enumerate(self.bases):
             if not base.exhausted:
-                found: list[Figures] = [base.default]
-                found += [entry.row for entry in self.tried if entry.row and self.base_of(entry) is base]
+                found: list[Figures] = [*self.rows_of(base)]
                 if base.outlook is not None and base.plans == 0:
                     found.append(base.outlook)
                 values.append((min(map(self.choice.value, found)), number))
         return self.bases[min(values)[1]] if values else None
+
+    def rows_of(self, base: Base) -> list[Row]:
+        """Figures of XLA's own placement on a schedule, and of all that was confirmed there."""
+        return [base.default, *(tried.row for tried in self.tried if tried.row and self.base_of(tried) is base)]
 
     def plans_are_open(self) -> bool:
         """Whether a search on some schedule may still find a plan that is worth a compile."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mallocgame.loop.base import Base
 from mallocgame.loop.knowledge import Knowledge
 from mallocgame.loop.plans import WORTH, candidate, look
 from mallocgame.loop.programs import Candidate
@@ -26,13 +25,8 @@ class LeastM:
             return None
         self._done.add(split)
         outlook = look(known, base, "M")
+        least = min(row.m_seconds for row in known.rows_of(base))
         known_plans = [tried.plan.plan for tried in known.tried if tried.plan is not None]
-        if outlook.plan.plan in known_plans or outlook.m_seconds >= _least(known, base) * (1 - WORTH):
+        if outlook.plan.plan in known_plans or outlook.m_seconds >= least * (1 - WORTH):
             return None
         return candidate("least m", f"plan for M alone{known.where(base)}", base, outlook)
-
-
-def _least(known: Knowledge, base: Base) -> float:
-    """Seconds under M of the quickest confirmed program of a schedule."""
-    rows = [base.default, *(tried.row for tried in known.tried if tried.row and known.base_of(tried) is base)]
-    return min(row.m_seconds for row in rows)

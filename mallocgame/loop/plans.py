@@ -62,7 +62,7 @@ def look(known: Knowledge, base: Base, objective: Objective = "both") -> Outlook
     """
     named = name_plan(
         base.problem,
-        search(known, base, objective),
+        _search(known, base, objective),
         solver="auto",
         seed=known.seed,
         options={"objective": known.choice.objective, "strict": known.choice.strict},
@@ -81,7 +81,7 @@ def candidate(proposer: str, about: str, base: Base, outlook: Outlook) -> Candid
     return Candidate(proposer, "plan", about, base, {}, outlook.plan, (outlook.e_seconds, outlook.m_seconds))
 
 
-def search(known: Knowledge, base: Base, objective: Objective = "both") -> Plan:
+def _search(known: Knowledge, base: Base, objective: Objective) -> Plan:
     """The best plan that a slice of the search time finds on a schedule.
 
     Under both models XLA's figures are limits of both, whatever the user's objective. Under M a plan of another split

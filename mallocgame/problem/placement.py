@@ -74,3 +74,11 @@ def starts_in_hbm(problem: Problem, tensor: Tensor) -> bool:
     """
     opcode = problem.instructions[tensor.time].opcode
     return opcode in ("parameter", "constant") or tensor.hbm_definition == TWO_CORES
+
+
+def is_directly_after(time: int, tensor: Tensor) -> bool:
+    """Whether a time is the very next one after a definition: XLA makes no copy between the two, and refuses one.
+
+    "Out of alternate memory", however much of it is free (libtpu 0.0.52).
+    """
+    return time == tensor.time + 1
