@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Plan
+from mallocgame.problem.placement import HINTED
 from mallocgame.problem.reach import Gaps
 from mallocgame.problem.schema import Problem, ShapeIndex
 
@@ -29,6 +30,7 @@ class NamedUse:
         copy_after_instruction: name of that instruction; None without a prefetch.
         time: of the reading instruction.
         far: whether it is beyond the plan's reach of the use before.
+        loop: whether it is a loop that takes the tensor in.
     """
 
     instruction: str
@@ -38,6 +40,7 @@ class NamedUse:
     copy_after_instruction: str | None = None
     time: int = 0
     far: bool = False
+    loop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class NamedTensor:
         group: number of its alias group.
         fast_definition: whether it is written to fast memory.
         uses: as in the problem, same order.
+        hinted: whether the compiler's own hint places it, and no override may.
     """
 
     id: int
@@ -61,6 +65,7 @@ class NamedTensor:
     group: int
     fast_definition: bool
     uses: tuple[NamedUse, ...]
+    hinted: bool = False
 
     @property
     def is_fast(self) -> bool:
@@ -134,6 +139,7 @@ def name_plan(
                     copy_after_instruction=None if after is None else problem.instructions[after].name,
                     time=use.time,
                     far=far[number],
+                    loop=problem.instructions[use.time].opcode == "while",
                 )
             )
         tensors.append(
@@ -145,6 +151,7 @@ def name_plan(
                 group=tensor.group,
                 fast_definition=tensor.id in plan.fast_definitions,
                 uses=tuple(uses),
+                hinted=tensor.fixed == HINTED,
             )
         )
     return NamedPlan(

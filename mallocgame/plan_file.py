@@ -79,6 +79,7 @@ def _tensor_to_json(tensor: NamedTensor) -> dict[str, Any]:
             "copy_after_instruction": use.copy_after_instruction,
             "time": use.time,
             **({"far": True} if use.far else {}),
+            **({"loop": True} if use.loop else {}),
         }
         for use in tensor.uses
     ]
@@ -90,6 +91,7 @@ def _tensor_to_json(tensor: NamedTensor) -> dict[str, Any]:
         "group": tensor.group,
         "fast_definition": tensor.fast_definition,
         "uses": uses,
+        **({"hinted": True} if tensor.hinted else {}),
     }
 
 
@@ -137,7 +139,8 @@ def _from_json(value: object, source: str) -> NamedPlan:
 
 
 def _tensor(value: object, where: str) -> NamedTensor:
-    fields = checked.record(value, where, ("id", "instruction", "index", "size", "group", "fast_definition", "uses"))
+    keys = ("id", "instruction", "index", "size", "group", "fast_definition", "uses", "hinted")
+    fields = checked.record({"hinted": False, **value} if isinstance(value, dict) else value, where, keys)
     return NamedTensor(
         id=checked.natural(fields["id"], f"{where}.id"),
         instruction=checked.name(fields["instruction"], f"{where}.instruction"),
@@ -146,12 +149,13 @@ def _tensor(value: object, where: str) -> NamedTensor:
         group=checked.natural(fields["group"], f"{where}.group"),
         fast_definition=checked.boolean(fields["fast_definition"], f"{where}.fast_definition"),
         uses=checked.each(_use)(fields["uses"], f"{where}.uses"),
+        hinted=checked.boolean(fields["hinted"], f"{where}.hinted"),
     )
 
 
 def _use(value: object, where: str) -> NamedUse:
-    keys = ("instruction", "operands", "fast", "copy_after", "copy_after_instruction", "time", "far")
-    fields = checked.record({"far": False, **value} if isinstance(value, dict) else value, where, keys)
+    keys = ("instruction", "operands", "fast", "copy_after", "copy_after_instruction", "time", "far", "loop")
+    fields = checked.record({"far": False, "loop": False, **value} if isinstance(value, dict) else value, where, keys)
     after = checked.optional(checked.natural)(fields["copy_after"], f"{where}.copy_after")
     instruction = checked.optional(checked.name)(fields["copy_after_instruction"], f"{where}.copy_after_instruction")
     if (after is None) != (instruction is None):
@@ -164,6 +168,7 @@ def _use(value: object, where: str) -> NamedUse:
         copy_after_instruction=instruction,
         time=checked.natural(fields["time"], f"{where}.time"),
         far=checked.boolean(fields["far"], f"{where}.far"),
+        loop=checked.boolean(fields["loop"], f"{where}.loop"),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mallocgame.compiler.verification import Miss, Relaxed
 from mallocgame.plan import Plan
+from mallocgame.problem.placement import HINTED
 from mallocgame.problem.schema import Problem
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ def compare(
     problem: Problem, plan: Plan, found: ReadBack, starts: Mapping[str, int], relaxed: Sequence[Relaxed]
 ) -> tuple[int, int, tuple[Miss, ...]]:
     """Count every definition and use by its memory space and every planned copy by its start.
+
+    What the compiler's own hints place is left out: no plan can say anything of it.
 
     Args:
         problem: of the plan.
@@ -33,6 +36,8 @@ def compare(
     misses: list[Miss] = []
     sites = 0
     for tensor in problem.tensors:
+        if tensor.fixed == HINTED:
+            continue
         cause = causes.get(tensor.group)
         sites += 1 + len(tensor.uses)
         planned, is_so = tensor.id in plan.fast_definitions, tensor.id in found.fast_definitions

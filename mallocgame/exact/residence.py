@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from mallocgame.exact.model import ZERO, Linear, Model, total
 from mallocgame.game.program import Program
-from mallocgame.problem.placement import is_directly_after, starts_in_hbm
+from mallocgame.problem.placement import HINTED, is_directly_after, starts_in_hbm
 from mallocgame.problem.schema import ShapeIndex, Tensor
 
 ASYNCHRONOUS = "part of an asynchronous operation"
@@ -68,7 +68,7 @@ def residence(model: Model, program: Program) -> Residence:
     movable = [
         tensor
         for tensor in program.problem.tensors
-        if tensor.fixed in (None, ASYNCHRONOUS) and 0 < tensor.size <= program.problem.target.fast_bytes
+        if tensor.fixed in (None, ASYNCHRONOUS, HINTED) and 0 < tensor.size <= program.problem.target.fast_bytes
     ]
     for tensor in movable:
         _Tensor(model, program, made, tensor).build()
@@ -90,7 +90,7 @@ class _Tensor:
         opcode = self.program.problem.instructions[tensor.time].opcode
         inner = self.home != self.program.entry and opcode == "parameter"
         given = starts_in_hbm(self.program.problem, tensor) and not inner
-        written = tensor.fixed is None and tensor.hbm_definition in (None, "entry result") and not given
+        written = tensor.fixed in (None, HINTED) and tensor.hbm_definition in (None, "entry result") and not given
         first = model.choice() if written else ZERO
         made.defined[tensor.id] = first
         self._occupy(tensor.time, tensor.time, first)

@@ -97,7 +97,8 @@ def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
             product, which is never the root's, has to be in HBM.
 
     Raises:
-        InexpressibleError: an output that the plan wants in fast memory would be kept in HBM together with a use.
+        InexpressibleError: an output that the plan wants in fast memory, or what a loop gives back, would be kept in
+            HBM together with a use.
     """
     root = max((use.time for tensors in (*groups.moved, *groups.in_hbm) for t in tensors for use in t.uses), default=0)
     alone = [tensors[0] for tensors in groups.evicted if len(tensors) == 1]
@@ -105,6 +106,7 @@ def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
     prefetched = [tensor for tensors in (*groups.evicted, *groups.copied) for tensor in tensors if _is_copied(tensor)]
     kept = [tensor for tensors in groups.in_hbm for tensor in tensors]
     kept += [tensor for tensors in groups.copied for tensor in tensors if not tensor.is_fast]
+    kept = [tensor for tensor in kept if not tensor.hinted]
     pinned = [tensor for tensors in (*groups.pinned, *groups.evicted) for tensor in tensors if tensor.fast_definition]
     parts = _by_position(kept, KEEP)
     parts += _by_position([tensor for tensor in pinned if tensor.id not in evicted], PIN)
@@ -135,7 +137,8 @@ def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], N
     A keep also keeps outputs of that instruction that look like the operand, with all of their uses. Where the plan has
     something of them in fast memory, the keep is left out unless a fast use precedes: the compiler copies nothing by
     itself, but it would hold on to a copy. So it is at a loop that passes the tensor on to a later fast use: that one
-    reads what the loop gives back, and would be kept in HBM with it. Beyond reach it holds on to nothing.
+    reads what the loop gives back, and would be kept in HBM with it; where a fast use precedes the loop, nothing can
+    say that. Beyond reach it holds on to nothing.
     """
     parts = []
     previous = None
@@ -144,6 +147,11 @@ def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], N
         for operand, index in use.operands if not use.fast else ():
             if index and number < first_fast:
                 continue
+            if use.loop and any(later.fast for later in tensor.uses[number:]):
+                raise InexpressibleError(
+                    tensor,
+                    f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps there what that loop gives back",
+                )
             output = outputs.get((use.instruction, index, tensor.size))
             if output is None:
                 parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), KEEP))

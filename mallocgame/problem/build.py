@@ -13,7 +13,7 @@ from mallocgame.problem.aliasing import alias_groups
 from mallocgame.problem.dataflow import Dataflow, Value, analyse
 from mallocgame.problem.fingerprint import fingerprint
 from mallocgame.problem.liveness import covering, live_ranges
-from mallocgame.problem.placement import hbm_definition, never_fast
+from mallocgame.problem.placement import HINTED, hbm_definition, never_fast
 from mallocgame.problem.schedule import CALLERS, Schedule, asynchronous_start, flatten
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.targets import target_from_log
@@ -174,6 +174,13 @@ def _tensors(
     group_of = {value: number for number, members in enumerate(groups) for value in members}
     last_time = len(schedule.steps) - 1
     ranges = live_ranges(schedule, dataflow, module)
+    uses = [_uses(schedule, value, costs) for value in dataflow.values]
+    read = {group_of[number] for number, own in enumerate(uses) if own}
+    hinted = {
+        group_of[number]
+        for number, value in enumerate(dataflow.values)
+        if any(time in schedule.hinted for time, _ in value.positions)
+    }
     tensors = []
     for number, value in enumerate(dataflow.values):
         size = padded_bytes(value.shape)
@@ -186,10 +193,10 @@ def _tensors(
                 time=value.time,
                 live=covering(value, ranges[number], last_time),
                 defined_bytes=costs[value.time].output_bytes.get(value.index, 0.0),
-                uses=_uses(schedule, value, costs),
+                uses=uses[number],
                 group=group_of[number],
-                fixed=never_fast(schedule, value, size, target),
-                hbm_definition=hbm_definition(schedule, value, target),
+                fixed=HINTED if group_of[number] in hinted else never_fast(schedule, value, size, target),
+                hbm_definition=hbm_definition(schedule, value, target, group_of[number] in read),
             )
         )
     return tuple(tensors)

@@ -23,6 +23,14 @@ there in XLA's default placement of 51 workloads (libtpu 0.0.52)."""
 TWO_CORES = "written by two cores"
 """Why such a definition is in HBM."""
 
+NEVER_READ = "never read"
+"""Why such a definition is in HBM. MSA looks for room when it comes to a use ("Finding allocation"); where nothing
+reads anything of a buffer, it looks for none, and a pin changes nothing (libtpu 0.0.52: k-means on four targets)."""
+
+HINTED = "placed by the compiler's own hint"
+"""Why all tensors of such a group are as they are: before MSA, XLA puts hints on what its pipelined loops copy (v6e).
+An override on any of them kills it ("Conflicting required assignment", libtpu 0.0.52)."""
+
 _TRANSFERS = frozenset({"send", "send-done", "recv", "recv-done", "infeed", "outfeed"})
 
 
@@ -36,8 +44,6 @@ def never_fast(schedule: Schedule, value: Value, size: int, target: Target) -> s
         return f"larger than the fast memory of {target.fast_bytes} bytes"
     if value.shape.layout is not None and value.shape.layout.memory_space:
         return f"coloured to memory space {value.shape.layout.memory_space}"
-    if any(time in schedule.hinted for time, _ in value.positions):
-        return "placed by the compiler's own hint"
     opcodes = {schedule.steps[time].opcode for time, _ in value.positions}
     opcodes.update(schedule.steps[time].opcode for time, _, _ in value.reads)
     if opcodes & _TRANSFERS:
@@ -49,8 +55,15 @@ def never_fast(schedule: Schedule, value: Value, size: int, target: Target) -> s
     return None
 
 
-def hbm_definition(schedule: Schedule, value: Value, target: Target) -> str | None:
-    """Why the definition has to be in HBM although uses may read a fast copy, or None."""
+def hbm_definition(schedule: Schedule, value: Value, target: Target, read: bool) -> str | None:
+    """Why the definition has to be in HBM although uses may read a fast copy, or None.
+
+    Args:
+        schedule: of the program.
+        value: the tensor's.
+        target: of the program.
+        read: whether anything reads a tensor of its alias group.
+    """
     step = schedule.steps[value.time]
     home = schedule.computations[schedule.computation_of[value.time]]
     if step.opcode == "parameter" and home.kind == "entry":
@@ -63,7 +76,7 @@ def hbm_definition(schedule: Schedule, value: Value, target: Target) -> str | No
     loop_fusion = step.opcode == "fusion" and step.attributes.get("kind") == "kLoop"
     if target.name in CORES_APART and not loop_fusion and step.opcode not in _WRITTEN_APART:
         return TWO_CORES
-    return None
+    return None if read else NEVER_READ
 
 
 def starts_in_hbm(problem: Problem, tensor: Tensor) -> bool:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mallocgame.errors import BadInputError
 from mallocgame.export import compiler_options, to_json, to_libtpu_init_args, to_python
 from mallocgame.export.options import GLOBAL_OPTIONS, SORT_ORDER, TENSOR_OVERRIDES, allocation_of
+from mallocgame.export.overrides import InexpressibleError
 from mallocgame.export.text import alternations, name_regex
 from mallocgame.named_plan import NamedTensor, NamedUse
 from mallocgame.plan import Copy, Stay
@@ -174,6 +175,27 @@ def test_a_loop_that_passes_on_what_is_copied_later_has_no_keep() -> None:
         ("h", "keep_in_default_memory"),
         ("g", "prefetch"),
     ]
+
+
+def test_a_copy_that_a_second_loop_would_hold_on_to_is_inexpressible() -> None:
+    """The second loop needs the keep, which also keeps what it gives back, and that is copied again later."""
+    first, second = NamedUse("while.1", ((0, (4,)),), True, 3, "x"), NamedUse("while.2", ((0, (4,)),), False, loop=True)
+    stays = [Stay(0, 4, 8, 0), Stay(0, 21, 30, 0)]
+    with pytest.raises(
+        InexpressibleError, match=r"keeping w in HBM for while\.2 also keeps there what that loop gives"
+    ):
+        compiler_options(plan([tensor(0, "w", [first, second, use("g", True, 20)])], stays))
+    last = plan([tensor(0, "w", [first, second, use("g")])], stays[:1])
+    assert [(name, action) for _, name, _, _, action in actions(last)] == [
+        ("while[.]2", "keep_in_default_memory"),
+        ("g", "keep_in_default_memory"),
+        ("while[.]1", "prefetch"),
+    ]
+
+
+def test_what_the_compiler_places_by_its_own_hint_gets_no_override() -> None:
+    tensors = [tensor(0, "a", [use("f")]), replace(tensor(1, "b", [use("g")]), hinted=True)]
+    assert [entry[1] for entry in actions(plan(tensors, []))] == ["a"]
 
 
 def test_a_keep_that_would_touch_a_pinned_output_is_left_out_before_any_copy() -> None:

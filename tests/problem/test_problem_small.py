@@ -96,6 +96,29 @@ def test_a_loop() -> None:
     assert [problem.instructions[time].free for time in (3, 4, 9, 15, 17)] == [False, True, True, False, True]
 
 
+def test_what_nothing_reads_is_not_put_into_fast_memory() -> None:
+    problem = _problem(
+        """HloModule m, is_scheduled=true
+
+%fused (p: f32[1024]) -> (f32[1024], f32[2048]) {
+  %p = f32[1024]{0} parameter(0)
+  %n = f32[1024]{0} negate(%p)
+  %b = f32[2048]{0} broadcast(%p), dimensions={0}
+  ROOT %t = (f32[1024]{0}, f32[2048]{0}) tuple(%n, %b)
+}
+
+ENTRY %main (x: f32[1024]) -> f32[1024] {
+  %x = f32[1024]{0} parameter(0)
+  %both = (f32[1024]{0}, f32[2048]{0}) fusion(%x), kind=kLoop, calls=%fused
+  %first = f32[1024]{0} get-tuple-element(%both), index=0
+  ROOT %res = f32[1024]{0} add(%first, %first)
+}
+"""
+    )
+    reasons = {tensor.name: tensor.hbm_definition for tensor in problem.tensors}
+    assert reasons == {"x": "entry parameter", "both{0}": None, "both{1}": "never read", "res": "entry result"}
+
+
 @pytest.mark.parametrize(
     ("start", "step", "bound", "direction", "trips"),
     [
