@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Plan
@@ -171,6 +171,8 @@ def name_plan(
 def check_plan(named: NamedPlan, problem: Problem) -> None:
     """Refuse a plan that is not for ``problem``.
 
+    An older file tells neither loops nor hints, which is no contradiction.
+
     Raises:
         BadInputError: another fingerprint, target, or other tensors.
     """
@@ -182,8 +184,13 @@ def check_plan(named: NamedPlan, problem: Problem) -> None:
     if len(named.tensors) != len(expected):
         raise BadInputError(f"the plan lists {len(named.tensors)} tensors, the program has {len(expected)}")
     for ours, theirs in zip(named.tensors, expected, strict=True):
-        if ours != theirs:
+        if ours not in (theirs, _untold(theirs)):
             raise BadInputError(f"tensor {ours.id} of the plan ({ours.instruction}) does not agree with the program's")
+
+
+def _untold(tensor: NamedTensor) -> NamedTensor:
+    """A tensor without what older files do not tell."""
+    return replace(tensor, hinted=False, uses=tuple(replace(use, loop=False) for use in tensor.uses))
 
 
 def _other_program(fingerprint: str, problem: Problem) -> str:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mallocgame.errors import BadInputError
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.plan_file import NamedPlan, NamedTensor, NamedUse, check_plan, load_plan, name_plan, save_plan
+from mallocgame.problem.placement import HINTED
 from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Target, Tensor, Use
 
 TARGET = Target("v5e", 1, 8192, 4096, 1e9, 1e10, 1e10, 1e-9, 2**34)
@@ -67,6 +68,16 @@ def test_names_say_where_the_prefetch_starts() -> None:
     check_plan(named, small_problem())
 
 
+def test_an_older_file_tells_neither_loops_nor_hints() -> None:
+    problem, named = small_problem(), small_named()
+    hinted = replace(problem, tensors=(replace(problem.tensors[0], fixed=HINTED), problem.tensors[1]))
+    loop = replace(hinted, instructions=tuple(replace(step, opcode="while") for step in problem.instructions))
+    told = name_plan(loop, named.plan, solver=named.solver).tensors
+    assert [(tensor.hinted, [use.loop for use in tensor.uses]) for tensor in told] == [(True, [True]), (False, [True])]
+    check_plan(named, loop)
+    check_plan(replace(named, tensors=told), loop)
+
+
 def test_other_program_is_refused() -> None:
     problem, named = small_problem(), small_named()
     with pytest.raises(BadInputError, match="another program or schedule"):
@@ -77,6 +88,8 @@ def test_other_program_is_refused() -> None:
         check_plan(named, replace(problem, target=replace(TARGET, name="v4")))
     with pytest.raises(BadInputError, match="lists 2 tensors, the program has 1"):
         check_plan(named, replace(problem, tensors=problem.tensors[:1]))
+    with pytest.raises(BadInputError, match=r"tensor 0 of the plan"):
+        check_plan(replace(named, tensors=(replace(named.tensors[0], hinted=True), named.tensors[1])), problem)
     renamed = replace(problem.tensors[1], instruction="c")
     with pytest.raises(BadInputError, match=r"tensor 1 of the plan \(a\)"):
         check_plan(named, replace(problem, tensors=(problem.tensors[0], renamed)))

@@ -127,6 +127,7 @@ def test_memory_limit() -> None:
 @pytest.mark.libtpu
 def test_interrupt_kills_the_child(tmp_path: Path) -> None:
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a shell's background
         "from mallocgame.compiler.child import *\n"
         "compile_in_child(Request('v5e:1x1', function='tests.compiler.models:sleeps'))\n"
     )
