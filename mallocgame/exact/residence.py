@@ -14,11 +14,8 @@ from dataclasses import dataclass, field
 
 from mallocgame.exact.model import ZERO, Linear, Model, total
 from mallocgame.game.program import Program
-from mallocgame.problem.placement import HINTED, is_directly_after, starts_in_hbm
+from mallocgame.problem.placement import ASYNCHRONOUS, HINTED, is_directly_after, starts_in_hbm
 from mallocgame.problem.schema import ShapeIndex, Tensor
-
-ASYNCHRONOUS = "part of an asynchronous operation"
-"""Tensors that are ``fixed`` for this reason are copied to fast memory by XLA all the same, and only copied."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ HINTED = "placed by the compiler's own hint"
 """Why all tensors of such a group are as they are: before MSA, XLA puts hints on what its pipelined loops copy (v6e).
 An override on any of them kills it ("Conflicting required assignment", libtpu 0.0.52)."""
 
+ASYNCHRONOUS = "part of an asynchronous operation"
+"""Why no plan has such a tensor in fast memory; XLA copies it there all the same, and only copies it."""
+
 _TRANSFERS = frozenset({"send", "send-done", "recv", "recv-done", "infeed", "outfeed"})
 
 
@@ -49,7 +52,7 @@ def never_fast(schedule: Schedule, value: Value, size: int, target: Target) -> s
     if opcodes & _TRANSFERS:
         return "sent to or received from the host or another device"
     if any(is_asynchronous(opcode) for opcode in opcodes):
-        return "part of an asynchronous operation"
+        return ASYNCHRONOUS
     if opcodes & {"add-dependency"}:
         return "part of an add-dependency"
     return None
