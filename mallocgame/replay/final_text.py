@@ -16,6 +16,9 @@ from xla_dump_parser.shapes import padded_bytes, walk_shape
 COPIES = ("copy", "slice", "dynamic-slice")
 """What asynchronous copies do; ``copy`` the whole operand, the others a part."""
 
+_PART = (1,)
+"""Index, in the result of an asynchronous start, of what it writes: (operands, result, context)."""
+
 CONCAT = "ConcatBitcast"
 """Target of the custom call that joins the slices of a prefetch; it does nothing."""
 
@@ -124,13 +127,16 @@ class FinalText:
         operand = step.operands[0]
         source = self.step(operand)
         done_name = None if done is None else self.schedule.steps[done].name
-        moved = source if what == "copy" or done is None else self.schedule.steps[done]
+        if what == "copy":
+            moved = [] if source is None else [array for _, array in walk_shape(source.shape)]
+        else:
+            moved = [array for index, array in walk_shape(step.shape) if index[:1] == _PART]
         return Transfer(
             start=step.name,
             done=done_name,
             operand=operand,
             kind="eviction" if self.is_fast(operand, ()) else "prefetch",
-            size=0 if moved is None else sum(padded_bytes(array) for _, array in walk_shape(moved.shape)),
+            size=sum(padded_bytes(array) for array in moved),
             start_time=time,
             done_time=done,
             computation=self.schedule.computation_of[time],

@@ -108,6 +108,15 @@ def test_slices_of_both_forms_of_the_text(final: HloModule) -> None:
     assert found.fast_uses == {(1, 1)}
 
 
+def test_a_slice_that_nothing_waits_for_moves_its_own_bytes_alone() -> None:
+    # as in XLA's pipelined loops, where the next iteration waits
+    kept = [line for line in texts.SLICED_SHORT.splitlines() if "slice-done" not in line]
+    final = module("\n".join(kept).replace("negate(%joined)", "negate(%w)"))
+    result = replay_final(PROBLEM, final, "M")
+    assert sum("slice-start" in line for line in kept) == 2
+    assert stalls(result) == {"r": 1.0}  # 2 s for each half of w, and s leaves 3 s
+
+
 def test_a_slice_occupies_its_bytes_from_its_own_start() -> None:
     # u is in fast memory between the starts of the two slices, and only then
     pinned = texts.ENTRY.replace("%s =", f"%u = {SLOW} negate(%x)\n  %v = {SLOW} negate(%u)\n  %s =")
