@@ -54,6 +54,13 @@ Where a prefetch starts
     the latest s that has all the supply there is. If [s + 1, t] has no gap, take the next later start that has one.
     The offset is best fit over [s + 1, t].
 
+Known plan
+    A game may be given a plan that is known. Where that has a group pinned, or a prefetch for the same serving, its
+    offset and start come first: they are taken if the bytes that a gap would be searched for are free there, and the
+    start is not before e nor after previous(t). Else the place is found as above. So an episode that answers all sites
+    as the known plan does gives that plan again (but where that has less than the group's size for one of its tensors),
+    and one that answers some of them otherwise leaves the rest in place.
+
 Keep rule
     The compiler option that keeps one use in HBM also keeps those outputs of the using instruction in HBM, with all of
     their uses, that have the tensor's size and the operand's tuple index. Of a copied tensor, such an option is needed
@@ -96,6 +103,7 @@ from enum import Enum
 from typing import Self
 
 from mallocgame.game.board import Board
+from mallocgame.game.places import Places, places_of
 from mallocgame.game.program import Program, Serving, Site
 from mallocgame.plan import Plan, Stay
 from mallocgame.problem.schema import Problem, Tensor
@@ -153,11 +161,13 @@ class Game:
     Attributes:
         problem: to be solved.
         program: its tables; ``program.sites`` are the questions in order.
+        places: of the plan that is known; of none by default.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, known: Plan | None = None) -> None:
         self.problem = problem
         self.program = Program(problem)
+        self.places = Places() if known is None else places_of(self.program, known)
 
     def start(self) -> State:
         """The state before the first site: everything in HBM."""
@@ -291,7 +301,11 @@ class Game:
         if any(self._has_to_be_kept(state, member) for member in members):
             return None
         size = max(member.size for member in members)
-        return state.board.occupancy.best_fit([self.program.lasting(member.id) for member in members], size, group)
+        intervals, occupancy = [self.program.lasting(member.id) for member in members], state.board.occupancy
+        place = self.places.pins.get(group)
+        if place is not None and all(occupancy.is_free(interval, place, place + size, group) for interval in intervals):
+            return place
+        return occupancy.best_fit(intervals, size, group)
 
     def _has_to_be_kept(self, state: State, output: Tensor) -> bool:
         """Whether a tensor is an output that a kept use of another group keeps in HBM too."""
@@ -378,7 +392,9 @@ class Game:
         else:
             earliest = self._earliest(state, site.tensor, serving)
             also = self._carried_times(site.tensor, number)
-            placed = board.place_copy(site.tensor, serving.before, earliest, serving.before, also)
+            placed = self._known_place(board, site.tensor, serving.before, earliest, also)
+            if placed is None:
+                placed = board.place_copy(site.tensor, serving.before, earliest, serving.before, also)
             assert placed is not None
             after, offset = placed
             board.reserve(Stay(site.tensor, after + 1, serving.before, offset))
@@ -389,3 +405,20 @@ class Game:
         for id in self.program.carried(site.tensor, number):
             board.set_written(id, offset, True)
         state.copied[site.tensor] = number
+
+    def _known_place(
+        self, board: Board, tensor: int, before: int, earliest: int, also: list[tuple[int, int]]
+    ) -> tuple[int, int] | None:
+        """Start and offset that the known plan has for a prefetch; None where it has none, or they are not free."""
+        place = self.places.copies.get((tensor, before))
+        if place is None:
+            return None
+        after, offset = place
+        latest = self.program.times[self.program.computation[before]][self.program.latest[before]]
+        value = self.problem.tensors[tensor]
+        size = self.problem.groups[value.group].size if also else value.size
+        free = all(
+            board.occupancy.is_free(interval, offset, offset + size, value.group)
+            for interval in [(after + 1, before), *also]
+        )
+        return place if earliest <= after <= latest and free else None

@@ -17,11 +17,12 @@ class AnswerOptions:
         max_episodes: after which to stop whatever the time; None for no limit. The same seed and lanes give the same
             plan then.
         seed: of all random choices.
-        lanes: episodes played at once, of a large program fewer (``muzero.answer.answer.LANE_SITES``). More use the
-            machine better, fewer are done sooner.
+        lanes: episodes played at once; in rounds of whole episodes of a large program fewer
+            (``muzero.answer.answer.LANE_SITES``). More use the machine better, fewer are done sooner.
         search: of each fourth round; its temperature is not used.
         hottest: temperature of the last lane; they rise evenly from 0.
-        learn_after: rounds after which the network learns on this one program between the rounds; None for never.
+        learn_after: rounds of whole episodes after which the network learns on this one program, at each of them; None
+            for never.
     """
 
     time_limit: float = inf
@@ -30,7 +31,7 @@ class AnswerOptions:
     lanes: int = 16
     search: SearchOptions = field(default_factory=SearchOptions)
     hottest: float = 1.0
-    learn_after: int | None = 40
+    learn_after: int | None = 10
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense.

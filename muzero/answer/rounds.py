@@ -26,6 +26,7 @@ class Round:
     """The lanes' episodes so far.
 
     Attributes:
+        task: what is played.
         states: [lanes].
         decisions: numpy arrays of each call [decisions of a call, lanes, ...]; moves are -1 where there was none.
     """
@@ -46,6 +47,7 @@ class Round:
             heat: float32 [lanes], temperatures.
             key: of the choices.
         """
+        self.task = task
         self._play = partial(_player(network, options), params, task)
         self._heat, self._key = heat, key
         self.states = _begin(len(heat))(task)
@@ -56,6 +58,11 @@ class Round:
     def done(self) -> bool:
         """Whether all episodes are."""
         return bool(jnp.all(self.states.done))
+
+    @property
+    def lanes(self) -> list[int]:
+        """Whose episodes count: all."""
+        return list(range(len(self.states.done)))
 
     def compile(self) -> float:
         """Compile what ``go_on`` runs, if it is not yet; the seconds that this took."""

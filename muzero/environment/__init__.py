@@ -17,7 +17,7 @@ import jax
 jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
 
 from muzero.environment.conformance import ConformanceError, check  # noqa: E402
-from muzero.environment.known import is_fast, with_known  # noqa: E402
+from muzero.environment.known import is_fast, with_known, with_places  # noqa: E402
 from muzero.environment.observation import (  # noqa: E402
     BINS,
     BOARD_CHANNELS,
@@ -63,4 +63,5 @@ __all__ = [
     "step",
     "tables_of",
     "with_known",
+    "with_places",
 ]

@@ -11,7 +11,10 @@ import numpy as np
 
 from mallocgame.game import Game, Move
 from mallocgame.game import State as Reference
+from mallocgame.game.places import Places, places_of
+from mallocgame.plan import Plan
 from mallocgame.problem.schema import Problem
+from muzero.environment.known import with_places
 from muzero.environment.plans import plan_of
 from muzero.environment.sizes import SizeClass
 from muzero.environment.state import BARRED, State
@@ -61,7 +64,7 @@ def check(problem: Problem, seed: int, moves: int) -> None:
 
 
 def play(problem: Problem, seed: int, moves: int, size: SizeClass | None = None) -> Played:
-    """Like ``check``, in a given size class.
+    """Like ``check``, in a given size class. Each second episode knows the plan of the one before.
 
     Raises:
         ConformanceError: the games differ.
@@ -69,12 +72,17 @@ def play(problem: Problem, seed: int, moves: int, size: SizeClass | None = None)
     game = Game(problem)
     tables = tables_of(game.program, size or size_class_of(game.program))
     rng, done, episodes, backups = random.Random(seed), 0, 0, 0
+    known: Plan | None = None
     while done < moves and game.program.sites:
-        state, reference = _episode(game, tables, rng)
+        game.places = Places() if known is None else places_of(game.program, known)
+        own = tables if known is None else with_places(tables, game.program, known)
+        state, reference = _episode(game, own, rng)
         done += len(reference.moves)
         episodes += 1
         backups += len(reference.barred)
-        _same("plan", game.plan(reference), plan_of(game.program, tables, state), len(reference.moves))
+        plan = game.plan(reference)
+        _same("plan", plan, plan_of(game.program, tables, state), len(reference.moves))
+        known = plan if known is None else None
     return Played(done, episodes, backups)
 
 

@@ -9,7 +9,7 @@ from mallocgame.game.rules import Move
 from muzero.environment.arrays import Array
 from muzero.environment.keeping import forbids_copy, forbids_pin
 from muzero.environment.lanes import any_lane, element, most_of_lanes
-from muzero.environment.occupancy import NOWHERE, Newest, best_fit, is_free, newest
+from muzero.environment.occupancy import NOWHERE, Asked, Newest, best_fit, fits_at, is_free, newest
 from muzero.environment.state import BARRED, Ahead, State, Stays
 from muzero.environment.tables import (
     FARTHEST,
@@ -118,15 +118,19 @@ def _place(
 ) -> tuple[Array, Array]:
     """Start and offset of a copy, or the offset of a pin.
 
-    The start is the useful one, or the nearest later one for which a gap exists.
+    Those of a known plan, where they are free; else the start is the useful one, or the nearest later one for which a
+    gap exists.
 
     Returns:
         The time after whose instruction the copy starts, and the offset; ``NOWHERE`` if there is none.
     """
 
+    def asked(after: Array) -> Asked:
+        first, last = jnp.where(copies, after + 1, FARTHEST), jnp.where(copies, site.end, NEVER)
+        return Asked(site.span_starts, site.span_ends, first, last, site.fit, site.owner)
+
     def gap(after: Array) -> Array:
-        start, end = jnp.where(copies, after + 1, FARTHEST), jnp.where(copies, site.end, NEVER)
-        return best_fit(tables, stays, site.span_starts, site.span_ends, start, end, site.fit, site.owner)
+        return best_fit(tables, stays, asked(after))
 
     def narrow(bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         first, last = bounds
@@ -137,14 +141,16 @@ def _place(
 
     def search() -> tuple[Array, Array]:
         searches = copies & (low == NOWHERE) & (gap(site.latest) != NOWHERE)
-        bounds = jnp.where(searches, useful + 1, 0), jnp.where(searches, site.latest, 0)
+        bounds = jnp.where(searches, start + 1, 0), jnp.where(searches, site.latest, 0)
         first, _ = lax.while_loop(lambda bounds: any_lane(bounds[0] < bounds[1]), narrow, bounds)
         now = jnp.arange(tables.computation.shape[-1], dtype=jnp.int32)
         inside = (tables.computation == tables.copy_computation[site.copy]) & (now >= earliest) & (now <= site.latest)
         after = jnp.min(jnp.where(inside & (now >= first), now, FARTHEST))
-        after = jnp.where(searches, after, useful)
-        return after, gap(after)
+        return jnp.where(searches, after, start), jnp.where(searches, gap(after), low)
 
-    low = gap(useful)
-    placed: tuple[Array, Array] = lax.cond(any_lane(copies & (low == NOWHERE)), search, lambda: (useful, low))
+    in_time = ~copies | ((earliest <= site.place_after) & (site.place_after <= site.latest))
+    known = (site.place_low != NEVER) & in_time & fits_at(tables, stays, asked(site.place_after), site.place_low)
+    low = jnp.where(known, site.place_low, gap(useful))
+    start = jnp.where(known, site.place_after, useful)
+    placed: tuple[Array, Array] = lax.cond(any_lane(copies & (low == NOWHERE)), search, lambda: (start, low))
     return placed

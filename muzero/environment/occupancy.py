@@ -72,18 +72,48 @@ def is_free(
     return free
 
 
-def best_fit(
-    tables: Tables, stays: Stays, starts: Array, ends: Array, start: Array, end: Array, size: Array, owner: Array
-) -> Array:
-    """Offset of the smallest gap that fits, then of the lowest, over [start, end] and all of the intervals.
+class Asked(NamedTuple):
+    """What a place is asked for.
+
+    Attributes:
+        starts: int32[spans], first times of intervals.
+        ends: int32[spans], their last times.
+        start: int32[], first time of one more.
+        end: int32[], its last time.
+        size: int32[], bytes.
+        owner: int32[], whose stays do not count.
+    """
+
+    starts: Array
+    ends: Array
+    start: Array
+    end: Array
+    size: Array
+    owner: Array
+
+    def met(self, stays: Stays) -> Array:
+        """Which stays of others are there at a time of one of the intervals, bool[stays]."""
+        met = (stays.start <= self.end) & (stays.end >= self.start)
+        for span in range(self.starts.shape[-1]):
+            met |= (stays.start <= self.ends[span]) & (stays.end >= self.starts[span])
+        others: Array = met & (stays.owner != self.owner)
+        return others
+
+
+def fits_at(tables: Tables, stays: Stays, asked: Asked, low: Array) -> Array:
+    """Whether the bytes from ``low`` are free in all of the intervals, bool[]."""
+    taken = asked.met(stays) & (stays.low < low + asked.size) & (stays.top > low)
+    fits: Array = (asked.size <= tables.fast_bytes - low) & ~jnp.any(taken)
+    return fits
+
+
+def best_fit(tables: Tables, stays: Stays, asked: Asked) -> Array:
+    """Offset of the smallest gap that fits, then of the lowest, over all of the intervals.
 
     Returns:
-        int32[], ``NOWHERE`` if no gap has ``size`` bytes.
+        int32[], ``NOWHERE`` if no gap has ``asked.size`` bytes.
     """
-    met = (stays.start <= end) & (stays.end >= start)
-    for span in range(starts.shape[-1]):
-        met |= (stays.start <= ends[span]) & (stays.end >= starts[span])
-    met &= stays.owner != owner
+    met, size = asked.met(stays), asked.size
     lows, tops = jnp.where(met, stays.low, 0), jnp.where(met, stays.top, 0)
 
     def narrow(row: Array, below: _Gap) -> _Gap:

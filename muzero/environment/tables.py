@@ -70,6 +70,8 @@ class Site(NamedTuple):
         changes: how many.
         first_carried: first row of ``Tables.carried``.
         carried: how many.
+        place_after: of a serving, the time after whose instruction a known plan starts its copy, or ``NEVER``.
+        place_low: its offset, or that of the group that a known plan has pinned, or ``NEVER``.
         span_starts: the intervals that a search for a gap covers, beside that of the copy itself; ``SPANS`` columns.
         span_ends: their ends; an interval that is none has ``FARTHEST`` and ``NEVER``.
     """
@@ -96,6 +98,8 @@ class Site(NamedTuple):
     changes: Any
     first_carried: Any
     carried: Any
+    place_after: Any
+    place_low: Any
     span_starts: Any
     span_ends: Any
 
@@ -430,6 +434,8 @@ class _Writer:
             changes=0,
             first_carried=len(self.carried),
             carried=0,
+            place_after=NEVER,
+            place_low=NEVER,
             span_starts=[FARTHEST] * SPANS,
             span_ends=[NEVER] * SPANS,
         )

@@ -44,6 +44,31 @@ def test_every_episode_ends_in_a_valid_plan_whose_replay_is_the_return(problem_s
     check(problem, state, returned)
 
 
+@settings(max_examples=100, deadline=None)
+@given(SEEDS, SEEDS)
+def test_an_episode_that_follows_the_known_plan_gives_it_again(problem_seed: int, play_seed: int) -> None:
+    problem = random_problem(problem_seed, varied_recipe(problem_seed))
+    known = random_episode(Game(problem), random.Random(play_seed))[0].board.plan()
+    game = Game(problem, known)
+    state = game.start()
+    while not game.done(state):
+        site, legal = game.site(state), game.legal(state)
+        fast = site.tensor in known.fast_definitions if site.use < 0 else (site.tensor, site.use) in known.fast_uses
+        wanted = [move for move in legal if (move is not Move.DROP) == fast]
+        assert len(wanted) <= 1
+        state, _ = game.step(state, *(wanted or legal))  # uses between two servings become fast with the second
+    assert game.plan(state) == known
+
+
+@settings(max_examples=100, deadline=None)
+@given(SEEDS, SEEDS)
+def test_episodes_that_know_a_plan_and_play_otherwise_are_valid_too(problem_seed: int, play_seed: int) -> None:
+    problem, rng = random_problem(problem_seed, varied_recipe(problem_seed)), random.Random(play_seed)
+    known = random_episode(Game(problem), rng)[0].board.plan()
+    state, returned = random_episode(Game(problem, known), rng)
+    check(problem, state, returned)
+
+
 def test_drop_backups_happen_and_keep_the_plan_valid() -> None:
     backups = 0
     for seed in range(150):

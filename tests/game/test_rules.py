@@ -146,6 +146,39 @@ def test_best_fit_takes_the_smallest_gap_then_the_lowest() -> None:
     assert offsets == {0: 0, 1: 256, 2: 768, 3: 1024, 4: 256}
 
 
+def test_a_known_plans_places_come_before_the_best_fit() -> None:
+    """The known plan pins x at 512, not at 0, and starts w's copy after 1, not after 2."""
+    steps = [
+        Step(opcode="parameter", makes="w"),
+        Step(makes="x"),
+        Step(1.0, reads=("x",)),
+        Step(1.0, reads=("x",)),
+        Step(reads=("w",)),
+    ]
+    task = problem(steps, {"w": 256, "x": 256})
+    known = Plan(
+        task.fingerprint,
+        frozenset({1}),
+        frozenset({(1, 0), (1, 1), (0, 0)}),
+        (Stay(0, 2, 4, 256), Stay(1, 1, 3, 512)),
+        (Copy(0, "prefetch", 1, 4),),
+    )
+    moves = (NO_COPY, NO_COPY, NO_COPY, COPY)
+    state, _ = play(Game(task, known), *moves)
+    assert Game(task).plan(state) == known
+    state, _ = play(Game(task), *moves)
+    assert {(stay.tensor, stay.start, stay.offset) for stay in state.board.plan().stays} == {(0, 3, 256), (1, 1, 0)}
+
+
+def test_a_known_place_that_is_taken_is_left_alone() -> None:
+    """y is pinned at 0 by the known plan, but x is there now: y goes above it."""
+    steps = [Step(makes="x"), Step(makes="y"), Step(reads=("x", "y"))]
+    task = problem(steps, {"x": 256, "y": 256})
+    known = Plan(task.fingerprint, frozenset({1}), frozenset({(1, 0)}), (Stay(1, 1, 2, 0),))
+    state, _ = play(Game(task, known), NO_COPY, NO_COPY, NO_COPY, NO_COPY)
+    assert {stay.tensor: stay.offset for stay in state.board.plan().stays} == {0: 0, 1: 256}
+
+
 @pytest.mark.parametrize(("size", "legal"), [(256, {DROP}), (512, {DROP, COPY})])
 def test_keep_rule_forbids_the_copy_beside_a_pinned_output(size: int, legal: set[Move]) -> None:
     """y's first use would be kept in HBM, and with it x, which is pinned, if x has y's size."""

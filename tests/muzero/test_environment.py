@@ -61,6 +61,13 @@ def test_tiny_problems_too(problem_seed: int, play_seed: int) -> None:
     play(random_problem(problem_seed, tiny_recipe(problem_seed)), play_seed, 20, MEDIUM)
 
 
+@settings(max_examples=10, deadline=None)
+@given(SEEDS, SEEDS)
+def test_known_plans_are_kept_to_alike(problem_seed: int, play_seed: int) -> None:
+    recipe = varied_recipe(problem_seed, largest=20)
+    assert play(random_problem(problem_seed, recipe), play_seed, 250, MEDIUM).episodes != 1
+
+
 def test_drop_backups_are_the_same() -> None:
     backups = 0
     for seed in range(12):
