@@ -45,9 +45,8 @@ def main() -> None:
         print(f"{name:28}  {len(game.program.sites):5}  {gain / whole:5.3f}  {kept}  {greedy / gain:6.4f}", flush=True)
     for column, found in shares.items():
         whole_ones = sum(share > 1 - 1e-9 for share in found)
-        print(
-            f"{column}: {len(found)} problems, all of it on {whole_ones}, median {median(found):.4f}, least {min(found):.4f}"
-        )
+        middle = f"median {median(found):.4f}, least {min(found):.4f}"
+        print(f"{column}: {len(found)} problems, all of it on {whole_ones}, {middle}")
 
 
 if __name__ == "__main__":
