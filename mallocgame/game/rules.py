@@ -280,10 +280,13 @@ class Game:
 
     def _can_copy(self, state: State, tensor: int, number: int) -> bool:
         serving = self.program.servings[tensor][number]
-        previous = self.program.times[self.program.computation[serving.before]][self.program.latest[serving.before]]
+        previous = self._previous(serving.before)
         if previous < self._earliest(state, tensor, serving):
             return False
         return state.board.gap(tensor, previous, serving.before, self._carried_times(tensor, number)) is not None
+
+    def _previous(self, time: int) -> int:
+        return self.program.times[self.program.computation[time]][self.program.latest[time]]
 
     def _carried_times(self, tensor: int, number: int) -> list[tuple[int, int]]:
         return [self.program.lasting(id) for id in self.program.carried(tensor, number)]
@@ -414,11 +417,10 @@ class Game:
         if place is None:
             return None
         after, offset = place
-        latest = self.program.times[self.program.computation[before]][self.program.latest[before]]
         value = self.problem.tensors[tensor]
         size = self.problem.groups[value.group].size if also else value.size
         free = all(
             board.occupancy.is_free(interval, offset, offset + size, value.group)
             for interval in [(after + 1, before), *also]
         )
-        return place if earliest <= after <= latest and free else None
+        return place if earliest <= after <= self._previous(before) and free else None

@@ -112,7 +112,6 @@ class _Answerer:
         self.curve = [Best(0, all_hbm_seconds(problem), 0.0, False)]
         self.tuner: Tuner | None = None
         self.unlearned: list[tuple[Task, Decisions, np.ndarray, np.ndarray, Variant]] = []
-        self.learned_from = 0
         self.compiled: set[tuple[type, int, SearchOptions]] = set()
 
     def run(self) -> str:
@@ -145,8 +144,7 @@ class _Answerer:
             if isinstance(began, Round) and self.options.learn_after is not None:
                 played = began.played()
                 self.unlearned.append((began.task, *played, np.asarray(began.states.total), options.variant))
-                self.learned_from += 1
-                if self.learned_from >= self.options.learn_after:
+                if -(-number // WHOLE) >= self.options.learn_after:
                     params = self._learn()
 
     def _begin(self) -> None:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mallocgame.game.rules import Move
+from muzero.answer.rounds import DECISIONS, beginning
 from muzero.environment import PASS, State
 from muzero.environment.tables import FAST
 from muzero.memory_game import Task, memory_game
@@ -24,10 +25,7 @@ from muzero.networks import Network, Params
 from muzero.search import SearchOptions, Variant, search
 
 FOLLOWED = 256
-"""Sites in one call of the compiled program that follows. Between two calls the clock is looked at and Ctrl-C heard."""
-
-DECISIONS = 16
-"""Of the policy alone in one call; with search there is one."""
+"""Sites in one call of the compiled program that follows, see ``rounds.DECISIONS``."""
 
 END = 2**30
 """A site after all others."""
@@ -70,7 +68,7 @@ class Revision:
         self._choose = partial(_chooser(network, options), params, task)
         self._heat, self._key, self._calls = heat, key, 0
         self._first, self._left = first, decisions
-        self.states = _begin(lanes)(task)
+        self.states = beginning(lanes)(task)
         self._going = np.arange(lanes) == 0
 
     @property
@@ -116,18 +114,6 @@ class Revision:
         answers = [row.tobytes() for row in np.asarray(self.states.moves)]
         for lane, own in enumerate(answers):
             self._going[lane] = answers.index(own) == lane > 0
-
-
-@cache
-def _begin(lanes: int) -> Callable[[Task], State]:
-    environment = memory_game(shared=True)
-
-    def begin(task: Task) -> State:
-        state = environment.start(task)
-        states: State = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (lanes, *leaf.shape)), state)
-        return states
-
-    return jax.jit(begin)
 
 
 @cache

@@ -50,7 +50,7 @@ class Round:
         self.task = task
         self._play = partial(_player(network, options), params, task)
         self._heat, self._key = heat, key
-        self.states = _begin(len(heat))(task)
+        self.states = beginning(len(heat))(task)
         self._calls = 0
         self.decisions = []
 
@@ -86,8 +86,11 @@ class Round:
 
 
 @cache
-def _begin(lanes: int) -> Callable[[Task], State]:
-    """Leaves the first forced moves to the player, for which one move is like the other: a step less to compile."""
+def beginning(lanes: int) -> Callable[[Task], State]:
+    """The start of a task in each lane.
+
+    Leaves the first forced moves to the player, for which one move is like the other: a step less to compile.
+    """
     environment = memory_game(shared=True)
 
     def begin(task: Task) -> State:

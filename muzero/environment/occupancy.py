@@ -67,9 +67,7 @@ def is_free(
 ) -> Array:
     """Whether no other owner has bytes in [low, low + size) during a closed interval of times."""
     met = (stays.start <= interval[1]) & (stays.end >= interval[0]) & (stays.owner != owner)
-    taken = met & (stays.low < low + size) & (stays.top > low)
-    free: Array = (size <= tables.fast_bytes - low) & ~jnp.any(taken)
-    return free
+    return _clear_of(tables, stays, met, low, size)
 
 
 class Asked(NamedTuple):
@@ -102,9 +100,14 @@ class Asked(NamedTuple):
 
 def fits_at(tables: Tables, stays: Stays, asked: Asked, low: Array) -> Array:
     """Whether the bytes from ``low`` are free in all of the intervals, bool[]."""
-    taken = asked.met(stays) & (stays.low < low + asked.size) & (stays.top > low)
-    fits: Array = (asked.size <= tables.fast_bytes - low) & ~jnp.any(taken)
-    return fits
+    return _clear_of(tables, stays, asked.met(stays), low, asked.size)
+
+
+def _clear_of(tables: Tables, stays: Stays, met: Array, low: Array, size: Array) -> Array:
+    """Whether the bytes from ``low`` are fast memory's, and none of the stays that are ``met`` has any of them."""
+    taken = met & (stays.low < low + size) & (stays.top > low)
+    clear: Array = (size <= tables.fast_bytes - low) & ~jnp.any(taken)
+    return clear
 
 
 def best_fit(tables: Tables, stays: Stays, asked: Asked) -> Array:
