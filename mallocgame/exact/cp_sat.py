@@ -47,6 +47,7 @@ def solve_by_cp_sat(model: Model, time_limit: float, seed: int, workers: int) ->
             "num_workers": workers,
             "linearization_level": 2,
             "cp_model_presolve": False,  # ortools 9.15 loses solutions in it where coefficients are large
+            "add_mir_cuts": False,  # ortools 9.15 now and then makes them without end, where coefficients are large
         },
     }
     answer = ask("cp-sat", NEEDED, request, time_limit)
