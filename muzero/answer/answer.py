@@ -6,15 +6,16 @@ otherwise. The game keeps to the places of that plan, so an episode that follows
 
 The first round is of the policy alone, so that there is an answer soon (of a large program one lane goes first); its
 first lane takes what the policy likes best, the others sample, ever more freely. Most rounds after it are revisions of
-what is known, of a few decisions each. If the options say so, each fourth round searches; it takes several times as
-long. After some rounds of whole episodes the network learns on this one program from them. Any time is a good time to
-stop: the best plan so far is given, at worst the one that was known.
+what is known, of decisions that belong together and that the policy doubts. If the options say so, some of these
+search; that takes several times as long. After some rounds of whole episodes the network learns on this one program
+from them. Any time is a good time to stop: the best plan so far is given, at worst the one that was known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from math import inf
 from time import monotonic
 
@@ -30,30 +31,34 @@ from mallocgame.solvers.base import all_hbm_seconds
 from mallocgame.solvers.base import solve as solve_with
 from mallocgame.validate import validate
 from muzero.agent_file import Agent
+from muzero.answer.known_episode import KnownEpisode
 from muzero.answer.options import AnswerOptions
+from muzero.answer.proposals import Proposer
 from muzero.answer.record import Answer, Best
-from muzero.answer.revision import Revision
+from muzero.answer.revision import Revision, SearchedRevision
 from muzero.answer.rounds import Round
 from muzero.answer.tuning import Tuner
 from muzero.environment import plan_of, with_known, with_places
 from muzero.memory_game import Task, task_of
-from muzero.networks import Params
 from muzero.search import SearchOptions, Variant
 from muzero.training.self_play import Decisions
 
 POLICY_ALONE = SearchOptions(Variant.POLICY_ALONE, temperature=0.0)
 
-SEARCHED = 4
+SEARCHED = 16
 """One of so many rounds searches."""
 
-WHOLE = 32
+WHOLE = 64
 """The first of so many rounds is of whole episodes, all others are revisions."""
 
-REVISED_HEAT = 4.0
-"""So many times hotter are the lanes of a revision: it makes few decisions, and is to make others than before."""
+SEARCHED_HEAT = 4.0
+"""So many times hotter are the lanes of a revision that searches: they are to decide otherwise than before."""
 
-MOST_REVISED = 16
-"""Decisions of a revision, at most; few are as likely as many: the logarithm is drawn evenly."""
+MOST_SEARCHED = 16
+"""Decisions of a revision that searches, at most; few are as likely as many: the logarithm is drawn evenly."""
+
+ROUNDING = 1e-12
+"""Share by which totals of one plan can differ."""
 
 MANY_SITES = 400
 """From here on one episode is played before the first round: lanes go one after the other on a CPU, and a round of all
@@ -107,49 +112,63 @@ class _Answerer:
         self.plan = Plan(problem.fingerprint)
         self.best_episode = inf
         self.lanes = max(1, min(options.lanes, LANE_SITES // max(1, len(self.program.sites))))
-        self.revised_lanes = max(2, options.lanes)
         self.episodes = 0
         self.curve = [Best(0, all_hbm_seconds(problem), 0.0, False)]
+        self.key, self.rng = jax.random.key(options.seed), np.random.default_rng(options.seed)
+        self.search = replace(options.search, temperature=POLICY_ALONE.temperature)
+        self.params = agent.params
+        self.following: KnownEpisode | None = None
         self.tuner: Tuner | None = None
-        self.unlearned: list[tuple[Task, Decisions, np.ndarray, np.ndarray, Variant]] = []
-        self.compiled: set[tuple[type, int, SearchOptions]] = set()
+        self.unlearned: list[tuple[Task, Decisions, np.ndarray, np.ndarray]] = []
+        self.compiled: set[tuple[type, int]] = set()
 
     def run(self) -> str:
         """Play rounds; returns the status."""
         if not self.program.sites:
             return "converged"
         self._begin()
-        key, rng = jax.random.key(self.options.seed), np.random.default_rng(self.options.seed)
-        number, search = 0, replace(self.options.search, temperature=POLICY_ALONE.temperature)
-        network, params = self.agent.network, self.agent.params
-        self._follow(key)
+        if self._followed() is None:
+            return "time limit"
         if len(self.program.sites) >= MANY_SITES and self.lanes > 1:
-            self._open(key)
-        while True:
-            options = search if number % SEARCHED == SEARCHED - 1 else POLICY_ALONE
-            own = jax.random.fold_in(key, number)
-            began: Round | Revision
-            if number % WHOLE == 0:
-                began = Round(network, params, self.task, options, self._heat(number, self.lanes), own)
-            else:
-                heat = REVISED_HEAT * self._heat(number, self.revised_lanes)
-                began = Revision(network, params, self.task, options, heat, own, *self._decisions(rng))
-            if not self._finish(began, options):
+            self._finish(self._round(jnp.zeros(1, jnp.float32), self.key))
+        for number in count():
+            followed = self._followed()
+            if followed is None:
+                return "time limit"
+            began = self._began(number, followed)
+            if not self._finish(began):
                 return "time limit"
             if self.options.max_episodes is not None and self.episodes >= self.options.max_episodes:
                 return "step limit"
             if self._late():
                 return "time limit"
-            number += 1
             if isinstance(began, Round) and self.options.learn_after is not None:
-                played = began.played()
-                self.unlearned.append((began.task, *played, np.asarray(began.states.total), options.variant))
-                if -(-number // WHOLE) >= self.options.learn_after:
-                    params = self._learn()
+                self.unlearned.append((began.task, *began.played(), np.asarray(began.states.total)))
+                if number // WHOLE + 1 >= self.options.learn_after:
+                    self._learn()
+        raise AssertionError("the numbers do not end")
+
+    def _began(self, number: int, followed: KnownEpisode) -> Round | Revision:
+        """A round at its beginning."""
+        key = jax.random.fold_in(self.key, number)
+        opinion = followed.opinion()
+        if number % WHOLE == 0 or not opinion.open.any():
+            again = int(number > 0)
+            return self._round(_rising(self.options.hottest, self.lanes + again)[again:], key)
+        if number % SEARCHED == 0 and self.search.variant is not Variant.POLICY_ALONE:
+            heat = _rising(SEARCHED_HEAT * self.options.hottest, self.options.lanes)
+            first, decisions = int(self.rng.integers(len(self.program.sites))), int(MOST_SEARCHED ** self.rng.random())
+            player = self.agent.network, self.params, self.task, self.search
+            return SearchedRevision(*player, followed, heat, key, first, decisions)
+        return Revision(self.task, followed, [self.proposer(opinion) for _ in range(self.options.lanes)])
+
+    def _round(self, heat: jax.Array, key: jax.Array) -> Round:
+        return Round(self.agent.network, self.params, self.task, POLICY_ALONE, heat, key)
 
     def _begin(self) -> None:
         """Take over the best plan that is known."""
         problem = self.program.problem
+        self.proposer = Proposer(self.program, self.rng)
         greedy = solve_with(problem, "greedy", time_limit=self.options.time_limit)
         timed = [(replay_plan(problem, plan, "M").total, plan) for plan in self.known]
         seconds, plan = min([(greedy.seconds_under_m, greedy.plan), *timed], key=lambda both: both[0])
@@ -163,37 +182,33 @@ class _Answerer:
         """Have a plan known to the episodes to come."""
         tables = with_places(with_known(self.tables, self.program, plan), self.program, plan)
         self.task = jax.device_put(self.task._replace(tables=tables))
+        self.following = None
 
-    def _follow(self, key: jax.Array) -> None:
-        """Play after the plan that is known; it need not be one that the game can give."""
-        heat = jnp.zeros(self.revised_lanes, jnp.float32)
-        followed = Revision(self.agent.network, self.agent.params, self.task, POLICY_ALONE, heat, key, 0, 0)
-        if self._played(followed, POLICY_ALONE):
-            self.best_episode = float(followed.states.total[0])
+    def _followed(self) -> KnownEpisode | None:
+        """The finished episode after the known plan, which need not be one that the game can give.
 
-    def _open(self, key: jax.Array) -> None:
-        """One episode of the policy alone that takes what it likes best."""
-        heat = jnp.zeros(1, jnp.float32)
-        alone = Round(self.agent.network, self.agent.params, self.task, POLICY_ALONE, heat, key)
-        self._finish(alone, POLICY_ALONE)
+        None where the time is up before.
+        """
+        if self.following is None:
+            following = KnownEpisode(self.agent.network, self.params, self.task)
+            if not self._played(following):
+                return None
+            self.following, self.best_episode = following, following.total
+        return self.following
 
-    def _decisions(self, rng: np.random.Generator) -> tuple[int, int]:
-        """The first site of a revision, and how many decisions it makes."""
-        return int(rng.integers(len(self.program.sites))), int(MOST_REVISED ** rng.random())
-
-    def _finish(self, began: Round | Revision, options: SearchOptions) -> bool:
+    def _finish(self, began: Round | Revision) -> bool:
         """Play a round to its end and take its episodes; False where the time is up before."""
-        if not self._played(began, options):
+        if not self._played(began):
             return False
-        self._take(began, options)
+        self._take(began)
         return True
 
-    def _played(self, began: Round | Revision, options: SearchOptions) -> bool:
+    def _played(self, began: Round | Revision | KnownEpisode) -> bool:
         """Play a round to its end; False where the time is up before.
 
         Compiling, for the first round of its kind, does not count as time.
         """
-        kind = type(began), len(began.states.done), options
+        kind = type(began), len(began.states.done)
         if kind not in self.compiled and not self._late():
             self.compiled.add(kind)
             self.started += began.compile()
@@ -203,17 +218,17 @@ class _Answerer:
             began.go_on()
         return True
 
-    def _learn(self) -> Params:
-        """Learn from the rounds that were not learned from yet; the parameters for the next one."""
-        if not any(lengths.any() for _, _, lengths, _, _ in self.unlearned):
-            return self.agent.params
+    def _learn(self) -> None:
+        """Learn from the rounds that were not learned from yet."""
+        if not any(lengths.any() for _, _, lengths, _ in self.unlearned):
+            return
         if self.tuner is None:
             self.tuner = Tuner(self.agent.network, self.agent.params, self.options.seed)
         for played in self.unlearned:
             self.tuner.take(*played)
         self.unlearned.clear()
         self.tuner.learn()
-        return self.tuner.learner.params
+        self.params, self.following = self.tuner.learner.params, None
 
     def answer(self, status: str) -> Answer:
         """The best plan, replayed."""
@@ -226,20 +241,14 @@ class _Answerer:
     def _late(self) -> bool:
         return monotonic() - self.started >= self.options.time_limit
 
-    def _heat(self, number: int, lanes: int) -> jax.Array:
-        """Temperatures of the lanes in a round; those of the first with search, or without, begin at 0."""
-        again = number not in (0, SEARCHED - 1)
-        heat = np.linspace(0.0, self.options.hottest, lanes + again)[int(again) :]
-        return jnp.asarray(heat, jnp.float32)
-
-    def _take(self, finished: Round | Revision, options: SearchOptions) -> None:
+    def _take(self, finished: Round | Revision) -> None:
         """Count the episodes of a round, show the best one, and keep it if it is better than all plans before."""
         totals = np.asarray(finished.states.total)
-        searched = options.variant is not Variant.POLICY_ALONE
+        searched = isinstance(finished, SearchedRevision)
         for lane in finished.lanes:
             total = float(totals[lane])
             self.episodes += 1
-            if total < self.best_episode:
+            if total < self.best_episode * (1 - ROUNDING):
                 self.best_episode = total
                 state = jax.device_get(jax.tree.map(lambda leaf, lane=lane: leaf[lane], finished.states))
                 plan = plan_of(self.program, self.tables, state)
@@ -248,3 +257,8 @@ class _Answerer:
                     self.plan = plan
                     self.curve.append(Best(self.episodes, total, monotonic() - self.started, searched))
                     self.improved(total, self.episodes)
+
+
+def _rising(hottest: float, lanes: int) -> jax.Array:
+    """Temperatures from 0 on."""
+    return jnp.linspace(0.0, hottest, lanes, dtype=jnp.float32)

@@ -19,7 +19,7 @@ class AnswerOptions:
         seed: of all random choices.
         lanes: episodes played at once; in rounds of whole episodes of a large program fewer
             (``muzero.answer.answer.LANE_SITES``). More use the machine better, fewer are done sooner.
-        search: of each fourth round; its temperature is not used.
+        search: of one in sixteen revisions; its temperature is not used.
         hottest: temperature of the last lane; they rise evenly from 0.
         learn_after: rounds of whole episodes after which the network learns on this one program, at each of them; None
             for never.

@@ -1,7 +1,7 @@
 """Learning on one program while it is answered, from the agent's parameters: what training does on many.
 
-After each round the network learns from all episodes so far what they bring, from those with search what the search
-chose, and most of all from the best one, whose moves it is taught as they are.
+After each round of whole episodes the network learns from all of them so far what they bring, and most of all from the
+best one, whose moves it is taught as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from jax.sharding import Mesh
 
 from muzero.memory_game import Task, memory_game
 from muzero.networks import Network, Params
-from muzero.search import Variant
 from muzero.training.config import LearnerConfig, ReplayConfig
 from muzero.training.imitation import Imitation, episode_of
 from muzero.training.learner import Learner, begin, update
@@ -52,13 +51,12 @@ class Tuner:
         self._best = -np.inf
         self.learner = begin(LEARNER, self._mesh, params)
 
-    def take(self, task: Task, decisions: Decisions, lengths: np.ndarray, totals: np.ndarray, variant: Variant) -> None:
+    def take(self, task: Task, decisions: Decisions, lengths: np.ndarray, totals: np.ndarray) -> None:
         """Take in the episodes of a round of a task, with the seconds under M of each lane's plan."""
         tables = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(lengths), *np.shape(leaf))), task)
         seen = trace(memory_game(shared=False), self._mesh, CHUNK, tables, decisions.moves).observations
         generation = generation_of(Played(decisions, lengths, -totals), np.zeros(len(lengths), np.int32), seen)
-        if variant is Variant.POLICY_ALONE:
-            generation.weights = np.zeros_like(generation.weights)
+        generation.weights = np.zeros_like(generation.weights)  # no search chose these moves
         self._replay.add(generation)
         lane = int(np.argmin(totals))
         if -totals[lane] > self._best:

@@ -21,8 +21,8 @@ from mallocgame.solvers.base import all_hbm_seconds
 from mallocgame.validate import validate
 from muzero.agent_file import Agent, save_agent
 from muzero.answer import Answer, AnswerOptions, answer
-from muzero.answer.answer import MOST_REVISED
-from muzero.answer.revision import Revision
+from muzero.answer.revision import Revision, SearchedRevision
+from muzero.answer.rounds import Round
 from muzero.answer.tuning import LEARNER, Tuner
 from muzero.environment import BINS, BOARD_CHANNELS, SCALARS, SITES_AHEAD, SUPPLY_CHANNELS, USE_FEATURES
 from muzero.networks import Network, NetworkConfig, SeenShape
@@ -64,23 +64,29 @@ def test_the_best_of_many_episodes() -> None:
     assert answer(PROBLEM, AGENT, options).plan == found.plan
 
 
-def test_the_fourth_round_searches(monkeypatch: pytest.MonkeyPatch) -> None:
-    search, played = SearchOptions(Variant.LEARNED_MODEL, simulations=2, max_depth=2), []
-    init = Revision.__init__
+def test_one_of_some_rounds_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["muzero.answer.answer"]
+    monkeypatch.setattr(module, "SEARCHED", 4)
+    monkeypatch.setattr(module, "WHOLE", 10)
+    search, played = SearchOptions(Variant.LEARNED_MODEL, simulations=2, max_depth=2), list[str]()
 
-    def watched(self: Revision, network: Any, params: Any, task: Any, options: SearchOptions, *others: Any) -> None:
-        played.append((options.variant, others[-1]))
-        init(self, network, params, task, options, *others)
+    def watched(kind: type[Round | Revision]) -> None:
+        init = kind.__init__
 
-    monkeypatch.setattr(Revision, "__init__", watched)
-    found = answer(PROBLEM, AGENT, AnswerOptions(max_episodes=8 * LANES, lanes=LANES, search=search))
+        def noted(self: Round | Revision, *others: Any) -> None:
+            if type(self) is kind:
+                played.append(kind.__name__)
+            init(self, *others)
+
+        monkeypatch.setattr(kind, "__init__", noted)
+
+    for kind in (Round, Revision, SearchedRevision):
+        watched(kind)
+    found = answer(PROBLEM, AGENT, AnswerOptions(max_episodes=12 * LANES, lanes=LANES, search=search))
     check(found)
-    assert played[0] == (Variant.POLICY_ALONE, 0), "the known plan is followed"
-    assert len(played) > 7
-    assert all(1 <= decisions <= MOST_REVISED for _, decisions in played[1:])
-    assert [number for number, (variant, _) in enumerate(played) if variant is search.variant] == [
-        number for number in range(len(played)) if number % 4 == 3
-    ]
+    assert len(played) > 11
+    for number, kind in enumerate(played):
+        assert kind == ("Round" if number % 10 == 0 else "SearchedRevision" if number % 4 == 0 else "Revision")
 
 
 def test_a_large_program_is_first_played_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +129,7 @@ def test_ctrl_c_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Revision, "go_on", interrupt)
     found = answer(PROBLEM, AGENT, AnswerOptions(lanes=LANES, search=ALONE))
     check(found)
-    assert (found.status, found.episodes) == ("interrupted", LANES)
+    assert (found.status, found.episodes) == ("interrupted", 2 * LANES)
     assert found.seconds < all_hbm_seconds(PROBLEM)
 
 
