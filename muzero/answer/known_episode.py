@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mallocgame.game.rules import Move
 from muzero.answer.rounds import beginning
-from muzero.environment import PASS, State
+from muzero.environment import State
 from muzero.environment.tables import FAST
 from muzero.memory_game import Task, memory_game
 from muzero.networks import Network, Params
@@ -22,12 +22,6 @@ from muzero.search.masks import masked
 
 POSITIONS = 16
 """On the way, about; between two the clock is looked at and Ctrl-C heard."""
-
-FOLLOWED = 256
-"""Sites in one call of the compiled program that plays wishes, see ``rounds.DECISIONS``."""
-
-END = 2**30
-"""A site after all others."""
 
 
 class Opinion(NamedTuple):
@@ -120,29 +114,6 @@ def as_wished(states: State, wishes: jax.Array) -> jax.Array:
     at = jnp.minimum(states.at, wishes.shape[1] - 1)
     wanted = jnp.take_along_axis(wishes, at[:, None], axis=1)[:, 0] & jnp.any(fast, axis=-1)
     return jnp.where(wanted, jnp.argmax(fast, axis=-1), jnp.argmax(states.legal, axis=-1)).astype(jnp.int32)
-
-
-@cache
-def follower() -> Callable[[Task, State, jax.Array, jax.Array, jax.Array], State]:
-    """(task, states, wishes, which go on, site) -> states some sites later, at most at that site."""
-    environment = memory_game(shared=True)
-
-    def follow(task: Task, states: State, wishes: jax.Array, going: jax.Array, end: jax.Array) -> State:
-        def moving(states: State) -> jax.Array:
-            return going & ~states.done & (states.at < end)
-
-        def more(carry: tuple[State, jax.Array]) -> Any:
-            return (carry[1] < FOLLOWED) & jnp.any(moving(carry[0]))
-
-        def one(carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
-            states, count = carry
-            moves = jnp.where(moving(states), as_wished(states, wishes), PASS)
-            return environment.step(task, states, moves)[0], count + 1
-
-        followed: tuple[State, jax.Array] = jax.lax.while_loop(more, one, (states, jnp.int32(0)))
-        return followed[0]
-
-    return jax.jit(follow, donate_argnums=1)
 
 
 Notes = tuple[jax.Array, jax.Array]

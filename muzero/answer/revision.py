@@ -10,17 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from time import monotonic
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from muzero.answer.known_episode import END, KnownEpisode, follower
+from muzero.answer.known_episode import KnownEpisode, as_wished
 from muzero.answer.proposals import Wishes
-from muzero.environment import State
+from muzero.environment import PASS, State
 from muzero.memory_game import Task, memory_game
 from muzero.networks import Network, Params
 from muzero.search import SearchOptions, search
+
+FOLLOWED = 256
+"""Sites in one call of the compiled program that plays wishes, see ``rounds.DECISIONS``."""
+
+END = 2**30
+"""A site after all others."""
 
 
 class Revision:
@@ -28,7 +35,6 @@ class Revision:
 
     Attributes:
         states: [lanes].
-        lanes: those that count.
     """
 
     states: State
@@ -45,7 +51,7 @@ class Revision:
         padded = np.zeros((len(wishes), len(task.tables.known)), bool)
         padded[:, : len(fast)] = wishes
         first = [np.argmax(own != fast) for own in wishes]
-        self._follow = partial(follower(), task)
+        self._follow = partial(_follower(), task)
         self._wishes = jnp.asarray(padded)
         self._going = np.ones(len(wishes), bool)
         self.states = known.before(np.array(first, np.int32))
@@ -145,6 +151,29 @@ class SearchedRevision(Revision):
         known = self._known.answers(at)
         for lane, own in enumerate(answers):
             self._going[lane] = own != known and answers.index(own) == lane
+
+
+@cache
+def _follower() -> Callable[[Task, State, jax.Array, jax.Array, jax.Array], State]:
+    """(task, states, wishes, which go on, site) -> states some sites later, at most at that site."""
+    environment = memory_game(shared=True)
+
+    def follow(task: Task, states: State, wishes: jax.Array, going: jax.Array, end: jax.Array) -> State:
+        def moving(states: State) -> jax.Array:
+            return going & ~states.done & (states.at < end)
+
+        def more(carry: tuple[State, jax.Array]) -> Any:
+            return (carry[1] < FOLLOWED) & jnp.any(moving(carry[0]))
+
+        def one(carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+            states, count = carry
+            moves = jnp.where(moving(states), as_wished(states, wishes), PASS)
+            return environment.step(task, states, moves)[0], count + 1
+
+        followed: tuple[State, jax.Array] = jax.lax.while_loop(more, one, (states, jnp.int32(0)))
+        return followed[0]
+
+    return jax.jit(follow, donate_argnums=1)
 
 
 @cache
