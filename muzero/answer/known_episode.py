@@ -63,6 +63,7 @@ class KnownEpisode:
         none = jnp.zeros(len(task.tables.known), jnp.float32)
         self._notes = none, none.astype(bool)
         self._positions = [self.states]
+        self._opinion: Opinion | None = None
 
     @property
     def done(self) -> bool:
@@ -87,9 +88,11 @@ class KnownEpisode:
         self._positions.append(self.states)
 
     def opinion(self) -> Opinion:
-        """What the policy thinks, of a finished episode."""
-        margin, choice = (np.asarray(notes)[: self._sites] for notes in self._notes)
-        return Opinion(self._fast, choice, margin)
+        """What the policy thinks, of a finished episode; always the same object."""
+        if self._opinion is None:
+            margin, choice = (np.asarray(notes)[: self._sites] for notes in self._notes)
+            self._opinion = Opinion(self._fast, choice, margin)
+        return self._opinion
 
     def answers(self, sites: int) -> bytes:
         """The moves at the first sites, of a finished episode."""

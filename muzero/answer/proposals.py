@@ -29,6 +29,9 @@ SOME = 0.3
 AGAIN = 0.5
 """To how many changes another one is added."""
 
+DRAWS = 8
+"""So often is a proposal drawn until it is a new one."""
+
 TASTES = (1.0, 3.0, 9.0)
 """Weights of a taste beside the policy's margin, one of which is drawn."""
 
@@ -46,9 +49,25 @@ class Proposer:
         self._rng = rng
         self._kinds = _kinds(program)
         self._traits = _traits(program)
+        self._opinion: Opinion | None = None
+        self._proposed: set[bytes] = set()
 
     def __call__(self, opinion: Opinion) -> Wishes:
-        """What to wish instead of what is known; something has to be open."""
+        """What to wish instead of what is known, as far as can be not what was proposed for this opinion before.
+
+        Something has to be open.
+        """
+        if opinion is not self._opinion:
+            self._opinion, self._proposed = opinion, set()
+        for _ in range(DRAWS):
+            wishes = self._drawn(opinion)
+            if wishes.tobytes() not in self._proposed:
+                break
+        self._proposed.add(wishes.tobytes())
+        return wishes
+
+    def _drawn(self, opinion: Opinion) -> Wishes:
+        """What some changes together give."""
         ways: list[Callable[[Opinion], Wishes]] = [self._in_a_row, self._alike, self._room, self._taste]
         changed = np.zeros(len(opinion.open), bool)
         for _ in range(self._rng.geometric(AGAIN)):

@@ -34,6 +34,16 @@ def test_something_open_is_otherwise(seed: int, share: float) -> None:
     assert proposed.tolist() == again.tolist()
 
 
+def test_nothing_is_proposed_twice_while_there_is_something_new() -> None:
+    """Three open sites, all else fast: seven wishes. Drawn again up to eight times, the first five are different."""
+    choices = np.arange(SITES) < 3
+    known = Opinion(np.ones(SITES, bool), choices, np.zeros(SITES, np.float32))
+    proposer = Proposer(PROGRAM, np.random.default_rng(5))
+    proposed = [proposer(known).tobytes() for _ in range(30)]
+    assert len({*proposed[:5]}) == 5
+    assert len({*proposed}) == 7
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_decisions_in_a_row(seed: int) -> None:
     known = opinion(seed)
