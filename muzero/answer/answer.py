@@ -151,7 +151,7 @@ class _Answerer:
     def _began(self, number: int, followed: KnownEpisode) -> Round | Revision:
         """A round at its beginning."""
         key = jax.random.fold_in(self.key, number)
-        opinion = followed.opinion()
+        opinion = followed.opinion
         if number % WHOLE == 0 or not opinion.open.any():
             again = int(number > 0)
             return self._round(_rising(self.options.hottest, self.lanes + again)[again:], key)
@@ -244,19 +244,20 @@ class _Answerer:
     def _take(self, finished: Round | Revision) -> None:
         """Count the episodes of a round, show the best one, and keep it if it is better than all plans before."""
         totals = np.asarray(finished.states.total)
-        searched = isinstance(finished, SearchedRevision)
+        searched, better = isinstance(finished, SearchedRevision), None
         for lane in finished.lanes:
             total = float(totals[lane])
             self.episodes += 1
             if total < self.best_episode * (1 - ROUNDING):
                 self.best_episode = total
                 state = jax.device_get(jax.tree.map(lambda leaf, lane=lane: leaf[lane], finished.states))
-                plan = plan_of(self.program, self.tables, state)
-                self._show(plan)
+                better = plan_of(self.program, self.tables, state)
                 if total < self.curve[-1].seconds:
-                    self.plan = plan
+                    self.plan = better
                     self.curve.append(Best(self.episodes, total, monotonic() - self.started, searched))
                     self.improved(total, self.episodes)
+        if better is not None:
+            self._show(better)
 
 
 def _rising(hottest: float, lanes: int) -> jax.Array:

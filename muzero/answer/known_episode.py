@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from time import monotonic
 from typing import NamedTuple
 
@@ -63,7 +63,6 @@ class KnownEpisode:
         none = jnp.zeros(len(task.tables.known), jnp.float32)
         self._notes = none, none.astype(bool)
         self._positions = [self.states]
-        self._opinion: Opinion | None = None
 
     @property
     def done(self) -> bool:
@@ -87,21 +86,19 @@ class KnownEpisode:
         self.states, self._notes = self._note(self.states, self._notes, jnp.int32(end))
         self._positions.append(self.states)
 
+    @cached_property
     def opinion(self) -> Opinion:
-        """What the policy thinks, of a finished episode; always the same object."""
-        if self._opinion is None:
-            margin, choice = (np.asarray(notes)[: self._sites] for notes in self._notes)
-            self._opinion = Opinion(self._fast, choice, margin)
-        return self._opinion
+        """What the policy thinks, of a finished episode."""
+        margin, choice = (np.asarray(notes)[: self._sites] for notes in self._notes)
+        return Opinion(self._fast, choice, margin)
 
     def answers(self, sites: int) -> bytes:
         """The moves at the first sites, of a finished episode."""
-        return bytes(np.asarray(self.states.moves)[0, :sites].tobytes())
+        return np.asarray(self.states.moves)[0, :sites].tobytes()
 
-    def before(self, sites: npt.NDArray[np.int32]) -> State:
+    def before(self, sites: npt.NDArray[np.intp]) -> State:
         """The last position noted that has not answered each of these sites yet, [their number]."""
-        index = np.minimum(sites // self._step, len(self._positions) - 1)
-        chosen = [self._positions[number] for number in index]
+        chosen = [self._positions[number] for number in sites // self._step]
         joined: State = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *chosen)
         return joined
 

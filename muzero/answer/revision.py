@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from muzero.answer.known_episode import KnownEpisode, as_wished
 from muzero.answer.proposals import Wishes
@@ -39,22 +40,30 @@ class Revision:
 
     states: State
 
-    def __init__(self, task: Task, known: KnownEpisode, wishes: Sequence[Wishes]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        known: KnownEpisode,
+        wishes: Sequence[Wishes],
+        first: npt.NDArray[np.intp] | None = None,
+    ) -> None:
         """Begin.
 
         Args:
             task: of the problem, with the known plan and its places, on the device.
             known: the finished episode of that plan.
             wishes: of each lane.
+            first: site of each lane before which it follows the known plan; else the first that it wishes otherwise.
         """
-        fast = known.opinion().fast
+        fast = known.opinion.fast
         padded = np.zeros((len(wishes), len(task.tables.known)), bool)
         padded[:, : len(fast)] = wishes
-        first = [np.argmax(own != fast) for own in wishes]
+        if first is None:
+            first = np.argmax(np.asarray(wishes) != fast, axis=1)
         self._follow = partial(_follower(), task)
         self._wishes = jnp.asarray(padded)
         self._going = np.ones(len(wishes), bool)
-        self.states = known.before(np.array(first, np.int32))
+        self.states = known.before(first)
 
     @property
     def lanes(self) -> list[int]:
@@ -113,8 +122,7 @@ class SearchedRevision(Revision):
             decisions: how many are made anew.
         """
         lanes = len(heat)
-        super().__init__(task, known, [known.opinion().fast] * lanes)
-        self.states = known.before(np.full(lanes, first, np.int32))
+        super().__init__(task, known, [known.opinion.fast] * lanes, np.full(lanes, first))
         self._choose = partial(_chooser(network, options), params, task)
         self._known, self._heat, self._key = known, heat, key
         self._first, self._left, self._calls = first, decisions, 0

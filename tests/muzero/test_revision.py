@@ -96,7 +96,7 @@ def test_it_follows_the_known_plan() -> None:
     episode = followed()
     assert plan_in(episode.states, 0) == KNOWN.plan
     assert episode.total == pytest.approx(KNOWN.seconds_under_m, rel=1e-9)
-    opinion = episode.opinion()
+    opinion = episode.opinion
     assert opinion.fast.tolist() == FAST.tolist()
     assert opinion.open.tolist() == by_the_rules(FAST)[2]
     assert 5 < opinion.open.sum() < SITES
@@ -113,14 +113,14 @@ def test_the_margins_are_the_networks() -> None:
         legal = [number for number in range(1, 3) if state.legal[number]]
         margins.append(max(logits[legal]) - logits[0] if state.legal[0] and legal else 0.0)
         state, _ = move_on(tables, state, jnp.int32(move))
-    assert np.count_nonzero(margins) == episode.opinion().open.sum()
-    np.testing.assert_allclose(episode.opinion().margin, margins, atol=1e-4)
+    assert np.count_nonzero(margins) == episode.opinion.open.sum()
+    np.testing.assert_allclose(episode.opinion.margin, margins, atol=1e-4)
 
 
 def test_positions_before_sites() -> None:
     """Each is on the way, and no later than its site; the last of them that is."""
     episode, every = followed(), -(-SITES // 16)
-    sites = np.array([0, 1, SITES // 2, SITES - 1], np.int32)
+    sites = np.array([0, 1, SITES // 2, SITES - 1])
     found = episode.before(sites)
     assert found.at.tolist() == [site // every * every for site in sites.tolist()]
     for lane, at in enumerate(found.at.tolist()):
@@ -166,5 +166,5 @@ def test_a_searched_lane_follows_the_known_plan_after_its_decision() -> None:
         if Move(move) not in wanted:
             changed.append(number)
         state, _ = game.step(state, Move(move))
-    assert changed == [int(np.argmax(followed().opinion().open))]
+    assert changed == [int(np.argmax(followed().opinion.open))]
     assert float(revision.states.total[lane]) == pytest.approx(game.total(state), rel=1e-9)
