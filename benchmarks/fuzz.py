@@ -1,12 +1,13 @@
 """Fuzzing of everything that mallocgame reads from files.
 
-    python -m benchmarks.fuzz [--minutes 1] [--seed 0] [--readers hlo capture ...] [--out out/fuzz]
+    python -m benchmarks.fuzz [--minutes 1] [--cases N] [--seed 0] [--readers hlo capture ...] [--out out/fuzz]
 
 Cases are made from the kept corpus in ``benchmarks/data/fuzz`` by changing bytes, lines, numbers and JSON values, in
 archives too (`benchmarks.fuzzing.changes`), and read as the commands read them (`benchmarks.fuzzing.readers`). A case
 that ends in anything but an answer or a documented error of one line, computes for more than 10 s, takes more than
 2 GiB, or ends the process, is a crash. Crashes are in ``OUT/crashes``, new samples in ``OUT/new``. Exit code 1 if there
-was a crash.
+was a crash. The cases follow from the seed; how many are run, from the time, or from N, the most of each reader: with
+time enough for N of each, every run is the same.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks.fuzzing.readers import READERS
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--cases", type=int, default=sys.maxsize, help="the most of each reader")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--readers", nargs="+", choices=list(READERS), default=list(READERS))
     parser.add_argument("--out", type=Path, default=Path("out/fuzz"))
@@ -36,8 +38,8 @@ def main() -> int:
     begun, seed = monotonic(), options.seed
     cases, crashes, outcomes, computed = Counter[str](), dict[str, str](), 0, 0.0
     while (left := 60 * options.minutes - (monotonic() - begun)) > 1:
-        command = [sys.executable, "-m", "benchmarks.fuzzing.worker", str(left), str(seed), str(options.out)]
-        worker = subprocess.run([*command, *options.readers], stdout=subprocess.PIPE, check=False)
+        command = [sys.executable, "-m", "benchmarks.fuzzing.worker", str(left), str(options.cases), str(seed)]
+        worker = subprocess.run([*command, str(options.out), *options.readers], stdout=subprocess.PIPE, check=False)
         if worker.returncode == 0:
             report = json.loads(worker.stdout.splitlines()[-1])
             cases.update(report["cases"])

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from mallocgame.printable import one_line
+
+LONGEST = 1000
+"""Characters of a message, whatever the input puts into it: a name may be as long as its file."""
+
 
 class MallocgameError(Exception):
-    """Base: the message says what is wrong and what to do, in one line."""
+    """Base: the message says what is wrong and what to do, in one line of at most ``LONGEST`` characters."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message, LONGEST))
 
 
 class BadInputError(MallocgameError):

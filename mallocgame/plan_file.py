@@ -13,6 +13,7 @@ from mallocgame.errors import BadInputError
 from mallocgame.files import write_atomically
 from mallocgame.named_plan import NamedPlan, NamedTensor, NamedUse, Option, check_plan, name_plan
 from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.problem.schedule import MAX_INSTRUCTIONS
 from mallocgame.problem.schema import ShapeIndex
 
 __all__ = ["NamedPlan", "NamedTensor", "NamedUse", "Option", "check_plan", "load_plan", "name_plan", "save_plan"]
@@ -23,6 +24,9 @@ _NEW_KEYS: Mapping[int, Mapping[str, object]] = {1: {"order": [], "reach": None}
 """The versions before, with what their files do not have."""
 
 MAX_FILE_BYTES = 256 * 2**20
+
+MAX_FAST_BYTES = 2**36
+"""Where a stay may end: beyond the fast memory of any accelerator, and small enough for sums in 64 bits."""
 
 
 def save_plan(named: NamedPlan, path: str | os.PathLike[str]) -> None:
@@ -166,7 +170,7 @@ def _use(value: object, where: str) -> NamedUse:
         fast=checked.boolean(fields["fast"], f"{where}.fast"),
         copy_after=after,
         copy_after_instruction=instruction,
-        time=checked.natural(fields["time"], f"{where}.time"),
+        time=_time(fields["time"], f"{where}.time"),
         far=checked.boolean(fields["far"], f"{where}.far"),
         loop=checked.boolean(fields["loop"], f"{where}.loop"),
     )
@@ -180,11 +184,19 @@ def _operand(value: object, where: str) -> tuple[int, ShapeIndex]:
     return checked.natural(number, f"{where}[0]"), _index(index, f"{where}[1]")
 
 
+def _time(value: object, where: str) -> int:
+    time = checked.natural(value, where)
+    if time >= MAX_INSTRUCTIONS:
+        raise checked.bad(where, f"a time of a schedule, less than {MAX_INSTRUCTIONS}", value)
+    return time
+
+
 def _stay(value: object, where: str) -> Stay:
-    tensor, start, end, offset = (checked.natural(item, where) for item in checked.row(value, where, 4))
-    if start > end:
-        raise BadInputError(f"{where}: starts at {start}, after its end {end}")
-    return Stay(tensor, start, end, offset)
+    tensor, start, end, offset = checked.row(value, where, 4)
+    stay = Stay(checked.natural(tensor, where), _time(start, where), _time(end, where), checked.natural(offset, where))
+    if stay.start > stay.end:
+        raise BadInputError(f"{where}: starts at {stay.start}, after its end {stay.end}")
+    return stay
 
 
 def _copy(value: object, where: str) -> Copy:
@@ -194,8 +206,8 @@ def _copy(value: object, where: str) -> Copy:
     copy = Copy(
         tensor=checked.natural(tensor, where),
         kind=kind,
-        after=checked.natural(after, where),
-        before=checked.natural(before, where),
+        after=_time(after, where),
+        before=_time(before, where),
     )
     if copy.after >= copy.before:
         raise BadInputError(f"{where}: starts after {copy.after}, is waited for before {copy.before}")
@@ -221,6 +233,10 @@ def _check_plan(plan: Plan, tensors: tuple[NamedTensor, ...], source: str) -> No
     for tensor_id in (*(stay.tensor for stay in plan.stays), *(copy.tensor for copy in plan.copies)):
         if tensor_id >= len(tensors):
             raise BadInputError(f"{source}: a stay or copy of tensor {tensor_id}, but there are {len(tensors)} tensors")
+    for number, stay in enumerate(plan.stays):
+        end = stay.offset + tensors[stay.tensor].size
+        if end > MAX_FAST_BYTES:
+            raise BadInputError(f"{source}: stays[{number}] ends at byte {end}, which no fast memory has")
     prefetches = {(copy.tensor, copy.after) for copy in plan.copies if copy.kind == "prefetch"}
     for tensor in tensors:
         for number, use in enumerate(tensor.uses):

@@ -9,5 +9,10 @@ def printable(text: str) -> str:
 
 
 def one_line(error: object, most: int) -> str:
-    """What an error says, of somebody else's, in one line of ``most`` characters at most."""
-    return " ".join(str(error).split())[:most]
+    """What an error says in one line of ``most`` characters at most; of a longer one, the middle is left out.
+
+    What is wrong stands at the beginning of a message, what to do at its end.
+    """
+    text = " ".join(str(error).split())
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 5]} ... {text[-end:]}"

@@ -196,6 +196,11 @@ DAMAGE: list[tuple[tuple[str | int, ...], object, str]] = [
     (("stays", 0), [1, 1, 2, 0], "stays are not in ascending order, each once"),
     (("stays", 0), [0, 1, 2, -4096], r"stays\[0\]: expected an integer from 0"),
     (("stays", 1), [2, 1, 2, 0], "tensor 2, but there are 2"),
+    (("stays", 1), [1, 1, 10**7, 0], r"stays\[1\]: expected a time of a schedule, less than 10000000, found 10000000"),
+    (("stays", 1), [1, 1, 2, 2**36 - 4095], r"stays\[1\] ends at byte 68719476737, which no fast memory has"),
+    (("tensors", 1, "size"), 2**63 - 1, r"stays\[1\] ends at byte 9223372036854775807, which no fast memory has"),
+    (("copies", 0), [0, "prefetch", 0, 2**62], r"copies\[0\]: expected a time of a schedule"),
+    (("tensors", 0, "uses", 0, "time"), 2**62, r"uses\[0\].time: expected a time of a schedule"),
     (("copies", 0), [0, "move", 0, 2], 'expected "prefetch" or "eviction"'),
     (("copies", 0), [0, ["prefetch"], 0, 2], 'expected "prefetch" or "eviction"'),
     (("copies", 0), [0, "prefetch", 2, 2], "starts after 2, is waited for before 2"),
@@ -265,6 +270,7 @@ def test_missing_and_oversized_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 naturals = st.integers(0, 2**63 - 1)
+sizes = st.integers(0, 2**35)
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters='"\\'), min_size=1, max_size=12)
 texts = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=8)
 scalars = st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False) | texts
@@ -287,22 +293,20 @@ def named_plans(draw: st.DrawFn) -> NamedPlan:
                 fast=draw(st.booleans()),
                 copy_after=after,
                 copy_after_instruction=None if after is None else draw(names),
-                time=draw(naturals),
+                time=draw(st.integers(0, 10**7 - 1)),
                 far=draw(st.booleans()),
             )
             uses.append(use)
             if use.fast:
                 fast_uses.add((id, number))
-        tensors.append(
-            NamedTensor(id, instruction, index, draw(naturals), draw(naturals), draw(st.booleans()), (*uses,))
-        )
+        tensors.append(NamedTensor(id, instruction, index, draw(sizes), draw(naturals), draw(st.booleans()), (*uses,)))
         if draw(st.booleans()):
             copies.add(Copy(id, "eviction", draw(st.integers(0, 50)), 60))
     stays = set()
     for id in range(len(tensors)):
         for _ in range(draw(st.integers(0, 2))):
             start = draw(st.integers(0, 50))
-            stays.add(Stay(id, start, start + draw(st.integers(0, 9)), draw(naturals)))
+            stays.add(Stay(id, start, start + draw(st.integers(0, 9)), draw(sizes)))
     fingerprint = draw(names)
     plan = Plan(
         fingerprint=fingerprint,

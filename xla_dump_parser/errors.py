@@ -4,9 +4,14 @@ from __future__ import annotations
 
 _SHOWN = 60
 
+LONGEST = 1000
+"""Characters of a message, whatever the text puts into it: a name may be as long as its file."""
+
 
 class ParseError(Exception):
     """A text cannot be read. ``str()`` is one line: ``source:line:column: what is wrong and what to do``.
+
+    A message of more than ``LONGEST`` characters comes without its middle.
 
     Attributes:
         source: file name, or ``"<string>"``.
@@ -19,7 +24,7 @@ class ParseError(Exception):
         self.source = _one_line(source)
         self.line = line
         self.column = column
-        self.message = _one_line(message)
+        self.message = _shortened(_one_line(message))
         super().__init__(f"{self.source}:{line}:{column}: {self.message}")
 
     def __reduce__(self) -> tuple[type[ParseError], tuple[str, int, int, str]]:
@@ -33,3 +38,8 @@ def quote(text: str) -> str:
 
 def _one_line(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _shortened(text: str) -> str:
+    end = LONGEST // 3
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - end - 5]} ... {text[-end:]}"

@@ -64,7 +64,9 @@ def parse_memory_usage_report(text: str, source: str = "<string>") -> tuple[Spac
     def finish(number: int) -> None:
         if name:
             if space_total < 0:
-                raise ParseError(source, number, 1, f"memory space {name} has no 'Total bytes:'; is the text cut off?")
+                raise ParseError(
+                    source, number, 1, f"memory space {quote(name)} has no 'Total bytes:'; is the text cut off?"
+                )
             spaces.append(SpaceUsage(name, space, space_total, tuple(map(tuple, tables))))
 
     number = 0

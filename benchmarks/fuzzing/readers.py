@@ -23,15 +23,15 @@ PROBLEM_DATA = FOLDER.parents[2] / "tests" / "problem" / "data"
 
 
 @cache
-def _scratch() -> Path:
-    """A file's place for the readers that take paths."""
+def scratch() -> Path:
+    """A file's place for the readers that take paths; its name is another in each process."""
     shared = Path("/dev/shm")
     folder = tempfile.mkdtemp(prefix="mallocgame-fuzz-", dir=shared if os.access(shared, os.W_OK) else None)
     return Path(folder) / "case"
 
 
 def _file(data: bytes) -> Path:
-    path = _scratch()
+    path = scratch()
     path.write_bytes(data)
     return path
 

@@ -1,4 +1,7 @@
-"""The process that runs cases: ``python -m benchmarks.fuzzing.worker SECONDS SEED FOLDER READER...``
+"""The process that runs cases: ``python -m benchmarks.fuzzing.worker SECONDS CASES SEED FOLDER READER...``
+
+The cases of a reader follow from the seed alone; how many of them are run is a matter of CASES, the most of each
+reader, and of time.
 
 A case is written to ``FOLDER/READER.current`` before it is run, so that one that ends the process is not lost. A case
 that ends in anything but an answer or a documented error of one line, takes more than ``CPU_SECONDS`` of computing, or
@@ -24,12 +27,14 @@ from time import monotonic, process_time
 from types import FrameType
 
 from benchmarks.fuzzing.changes import MAX_CASE_BYTES, change
-from benchmarks.fuzzing.readers import DOCUMENTED, FOLDER, READERS, Reader
+from benchmarks.fuzzing.readers import DOCUMENTED, FOLDER, READERS, Reader, scratch
 from mallocgame.errors import MallocgameError
 
 CPU_SECONDS = 10.0
 MEMORY = 2 << 30
 LARGEST_NEW = 4096
+LONGEST_MESSAGE = 1200
+"""Characters of an error: a message and its place."""
 _PLAIN = re.compile(r"[\d\W_]+|0x[0-9a-f]+")
 
 
@@ -56,9 +61,9 @@ def run_case(read: Reader, data: bytes) -> tuple[str, str | None]:
     try:
         outcome = f"read: {read(data)}"
     except DOCUMENTED as error:
-        text = str(error)
+        text = str(error).replace(str(scratch()), "case")
         outcome = f"{type(error).__name__}: {_PLAIN.sub(' ', text)[:60]}"
-        if "\n" in text or len(text) > 20_000 or not text:
+        if "\n" in text or len(text) > LONGEST_MESSAGE or not text:
             return outcome, f"not one line: {text[:100]!r}"
         if isinstance(error, MallocgameError) and error.exit_code == 1:
             return outcome, f"an error that asks for a report: {text[:100]!r}"
@@ -75,10 +80,10 @@ def run_case(read: Reader, data: bytes) -> tuple[str, str | None]:
     return outcome, None
 
 
-def main(seconds: float, seed: int, folder: Path, names: list[str]) -> None:
+def main(seconds: float, most: int, seed: int, folder: Path, names: list[str]) -> None:
     warnings.simplefilter("error")
     signal.signal(signal.SIGVTALRM, _on_timer)
-    rng, begun = random.Random(seed), monotonic()
+    rngs, begun = {name: random.Random(f"{seed} {name}") for name in names}, monotonic()
     corpus = {name: samples(name) for name in names}
     seen: dict[str, set[str]] = {name: set() for name in names}
     for name in names:  # before memory is bounded: imports and what they start
@@ -88,9 +93,10 @@ def main(seconds: float, seed: int, folder: Path, names: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
     cases, crashes, taken = Counter[str](), dict[str, str](), Counter[str]()
     told = begun
-    while monotonic() - begun < seconds:
-        name = min(names, key=lambda each: taken[each])  # each reader gets the same share of the time
-        for _ in range(20):
+    while monotonic() - begun < seconds and (left := [name for name in names if cases[name] < most]):
+        name = min(left, key=lambda each: taken[each])  # each reader gets the same share of the time
+        rng = rngs[name]
+        for _ in range(min(20, most - cases[name])):
             first, second = rng.choice(corpus[name]), rng.choice(corpus[name])
             data = change(first, second, rng)
             (folder / f"{name}.current").write_bytes(data)
@@ -116,4 +122,4 @@ def main(seconds: float, seed: int, folder: Path, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
+    main(float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]), sys.argv[5:])

@@ -11,8 +11,8 @@ from typing import NoReturn
 from cyclopts import CycloptsError
 
 from mallocgame.cli.app import app
-from mallocgame.errors import MallocgameError, NotWrittenError
-from mallocgame.printable import printable
+from mallocgame.errors import LONGEST, MallocgameError, NotWrittenError
+from mallocgame.printable import one_line, printable
 
 TRACEBACK = "MALLOCGAME_TRACEBACK"
 """Environment variable: a bug of ours shows where it happened, for a report."""
@@ -29,9 +29,9 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
         command(*bound.args, **bound.kwargs)
         sys.stdout.flush()
     except CycloptsError as error:
-        _fail(_one_line(error) + " (see mallocgame --help)", BAD_INPUT)
+        _fail(one_line(error, LONGEST) + " (see mallocgame --help)", BAD_INPUT)
     except MallocgameError as error:
-        _fail(_one_line(error), error.exit_code)
+        _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -45,7 +45,7 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
         _fail(f"{error.filename or 'the output'}: {error.strerror}", NotWrittenError.exit_code)
     except Exception as error:
         if _is_parse_error(error):
-            _fail(_one_line(error), BAD_INPUT)
+            _fail(str(error), BAD_INPUT)
         _fail_by_bug(error)
     sys.exit(0)
 
@@ -54,8 +54,8 @@ def _fail_by_bug(error: Exception) -> NoReturn:
     if os.environ.get(TRACEBACK):
         raise error
     _fail(
-        f"unexpected {type(error).__name__}: {_one_line(error)}; this is a bug: please report it with the command, "
-        f"its input, and what {TRACEBACK}=1 shows",
+        f"unexpected {type(error).__name__}: {one_line(error, LONGEST)}; this is a bug: please report it with the "
+        f"command, its input, and what {TRACEBACK}=1 shows",
         BUG,
     )
 
@@ -64,12 +64,6 @@ def _is_parse_error(error: Exception) -> bool:
     from xla_dump_parser import ParseError
 
     return isinstance(error, ParseError)
-
-
-def _one_line(error: Exception) -> str:
-    """The message of an error, in one line of bounded length."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 600 else text[:600] + "..."
 
 
 def _fail(message: str, code: int) -> NoReturn:

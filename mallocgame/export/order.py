@@ -129,13 +129,13 @@ def fitting_order(
     Groups of ``first`` come first, in that order. The order of ``known`` is tried before all others. The same arguments
     give the same order.
     """
-    asked, cost = requests_of(blocks), np.array([block.size * block.duration for block in blocks], np.int64)
+    asked, cost = requests_of(blocks), np.array([block.size * block.duration for block in blocks], np.float64)
     front = np.array([first.index(block.group) if block.group in first else len(first) for block in blocks], np.int64)
 
     def tried(order: Ints) -> _Try:
         order = order[np.argsort(front[order], kind="stable")]
         missed = order[best_fit(*asked, order, capacity, alignment)[order] == NOWHERE]
-        return _Try(order, missed, int(cost[missed].sum()))
+        return _Try(order, missed, float(cost[missed].sum()))
 
     numbers = range(len(blocks))
     starts = [sorted(numbers, key=lambda number: (*key(blocks[number]), blocks[number].group)) for key in _KEYS]
@@ -175,7 +175,7 @@ class _Try(NamedTuple):
 
     order: Ints
     missed: Ints
-    cost: int
+    cost: float
 
 
 def _perturbed(order: Sequence[int], missed: Sequence[int], rng: random.Random) -> Ints:

@@ -101,12 +101,37 @@ def test_an_agent_whose_network_is_too_large(at: tuple[str, ...], value: object)
         READERS["agent"](changes._zip({**members, "agent.json": json.dumps(header).encode()}))
 
 
+def test_a_memory_space_with_a_long_name() -> None:
+    """The whole name was in the message."""
+    name = "a" * 50_000
+    with pytest.raises(ParseError, match=r"^case:1:1: memory space 'a{60}\.\.\.' has no 'Total bytes:'"):
+        READERS["memory_usage"](f"Memory Space: {name} (color=1)".encode())
+
+
+def test_a_plan_of_a_tensor_as_large_as_numbers_go() -> None:
+    """Bytes times their times were more than 64 bits hold: OverflowError."""
+    plan = next(plan for data in worker.samples("answer") if (plan := json.loads(data)).get("stays"))
+    plan["tensors"][plan["stays"][0][0]]["size"] = 2**63 - 1
+    with pytest.raises(BadInputError, match=r"stays\[0\] ends at byte \d+, which no fast memory has"):
+        READERS["answer"](json.dumps(plan).encode())
+
+
+class _AsItIsError(BadInputError):
+    """An error that says a text as it is given."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.args = (text,)
+
+
 def _bad(kind: str) -> worker.Reader:
     def read(data: bytes) -> str:
         if kind == "bug":
             raise KeyError("x")
         if kind == "lines":
-            raise BadInputError("two\nlines")
+            raise _AsItIsError("two\nlines")
+        if kind == "long":
+            raise _AsItIsError("x" * 2000)
         if kind == "report":
             raise MallocgameError("please report")
         if kind == "refused":
@@ -123,6 +148,7 @@ def _bad(kind: str) -> worker.Reader:
     [
         ("bug", "KeyError at test_fuzz.py:"),
         ("lines", "not one line"),
+        ("long", "not one line"),
         ("report", "asks for a report"),
         ("hang", "computes"),
     ],
@@ -146,28 +172,27 @@ def test_changes_reach_into_archives_and_are_the_same_for_a_seed(name: str) -> N
     first, again = (
         [changes.change(samples[0], samples[-1], rng) for _ in range(20)] for rng in map(random.Random, (7, 7))
     )
-    if name not in ("agent", "capture"):  # zips hold the time of day
-        assert first == again
+    assert first == again
     assert len(set(first)) > 5
     assert all(len(case) <= changes.MAX_CASE_BYTES for case in first)
 
 
-def test_the_command(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.fuzz",
-        "--minutes",
-        "0.1",
-        "--readers",
-        "csv",
-        "mlir",
-        "--out",
-        str(tmp_path),
-    ]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " 2 readers" in done.stdout
-    assert "0 crashes" in done.stdout
+def test_the_command_makes_the_same_cases_again(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.fuzz", "--minutes", "5", "--cases", "150", "--readers", "mlir", "rows"]
+    found = []
+    for folder in (tmp_path / "first", tmp_path / "again"):
+        done = subprocess.run(
+            [*command, "--out", str(folder)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "300 cases in" in done.stdout
+        assert " 2 readers" in done.stdout
+        assert "0 crashes" in done.stdout
+        found.append({path.name: path.read_bytes() for path in (folder / "new").iterdir()})
+    assert found[0] == found[1]
+    assert len(found[0]) > 3
