@@ -13,7 +13,7 @@ from mallocgame.problem.aliasing import alias_groups
 from mallocgame.problem.dataflow import Dataflow, Value, analyse
 from mallocgame.problem.fingerprint import fingerprint
 from mallocgame.problem.liveness import covering, live_ranges
-from mallocgame.problem.placement import HINTED, hbm_definition, never_fast
+from mallocgame.problem.placement import HINTED, carried_by, hbm_definition, never_fast, read_by_condition
 from mallocgame.problem.schedule import CALLERS, Schedule, asynchronous_start, flatten
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.targets import target_from_log
@@ -181,8 +181,10 @@ def _tensors(
         for number, value in enumerate(dataflow.values)
         if any(time in schedule.hinted for time, _ in value.positions)
     }
+    tested = {(read_by_condition(schedule, value), group_of[number]) for number, value in enumerate(dataflow.values)}
     tensors = []
     for number, value in enumerate(dataflow.values):
+        group, loop = group_of[number], carried_by(schedule, value)
         size = padded_bytes(value.shape)
         tensors.append(
             Tensor(
@@ -194,9 +196,11 @@ def _tensors(
                 live=covering(value, ranges[number], last_time),
                 defined_bytes=costs[value.time].output_bytes.get(value.index, 0.0),
                 uses=uses[number],
-                group=group_of[number],
-                fixed=HINTED if group_of[number] in hinted else never_fast(schedule, value, size, target),
-                hbm_definition=hbm_definition(schedule, value, target, group_of[number] in read),
+                group=group,
+                fixed=HINTED if group in hinted else never_fast(schedule, value, size, target),
+                hbm_definition=hbm_definition(
+                    schedule, value, target, group in read, loop is not None and (loop, group) in tested
+                ),
             )
         )
     return tuple(tensors)

@@ -27,6 +27,11 @@ NEVER_READ = "never read"
 """Why such a definition is in HBM. MSA looks for room when it comes to a use ("Finding allocation"); where nothing
 reads anything of a buffer, it looks for none, and a pin changes nothing (libtpu 0.0.52: k-means on four targets)."""
 
+TESTED = "read by its loop's condition"
+"""Why what such a loop carries is in HBM at its parameters and result. Were it in fast memory, the compiler's allocator
+would hold a place for what enters the loop until the body starts, so throughout the condition, and asks for the same
+place again for the condition's parameter: "spatial placement conflict" (libtpu 0.0.52)."""
+
 HINTED = "placed by the compiler's own hint"
 """Why all tensors of such a group are as they are: before MSA, XLA puts hints on what its pipelined loops copy (v6e).
 An override on any of them kills it ("Conflicting required assignment", libtpu 0.0.52)."""
@@ -34,12 +39,15 @@ An override on any of them kills it ("Conflicting required assignment", libtpu 0
 ASYNCHRONOUS = "part of an asynchronous operation"
 """Why no plan has such a tensor in fast memory; XLA copies it there all the same, and only copies it."""
 
+_PASSES_ON = frozenset({"tuple", "get-tuple-element", "bitcast"})
+"""What the compiler's allocator does not take for a use."""
+
 _TRANSFERS = frozenset({"send", "send-done", "recv", "recv-done", "infeed", "outfeed"})
 
 
 def never_fast(schedule: Schedule, value: Value, size: int, target: Target) -> str | None:
     """Why no part of the tensor's life may be in fast memory, or None."""
-    if math.prod(value.shape.dims) == 1:
+    if _is_scalar(value):
         return "scalar"
     if size == 0:
         return "empty"
@@ -58,7 +66,27 @@ def never_fast(schedule: Schedule, value: Value, size: int, target: Target) -> s
     return None
 
 
-def hbm_definition(schedule: Schedule, value: Value, target: Target, read: bool) -> str | None:
+def _is_scalar(value: Value) -> bool:
+    return math.prod(value.shape.dims) == 1
+
+
+def carried_by(schedule: Schedule, value: Value) -> int | None:
+    """Time of the loop that has the value as a parameter of its condition or body, or as a result; None without."""
+    step = schedule.steps[value.time]
+    home = schedule.computations[schedule.computation_of[value.time]]
+    if step.opcode == "while":
+        return value.time
+    return home.caller if step.opcode == "parameter" and home.kind in ("condition", "body") else None
+
+
+def read_by_condition(schedule: Schedule, value: Value) -> int | None:
+    """Time of the loop whose condition makes an array, or has it as a parameter, and reads it; None without."""
+    home = schedule.computations[schedule.computation_of[value.time]]
+    reads = any(schedule.steps[time].opcode not in _PASSES_ON for time, _, _ in value.reads)
+    return home.caller if home.kind == "condition" and reads and not _is_scalar(value) else None
+
+
+def hbm_definition(schedule: Schedule, value: Value, target: Target, read: bool, tested: bool) -> str | None:
     """Why the definition has to be in HBM although uses may read a fast copy, or None.
 
     Args:
@@ -66,7 +94,10 @@ def hbm_definition(schedule: Schedule, value: Value, target: Target, read: bool)
         value: the tensor's.
         target: of the program.
         read: whether anything reads a tensor of its alias group.
+        tested: whether it is of a loop whose condition reads a tensor of its alias group.
     """
+    if tested:
+        return TESTED
     step = schedule.steps[value.time]
     home = schedule.computations[schedule.computation_of[value.time]]
     if step.opcode == "parameter" and home.kind == "entry":

@@ -124,7 +124,7 @@ class Tensor:
         group: index into ``Problem.groups``.
         fixed: why it may never be in fast memory at all, or None.
         hbm_definition: why its definition has to be in HBM (entry parameter, constant, entry result, written by two
-            cores, never read), or None. Its uses may still be served by prefetches.
+            cores, never read, read by its loop's condition), or None. Its uses may still be served by prefetches.
     """
 
     id: int

@@ -33,6 +33,19 @@ def looped() -> tuple[Any, Any]:
     return run, (shape, shape)
 
 
+def converging() -> tuple[Any, Any]:
+    """A loop that goes on while what it carries is large, as solvers of equations do."""
+    import jax
+    import jax.numpy as jnp
+
+    def run(x: Any, weight: Any) -> Any:
+        start = jnp.sin(x @ weight)
+        return jnp.tanh(jax.lax.while_loop(lambda c: jnp.max(jnp.abs(c)) > 1e-3, lambda c: c @ weight, start) @ weight)
+
+    shape = jax.ShapeDtypeStruct((512, 512), jnp.bfloat16)
+    return run, (shape, shape)
+
+
 def returned() -> tuple[Any, Any]:
     """Three kinds of results: carried by a loop, read again later, and a donated weight that is updated in place."""
     import jax

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from mallocgame.game.program import Program
 from mallocgame.named_plan import NamedPlan, name_plan
 from mallocgame.plan import Copy, Plan, Stay
 from mallocgame.problem.evictions import product_eviction, product_wait
+from mallocgame.problem.placement import TESTED
 from mallocgame.problem.reach import Gaps
 from mallocgame.solvers import solve
 from mallocgame.validate import inexpressible, validate
@@ -113,6 +115,32 @@ def test_results_are_evicted_as_planned(target: str, evictions: int) -> None:
     verification = verify(name_plan(problem, plan, solver="hand"), kept, msa_off=False)
     assert verification.misses == ()
     assert verification.honoured == verification.sites
+
+
+@pytest.mark.parametrize("target", ["v4 lite", "v5e", "v6e"])
+def test_what_a_loops_condition_reads_cannot_be_carried_in_fast_memory(target: str) -> None:
+    """Without that rule the compiler refuses what the game would do; with it, all that the game does is honoured."""
+    kept = capture("tests.compiler.models:converging", None, target)
+    problem = kept.problem()
+    carried = {tensor.group for tensor in problem.tensors if tensor.hbm_definition == TESTED}
+    assert len(carried) == 1
+    free = tuple(
+        replace(tensor, hbm_definition=None) if tensor.hbm_definition == TESTED else tensor
+        for tensor in problem.tensors
+    )
+    for tensors in (problem.tensors, free):
+        game = Game(replace(problem, tensors=tensors))
+        state = game.start()
+        while not game.done(state):
+            moves = (Move.NO_COPY, Move.DROP)
+            state, _ = game.step(state, next(move for move in moves if move in game.legal(state)))
+        verification = verify(name_plan(game.problem, game.plan(state), solver="hand"), kept, msa_off=False)
+        if tensors == free:
+            assert {group.group for group in verification.relaxed} == carried
+            assert all("spatial placement conflict" in group.reason for group in verification.relaxed)
+        else:
+            assert verification.misses == ()
+            assert verification.honoured == verification.sites > 10
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["after a use in HBM", "beyond reach"])

@@ -96,6 +96,29 @@ def test_a_loop() -> None:
     assert [problem.instructions[time].free for time in (3, 4, 9, 15, 17)] == [False, True, True, False, True]
 
 
+@pytest.mark.parametrize("through", ["a{1}", "a bitcast"])
+def test_what_a_loops_condition_reads_is_carried_in_hbm(through: str) -> None:
+    """Only its positions at the loop: what enters it may be elsewhere before. The condition's own arrays are free."""
+    read = {
+        "a{1}": "  %b = f32[1024]{0} get-tuple-element(%q), index=1\n",
+        "a bitcast": ("  %c = f32[1024]{0} get-tuple-element(%q), index=1\n  %b = f32[1024]{0} bitcast(%c)\n"),
+    }[through]
+    condition = (
+        "  %j = s32[] get-tuple-element(%q), index=0\n"
+        f"{read}"
+        "  %own = f32[1024]{0} negate(%b)\n"
+        "  %size = f32[1024]{0} abs(%own)\n"
+    )
+    problem = _problem(_loop().replace("  %j = s32[] get-tuple-element(%q), index=0\n", condition))
+    reasons = {tensor.name: tensor.hbm_definition for tensor in problem.tensors if tensor.size >= 4096}
+    assert reasons == {
+        **{"x": "entry parameter", "y": "entry parameter", "neg": None, "res": "entry result"},
+        **dict.fromkeys(("q{1}", "p{1}", "loop{1}"), "read by its loop's condition"),
+        **dict.fromkeys(("copy", "sum", "own"), None),
+        "size": "never read",
+    }
+
+
 def test_what_nothing_reads_is_not_put_into_fast_memory() -> None:
     problem = _problem(
         """HloModule m, is_scheduled=true
