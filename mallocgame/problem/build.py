@@ -13,7 +13,7 @@ from mallocgame.problem.aliasing import alias_groups
 from mallocgame.problem.dataflow import Dataflow, Value, analyse
 from mallocgame.problem.fingerprint import fingerprint
 from mallocgame.problem.liveness import covering, live_ranges
-from mallocgame.problem.placement import HINTED, carried_by, hbm_definition, never_fast, read_by_condition
+from mallocgame.problem.placement import HINTED, PASSES_ON, carried_by, hbm_definition, never_fast, read_by_condition
 from mallocgame.problem.schedule import CALLERS, Schedule, asynchronous_start, flatten
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.targets import target_from_log
@@ -211,15 +211,26 @@ def _uses(schedule: Schedule, value: Value, costs: list[Cost]) -> tuple[Use, ...
     for time, operand, index in value.reads:
         if not _passes_by(schedule.steps[time], index):
             operands.setdefault(time, []).append((operand, index))
-    return tuple(
-        Use(
-            time=time,
-            operands=tuple(sorted(places)),
-            accessed_bytes=float(sum(costs[time].operand_bytes.get(place, 0.0) for place in places)),
-            copy_after=_copy_after(schedule, value, time, len(places)),
+    uses = []
+    called: dict[
+        int, int
+    ] = {}  # per computation, the loop or conditional that is its use before: copies start after it
+    for time, places in sorted(operands.items()):
+        opcode, home = schedule.steps[time].opcode, schedule.computation_of[time]
+        earliest = _copy_after(schedule, value, time, len(places))
+        uses.append(
+            Use(
+                time=time,
+                operands=tuple(sorted(places)),
+                accessed_bytes=float(sum(costs[time].operand_bytes.get(place, 0.0) for place in places)),
+                copy_after=None if earliest is None else max(earliest, called.get(home, earliest)),
+            )
         )
-        for time, places in sorted(operands.items())
-    )
+        if opcode in ("while", "conditional"):
+            called[home] = time
+        elif opcode not in PASSES_ON:
+            called.pop(home, None)
+    return tuple(uses)
 
 
 def _passes_by(step: hlo.Instruction, index: ShapeIndex) -> bool:

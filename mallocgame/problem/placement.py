@@ -39,7 +39,7 @@ An override on any of them kills it ("Conflicting required assignment", libtpu 0
 ASYNCHRONOUS = "part of an asynchronous operation"
 """Why no plan has such a tensor in fast memory; XLA copies it there all the same, and only copies it."""
 
-_PASSES_ON = frozenset({"tuple", "get-tuple-element", "bitcast"})
+PASSES_ON = frozenset({"tuple", "get-tuple-element", "bitcast"})
 """What the compiler's allocator does not take for a use."""
 
 _TRANSFERS = frozenset({"send", "send-done", "recv", "recv-done", "infeed", "outfeed"})
@@ -82,7 +82,7 @@ def carried_by(schedule: Schedule, value: Value) -> int | None:
 def read_by_condition(schedule: Schedule, value: Value) -> int | None:
     """Time of the loop whose condition makes an array, or has it as a parameter, and reads it; None without."""
     home = schedule.computations[schedule.computation_of[value.time]]
-    reads = any(schedule.steps[time].opcode not in _PASSES_ON for time, _, _ in value.reads)
+    reads = any(schedule.steps[time].opcode not in PASSES_ON for time, _, _ in value.reads)
     return home.caller if home.kind == "condition" and reads and not _is_scalar(value) else None
 
 

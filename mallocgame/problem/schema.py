@@ -97,9 +97,9 @@ class Use:
         operands: (operand number, tuple index) of each reading operand, in order.
         accessed_bytes: bytes that the instruction reads through them; 0 where it only passes the tensor on.
         copy_after: earliest time after whose instruction a prefetch for this use may start, or None if no prefetch
-            for this use can be expressed. It is in the use's computation: the definition, or the parameter through
-            which a loop's body or a branch gets the tensor. For a while or conditional, the prefetch serves all uses
-            in what it calls.
+            for this use can be expressed. It is in the use's computation: the definition, the parameter through which
+            a loop's body or a branch gets the tensor, or the use before if that is a while's or conditional's. For a
+            while or conditional, the prefetch serves all uses in what it calls.
     """
 
     time: int

@@ -77,25 +77,35 @@ def test_a_plan_is_honoured_in_full(looped: Capture) -> None:
     assert best.m_seconds <= 1.001 * default.m_seconds
 
 
-def test_a_weight_is_copied_after_a_loop_that_reads_it_in_hbm(looped: Capture) -> None:
+@pytest.mark.parametrize("start", ["before the use", "after the loop", "before the loop"])
+def test_a_weight_is_copied_after_a_loop_that_reads_it_in_hbm(looped: Capture, start: str) -> None:
+    """And not before: the compiler refuses what the rules call inexpressible."""
     problem = looped.problem()
-    tensor, number = next(
-        (tensor, len(tensor.uses) - 1)
+    tensor, loop = next(
+        (tensor, use.time)
         for tensor in problem.tensors
         if tensor.hbm_definition == "entry parameter"
-        if any(problem.instructions[use.time].opcode == "while" for use in tensor.uses[:-1])
-        if tensor.uses[-1].copy_after is not None
+        for use in tensor.uses[:-1]
+        if problem.instructions[use.time].opcode == "while"
     )
+    number = len(tensor.uses) - 1
     time = tensor.uses[number].time
+    after = {"before the use": time - 1, "after the loop": loop, "before the loop": tensor.time}[start]
     plan = Plan(
         problem.fingerprint,
         fast_uses=frozenset({(tensor.id, number)}),
-        stays=(Stay(tensor.id, time, time, 0),),
-        copies=(Copy(tensor.id, "prefetch", time - 1, time),),
+        stays=(Stay(tensor.id, after + 1, time, 0),),
+        copies=(Copy(tensor.id, "prefetch", after, time),),
     )
+    assert validate(problem, plan) == ()
     verification = verify(name_plan(problem, plan, solver="hand"), looped, msa_off=False)
-    assert verification.misses == ()
-    assert verification.honoured == verification.sites
+    if start == "before the loop":
+        assert [found.cause for found in inexpressible(problem, plan)] == ["copy start not expressible"]
+        assert ["Live range too short" in group.reason for group in verification.relaxed] == [True]
+    else:
+        assert inexpressible(problem, plan) == ()
+        assert verification.misses == ()
+        assert verification.honoured == verification.sites
 
 
 @pytest.mark.parametrize(("target", "evictions"), [("v4 lite", 3), ("v5p", 0)])

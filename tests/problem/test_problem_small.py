@@ -86,8 +86,9 @@ def test_a_loop() -> None:
     assert {problem.tensors[member].name for member in carry} == {"copy", "q{1}", "p{1}", "sum", "loop{1}"}
     weight = tensors["y"]  # the same value inside and outside the loop, no phi
     assert "p{2}" not in tensors
-    # In the body from its parameter on; for the loop, or after it, from the definition on; not by the body's root.
-    assert [(use.time, use.copy_after) for use in weight.uses] == [(15, 9), (16, None), (17, 1), (20, 1)]
+    # In the body from its parameter on; for the loop from the definition on, after it from the loop on; not by the
+    # body's root.
+    assert [(use.time, use.copy_after) for use in weight.uses] == [(15, 9), (16, None), (17, 1), (20, 17)]
     assert weight.hbm_definition == "entry parameter"
     assert weight.live == (0, 20)
     assert tensors["res"].hbm_definition == "entry result"
