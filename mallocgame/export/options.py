@@ -14,6 +14,7 @@ TENSOR_OVERRIDES = "xla_tpu_msa_tensor_overrides"
 SORT_ORDER = "xla_tpu_msa_sort_order_overrides"
 SCOPED_VMEM = "xla_tpu_scoped_vmem_limit_kib"
 REACH = "xla_msa_max_overlap_to_mem_size_async_copy_ratio"
+REPACKS = "xla_msa_max_repacks"
 
 GLOBAL_OPTIONS: Mapping[str, str] = {
     "xla_tpu_sliced_prefetch_max_slices": "0",
@@ -54,7 +55,10 @@ def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, s
     if overrides:
         options[TENSOR_OVERRIDES] = overrides
     members = {tensors[0].group: tensors for tensors in groups.moved}
-    order = [group for group in allocation_of(named, first)[0] if group in members]
+    allocated, missed = allocation_of(named, first)
+    if not missed and not first:  # then all is well as foreseen, and a repack would move what has its place
+        options[REPACKS] = "0"
+    order = [group for group in allocated if group in members]
     if order:
         options[SORT_ORDER] = sort_order_overrides([members[group] for group in order])
     return options

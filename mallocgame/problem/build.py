@@ -13,7 +13,8 @@ from mallocgame.problem.aliasing import alias_groups
 from mallocgame.problem.dataflow import Dataflow, Value, analyse
 from mallocgame.problem.fingerprint import fingerprint
 from mallocgame.problem.liveness import covering, live_ranges
-from mallocgame.problem.placement import HINTED, PASSES_ON, carried_by, hbm_definition, never_fast, read_by_condition
+from mallocgame.problem.placement import HINTED, carried_by, hbm_definition, is_given, never_fast, read_by_condition
+from mallocgame.problem.prefetches import earliest_starts
 from mallocgame.problem.schedule import CALLERS, Schedule, asynchronous_start, flatten
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.targets import target_from_log
@@ -174,8 +175,7 @@ def _tensors(
     group_of = {value: number for number, members in enumerate(groups) for value in members}
     last_time = len(schedule.steps) - 1
     ranges = live_ranges(schedule, dataflow, module)
-    uses = [_uses(schedule, value, costs) for value in dataflow.values]
-    read = {group_of[number] for number, own in enumerate(uses) if own}
+    read = {group_of[number] for number, value in enumerate(dataflow.values) if any(_reads_of(schedule, value))}
     hinted = {
         group_of[number]
         for number, value in enumerate(dataflow.values)
@@ -186,6 +186,7 @@ def _tensors(
     for number, value in enumerate(dataflow.values):
         group, loop = group_of[number], carried_by(schedule, value)
         size = padded_bytes(value.shape)
+        reason = hbm_definition(schedule, value, target, group in read, loop is not None and (loop, group) in tested)
         tensors.append(
             Tensor(
                 id=number,
@@ -195,67 +196,41 @@ def _tensors(
                 time=value.time,
                 live=covering(value, ranges[number], last_time),
                 defined_bytes=costs[value.time].output_bytes.get(value.index, 0.0),
-                uses=uses[number],
+                uses=_uses(schedule, value, costs, is_given(schedule.steps[value.time].opcode, reason)),
                 group=group,
                 fixed=HINTED if group in hinted else never_fast(schedule, value, size, target),
-                hbm_definition=hbm_definition(
-                    schedule, value, target, group in read, loop is not None and (loop, group) in tested
-                ),
+                hbm_definition=reason,
             )
         )
     return tuple(tensors)
 
 
-def _uses(schedule: Schedule, value: Value, costs: list[Cost]) -> tuple[Use, ...]:
+def _reads_of(schedule: Schedule, value: Value) -> dict[int, list[tuple[int, ShapeIndex]]]:
+    """The operands through which each instruction reads a value, by time."""
     operands: dict[int, list[tuple[int, ShapeIndex]]] = {}
     for time, operand, index in value.reads:
         if not _passes_by(schedule.steps[time], index):
             operands.setdefault(time, []).append((operand, index))
-    uses = []
-    called: dict[
-        int, int
-    ] = {}  # per computation, the loop or conditional that is its use before: copies start after it
-    for time, places in sorted(operands.items()):
-        opcode, home = schedule.steps[time].opcode, schedule.computation_of[time]
-        earliest = _copy_after(schedule, value, time, len(places))
-        uses.append(
-            Use(
-                time=time,
-                operands=tuple(sorted(places)),
-                accessed_bytes=float(sum(costs[time].operand_bytes.get(place, 0.0) for place in places)),
-                copy_after=None if earliest is None else max(earliest, called.get(home, earliest)),
-            )
+    return operands
+
+
+def _uses(schedule: Schedule, value: Value, costs: list[Cost], given: bool) -> tuple[Use, ...]:
+    reads = _reads_of(schedule, value)
+    starts = earliest_starts(schedule, value, reads, given)
+    return tuple(
+        Use(
+            time=time,
+            operands=tuple(sorted(places)),
+            accessed_bytes=float(sum(costs[time].operand_bytes.get(place, 0.0) for place in places)),
+            copy_after=starts[time],
         )
-        if opcode in ("while", "conditional"):
-            called[home] = time
-        elif opcode not in PASSES_ON:
-            called.pop(home, None)
-    return tuple(uses)
+        for time, places in sorted(reads.items())
+    )
 
 
 def _passes_by(step: hlo.Instruction, index: ShapeIndex) -> bool:
     """Whether a get-tuple-element takes another part of the tuple: XLA counts all parts as used where it is a root."""
     return step.opcode == "get-tuple-element" and index != () and str(index[0]) != step.attributes.get("index")
-
-
-def _copy_after(schedule: Schedule, value: Value, time: int, sites: int) -> int | None:
-    """From when on a prefetch for a use can be asked for: the definition, or where a loop or branch takes the value in.
-
-    None for uses that hand the value on, except by a loop or a conditional through one operand: a prefetch for that
-    one serves the uses inside. What the overrides can do was measured; see docs/expressibility.md.
-    """
-    step = schedule.steps[time]
-    home = schedule.computation_of[time]
-    if is_asynchronous(step.opcode) or step.opcode in ("tuple", "get-tuple-element", "call"):
-        return None
-    if step.opcode in ("while", "conditional") and sites > 1:
-        return None
-    if schedule.computation_of[value.time] == home:
-        return value.time
-    if schedule.computations[home].kind not in ("body", "branch"):
-        return None
-    taken = [at for at, _ in value.positions if schedule.computation_of[at] == home]
-    return taken[0] if taken and schedule.steps[taken[0]].opcode == "parameter" else None
 
 
 def _groups(dataflow: Dataflow, groups: tuple[tuple[int, ...], ...]) -> tuple[Group, ...]:

@@ -113,14 +113,18 @@ def hbm_definition(schedule: Schedule, value: Value, target: Target, read: bool,
     return None if read else NEVER_READ
 
 
-def starts_in_hbm(problem: Problem, tensor: Tensor) -> bool:
-    """Whether the compiler itself has a tensor in HBM at its definition, so that a prefetch may serve its first use.
+def is_given(opcode: str, hbm_definition: str | None) -> bool:
+    """Whether the compiler itself has what such an instruction defines in HBM: a prefetch may serve its first use.
 
     Anything else would be written to fast memory for the first use unless that is kept in HBM. Measured with libtpu
     0.0.52: docs/expressibility.md.
     """
-    opcode = problem.instructions[tensor.time].opcode
-    return opcode in ("parameter", "constant") or tensor.hbm_definition == TWO_CORES
+    return opcode in ("parameter", "constant") or hbm_definition == TWO_CORES
+
+
+def starts_in_hbm(problem: Problem, tensor: Tensor) -> bool:
+    """Whether a tensor ``is_given``."""
+    return is_given(problem.instructions[tensor.time].opcode, tensor.hbm_definition)
 
 
 def is_directly_after(time: int, tensor: Tensor) -> bool:

@@ -46,6 +46,21 @@ def converging() -> tuple[Any, Any]:
     return run, (shape, shape)
 
 
+def kept() -> tuple[Any, Any]:
+    """A product that two loops and a multiplication read, one after the other."""
+    import jax
+    import jax.numpy as jnp
+
+    def run(x: Any, weight: Any) -> Any:
+        product = jnp.tanh(x @ weight)
+        y, _ = jax.lax.scan(lambda c, _: (jnp.tanh(c @ product), None), jnp.sin(x @ weight.T), None, length=4)
+        y, _ = jax.lax.scan(lambda c, _: (jnp.sin(c @ product), None), jnp.cos(y @ weight), None, length=4)
+        return jnp.tanh(y @ weight) @ product
+
+    shape = jax.ShapeDtypeStruct((512, 512), jnp.bfloat16)
+    return run, (shape, shape)
+
+
 def returned() -> tuple[Any, Any]:
     """Three kinds of results: carried by a loop, read again later, and a donated weight that is updated in place."""
     import jax

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mallocgame.errors import BadInputError
 from mallocgame.export import compiler_options, to_json, to_libtpu_init_args, to_python
-from mallocgame.export.options import GLOBAL_OPTIONS, SORT_ORDER, TENSOR_OVERRIDES, allocation_of
+from mallocgame.export.options import GLOBAL_OPTIONS, REPACKS, SORT_ORDER, TENSOR_OVERRIDES, allocation_of
 from mallocgame.export.overrides import InexpressibleError
 from mallocgame.export.text import alternations, name_regex
 from mallocgame.named_plan import NamedTensor, NamedUse
@@ -249,7 +249,7 @@ def test_no_name_breaks_out_of_the_text(texts: list[str], size: int) -> None:
     assert len(entries) == 2 * len(tensors)
     for entry in entries:
         assert set(entry) in ({"hlo_operand_filter", "keep_in_default_memory"}, {"hlo_operand_filter", "prefetch"})
-    assert set(options) <= {*GLOBAL_OPTIONS, TENSOR_OVERRIDES, SORT_ORDER}
+    assert set(options) <= {*GLOBAL_OPTIONS, REPACKS, TENSOR_OVERRIDES, SORT_ORDER}
 
 
 @given(st.lists(st.from_regex(r"[a-z]{1,6}([.][0-9]{1,3})?", fullmatch=True), min_size=1, max_size=40))
@@ -275,6 +275,10 @@ def test_what_finds_no_room_is_told() -> None:
     assert allocation_of(apart)[1] == []
     together = plan(tensors, [Stay(0, 0, 2, 0), Stay(1, 1, 2, 0)])
     assert len(allocation_of(together)[1]) == 1
+    # Where all is foreseen to have its place, the compiler shall not move it; else a repack may help.
+    assert compiler_options(apart)[REPACKS] == "0"
+    assert REPACKS not in compiler_options(apart, first=[1])
+    assert REPACKS not in compiler_options(together)
 
 
 def test_a_recorded_order_is_taken() -> None:

@@ -108,6 +108,30 @@ def test_a_weight_is_copied_after_a_loop_that_reads_it_in_hbm(looped: Capture, s
         assert verification.honoured == verification.sites
 
 
+def test_a_product_whose_first_use_is_a_loops_is_not_copied_after_it() -> None:
+    """Every such copy is refused, so none is in the game."""
+    made = capture("tests.compiler.models:kept", None, "v5e")
+    problem = made.problem()
+    (tensor,) = (
+        tensor
+        for tensor in problem.tensors
+        if sum(problem.instructions[use.time].opcode == "while" for use in tensor.uses) == 2
+        if problem.instructions[tensor.time].opcode == "fusion"
+    )
+    loop = next(use.time for use in tensor.uses if problem.instructions[use.time].opcode == "while")
+    later = [number for number, use in enumerate(tensor.uses) if use.time > loop]
+    assert {tensor.uses[number].copy_after for number in later} == {None}
+    time = tensor.uses[later[-1]].time
+    plan = Plan(
+        problem.fingerprint,
+        fast_uses=frozenset({(tensor.id, later[-1])}),
+        stays=(Stay(tensor.id, time, time, 0),),
+        copies=(Copy(tensor.id, "prefetch", time - 1, time),),
+    )
+    verification = verify(name_plan(problem, plan, solver="hand"), made, msa_off=False)
+    assert [group.group for group in verification.relaxed] == [tensor.group]
+
+
 @pytest.mark.parametrize(("target", "evictions"), [("v4 lite", 3), ("v5p", 0)])
 def test_results_are_evicted_as_planned(target: str, evictions: int) -> None:
     """What a loop carries, what is read again, and a donated weight; none where two cores write all of them."""

@@ -97,6 +97,30 @@ def test_a_loop() -> None:
     assert [problem.instructions[time].free for time in (3, 4, 9, 15, 17)] == [False, True, True, False, True]
 
 
+@pytest.mark.parametrize(
+    ("made", "starts"),
+    [
+        ("  %k = f32[1024]{0} parameter(2)\n", [(16, 10), (17, None), (18, 4), (21, 18)]),
+        # Its first use is the loop's: kept in HBM there, it is kept there for good.
+        ("  %k = f32[1024]{0} negate(%y)\n", [(16, 10), (17, None), (18, 4), (21, None)]),
+        # A use before makes the loop one like any other.
+        (
+            "  %k = f32[1024]{0} negate(%y)\n  %s = f32[1024]{0} sine(%k)\n",
+            [(5, 4), (17, 11), (18, None), (19, 4), (22, 19)],
+        ),
+    ],
+    ids=["parameter", "product", "product with a use before"],
+)
+def test_prefetches_around_a_loop(made: str, starts: list[tuple[int, int | None]]) -> None:
+    """After a loop that reads a tensor, copies of it start after the loop."""
+    copy, head = "  %copy = f32[1024]{0} copy(%x)\n", "(x: f32[1024], y: f32[1024])"
+    text = _loop().replace(copy, copy + made).replace("tuple(%start, %copy, %y)", "tuple(%start, %copy, %k)")
+    text = text.replace("add(%neg, %y)", "add(%neg, %k)")
+    problem = _problem(text.replace(head, head[:-1] + ", k: f32[1024])") if "parameter" in made else text)
+    (tensor,) = (tensor for tensor in problem.tensors if tensor.name == "k")
+    assert [(use.time, use.copy_after) for use in tensor.uses] == starts
+
+
 @pytest.mark.parametrize("through", ["a{1}", "a bitcast"])
 def test_what_a_loops_condition_reads_is_carried_in_hbm(through: str) -> None:
     """Only its positions at the loop: what enters it may be elsewhere before. The condition's own arrays are free."""
