@@ -21,35 +21,39 @@ class Requests(NamedTuple):
 
     Attributes:
         sizes: ``[B]`` bytes.
-        spans: ``[A, 2]`` first and last time of each allocation, inclusive, those of a block in ascending order.
+        parts: ``[P, 2]`` first and last times, inclusive, at which the bytes of each allocation are taken, ascending.
+        part_ends: ``[A + 1]`` where an allocation's parts begin; the last is ``P``.
         early: ``[A]`` a time before it at which so many bytes have to be free as well, wherever they are; or NEVER.
-        span_ends: ``[B + 1]`` where a block's allocations begin; the last is ``A``.
+        ends: ``[B + 1]`` where a block's allocations begin, which are in ascending order; the last is ``A``.
         until: ``[U]`` times until which room is sought, those of an allocation in ascending order: the first is that of
             the first use that it is for, those after it are of uses for which it could stay.
         until_ends: ``[A + 1]`` where an allocation's times begin; the last is ``U``.
     """
 
     sizes: Ints
-    spans: Ints
+    parts: Ints
+    part_ends: Ints
     early: Ints
-    span_ends: Ints
+    ends: Ints
     until: Ints
     until_ends: Ints
 
 
 def requests(
     sizes: Sequence[int],
-    spans: Sequence[Sequence[tuple[int, int]]],
+    parts: Sequence[Sequence[Sequence[tuple[int, int]]]],
     early: Sequence[Sequence[int]],
     until: Sequence[Sequence[Sequence[int]]],
 ) -> Requests:
-    """Arrays of blocks: bytes, and for each of their allocations its span, time before, and times to stay until."""
+    """Arrays of blocks: bytes, and for each of their allocations its parts, time before, and times to stay until."""
     times = list(chain.from_iterable(until))
+    taken = list(chain.from_iterable(parts))
     return Requests(
         np.array(sizes, np.int64),
-        np.array(list(chain.from_iterable(spans)), np.int64).reshape(-1, 2),
+        np.array(list(chain.from_iterable(taken)), np.int64).reshape(-1, 2),
+        _ends(taken),
         np.array(list(chain.from_iterable(early)), np.int64),
-        _ends(spans),
+        _ends(parts),
         np.array(list(chain.from_iterable(times)), np.int64),
         _ends(times),
     )
@@ -62,9 +66,10 @@ def _ends(lists: Sequence[Sequence[object]]) -> Ints:
 @machine_code
 def best_fit(
     sizes: Ints,
-    spans: Ints,
+    parts: Ints,
+    part_ends: Ints,
     early: Ints,
-    span_ends: Ints,
+    ends: Ints,
     until: Ints,
     until_ends: Ints,
     order: Ints,
@@ -74,11 +79,11 @@ def best_fit(
     """Allocate block by block: the smallest gap, then the lowest.
 
     What is above all blocks counts as endless there, so it is taken last. An allocation is made, by choice, where it
-    could stay until a later use of its block, and has to be free there for all of its span. A block of several
+    could stay until a later use of its block, and has to be free there for all of its parts. A block of several
     allocations is placed whole or not at all.
 
     Args:
-        sizes, spans, early, span_ends, until, until_ends: see ``Requests``.
+        sizes, parts, part_ends, early, ends, until, until_ends: see ``Requests``.
         order: ``[n]`` blocks, in the order in which they ask.
         capacity: bytes.
         alignment: bytes.
@@ -87,36 +92,40 @@ def best_fit(
         ``[B]`` the offset of each block's last allocation; NOWHERE where it found no room.
     """
     offsets = np.full(len(sizes), NOWHERE, np.int64)
-    taken = np.empty((len(spans), 4), np.int64)  # low, high, first time, last time; ascending
+    taken = np.empty((len(parts), 4), np.int64)  # low, high, first time, last time; ascending
     count = 0
     for block in order:
         size, before = sizes[block], count
-        new = np.full(span_ends[block + 1] - span_ends[block], NOWHERE, np.int64)
+        new = np.full(ends[block + 1] - ends[block], NOWHERE, np.int64)
         for number in range(len(new)):
-            asked = span_ends[block] + number
-            first, last = spans[asked]
+            asked = ends[block] + number
+            own = parts[part_ends[asked] : part_ends[asked + 1]]
             time = early[asked]
             if time != NEVER and _load(taken[:before], time) + size > capacity:
                 break
             use = until_ends[asked + 1] - 1
             while use >= until_ends[asked] and new[number] == NOWHERE:
-                new[number] = _room(taken[:before], first, until[use], size, capacity, alignment)
+                new[number] = _room(taken[:before], own[0, 0], until[use], size, capacity, alignment)
                 use -= 1
             if new[number] == NOWHERE:
                 break
-            if until[use + 1] < last and not _is_free(taken[:before], new[number], size, first, last):
-                new[number] = NOWHERE
-                break
+            if until[use + 1] < own[-1, 1]:
+                for first, last in own:
+                    if not _is_free(taken[:before], new[number], size, first, last):
+                        new[number] = NOWHERE
+                        break
+                if new[number] == NOWHERE:
+                    break
         if (new == NOWHERE).any():
             continue
         for number in range(len(new)):
-            first, last = spans[span_ends[block] + number]
-            at = count
-            while at > 0 and taken[at - 1, 0] > new[number]:
-                taken[at] = taken[at - 1]
-                at -= 1
-            taken[at, 0], taken[at, 1], taken[at, 2], taken[at, 3] = new[number], new[number] + size, first, last
-            count += 1
+            for first, last in parts[part_ends[ends[block] + number] : part_ends[ends[block] + number + 1]]:
+                at = count
+                while at > 0 and taken[at - 1, 0] > new[number]:
+                    taken[at] = taken[at - 1]
+                    at -= 1
+                taken[at, 0], taken[at, 1], taken[at, 2], taken[at, 3] = new[number], new[number] + size, first, last
+                count += 1
         offsets[block] = new[-1]
     return offsets
 

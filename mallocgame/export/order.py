@@ -7,9 +7,9 @@ orders and takes the first under which everything fits, else the one that fits m
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +41,8 @@ class Block:
             place then unless so many bytes, wherever they are, are free one time earlier, too ("Any prefetch in range
             ... would go out of memory"; ``FindEarliestExclusiveTimeToSatisfyPeakMemory`` in OpenXLA's algorithm.cc,
             measured with libtpu 0.0.52).
+        holes: (first, last) times inside of the intervals, inclusive, at which others may have its bytes: in a loop,
+            from the last use of what it carries until that is made anew.
     """
 
     group: int
@@ -50,6 +52,7 @@ class Block:
     uses: tuple[int, ...] = ()
     far: frozenset[int] = frozenset()
     hasty: tuple[int, ...] = ()
+    holes: tuple[tuple[int, int], ...] = ()
 
     @property
     def duration(self) -> int:
@@ -79,14 +82,46 @@ def blocks_of(plan: Plan, tensors: Sequence[NamedTensor]) -> list[Block]:
             tuple(sorted(uses[group])),
             frozenset(far[group]),
             tuple(sorted(stay.start for stay in found if (stay.tensor, stay.start) in hasty)),
+            _holes(found, tensors),
         )
         for group, found in sorted(members.items())
     ]
 
 
+def _holes(stays: Sequence[Stay], tensors: Sequence[NamedTensor]) -> tuple[tuple[int, int], ...]:
+    """Times at which a group that a loop carries has its bytes in the plan, and not in the compiler.
+
+    What enters the loop has them in the plan until the loop is over; in the compiler until the body's parameter does,
+    which is the second tensor of the group that begins in the loop, after the condition's.
+    """
+    starts = sorted(stay.start for stay in stays)
+    loops = {(tensors[stay.tensor].id, use.time) for stay in stays for use in tensors[stay.tensor].uses if use.loop}
+    taken = []
+    for stay in stays:
+        inside = [start for start in starts if stay.start < start < stay.end]
+        entering = (stay.tensor, stay.end) in loops and len(inside) > 1
+        taken.append((stay.start, inside[1] if entering else stay.end))
+    parts = _merged(taken)
+    return tuple((one[1] + 1, other[0] - 1) for one, other in pairwise(parts))
+
+
+def _merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Intervals that overlap or touch as one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(intervals):
+        if merged and start <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
 def requests_of(blocks: Sequence[Block]) -> Requests:
     """What the compiler's allocator is asked for; each interval of a block is placed for itself."""
-    spans = [_allocations(block) for block in blocks]
+    spans = [_merged(block.intervals) for block in blocks]  # what overlaps or touches keeps one offset
+    parts = [
+        [_parts(block, *interval) for interval in intervals] for block, intervals in zip(blocks, spans, strict=True)
+    ]
     early = [
         [start - 1 if start in block.hasty else NEVER for start, _ in intervals]
         for block, intervals in zip(blocks, spans, strict=True)
@@ -95,7 +130,7 @@ def requests_of(blocks: Sequence[Block]) -> Requests:
         [_until(block, first, last) for first, last in intervals]
         for block, intervals in zip(blocks, spans, strict=True)
     ]
-    return requests([block.size for block in blocks], spans, early, until)
+    return requests([block.size for block in blocks], parts, early, until)
 
 
 def _until(block: Block, first: int, last: int) -> list[int]:
@@ -105,15 +140,14 @@ def _until(block: Block, first: int, last: int) -> list[int]:
     return [asked, *takewhile(lambda use: use not in block.far, later)]
 
 
-def _allocations(block: Block) -> list[tuple[int, int]]:
-    """Overlapping or touching intervals are one allocation: aliased tensors keep one offset."""
-    merged: list[tuple[int, int]] = []
-    for start, end in block.intervals:
-        if merged and start <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return merged
+def _parts(block: Block, first: int, last: int) -> list[tuple[int, int]]:
+    """What is left of an allocation without the holes in it."""
+    parts = []
+    for start, end in block.holes:
+        if first < start <= end < last:
+            parts.append((first, start - 1))
+            first = end + 1
+    return [*parts, (first, last)]
 
 
 def fitting_order(

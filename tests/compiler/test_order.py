@@ -82,6 +82,31 @@ def test_blocks_join_the_stays_of_a_group() -> None:
     ]
 
 
+def test_what_a_loop_carries_is_away_until_it_is_made_anew() -> None:
+    """A loop from 4 to 20, its condition to 5: carried are what enters it, its parameters, a product and its result."""
+    stays = [Stay(0, 2, 20, 0), Stay(1, 4, 5, 0), Stay(2, 6, 9, 0), Stay(3, 15, 19, 0), Stay(4, 20, 22, 0)]
+    names = ("start", "q", "p", "made", "loop")
+    uses = ((20, True), (4, False), (9, False), (19, False), (22, False))
+    tensors = [
+        tensor(id, name, [NamedUse("u", ((0, (1,)),), True, time=time, loop=loop)], group=0, size=4)
+        for id, (name, (time, loop)) in enumerate(zip(names, uses, strict=True))
+    ]
+    (carried,) = blocks_of(Plan("f", stays=tuple(stays)), tensors)
+    assert carried.holes == ((10, 14),)
+    unmarked = [replace(one, uses=(replace(one.uses[0], loop=False),)) for one in tensors]
+    assert blocks_of(Plan("f", stays=tuple(stays)), unmarked)[0].holes == ()
+
+
+def test_others_are_placed_where_a_carried_block_is_away() -> None:
+    """From 10 to 14 its bytes are free, so the smallest gap is there; what lasts longer goes above."""
+    carried = Block(0, 4, ((0, 20),), 0, (5, 20), holes=((10, 14),))
+    inside, longer, other = block(1, 4, 10, 14), block(2, 4, 10, 15), block(3, 2, 0, 20)
+    assert place([carried, other, inside, longer], 100, 1)[0] == {0: 0, 3: 4, 1: 0, 2: 6}
+    assert place([inside, carried, other], 100, 1)[0] == {1: 0, 0: 4, 3: 8}
+    # No place lasts until its use at 20: its parts alone have to be free.
+    assert place([inside, carried], 4, 1)[0] == {1: 0, 0: 0}
+
+
 def test_a_hasty_copy_wants_its_bytes_one_time_earlier() -> None:
     """The large block takes everything until 4; a copy for a use at 5 that starts after 4 has to be placed before."""
     large, late = block(0, 12, 0, 4), block(1, 4, 5, 5, 0)
