@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mallocgame.costs.analytic import AnalyticCosts
 from mallocgame.costs.cost import Cost, is_asynchronous, is_untimed
@@ -175,7 +175,8 @@ def _tensors(
     group_of = {value: number for number, members in enumerate(groups) for value in members}
     last_time = len(schedule.steps) - 1
     ranges = live_ranges(schedule, dataflow, module)
-    read = {group_of[number] for number, value in enumerate(dataflow.values) if any(_reads_of(schedule, value))}
+    reads = [_reads_of(schedule, value) for value in dataflow.values]
+    read = {group_of[number] for number, own in enumerate(reads) if own}
     hinted = {
         group_of[number]
         for number, value in enumerate(dataflow.values)
@@ -196,7 +197,7 @@ def _tensors(
                 time=value.time,
                 live=covering(value, ranges[number], last_time),
                 defined_bytes=costs[value.time].output_bytes.get(value.index, 0.0),
-                uses=_uses(schedule, value, costs, is_given(schedule.steps[value.time].opcode, reason)),
+                uses=_uses(schedule, value, reads[number], costs, reason),
                 group=group,
                 fixed=HINTED if group in hinted else never_fast(schedule, value, size, target),
                 hbm_definition=reason,
@@ -214,9 +215,14 @@ def _reads_of(schedule: Schedule, value: Value) -> dict[int, list[tuple[int, Sha
     return operands
 
 
-def _uses(schedule: Schedule, value: Value, costs: list[Cost], given: bool) -> tuple[Use, ...]:
-    reads = _reads_of(schedule, value)
-    starts = earliest_starts(schedule, value, reads, given)
+def _uses(
+    schedule: Schedule,
+    value: Value,
+    reads: Mapping[int, Sequence[tuple[int, ShapeIndex]]],
+    costs: list[Cost],
+    hbm_definition: str | None,
+) -> tuple[Use, ...]:
+    starts = earliest_starts(schedule, value, reads, is_given(schedule.steps[value.time].opcode, hbm_definition))
     return tuple(
         Use(
             time=time,
