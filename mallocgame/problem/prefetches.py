@@ -27,15 +27,16 @@ def earliest_starts(
         reads: by time, the operands through which an instruction reads it.
         given: whether the compiler has it in HBM at its definition; else it is made in fast memory for its first use.
     """
-    own = [time for time in sorted(reads) if schedule.steps[time].opcode not in PASSES_ON]
     home = schedule.computation_of[value.time]
-    first = next((time for time in own if schedule.computation_of[time] == home), value.time)
-    last = first if not given and schedule.steps[first].opcode in _CALLS else len(schedule.steps)
+    own = (time for time in sorted(reads) if schedule.computation_of[time] == home)
+    first = next((time for time in own if schedule.steps[time].opcode not in PASSES_ON), None)
+    kept = first is not None and not given and schedule.steps[first].opcode in _CALLS
+    last = first if kept else None
     called: dict[int, int] = {}  # per computation the use before, where it is a loop's or a conditional's
     starts: dict[int, int | None] = {}
     for time in sorted(reads):
         computation, opcode = schedule.computation_of[time], schedule.steps[time].opcode
-        start = _taken_in(schedule, value, time, len(reads[time])) if time <= last else None
+        start = _taken_in(schedule, value, time, len(reads[time])) if last is None or time <= last else None
         starts[time] = None if start is None else max(start, called.get(computation, start))
         if opcode in _CALLS:
             called[computation] = time
