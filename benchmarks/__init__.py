@@ -1,0 +1,1 @@
+"""Measurements, in folders by the question that they answer; README.md lists them."""

@@ -12,15 +12,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mallocgame.optimizing import Estimate, Optimized, abstract, described_devices, load_optimized, optimize
+from mallocgame.system.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from mallocgame.optimizer import Estimate, Optimized, abstract, described_devices, load_optimized, optimize
 
 __all__ = ["Estimate", "Optimized", "__version__", "abstract", "described_devices", "load_optimized", "optimize"]
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        return getattr(importlib.import_module("mallocgame.optimizing"), name)
+        return getattr(importlib.import_module("mallocgame.optimizer"), name)
     raise AttributeError(f"module 'mallocgame' has no attribute {name!r}")

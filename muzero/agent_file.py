@@ -25,13 +25,13 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from mallocgame import checked_json as checked
-from mallocgame.arrays import array_of
-from mallocgame.checked_json import Scalar
-from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
-from mallocgame.printable import one_line
-from mallocgame.zips import open_zip
+from mallocgame.system import checked_json as checked
+from mallocgame.system.arrays import array_of
+from mallocgame.system.checked_json import Scalar
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import write_atomically
+from mallocgame.system.printable import one_line
+from mallocgame.system.zips import open_zip
 from muzero.environment import ENVIRONMENT_VERSION
 from muzero.networks import Network, NetworkConfig, Params, SeenShape
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mallocgame.game.program import Program
+from mallocgame.models.replay import relaxed_bound
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import relaxed_bound
 from mallocgame.solvers.base import all_hbm_seconds
 from muzero import environment
 from muzero.environment import Observation, SizeClass, State, Tables, size_class_of, tables_of

@@ -10,7 +10,7 @@ For a JAX program in one line see ``mallocgame.optimize``.
     print(api.verify("plan.json", "unet.mgz").best)
 """
 
-from mallocgame.api.answers import ExportFormat, Reported, ReportFormat, explain, export, report, verify
+from mallocgame.api.answers import Reported, ReportFormat, explain, export, report, verify
 from mallocgame.api.arguments import PathLike
 from mallocgame.api.benchmark import bench, replay
 from mallocgame.api.device import calibrate, probe
@@ -19,6 +19,7 @@ from mallocgame.api.packing import pack
 from mallocgame.api.programs import capture, inspect
 from mallocgame.api.solving import Solved, auto, solve, solve_all
 from mallocgame.api.training import train
+from mallocgame.compiler.export.formats import Format as ExportFormat
 
 __all__ = [
     "ExportFormat",

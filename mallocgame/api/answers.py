@@ -8,45 +8,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mallocgame.api.arguments import PathLike
-from mallocgame.errors import BadInputError
-from mallocgame.files import check_writable
-from mallocgame.progress import Progress, silent
+from mallocgame.compiler.export.formats import Format
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import check_writable
+from mallocgame.system.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from mallocgame.compiler import Capture, Verification
-    from mallocgame.options_file import ProgramOptions
-    from mallocgame.plan_file import NamedPlan
+    from mallocgame.compiler.capture import Capture
+    from mallocgame.compiler.verification import Verification
+    from mallocgame.plan.options_file import ProgramOptions
+    from mallocgame.plan.plan_file import NamedPlan
     from mallocgame.report.comparison import Comparison
 
 
-ExportFormat = Literal["compiler-options", "libtpu-init-args", "python"]
 ReportFormat = Literal["html", "svg", "png", "trace"]
 
 
-def export(plan: PathLike | NamedPlan | ProgramOptions, format: ExportFormat = "compiler-options") -> str:
+def export(plan: PathLike | NamedPlan | ProgramOptions, format: Format = "compiler-options") -> str:
     """A plan, or an answer that is none, as text: JSON of compiler options, one LIBTPU_INIT_ARGS line, or Python.
 
     Raises:
         BadInputError: the plan file is damaged, or the format is unknown.
     """
-    from mallocgame import export as exporter
-    from mallocgame.named_plan import NamedPlan
+    from mallocgame.compiler.export.formats import WRITERS
     from mallocgame.offload.moves_file import is_moves_file, load_moves
-    from mallocgame.options_file import load_answer
+    from mallocgame.plan.named_plan import NamedPlan
+    from mallocgame.plan.options_file import load_answer
 
-    if format not in get_args(ExportFormat):
-        raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(ExportFormat))}")
+    if format not in WRITERS:
+        raise BadInputError(f"unknown format {format!r}; known: {', '.join(WRITERS)}")
     if isinstance(plan, str | os.PathLike) and is_moves_file(plan):
         if format != "python":
             raise BadInputError(f"{plan}: a plan of the offload game is a policy: use --format python")
         return load_moves(plan).moves.to_python()
     answer = load_answer(plan) if isinstance(plan, str | os.PathLike) else plan
-    program = answer if isinstance(answer, NamedPlan) else answer.options
-    if format == "python":
-        return exporter.to_python(program)
-    if format == "libtpu-init-args":
-        return exporter.to_libtpu_init_args(program)
-    return exporter.to_json(program)
+    return WRITERS[format](answer if isinstance(answer, NamedPlan) else answer.options)
 
 
 def verify(
@@ -58,12 +54,13 @@ def verify(
         BadInputError: a damaged plan or capture, or a plan for another program.
         CompilerRefusedError: the compiler refused the plan, relaxed ones included.
     """
-    from mallocgame import compiler
-    from mallocgame.plan_file import load_plan
+    from mallocgame.compiler import capture_file
+    from mallocgame.compiler.verify import verify as verify_plan
+    from mallocgame.plan.plan_file import load_plan
 
     named = load_plan(plan) if isinstance(plan, str | os.PathLike) else plan
-    kept = compiler.load_capture(capture) if isinstance(capture, str | os.PathLike) else capture
-    return compiler.verify(named, kept, progress=progress or silent)
+    kept = capture_file.load_capture(capture) if isinstance(capture, str | os.PathLike) else capture
+    return verify_plan(named, kept, progress=progress or silent)
 
 
 @dataclass(frozen=True)
@@ -109,8 +106,8 @@ def report(
         CompilerRefusedError, NoAnswerError: as ``verify``.
         xla_dump_parser.ParseError: ``file`` is damaged.
     """
-    from mallocgame.files import write_atomically
     from mallocgame.report.rendering import SUFFIXES, render
+    from mallocgame.system.files import write_atomically
 
     if format not in get_args(ReportFormat):
         raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(ReportFormat))}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 
 PathLike = str | os.PathLike[str]
 

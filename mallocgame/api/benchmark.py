@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.api.arguments import PathLike
-from mallocgame.progress import Progress, silent
+from mallocgame.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from mallocgame.bench.methods import Settings
@@ -29,8 +29,8 @@ def bench(
     """Run every method on every workload and target that has no row in ``out`` yet, and write rows and tables there.
 
     Args:
-        workloads: names; all 52 of the benchmark if empty.
-        targets: names; v4 lite and v5p if empty.
+        workloads: names; all of the benchmark if empty.
+        targets: names; those of ``mallocgame.bench.selection`` if empty.
         methods: ``"xla default"``, ``"msa off"``, ``"flag tuning"``, ``"auto"``, solvers; if empty the first three and
             ``solvers``.
         solvers: more columns; ``"local"`` if both are empty.

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mallocgame.api.arguments import PathLike, check_time_limit
-from mallocgame.errors import BadInputError
-from mallocgame.files import check_writable
-from mallocgame.progress import Progress, silent
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import check_writable
+from mallocgame.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from mallocgame.probe.measure import Probe

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mallocgame.api.arguments import PathLike, check_time_limit
-from mallocgame.files import check_writable
-from mallocgame.progress import Progress, silent
+from mallocgame.system.files import check_writable
+from mallocgame.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from mallocgame.offload.residuals import Build

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mallocgame.api.arguments import PathLike
-from mallocgame.files import check_writable
-from mallocgame.progress import Progress
+from mallocgame.system.files import check_writable
+from mallocgame.system.progress import Progress
 
 if TYPE_CHECKING:
     from mallocgame.packing import Packing

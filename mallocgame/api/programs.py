@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mallocgame.api.arguments import PathLike
-from mallocgame.errors import BadInputError
-from mallocgame.files import check_writable
-from mallocgame.progress import Progress, silent
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import check_writable
+from mallocgame.system.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from mallocgame.compiler import Capture
-    from mallocgame.inspection import Inspection
+    from mallocgame.compiler.capture import Capture
+    from mallocgame.report.inspection import Inspection
 
 
 def capture(
@@ -42,9 +42,9 @@ def capture(
         CompilerRefusedError: the program does not compile.
         NoAnswerError: not within the limits of time and memory.
     """
-    from mallocgame.calibration import calibrate as calibration
-    from mallocgame.compiler import capture as compile_and_keep
-    from mallocgame.compiler import save_capture
+    from mallocgame.compiler.capture_file import save_capture
+    from mallocgame.compiler.capturing import capture as compile_and_keep
+    from mallocgame.optimizer import calibrate as calibration
     from mallocgame.problem.targets import get_target
 
     get_target(target)
@@ -66,8 +66,8 @@ def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
         BadInputError: the file cannot be used.
         xla_dump_parser.ParseError: the text is damaged.
     """
-    from mallocgame.inspection import inspect_problem
-    from mallocgame.loading import load
+    from mallocgame.programs.loading import load
+    from mallocgame.report.inspection import inspect_problem
 
     loaded = load(file, target)
     return inspect_problem(loaded.problem, loaded.default_seconds())

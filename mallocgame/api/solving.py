@@ -8,17 +8,17 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mallocgame.api.arguments import PathLike, check_time_limit
-from mallocgame.errors import BadInputError, MallocgameError
-from mallocgame.files import check_writable
-from mallocgame.objective import Objective
-from mallocgame.progress import Progress, silent
+from mallocgame.plan.objective import Objective
+from mallocgame.system.errors import BadInputError, MallocgameError
+from mallocgame.system.files import check_writable
+from mallocgame.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from mallocgame.batch import Engine
     from mallocgame.batch import Outcome as SeveralSolved
-    from mallocgame.loading import Loaded
-    from mallocgame.loop.automatic import Automatic
-    from mallocgame.plan_file import NamedPlan
+    from mallocgame.optimizer.automatic import Automatic
+    from mallocgame.plan.plan_file import NamedPlan
+    from mallocgame.programs.loaded import Loaded
     from mallocgame.solvers import Solution
 
 
@@ -67,10 +67,10 @@ def solve(
         xla_dump_parser.ParseError: the text is damaged.
     """
     from mallocgame import solvers
-    from mallocgame.loading import load
-    from mallocgame.named_plan import FILE_OPTION
-    from mallocgame.plan_file import name_plan, save_plan
-    from mallocgame.validate import validate
+    from mallocgame.plan.named_plan import FILE_OPTION
+    from mallocgame.plan.plan_file import name_plan, save_plan
+    from mallocgame.plan.validate import validate
+    from mallocgame.programs.loading import load
 
     if solver == "auto":
         raise BadInputError(
@@ -160,14 +160,14 @@ def auto(
         xla_dump_parser.ParseError: the text is damaged.
     """
     from mallocgame.compiler.cache import CompileCache
-    from mallocgame.loading import load
-    from mallocgame.loop import Choice
-    from mallocgame.loop.automatic import solve_automatically
-    from mallocgame.named_plan import NamedPlan
-    from mallocgame.options_file import save_options
-    from mallocgame.plan_file import save_plan
-    from mallocgame.probe.hybrid import capture_for_device, choose_by_measuring
+    from mallocgame.optimizer.automatic import solve_automatically
+    from mallocgame.optimizer.by_measuring import capture_for_device, choose_by_measuring
+    from mallocgame.optimizer.knowledge.choice import Choice
+    from mallocgame.plan.named_plan import NamedPlan
+    from mallocgame.plan.options_file import save_options
+    from mallocgame.plan.plan_file import save_plan
     from mallocgame.problem.target_file import is_target_file
+    from mallocgame.programs.loading import load
 
     check_time_limit(time_limit)
     if target is not None and is_target_file(target):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mallocgame.api.arguments import PathLike
-from mallocgame.errors import BadInputError
-from mallocgame.progress import Progress, silent
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress, silent
 
 
 def train(

@@ -1,9 +1,9 @@
 """Which programs a folder or a glob stands for.
 
 A folder is one program, a dump, if the schedule of a dump lies in it, or nothing that is named as a program is. Any
-other folder stands for the captures, problem files and HLO texts in it (``.mgz``, ``.mgp``, ``.hlo``, ``.hlo.gz``) and
-for its dump folders. A glob stands for all that it matches, whatever the names; the rest of a dump's ``.txt`` files are
-no programs, so a folder does not stand for these.
+other folder stands for the files in it that are named as a program is (``mallocgame.programs.loading.SUFFIXES``) and
+for its dump folders. A glob stands for all that it matches, whatever the names; the rest of a dump's ``.txt`` files
+are no programs, so a folder does not stand for these.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mallocgame.errors import BadInputError
+from mallocgame.programs.loading import SUFFIXES
+from mallocgame.system.errors import BadInputError
 from xla_dump_parser.dump import has_schedule
-
-SUFFIXES = (".mgz", ".mgp", ".hlo", ".hlo.gz")
 
 
 @dataclass(frozen=True, slots=True)

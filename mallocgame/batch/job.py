@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import BinaryIO
 
-from mallocgame.processes import end_group, python_path
+from mallocgame.system.processes import end_group, python_path
 
 POLL_SECONDS = 0.05
 TIMED_OUT = -1000
@@ -64,7 +64,7 @@ class Running:
         self.job = job
         self._output, self._errors = output, errors
         self._started = monotonic()
-        command = [sys.executable, "-m", "mallocgame.child_command", str(os.getpid()), *job.tokens]
+        command = [sys.executable, "-m", "mallocgame.cli.child", str(os.getpid()), *job.tokens]
         self._process = subprocess.Popen(
             command,
             env={**os.environ, "PYTHONPATH": python_path([os.environ.get("PYTHONPATH", "")])},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mallocgame.compiler.child import Limits
-from mallocgame.objective import Objective
+from mallocgame.plan.objective import Objective
 
 PATIENCE = 600.0
 """Seconds beyond the search, for reading a large program, native code and the checks."""

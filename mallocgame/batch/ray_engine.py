@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Any
 
 from mallocgame.batch.job import Ended, Job, run_job
-from mallocgame.errors import BadInputError
-from mallocgame.printable import one_line
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.printable import one_line
 
 NODE_LOST = -9
 

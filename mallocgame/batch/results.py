@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from mallocgame import checked_json as checked
 from mallocgame.batch.job import TIMED_OUT, Ended
-from mallocgame.errors import BadInputError
-from mallocgame.lines_file import LinesFile, open_lines
-from mallocgame.printable import printable
+from mallocgame.system import checked_json as checked
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.lines_file import LinesFile, open_lines
+from mallocgame.system.printable import printable
 
 FINAL = (0, 2, 3, 4)
 """Exit codes of an answer, and of failures that would be the same another time."""

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mallocgame import __version__
 from mallocgame.batch.find import Program
 from mallocgame.batch.identity import key_of
 from mallocgame.batch.job import Ended, Job
 from mallocgame.batch.local_engine import run_local
 from mallocgame.batch.ray_engine import run_on_ray
 from mallocgame.batch.results import Result, open_results, result_of
-from mallocgame.errors import BadInputError
-from mallocgame.progress import Progress
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress
+from mallocgame.system.version import __version__
 
 Engine = Literal["processes", "ray"]
 RESULTS = "results.jsonl"

@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from mallocgame import __version__
 from mallocgame.bench.programs import of_tried
 from mallocgame.bench.rows import AUTO, FLAG_TUNING, MSA_OFF, XLA_DEFAULT, BenchRow
 from mallocgame.bench.store import module_sha256
 from mallocgame.bench.tuning import tune
-from mallocgame.checked_json import Scalar
-from mallocgame.compiler import Capture, Limits, verify
-from mallocgame.compiler.capture import split_of
-from mallocgame.compiler.child import Compile
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.child import Compile, Limits
 from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, confirm
 from mallocgame.compiler.meter import Meter
-from mallocgame.compiler.verification import Row, replayed, verdict
-from mallocgame.errors import MallocgameError
-from mallocgame.loop import PROPOSERS, Choice, improve
-from mallocgame.named_plan import name_plan
+from mallocgame.compiler.verification import Row, replayed
+from mallocgame.compiler.verify import verify
+from mallocgame.models.replay import relaxed_bound
+from mallocgame.optimizer.improve import improve
+from mallocgame.optimizer.knowledge.choice import Choice
+from mallocgame.optimizer.proposers.order import PROPOSERS
+from mallocgame.plan.compiler_options import split_of
+from mallocgame.plan.named_plan import name_plan
+from mallocgame.plan.validate import validate
+from mallocgame.plan.verdict import verdict
 from mallocgame.problem.schema import Problem
-from mallocgame.progress import Progress
-from mallocgame.replay import relaxed_bound
 from mallocgame.solvers import solve
-from mallocgame.validate import validate
+from mallocgame.system.checked_json import Scalar
+from mallocgame.system.errors import MallocgameError
+from mallocgame.system.progress import Progress
+from mallocgame.system.version import __version__
 from xla_dump_parser import hlo, parse_hlo
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from mallocgame.checked_json import Decoder, natural, non_negative, one_of, optional, record, text
-from mallocgame.compiler.verification import Kind, Verdict
+from mallocgame.plan.verdict import Kind, Verdict
+from mallocgame.system.checked_json import Decoder, natural, non_negative, one_of, optional, record, text
 
 if TYPE_CHECKING:
-    from mallocgame.loop.programs import Tried
+    from mallocgame.optimizer.knowledge.candidates import Tried
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from mallocgame.bench.rows import BenchRow
 from mallocgame.bench.store import CaptureStore, check_versions, module_sha256
-from mallocgame.compiler import Capture, Limits
-from mallocgame.compiler.capture import SCOPED_VMEM, recapture
-from mallocgame.compiler.child import Compile, compile_in_child
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capturing import recapture
+from mallocgame.compiler.child import Compile, Limits, compile_in_child
 from mallocgame.compiler.confirm import confirm, confirm_other
 from mallocgame.compiler.verification import Row, replayed
-from mallocgame.errors import BadInputError
+from mallocgame.plan.compiler_options import SCOPED_VMEM
 from mallocgame.problem.schema import Problem
-from mallocgame.progress import Progress
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress
 from xla_dump_parser import parse_hlo
 
 COMPARED = ("e_seconds", "e_stall", "m_seconds", "m_stall", "peak_fast", "peak_hbm", "fits")

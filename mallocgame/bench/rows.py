@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, get_args
 
 from mallocgame.bench.programs import TriedProgram, program
-from mallocgame.checked_json import (
+from mallocgame.plan.compiler_options import decode_options
+from mallocgame.plan.verdict import Kind, Verdict
+from mallocgame.system.checked_json import (
     Decoder,
     Scalar,
     bad,
@@ -27,9 +29,7 @@ from mallocgame.checked_json import (
     scalar,
     text,
 )
-from mallocgame.compiler.options import decode_options
-from mallocgame.compiler.verification import Kind, Verdict
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 
 FORMAT = "mallocgame-bench-row"
 VERSION = 1

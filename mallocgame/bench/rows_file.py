@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mallocgame.bench.rows import BenchRow, Key, from_json, to_json
-from mallocgame.errors import BadInputError
-from mallocgame.lines_file import LinesFile, open_lines, read_lines
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.lines_file import LinesFile, open_lines, read_lines
 
 
 class RowsFile:

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from mallocgame import __version__
 from mallocgame.bench.methods import Program, Settings, program_of, run_method
 from mallocgame.bench.rows import FIXED_METHODS, FLAG_TUNING, BenchRow
 from mallocgame.bench.rows_file import RowsFile, open_rows
 from mallocgame.bench.store import CaptureStore, time_left
 from mallocgame.bench.tables import html, markdown
-from mallocgame.compiler import Limits
-from mallocgame.compiler.cache import COMPILERS, Compile, installed_versions
-from mallocgame.errors import BadInputError, MallocgameError, NotWrittenError
-from mallocgame.files import write_atomically
-from mallocgame.printable import one_line
-from mallocgame.progress import Progress
+from mallocgame.compiler.child import Compile, Limits
+from mallocgame.compiler.versions import COMPILERS, installed_versions
+from mallocgame.system.errors import BadInputError, MallocgameError, NotWrittenError
+from mallocgame.system.files import write_atomically
+from mallocgame.system.printable import one_line
+from mallocgame.system.progress import Progress
+from mallocgame.system.version import __version__
 
 ROWS, MARKDOWN, HTML = "rows.jsonl", "table.md", "table.html"
 

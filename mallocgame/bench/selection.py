@@ -8,10 +8,11 @@ import workloads
 from mallocgame.bench.methods import WITHOUT, Settings, is_auto
 from mallocgame.bench.rows import AUTO, FIXED_METHODS
 from mallocgame.bench.run import Selection
-from mallocgame.errors import BadInputError
-from mallocgame.loop import PROPOSERS, Choice
+from mallocgame.optimizer.knowledge.choice import Choice
+from mallocgame.optimizer.proposers.order import PROPOSERS
 from mallocgame.problem.targets import get_target
 from mallocgame.solvers import SOLVERS
+from mallocgame.system.errors import BadInputError
 
 TARGETS = ("v4 lite", "v5p")
 """One chip with CMEM, and one whose fast memory is what the fusions' windows leave of VMEM."""
@@ -39,7 +40,7 @@ def choose_settings(
 def select(
     names: Sequence[str], targets: Sequence[str], methods: Sequence[str], solvers: Sequence[str], settings: Settings
 ) -> Selection:
-    """A checked selection; empty is the default: all 52 workloads, ``TARGETS``, fixed methods and ``SOLVER``.
+    """A checked selection; empty is the default: all workloads, ``TARGETS``, fixed methods and ``SOLVER``.
 
     Args:
         names: of workloads.

@@ -9,20 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mallocgame.compiler.capture import SCOPED_VMEM
+from mallocgame.plan.compiler_options import SCOPED_VMEM
+from mallocgame.problem.chips import CHIPS
 
 Setting = tuple[str, str]
 """(option, value)."""
-
-SPLITS: Mapping[str, tuple[int, ...]] = {
-    "v5e": (8192, 24576, 32768, 49152, 65536, 98304),
-    "v5p": (8192, 12288, 24576, 32768, 40960, 49152),
-    "v6e": (16384, 24576, 49152, 65536, 81920, 98304),
-    "tpu7x": (16384, 24576, 40960, 49152, 57344),
-}
-"""KiB of VMEM for the windows of fusions, by target. The default is 16384 on v5e and v5p, 32768 on v6e and tpu7x, of
-131072, 65472, 131008 and 65472 in all. CMEM targets have none: what their fusions leave is no fast memory, and
-more than the default gives the same program."""
 
 FLAGS: Mapping[str, tuple[str, ...]] = {
     "xla_msa_max_outstanding_prefetches": ("10", "96", "160", "320"),
@@ -46,8 +37,14 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
 
 
 def splits(target: str) -> list[Setting]:
-    """One setting for each memory split that a target is tried with; none for CMEM targets."""
-    return [(SCOPED_VMEM, str(kib)) for kib in SPLITS.get(target, ())]
+    """One setting for each memory split that a target is tried with; none for CMEM targets.
+
+    What CMEM's fusions leave is no fast memory, and more than the default gives the same program.
+    """
+    known = CHIPS[target].splits
+    if known is None:
+        return []
+    return [(SCOPED_VMEM, str(kib)) for kib in sorted({*known.ladder, *known.by_hand} - {known.default})]
 
 
 def flags() -> list[Setting]:

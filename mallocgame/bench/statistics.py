@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mallocgame.bench.rows import FLAG_TUNING, XLA_DEFAULT, BenchRow
-from mallocgame.compiler.verification import Kind
+from mallocgame.plan.verdict import MIN_HEADROOM, Kind
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -48,10 +48,6 @@ def ratios(row: BenchRow) -> tuple[float, float] | None:
     if not (row.e_seconds and row.m_seconds and row.default_e and row.default_m):
         return None
     return row.default_e / row.e_seconds, row.default_m / row.m_seconds
-
-
-MIN_HEADROOM = 0.01
-"""Share of XLA's M below which it is not told how much of the headroom is closed."""
 
 
 def closed(row: BenchRow) -> float | None:

@@ -12,15 +12,17 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal
 
 import workloads
-from mallocgame.checked_json import mapping, read_json, record, text
-from mallocgame.compiler import Capture, Limits, capture, load_capture, save_capture
-from mallocgame.compiler.cache import COMPILERS, Compile, installed_versions
-from mallocgame.compiler.capture import SCOPED_VMEM
-from mallocgame.compiler.child import compile_in_child
-from mallocgame.errors import BadInputError, MallocgameError
-from mallocgame.files import write_atomically
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capture_file import load_capture, save_capture
+from mallocgame.compiler.capturing import capture
+from mallocgame.compiler.child import Compile, Limits, compile_in_child
+from mallocgame.compiler.versions import COMPILERS, installed_versions
+from mallocgame.plan.compiler_options import SCOPED_VMEM
 from mallocgame.problem.targets import get_target
-from mallocgame.progress import Progress
+from mallocgame.system.checked_json import mapping, read_json, record, text
+from mallocgame.system.errors import BadInputError, MallocgameError
+from mallocgame.system.files import write_atomically
+from mallocgame.system.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

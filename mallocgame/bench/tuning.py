@@ -12,12 +12,14 @@ from random import Random
 from time import monotonic
 
 from mallocgame.bench.settings import Setting, flags, splits
-from mallocgame.compiler.capture import Capture, split_of
+from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.child import Compile, Limits, compile_in_child
 from mallocgame.compiler.confirm import confirm_other
-from mallocgame.compiler.verification import Kind, Row, Verdict, replayed, verdict
-from mallocgame.errors import MallocgameError
-from mallocgame.progress import Progress, silent
+from mallocgame.compiler.verification import Row, replayed
+from mallocgame.plan.compiler_options import split_of
+from mallocgame.plan.verdict import Kind, Verdict, verdict
+from mallocgame.system.errors import MallocgameError
+from mallocgame.system.progress import Progress, silent
 from xla_dump_parser import ParseError, parse_hlo
 
 PARENTS = 3

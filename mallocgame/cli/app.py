@@ -9,7 +9,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import mallocgame
-from mallocgame.printable import printable
+from mallocgame.problem.targets import TARGETS
+from mallocgame.system.printable import printable
 
 app = App(
     name="mallocgame",
@@ -19,7 +20,7 @@ app = App(
 )
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
-Target = Annotated[str | None, Parameter(help="v4 lite, v4, v5e, v5p, v6e, tpu7x, or a file of probe --calibrate.")]
+Target = Annotated[str | None, Parameter(help=f"{', '.join(TARGETS)}, or a file of probe --calibrate.")]
 
 
 def tell(line: str) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
+import pkgutil
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from cyclopts import CycloptsError
 
+from mallocgame.cli import commands
 from mallocgame.cli.app import app
-from mallocgame.errors import LONGEST, MallocgameError, NotWrittenError
-from mallocgame.printable import one_line, printable
+from mallocgame.system.errors import LONGEST, MallocgameError, NotWrittenError
+from mallocgame.system.printable import one_line, printable
 
 TRACEBACK = "MALLOCGAME_TRACEBACK"
 """Environment variable: a bug of ours shows where it happened, for a report."""
@@ -24,6 +27,8 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno
 def main(tokens: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every error is one line on stderr and an exit code."""
     arguments = list(sys.argv[1:] if tokens is None else tokens)
+    for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
+        importlib.import_module(module.name)
     try:
         command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
         command(*bound.args, **bound.kwargs)

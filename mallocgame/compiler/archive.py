@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mallocgame.errors import BadInputError
-from mallocgame.printable import one_line
-from mallocgame.zips import open_zip
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.printable import one_line
+from mallocgame.system.zips import open_zip
 
 MAX_TEXT_BYTES = 1 << 30
 """Of all texts of an archive."""

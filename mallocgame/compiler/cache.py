@@ -7,40 +7,21 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 
 from mallocgame.compiler import archive
-from mallocgame.compiler.capture import SCOPED_VMEM
 from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
 from mallocgame.compiler.failures import OverrideRefusedError
-from mallocgame.errors import BadInputError, CompilerRefusedError
-from mallocgame.files import write_atomically
-
-__all__ = ["COMPILERS", "Compile", "CompileCache", "installed_versions"]
-
-COMPILERS = ("jax", "jaxlib", "libtpu")
-"""The packages whose versions decide what a compile gives."""
+from mallocgame.compiler.versions import installed_versions
+from mallocgame.plan.compiler_options import SCOPED_VMEM
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import write_atomically
 
 VERSION = 1
 
 _KIND = "compile"
 _TEXTS = ("lowered", "before_msa", "final", "buffer_assignment", "memory_usage", "log")
 _REFUSAL = ("refusal",)
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of ``COMPILERS`` in this environment, without importing them.
-
-    Raises:
-        CompilerRefusedError: one is not installed.
-    """
-    try:
-        return {name: metadata.version(name) for name in COMPILERS}
-    except metadata.PackageNotFoundError as error:
-        raise CompilerRefusedError(
-            f"{error.name} is not installed; install the tpu extra: pip install 'mallocgame[tpu]'"
-        ) from None
 
 
 @dataclass(frozen=True, slots=True)

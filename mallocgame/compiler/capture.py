@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mallocgame import __version__
-from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
-from mallocgame.compiler.devices import devices_of
-from mallocgame.errors import BadInputError, CompilerRefusedError
+from mallocgame.plan.compiler_options import split_of
 
 if TYPE_CHECKING:
-    import os
-
-    from mallocgame.calibration import CycleTable
+    from mallocgame.models.cycles.table import CycleTable
     from mallocgame.problem.schema import Problem
-
-SCOPED_VMEM = "xla_tpu_scoped_vmem_limit_kib"
-
-_OPTION = re.compile(r"xla_[a-z0-9_]{1,200}")
-_FILES = ("dump", "path", "dir", "file", "cache", "profile")
-"""Words in the names of options that read or write files; a capture of unknown origin may not have them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +34,7 @@ class Capture:
         buffer_assignment: the buffer-assignment text.
         memory_usage: the memory-usage-report text.
         peak_memory: most resident bytes of the compiling process; 0 in captures of before it was kept.
-        observed: what calibrating compiles showed (``mallocgame.calibration.observe``); empty without any.
+        observed: what calibrating compiles showed (``mallocgame.models.replay.observe``); empty without any.
     """
 
     target: str
@@ -77,7 +65,7 @@ class Capture:
 
     @cached_property
     def _problem(self) -> Problem:
-        from mallocgame.problem import build_problem
+        from mallocgame.problem.build import build_problem
         from mallocgame.problem.targets import get_target
         from xla_dump_parser import parse_hlo
         from xla_dump_parser.compile_log import parse_compile_log
@@ -97,7 +85,9 @@ class Capture:
         Raises:
             BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
         """
-        from mallocgame.calibration import CycleTable, observations_of, observe_final, products_of
+        from mallocgame.models.cycles.products import products_of
+        from mallocgame.models.cycles.table import CycleTable
+        from mallocgame.models.replay.observe import observations_of, observe_final
         from xla_dump_parser import parse_hlo
 
         problem = self.problem()
@@ -106,166 +96,3 @@ class Capture:
         for seen in observations_of(self.observed, problem):
             table.observe(seen.masks, seen.cycles)
         return table
-
-
-def capture(
-    function: str | Callable[..., Any],
-    args: tuple[Any, ...] | None,
-    target: str,
-    out: str | os.PathLike[str] | None = None,
-    *,
-    options: Mapping[str, str] | None = None,
-    limits: Limits | None = None,
-    compile: Compile = compile_in_child,
-) -> Capture:
-    """Compile for a target as XLA does by default, and keep the result in ``out`` if given.
-
-    Args:
-        function: ``MODULE:FUNCTION`` of a function that returns (function, abstract arguments); the path of a saved
-            lowered module (StableHLO text, named ``*.mlir``); or the function to compile itself, which is then lowered
-            in this process. A program over several devices (its arguments have a ``NamedSharding`` of an
-            ``AbstractMesh``) is compiled for the smallest topology with as many, and what is captured is the program
-            of each device.
-        args: abstract arguments (pytrees of ``jax.ShapeDtypeStruct``) where the function itself is given, else None.
-        target: e.g. ``"v5p"``.
-        out: capture file to write.
-        options: compiler options, e.g. another memory split.
-        limits: of the compile.
-        compile: who compiles, e.g. a cache.
-
-    Raises:
-        BadInputError: unknown target, the function cannot be loaded or lowered, or an option that is about files.
-        CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
-    """
-    from mallocgame.compiler.capture_file import save_capture
-    from mallocgame.problem.targets import get_target, topology_for
-
-    get_target(target)
-    check_options(options or {})
-    if isinstance(function, str) and not is_lowered_module(function):
-        request = Request(target, function=function, options=dict(options or {}))
-    else:
-        lowered = read_lowered(function) if isinstance(function, str) else _lowered(function, args)
-        request = Request(topology_for(target, devices_of(lowered)), lowered=lowered, options=dict(options or {}))
-    compiled = compile(request, limits)
-    name = function if isinstance(function, str) else getattr(function, "__name__", "function")
-    topology = topology_for(target, devices_of(compiled.lowered))
-    kept = keep(compiled, target, topology, name, request.options)
-    if out is not None:
-        save_capture(kept, out)
-    return kept
-
-
-def recapture(
-    kept: Capture,
-    options: Mapping[str, str],
-    *,
-    limits: Limits | None = None,
-    compile: Compile = compile_in_child,
-) -> Capture:
-    """The captured module compiled anew with these options, e.g. another memory split: another schedule.
-
-    Raises:
-        BadInputError: an option that is about files.
-        CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
-    """
-    check_options(options)
-    request = Request(kept.topology, lowered=kept.lowered, options=dict(options))
-    return keep(compile(request, limits), kept.target, kept.topology, kept.function, request.options)
-
-
-def check_options(options: Mapping[str, str]) -> None:
-    """Refuse what is no option of the compiler, and what would make it read or write files.
-
-    Raises:
-        BadInputError: such an option.
-    """
-    for name, value in options.items():
-        if not _OPTION.fullmatch(name) or any(word in name for word in _FILES):
-            raise BadInputError(f"{name[:100]!r} is not an option that a capture may have")
-        if name == SCOPED_VMEM and not re.fullmatch(r"[0-9]{1,9}", value):
-            raise BadInputError(f"{SCOPED_VMEM} has to be a number of KiB, not {value[:40]!r}")
-
-
-def split_of(options: Mapping[str, str]) -> int | None:
-    """The memory split that compiler options ask for, KiB; None for the compiler's default."""
-    return int(options[SCOPED_VMEM]) if SCOPED_VMEM in options else None
-
-
-def peak_hbm(memory_usage: str) -> int:
-    """Bytes of HBM that a program needs: the total of S(0) in its memory-usage report."""
-    from xla_dump_parser import parse_memory_usage_report
-
-    return sum(space.total_bytes for space in parse_memory_usage_report(memory_usage) if space.memory_space == 0)
-
-
-def schedule_of(before_msa: str) -> str:
-    """Fingerprint of a dumped schedule."""
-    from mallocgame.problem.fingerprint import fingerprint
-    from mallocgame.problem.schedule import flatten
-    from xla_dump_parser import parse_hlo
-
-    return fingerprint(flatten(parse_hlo(before_msa, "before_msa")))
-
-
-def is_lowered_module(reference: str) -> bool:
-    """Whether a reference is the path of a saved lowered module rather than MODULE:FUNCTION."""
-    return reference.endswith(".mlir")
-
-
-def read_lowered(path: str) -> str:
-    """StableHLO text of a file.
-
-    Raises:
-        BadInputError: it cannot be read.
-    """
-    from xla_dump_parser import ParseError, read_text
-
-    try:
-        return read_text(path)
-    except ParseError as error:
-        raise BadInputError(str(error)) from None
-
-
-def _lowered(function: Callable[..., Any], args: tuple[Any, ...] | None) -> str:
-    from mallocgame.compiler.child_main import lower
-
-    if not isinstance(args, tuple | list):
-        raise BadInputError("a function needs a tuple of abstract arguments beside it")
-    try:
-        return lower(function, args)
-    except ImportError as error:
-        raise CompilerRefusedError(f"JAX cannot be imported ({error}); install the tpu extra") from None
-    except Exception as error:
-        raise BadInputError(f"the function cannot be lowered: {type(error).__name__}: {error}") from None
-
-
-def keep(compiled: Compiled, target: str, topology: str, function: str, options: Mapping[str, str]) -> Capture:
-    """The capture of a compile that logged its costs; arguments as the attributes of ``Capture``.
-
-    Raises:
-        CompilerRefusedError: the compiler logged no schedule or costs.
-    """
-    from mallocgame.compiler.hidden_elements import show_elements
-    from xla_dump_parser.compile_log import parse_compile_log, reduce_compile_log
-
-    log = reduce_compile_log(compiled.log)
-    if not compiled.before_msa or "Initial resource[" not in log:
-        raise CompilerRefusedError("this libtpu does not log its schedule and costs; install libtpu >= 0.0.50")
-    return Capture(
-        target=target,
-        topology=topology,
-        function=function,
-        options=dict(options),
-        versions={**compiled.versions, "mallocgame": __version__},
-        seconds=compiled.seconds,
-        peak_hbm=peak_hbm(compiled.memory_usage),
-        schedule=schedule_of(compiled.before_msa),
-        lowered=compiled.lowered,
-        before_msa=show_elements(compiled.before_msa, parse_compile_log(log).sequence),
-        final=compiled.final,
-        log=log,
-        buffer_assignment=compiled.buffer_assignment,
-        memory_usage=compiled.memory_usage,
-        peak_memory=compiled.peak_memory,
-    )

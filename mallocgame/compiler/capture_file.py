@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from mallocgame.compiler import archive
-from mallocgame.compiler.capture import Capture, check_options
-from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
+from mallocgame.compiler.capture import Capture
+from mallocgame.plan.compiler_options import check_options
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import write_atomically
 
 VERSION = 1
 

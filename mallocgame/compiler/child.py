@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.compiler.failures import raise_failure
-from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
-from mallocgame.processes import end_group, python_path
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
+from mallocgame.system.processes import end_group, python_path
 
 COST_VMODULE = (
     "op_cost=1,algorithm=3,simulator=3,memory_space_assignment=3,"

@@ -17,12 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mallocgame import reference
 from mallocgame.compiler.devices import devices_of, replicas_and_partitions
-from mallocgame.errors import BadInputError
-from mallocgame.printable import one_line
 from mallocgame.problem.targets import topology_for
-from mallocgame.processes import limit_child
+from mallocgame.system import reference
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.printable import one_line
+from mallocgame.system.processes import limit_child
 
 _MAX_FILE_BYTES = 2 * 2**30
 """Of the log and of each text; the parent reads them whole."""

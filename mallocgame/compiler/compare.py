@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mallocgame.compiler.verification import Miss, Relaxed
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.placement import HINTED
 from mallocgame.problem.schema import Problem
 
 if TYPE_CHECKING:
-    from mallocgame.replay.read_back import FoundCopy, ReadBack
+    from mallocgame.models.replay.read_back import FoundCopy, ReadBack
 
 
 def compare(

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from mallocgame.compiler.capture import Capture, peak_hbm, schedule_of, split_of
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capturing import peak_hbm, schedule_of
 from mallocgame.compiler.child import COST_VMODULE, QUIET_VMODULE, Compile, Compiled, Limits, Request
 from mallocgame.compiler.hidden_elements import show_elements
-from mallocgame.compiler.verification import Kind, Row, replayed
-from mallocgame.errors import CompilerRefusedError
-from mallocgame.problem import build_problem
+from mallocgame.compiler.verification import Row, replayed
+from mallocgame.plan.compiler_options import split_of
+from mallocgame.plan.verdict import Kind
+from mallocgame.problem.build import build_problem
 from mallocgame.problem.schema import Problem
 from mallocgame.problem.targets import get_target
+from mallocgame.system.errors import CompilerRefusedError
 from xla_dump_parser import hlo, parse_hlo
 from xla_dump_parser.compile_log import parse_compile_log
 

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from mallocgame.errors import BadInputError, CompilerRefusedError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
 
 _MAX_MESSAGE = 600
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 from xla_dump_parser import Computation, HloModule, Instruction, format_shape, parse_hlo
 
 _HIDDEN = re.compile(r"%([\w.\-]+)((?:#\d+)+)")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from mallocgame.compiler.child import Compile, Compiled, Limits, Request
-from mallocgame.errors import MallocgameError
+from mallocgame.system.errors import MallocgameError
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.verification import Relaxed
-from mallocgame.named_plan import NamedPlan, NamedTensor
+from mallocgame.plan.named_plan import NamedPlan, NamedTensor
 
 NO_ROOM = "spatial placement conflict"
 """In the compiler's words when it finds no address; another order may help then."""

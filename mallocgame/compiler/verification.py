@@ -4,33 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
+from mallocgame.models.replay import replay_final
+from mallocgame.plan.verdict import Kind, is_better
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import replay_final
 from xla_dump_parser import hlo
-
-Kind = Literal["xla default", "msa off", "global flags", "split", "plan", "soft plan"]
-"""What a compiled program is: a soft plan leaves most of the decisions to the compiler."""
-
-Verdict = Literal["better", "equal", "worse"]
-
-TOLERANCE = 0.001
-"""A plan is better where neither model is more than this share worse, and one more than this share better."""
-
-SPLIT_TOLERANCE = 0.025
-"""The share by which another memory split may be worse under M, which cannot see windows, where it gains under E."""
-
-
-class Figures(Protocol):
-    """What a verdict needs of a compiled program; a ``Row`` has it."""
-
-    @property
-    def e_seconds(self) -> float: ...
-    @property
-    def m_seconds(self) -> float: ...
-    @property
-    def fits(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,31 +111,6 @@ class Verification:
     def row(self, name: Kind) -> Row | None:
         """The row of this name, if there is one."""
         return next((row for row in self.rows if row.name == name), None)
-
-
-def verdict(candidate: Figures, default: Figures, split_changed: bool = False, strict: bool = False) -> Verdict:
-    """How a program compares with XLA's default, by the rule in game.md.
-
-    ``"better"``: neither E nor M is more than 0.1 % worse and at least one is more than 0.1 % better. Where the memory
-    split differs from the default's, M may be up to 2.5 % worse if E is more than 0.1 % better, unless ``strict``.
-    ``"equal"``: both within 0.1 %. ``"worse"``: anything else, a gain under one model that costs too much under
-    the other and a program that does not fit in HBM included.
-    """
-    if not candidate.fits:
-        return "worse"
-    e_gains = candidate.e_seconds < default.e_seconds * (1 - TOLERANCE)
-    m_gains = candidate.m_seconds < default.m_seconds * (1 - TOLERANCE)
-    allowed = SPLIT_TOLERANCE if split_changed and e_gains and not strict else TOLERANCE
-    if candidate.e_seconds > default.e_seconds * (1 + TOLERANCE):
-        return "worse"
-    if candidate.m_seconds > default.m_seconds * (1 + allowed):
-        return "worse"
-    return "better" if e_gains or m_gains else "equal"
-
-
-def is_better(row: Figures, default: Figures, split_changed: bool = False, strict: bool = False) -> bool:
-    """Whether ``row`` beats XLA's default: its ``verdict`` is ``"better"``."""
-    return verdict(row, default, split_changed, strict) == "better"
 
 
 def best_of(rows: tuple[Row, ...]) -> Kind:

@@ -9,17 +9,17 @@ from mallocgame.compiler.changes import changes
 from mallocgame.compiler.child import Compile, Limits, compile_in_child
 from mallocgame.compiler.compare import compare, last_timed, takes_time
 from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, Confirmed, confirm
+from mallocgame.compiler.export.options import compiler_options
+from mallocgame.compiler.export.overrides import InexpressibleError
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verification import Miss, Row, Verification, best_of, replayed
-from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
-from mallocgame.export.options import compiler_options
-from mallocgame.export.overrides import InexpressibleError
-from mallocgame.named_plan import NamedPlan, check_plan
-from mallocgame.plan import Plan
+from mallocgame.models.replay import read_back
+from mallocgame.plan.named_plan import NamedPlan, check_plan
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
-from mallocgame.progress import Progress, silent
-from mallocgame.replay import read_back
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
+from mallocgame.system.progress import Progress, silent
 from xla_dump_parser import hlo, parse_hlo
 
 MAX_COMPILES = 12

@@ -8,7 +8,7 @@ from typing import Self
 from mallocgame.game.occupancy import Occupancy
 from mallocgame.game.program import Program
 from mallocgame.game.timeline import EVICTION, PREFETCH, Timeline
-from mallocgame.plan import Copy, CopyKind, Plan, Stay
+from mallocgame.plan.plan import Copy, CopyKind, Plan, Stay
 
 ENOUGH = 1 - 1e-9
 """A supply that reaches this share of the demand counts as enough, so that rounding never moves a start."""

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mallocgame.plan import Stay
+from mallocgame.plan.plan import Stay
 
 _START, _END, _LOW, _HIGH, _OWNER = range(5)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mallocgame.game.program import Program
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The rules of the memory mapping game, exactly. A player, alone, answers one site after the other.
 
-Words: time, tensor, use, group, stay, copy as in ``mallocgame.problem.schema`` and ``mallocgame.plan``. ``times(c)``
-are the times of the instructions of computation c itself, callees' excluded; ``previous(t)`` is the one before t, and
-where t calls computations the one before that: what hands it its operands has to wait for the copy.
+Words: time, tensor, use, group, stay, copy as in ``mallocgame.problem.schema`` and ``mallocgame.plan.plan``.
+``times(c)`` are the times of the instructions of computation c itself, callees' excluded; ``previous(t)`` is the one
+before t, and where t calls computations the one before that: what hands it its operands has to wait for the copy.
 
 Sites
     For each time in order: the uses there (``Problem.uses_at``), then the definitions (``Problem.definitions_at``). A
@@ -105,7 +105,7 @@ from typing import Self
 from mallocgame.game.board import Board
 from mallocgame.game.places import Places, places_of
 from mallocgame.game.program import Program, Serving, Site
-from mallocgame.plan import Plan, Stay
+from mallocgame.plan.plan import Plan, Stay
 from mallocgame.problem.schema import Problem, Tensor
 
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from mallocgame.compiler.capture import peak_hbm
+from mallocgame.compiler.capturing import peak_hbm
 from mallocgame.compiler.child import Compiled
-from mallocgame.costs.analytic import AnalyticCosts
-from mallocgame.offload.links import Link
+from mallocgame.models.replay.costs import instruction_seconds
+from mallocgame.models.replay.final_replay import NAMES_ALONE, cycles_of
+from mallocgame.models.replay.records import Model
+from mallocgame.problem.chips import Link
+from mallocgame.problem.costs.analytic import AnalyticCosts
 from mallocgame.problem.schedule import Schedule, flatten
 from mallocgame.problem.schema import Target
-from mallocgame.replay.costs import instruction_seconds
-from mallocgame.replay.final_replay import NAMES_ALONE, cycles_of
-from mallocgame.replay.records import Model
 from xla_dump_parser import hlo, parse_buffer_assignment, parse_hlo
 from xla_dump_parser.shapes import padded_bytes, walk_shape
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from mallocgame.errors import BadInputError, CompilerRefusedError
 from mallocgame.offload.judge import Judged, replay
 from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.policy import NamedMoves, named_moves
@@ -22,6 +21,7 @@ from mallocgame.offload.problem import Move, OffloadProblem, Recipe
 from mallocgame.offload.rules import everywhere, play
 from mallocgame.offload.solve import OffloadSolution, solve
 from mallocgame.offload.solver_name import SolverName
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
 
 if TYPE_CHECKING:
     from mallocgame.offload.compiled import ReadBack

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from mallocgame.errors import BadInputError
 from mallocgame.offload import judge
 from mallocgame.offload.plan import HostCopy, OffloadPlan, Remake
 from mallocgame.offload.problem import Move, OffloadProblem, decisions
 from mallocgame.offload.rules import Moves
+from mallocgame.system.errors import BadInputError
 
 TICKS = 2**26
 """Ticks in the time of the program with everything kept."""

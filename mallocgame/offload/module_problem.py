@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 
-from mallocgame.costs.elapsed import m_elapsed
-from mallocgame.errors import BadInputError
-from mallocgame.offload.links import Link
 from mallocgame.offload.problem import OffloadProblem, Step, Tensor, check_problem
+from mallocgame.problem.chips import Link
+from mallocgame.problem.costs.elapsed import m_elapsed
 from mallocgame.problem.schema import Problem, Target
 from mallocgame.problem.schema import Tensor as Value
+from mallocgame.system.errors import BadInputError
 
 MOST_TENSORS = 40
 """Tensors of a problem; more make the search slow and free little more."""
@@ -24,7 +24,7 @@ KERNEL_SECONDS = 2e-6
 
 
 def gpu_target(link: Link) -> Target:
-    """A GPU as the target of `mallocgame.problem.build_problem`: one memory, with the link's rates."""
+    """A GPU as the target of `mallocgame.problem.build.build_problem`: one memory, with the link's rates."""
     return Target(
         name=link.name,
         fast_space=1,

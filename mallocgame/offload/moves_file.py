@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from mallocgame import checked_json as checked
-from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import Move
+from mallocgame.system import checked_json as checked
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import write_atomically
 
 FORMAT = "mallocgame-offload-plan"
 VERSION = 1

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mallocgame.errors import BadInputError
-from mallocgame.offload.links import Link
+from mallocgame.problem.chips import Link
+from mallocgame.system.errors import BadInputError
 
 Move = Literal["keep", "offload", "recompute"]
 """What a tensor does in a gap. In the words of the game: ``keep`` is NoCopy; ``offload`` is Drop (it is left to the

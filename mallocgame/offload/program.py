@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mallocgame.compiler.child_main import lower
-from mallocgame.errors import BadInputError
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.residuals import Build
-from mallocgame.reference import named_by
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.reference import named_by
 
 
 def load_program(reference: str) -> Build:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mallocgame.errors import BadInputError
 from mallocgame.offload.jaxpr_costs import Program, Value, flatten, inner_jaxprs, live_bytes, seconds_of
-from mallocgame.offload.links import Link
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
+from mallocgame.problem.chips import Link
+from mallocgame.system.errors import BadInputError
 
 Remat = Callable[[Callable[..., Any]], Callable[..., Any]]
 Build = Callable[[Remat], tuple[Callable[..., Any], tuple[Any, ...]]]

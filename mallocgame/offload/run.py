@@ -7,11 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mallocgame.errors import BadInputError, CompilerRefusedError
 from mallocgame.offload.compiled import ReadBack, read_back
 from mallocgame.offload.confirm import Candidate, CompileMoves, Confirmed, confirm
 from mallocgame.offload.judge import replay
-from mallocgame.offload.links import LINKS, Link, get_link, read_link
+from mallocgame.offload.links import LINKS, get_link, read_link
 from mallocgame.offload.module_problem import gpu_target, module_problem
 from mallocgame.offload.moves_file import MovesFile
 from mallocgame.offload.policy import NamedMoves, named_moves
@@ -21,8 +20,10 @@ from mallocgame.offload.residuals import Build, read_residuals
 from mallocgame.offload.rules import keep_all, play
 from mallocgame.offload.solve import OffloadSolution, solve
 from mallocgame.offload.solver_name import SolverName
+from mallocgame.problem.chips import Link
 from mallocgame.problem.targets import TARGETS, get_target
-from mallocgame.progress import Progress
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
+from mallocgame.system.progress import Progress
 
 _BUDGET = re.compile(r"(\d{1,18})|(\d{1,3}(?:\.\d{1,3})?)\s?%")
 
@@ -142,8 +143,8 @@ def _of_file(
     path: str, target: str, link: Link, budget: str, solver: SolverName, time_limit: float, seed: int
 ) -> Offloaded:
     """A capture, dump or HLO text: what offloading could do, by the model alone; nothing of it can be exported."""
-    from mallocgame.loading import load
-    from mallocgame.problem import build_problem
+    from mallocgame.problem.build import build_problem
+    from mallocgame.programs.loading import load
     from xla_dump_parser import read_hlo
 
     whole = load(path, target).problem if target in TARGETS else build_problem(read_hlo(path), gpu_target(link))
@@ -153,7 +154,7 @@ def _of_file(
 
 
 def _file(name: str, target: str, budget: int, candidate: Candidate) -> MovesFile:
-    from mallocgame.compiler.cache import installed_versions
+    from mallocgame.compiler.versions import installed_versions
 
     assert candidate.read is not None, "an answer was compiled"
     read = candidate.read

@@ -8,13 +8,13 @@ from functools import partial
 from time import monotonic
 from typing import Literal
 
-from mallocgame.errors import BadInputError
 from mallocgame.offload import judge
 from mallocgame.offload.exact import solve_exactly
 from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.problem import MOVES, Move, OffloadProblem, decisions, moves_of
 from mallocgame.offload.rules import Moves, Played, everywhere, keep_all, play
 from mallocgame.offload.solver_name import SOLVERS, SolverName
+from mallocgame.system.errors import BadInputError
 
 Status = Literal["optimal", "feasible", "infeasible", "time limit", "converged"]
 """``"optimal"`` and ``"infeasible"`` are proven."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mallocgame.errors import BadInputError
 from mallocgame.offload.policy import HOST
+from mallocgame.system.errors import BadInputError
 
 
 def state_on_host(

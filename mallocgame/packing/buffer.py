@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 
 LARGEST = 2**53
 """Times, sizes, alignments, offsets and capacities have to be smaller than this, and so has the sum of all sizes."""

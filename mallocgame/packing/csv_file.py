@@ -17,9 +17,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mallocgame.errors import BadInputError
-from mallocgame.files import read_bytes, write_atomically
 from mallocgame.packing.buffer import Buffer, check_together
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import read_bytes, write_atomically
 
 LARGEST_FILE = 64 * 1024 * 1024
 LONGEST_SHOWN = 80

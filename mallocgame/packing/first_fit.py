@@ -7,7 +7,7 @@ from time import monotonic
 
 import numpy as np
 
-from mallocgame.packing import native
+from mallocgame.packing import exact_search
 from mallocgame.packing.buffer import LARGEST, Buffer
 from mallocgame.packing.restarts import orders
 from mallocgame.packing.state import make_state, partitions
@@ -72,7 +72,7 @@ class _PartitionFit:
             self._try(order)
 
     def _try(self, order: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
-        height = native.first_fit(self._state, order, LARGEST)
+        height = exact_search.first_fit(self._state, order, LARGEST)
         if self.height < 0 or height <= self.height:
             self.height, self._order = int(height), order
             self.offsets: list[int] = self._rows["head"][:-1].tolist()

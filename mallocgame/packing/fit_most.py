@@ -7,12 +7,12 @@ from time import monotonic
 
 import numpy as np
 
-from mallocgame.errors import BadInputError
-from mallocgame.packing import native
+from mallocgame.packing import exact_search
 from mallocgame.packing.buffer import Buffer, check_together
 from mallocgame.packing.pack import check_answer, check_time_limit, fixed_collide
 from mallocgame.packing.restarts import Floats, orders
 from mallocgame.packing.state import Ints, make_state
+from mallocgame.system.errors import BadInputError
 
 ROUNDS = 2000
 """Changed orders that are tried at most."""
@@ -98,7 +98,7 @@ class _Orders:
         return tuple(None if head < 0 else head for head in self._heads.tolist())
 
     def _try(self, order: Ints) -> None:
-        native.first_fit(self._state, order, self._capacity)
+        exact_search.first_fit(self._state, order, self._capacity)
         rows = self._rows[:-1]
         lost = float(self._values[rows["placed"] == 0].sum())
         if lost <= self.lost:

@@ -7,11 +7,11 @@ from contextlib import suppress
 from math import gcd
 from time import monotonic
 
-from mallocgame.errors import NoAnswerError
 from mallocgame.packing.buffer import Buffer, Packing, check_together
 from mallocgame.packing.first_fit import FirstFit
 from mallocgame.packing.pack import Search, check_answer, check_time_limit, fixed_collide
 from mallocgame.packing.state import max_load
+from mallocgame.system.errors import NoAnswerError
 
 FIRST_LIMIT = 2000
 FIRST_FIT_ROUNDS = 300

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
-from mallocgame.errors import BadInputError, MallocgameError
-from mallocgame.packing import native
+from mallocgame.packing import exact_search
 from mallocgame.packing.buffer import LARGEST, Buffer, Packing, Status, check_together
 from mallocgame.packing.first_fit import FirstFit
 from mallocgame.packing.restarts import Restarts
 from mallocgame.packing.state import max_load, partitions
 from mallocgame.packing.validate import validate
+from mallocgame.system.errors import BadInputError, MallocgameError
 
 FIRST_FIT_ROUNDS = 30
 
@@ -121,9 +121,9 @@ class Search:
             while self._unsolved:
                 for restarts in tuple(self._unsolved):
                     outcome = restarts.attempt(pool, deadline)
-                    if outcome == native.EXHAUSTED:
+                    if outcome == exact_search.EXHAUSTED:
                         return "infeasible"
-                    if outcome == native.FOUND:
+                    if outcome == exact_search.FOUND:
                         self._unsolved.remove(restarts)
                     elif monotonic() >= deadline or self.nodes >= limit:
                         return "time limit"

@@ -9,7 +9,7 @@ from time import monotonic
 import numpy as np
 import numpy.typing as npt
 
-from mallocgame.packing import native
+from mallocgame.packing import exact_search
 from mallocgame.packing.buffer import Buffer
 from mallocgame.packing.state import live_together, make_state
 
@@ -18,7 +18,7 @@ GROWTH = 1.5
 ROUND = 12
 """Nodes of the first restarts; each round of so many restarts, the limit grows by so much."""
 
-_STRATEGIES = (native.FEWEST, native.FEWEST, native.FEWEST, native.LOWEST)
+_STRATEGIES = (exact_search.FEWEST, exact_search.FEWEST, exact_search.FEWEST, exact_search.LOWEST)
 _NOISES = (0.0, 0.05, 0.2)
 _TABLE_SIZE = 1 << 18
 
@@ -33,7 +33,7 @@ class Restarts:
 
     Attributes:
         nodes: states searched so far.
-        offsets: the answer, bytes, once `attempt` has returned ``native.FOUND``.
+        offsets: the answer, bytes, once `attempt` has returned ``exact_search.FOUND``.
     """
 
     def __init__(self, buffers: Sequence[Buffer], capacity: int, seed: Sequence[int]) -> None:
@@ -49,30 +49,30 @@ class Restarts:
         self._count = 0
 
     def attempt(self, pool: ThreadPoolExecutor, deadline: float) -> int:
-        """One restart: ``native.FOUND``, ``EXHAUSTED`` (there is no solution) or ``STOPPED`` (not known).
+        """One restart: ``exact_search.FOUND``, ``EXHAUSTED`` (there is no solution) or ``STOPPED`` (not known).
 
         Args:
             pool: its thread runs the search, so that the time limit and Ctrl-C end it at once.
             deadline: as `time.monotonic` counts.
         """
-        counters = np.zeros(native.COUNTERS, np.int64)
-        counters[native.LIMIT] = int(FIRST_LIMIT * GROWTH ** (self._count // ROUND))
+        counters = np.zeros(exact_search.COUNTERS, np.int64)
+        counters[exact_search.LIMIT] = int(FIRST_LIMIT * GROWTH ** (self._count // ROUND))
         strategy = int(self._random.choice(_STRATEGIES))
         order = self._orders[self._random.integers(len(self._orders))]
         noise = self._random.choice(_NOISES) * self._random.random(len(order))
         self._rows["priority"][:-1] = order + noise
         self._count += 1
-        native.clear(self._state, counters)
-        running = pool.submit(native.search, self._state, self._table, counters, self._capacity, strategy)
+        exact_search.clear(self._state, counters)
+        running = pool.submit(exact_search.search, self._state, self._table, counters, self._capacity, strategy)
         try:
             outcome = running.result(timeout=max(0.0, deadline - monotonic()))
         except TimeoutError:
-            outcome = native.STOPPED
+            outcome = exact_search.STOPPED
         finally:
-            counters[native.STOP] = 1
+            counters[exact_search.STOP] = 1
             running.exception()
-        self.nodes += int(counters[native.NODES])
-        if outcome == native.FOUND:
+        self.nodes += int(counters[exact_search.NODES])
+        if outcome == exact_search.FOUND:
             self.offsets = self._rows["head"][:-1].tolist()
         return int(outcome)
 

@@ -59,7 +59,7 @@ Rows = npt.NDArray[np.void]
 
 @dataclass(frozen=True)
 class State:
-    """The arrays of a search; `native.search` changes all but the last three.
+    """The arrays of a search; `exact_search.search` changes all but the last three.
 
     Attributes:
         buffers: ``[n + 1]`` of `BUFFER`.

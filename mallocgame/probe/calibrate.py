@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mallocgame.errors import BadInputError, CompilerRefusedError
 from mallocgame.probe.child import ProbeChild
 from mallocgame.probe.measure import COMPILE_LIMIT, RUN_LIMIT, check_device, load_request
 from mallocgame.probe.programs import Program
 from mallocgame.problem.schema import Target
 from mallocgame.problem.target_file import InstructionTime, MeasuredTarget, Rate
 from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS
-from mallocgame.progress import Progress, silent
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
+from mallocgame.system.progress import Progress, silent
 
 ARRAY_BYTES: Mapping[str, int] = {"cpu": 2**25}
 """Bytes of a test's arrays on platforms where 256 MiB would take long."""

@@ -18,8 +18,8 @@ from time import monotonic
 from types import TracebackType
 from typing import IO, Any, NoReturn
 
-from mallocgame.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
-from mallocgame.processes import end_group, python_path
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
+from mallocgame.system.processes import end_group, python_path
 
 READ_BYTES = 1 << 16
 

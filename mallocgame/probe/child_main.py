@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from mallocgame.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
 from mallocgame.probe.runner import Runner
-from mallocgame.processes import limit_child
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
+from mallocgame.system.processes import limit_child
 
 REQUESTS: Mapping[str, Callable[[Runner, dict[str, Any]], dict[str, Any]]] = {
     "find the device": lambda runner, request: runner.device(),

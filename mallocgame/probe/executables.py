@@ -15,9 +15,9 @@ from jaxlib import xla_client as xc
 
 from mallocgame.compiler.child_main import describe, load_function
 from mallocgame.compiler.devices import devices_of
-from mallocgame.errors import BadInputError, CompilerRefusedError
-from mallocgame.printable import one_line
 from mallocgame.probe.inputs import Abstract
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
+from mallocgame.system.printable import one_line
 
 DONATED = ("tf.aliasing_output", "jax.buffer_donor")
 """Attributes of an argument of a lowered module whose buffer the program may reuse."""

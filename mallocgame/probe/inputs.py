@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mallocgame.errors import BadInputError
-from mallocgame.printable import one_line
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.printable import one_line
 
 Array = NDArray[Any]
 Abstract = tuple[tuple[int, ...], np.dtype[Any]]

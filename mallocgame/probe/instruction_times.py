@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mallocgame.errors import CompilerRefusedError
+from mallocgame.system.errors import CompilerRefusedError
 
 OPERATION = "hlo_op"
 """The statistic of an event that names its instruction."""

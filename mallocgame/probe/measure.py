@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mallocgame.errors import BadInputError
 from mallocgame.probe.child import ProbeChild
 from mallocgame.probe.device import state
 from mallocgame.probe.programs import Program
@@ -30,7 +29,8 @@ from mallocgame.probe.statistics import (
     log_ratios,
 )
 from mallocgame.problem.targets import DEVICE_KINDS, TARGET_OF_KIND
-from mallocgame.progress import Progress, silent
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress, silent
 
 Status = Literal["narrow enough", "time limit", "interrupted"]
 

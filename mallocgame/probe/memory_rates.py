@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
-from mallocgame.errors import NoAnswerError
-from mallocgame.printable import one_line
 from mallocgame.problem.target_file import PRODUCT
+from mallocgame.system.errors import NoAnswerError
+from mallocgame.system.printable import one_line
 
 SMALL_BYTES = 4096
 """Of a transfer whose time is all latency."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 
 if TYPE_CHECKING:
-    from mallocgame.compiler import Capture
-    from mallocgame.named_plan import NamedPlan
-    from mallocgame.options_file import ProgramOptions
+    from mallocgame.compiler.capture import Capture
+    from mallocgame.plan.named_plan import NamedPlan
+    from mallocgame.plan.options_file import ProgramOptions
 
 MAX_OPTIONS_BYTES = 256 * 2**20
 
@@ -77,8 +77,8 @@ def with_answer(base: Program, answer: NamedPlan | ProgramOptions, name: str) ->
     Raises:
         BadInputError: it is for another program or target.
     """
-    from mallocgame.export import compiler_options
-    from mallocgame.named_plan import NamedPlan
+    from mallocgame.compiler.export.options import compiler_options
+    from mallocgame.plan.named_plan import NamedPlan
 
     _check_answer(base, answer, name)
     options = compiler_options(answer) if isinstance(answer, NamedPlan) else answer.options
@@ -87,9 +87,9 @@ def with_answer(base: Program, answer: NamedPlan | ProgramOptions, name: str) ->
 
 def with_options(base: Program, path: str) -> Program:
     """A program with the options of a JSON file, as ``programs_of`` has it."""
-    from mallocgame import checked_json
-    from mallocgame.compiler.options import decode_options
-    from mallocgame.options_file import load_answer
+    from mallocgame.plan.compiler_options import decode_options
+    from mallocgame.plan.options_file import load_answer
+    from mallocgame.system import checked_json
 
     value = checked_json.read_json(path, MAX_OPTIONS_BYTES)
     if isinstance(value, dict) and "format" not in value:
@@ -99,13 +99,13 @@ def with_options(base: Program, path: str) -> Program:
 
 def _texts(value: Mapping[str, object]) -> dict[str, object]:
     """True, false and whole numbers as the compiler writes them."""
-    from mallocgame.compiler.options import text_of
+    from mallocgame.plan.compiler_options import text_of
 
     return {key: text_of(item) if isinstance(item, bool | int) else item for key, item in value.items()}
 
 
 def _program(name: str) -> Program:
-    from mallocgame.compiler import is_capture, load_capture
+    from mallocgame.compiler.capture_file import is_capture, load_capture
     from xla_dump_parser import ParseError, read_text
 
     path = Path(name)
@@ -124,7 +124,7 @@ def _program(name: str) -> Program:
 
 def _check_answer(base: Program, answer: NamedPlan | ProgramOptions, name: str) -> None:
     """Refuse what is for another program than a capture's; another split is another schedule, which is not known."""
-    from mallocgame.named_plan import NamedPlan
+    from mallocgame.plan.named_plan import NamedPlan
 
     if base.target is not None and answer.target != base.target:
         raise BadInputError(f"{name}: is for {answer.target}, but {base.name} is for {base.target}")

@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from mallocgame.files import write_atomically
-from mallocgame.report.probe_document import of_probe
+from mallocgame.probe.document import of_probe
+from mallocgame.system.files import write_atomically
 
 if TYPE_CHECKING:
     from mallocgame.probe.measure import Probe

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
-from mallocgame.printable import one_line
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
+from mallocgame.system.printable import one_line
 
 if TYPE_CHECKING:
     from mallocgame.probe.executables import Executable

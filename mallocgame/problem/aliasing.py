@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from mallocgame.errors import BadInputError
 from mallocgame.problem.dataflow import Dataflow
 from mallocgame.problem.schedule import Schedule
 from mallocgame.problem.schema import ShapeIndex
+from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
 
 InPlace = tuple[int, ShapeIndex, ShapeIndex]

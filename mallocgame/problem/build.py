@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from mallocgame.costs.analytic import AnalyticCosts
-from mallocgame.costs.cost import Cost, is_asynchronous, is_untimed
-from mallocgame.costs.logged import logged_cost
-from mallocgame.errors import BadInputError
 from mallocgame.problem.aliasing import alias_groups
+from mallocgame.problem.costs.analytic import AnalyticCosts
+from mallocgame.problem.costs.cost import Cost, is_asynchronous, is_untimed
+from mallocgame.problem.costs.logged import logged_cost
 from mallocgame.problem.dataflow import Dataflow, Value, analyse
 from mallocgame.problem.fingerprint import fingerprint
 from mallocgame.problem.liveness import covering, live_ranges
@@ -17,7 +16,8 @@ from mallocgame.problem.placement import HINTED, carried_by, hbm_definition, is_
 from mallocgame.problem.prefetches import earliest_starts
 from mallocgame.problem.schedule import CALLERS, Schedule, asynchronous_start, flatten
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
-from mallocgame.problem.targets import target_from_log
+from mallocgame.problem.target_log import target_from_log
+from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
 from xla_dump_parser.compile_log import CompileLog
 from xla_dump_parser.shapes import padded_bytes

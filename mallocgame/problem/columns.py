@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, TypeVar
 
-from mallocgame import checked_json as checked
-from mallocgame.errors import BadInputError
+from mallocgame.system import checked_json as checked
+from mallocgame.system.errors import BadInputError
 
 MAX_ROWS = 1 << 20
 

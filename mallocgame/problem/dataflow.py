@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mallocgame.errors import BadInputError
 from mallocgame.problem.phis import resolve_phis
 from mallocgame.problem.schedule import Schedule
 from mallocgame.problem.schema import ShapeIndex
+from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
 from xla_dump_parser.shapes import walk_shape
 

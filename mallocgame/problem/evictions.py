@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mallocgame.costs.elapsed import m_elapsed
+from mallocgame.problem.costs.elapsed import m_elapsed
 from mallocgame.problem.placement import CORES_APART, starts_in_hbm
 from mallocgame.problem.schema import Group, Problem, Tensor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mallocgame.costs.cost import is_asynchronous
+from mallocgame.problem.costs.cost import is_asynchronous
 from mallocgame.problem.dataflow import Value
 from mallocgame.problem.schedule import Schedule
 from mallocgame.problem.schema import Problem, Target, Tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mallocgame.costs.cost import is_asynchronous
+from mallocgame.problem.costs.cost import is_asynchronous
 from mallocgame.problem.dataflow import Value
 from mallocgame.problem.placement import PASSES_ON
 from mallocgame.problem.schedule import Schedule

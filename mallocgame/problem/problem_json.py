@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import accumulate, pairwise
 from typing import Any
 
-from mallocgame import checked_json as checked
-from mallocgame.errors import BadInputError
 from mallocgame.problem.columns import Distinct, Table
 from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Target, Tensor, Use
+from mallocgame.system import checked_json as checked
+from mallocgame.system.errors import BadInputError
 
 _KINDS = ("entry", "body", "condition", "branch", "call")
 _KEYS = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mallocgame.errors import BadInputError
 from mallocgame.problem.schema import Computation
 from mallocgame.problem.trips import trip_count
+from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
 
 CALLERS = frozenset({"while", "conditional", "call", "async-start", "async-update", "async-done"})

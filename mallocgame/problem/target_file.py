@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mallocgame import checked_json as checked
-from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
 from mallocgame.problem.problem_json import TARGET_FIELDS, decode_target
 from mallocgame.problem.schema import Target
+from mallocgame.system import checked_json as checked
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import write_atomically
 
 FORMAT = "mallocgame-target"
 VERSION = 1

@@ -6,17 +6,17 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from mallocgame.errors import BadInputError
-from mallocgame.named_plan import NamedPlan, check_plan
-from mallocgame.plan import Plan
+from mallocgame.models.replay import Model, ReadBack, Replay, read_back, relaxed_bound, replay_final, replay_plan
+from mallocgame.plan.named_plan import NamedPlan, check_plan
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import Model, ReadBack, Replay, read_back, relaxed_bound, replay_final, replay_plan
 from mallocgame.report.memory_map import Panel, Slices
-from mallocgame.report.text import duration
+from mallocgame.report.units import duration
+from mallocgame.system.errors import BadInputError
 
 if TYPE_CHECKING:
     from mallocgame.compiler.verification import Verification
-    from mallocgame.loading import Loaded
+    from mallocgame.programs.loaded import Loaded
     from xla_dump_parser.hlo import HloModule
 
 MODELS: tuple[Model, ...] = ("E", "M")
@@ -67,6 +67,10 @@ class Side:
         return Panel(title, self.plan, self.slices)
 
 
+ROUNDING = 1e-9
+"""Share by which sums of the same seconds in another order may differ."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two placements of one program.
@@ -78,7 +82,7 @@ class Comparison:
         versions: of what captured the program.
         before: XLA's default; everything in HBM where the file does not say what XLA does.
         after: the plan.
-        bounds: seconds of ``relaxed_bound`` under each model.
+        estimates: seconds of ``relaxed_bound`` under each model; ``bound`` says whether one is a bound.
         verification: of the plan, where it has been compiled.
         notes: what a reader should know of the figures, one line each.
     """
@@ -89,7 +93,7 @@ class Comparison:
     versions: Mapping[str, str]
     before: Side
     after: Side
-    bounds: Mapping[Model, float]
+    estimates: Mapping[Model, float]
     verification: Verification | None
     notes: tuple[str, ...]
 
@@ -97,6 +101,14 @@ class Comparison:
     def confirmed(self) -> bool:
         """Whether the plan's figures are those of a compile."""
         return self.after.source == "compiler"
+
+    def bound(self, model: Model) -> float | None:
+        """Seconds that nothing can beat under a model, as far as is known; None where a side that is shown beats them.
+
+        Under E the relaxed bound is an estimate, for other placements have other cycles.
+        """
+        least = min(side.replays[model].total for side in (self.before, self.after))
+        return self.estimates[model] if least >= self.estimates[model] * (1 - ROUNDING) else None
 
 
 def compare(named: NamedPlan, loaded: Loaded, verification: Verification | None = None) -> Comparison:
@@ -144,7 +156,7 @@ def compare(named: NamedPlan, loaded: Loaded, verification: Verification | None 
         versions=loaded.versions,
         before=before,
         after=after,
-        bounds={model: relaxed_bound(problem, model) for model in MODELS},
+        estimates={model: relaxed_bound(problem, model) for model in MODELS},
         verification=verification,
         notes=(*problem.notes, *notes),
     )

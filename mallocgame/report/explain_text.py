@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mallocgame.report.limits import REASONS
-from mallocgame.report.text import duration, percent, size
+from mallocgame.report.units import duration, percent, size
 
 Value = Mapping[str, Any]
 WIDTH = 110
@@ -178,15 +178,18 @@ def _left(document: Value) -> list[str]:
 
 def _bound(document: Value, model: str) -> str:
     figures = document["figures"][model]
-    bound, base = duration(figures["bound"]), document["before"]
+    base = document["before"]
+    if figures["bound"] is None:
+        beats = base if figures["before"] < figures["beaten_estimate"] else "the plan"
+        estimate = f"{duration(figures['beaten_estimate'])} with the cycles of XLA's own placement"
+        return f"Under {model} no bound is known: {beats} beats the estimate, {estimate}."
+    bound = duration(figures["bound"])
     line = f"Under M, no plan can take less than {bound}"
     if model == "E":
         line = f"Under E, {bound} is an estimated bound: it takes the cycles of XLA's own placement"
     if figures["closed"] is None:
         within = percent(max(0.0, figures["headroom"]))
         return f"{line}; {base} is within {within} of it, so there is next to nothing to gain."
-    if figures["after"] < figures["bound"]:
-        return f"{line}; the plan is below it, for other placements have other cycles."
     closes = f"closes {percent(figures['closed'])}" if figures["closed"] > 0 else "closes none"
     above = figures["after"] / figures["bound"] - 1
     return f"{line}; the plan {closes} of the headroom that {base} has, and is {percent(above)} above the bound."

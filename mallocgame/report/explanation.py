@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mallocgame.bench.statistics import MIN_HEADROOM
-from mallocgame.compiler.verification import verdict
-from mallocgame.plan import CopyKind
+from mallocgame.models.replay import Model
+from mallocgame.plan.plan import CopyKind
+from mallocgame.plan.verdict import MIN_HEADROOM, verdict
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import Model
 from mallocgame.report.comparison import MODELS, Comparison, Side
 from mallocgame.report.gains import Gain, Move, gains_of
 from mallocgame.report.limits import REASONS, Remaining, remaining, seconds_by_limit
@@ -63,8 +62,8 @@ def _verdict(comparison: Comparison) -> str | None:
 
 def _figures(comparison: Comparison, model: Model) -> Document:
     before, after = (side.replays[model] for side in (comparison.before, comparison.after))
-    bound = comparison.bounds[model]
-    headroom = 1 - bound / before.total if before.total else 0.0
+    bound = comparison.bound(model)
+    headroom = 1 - bound / before.total if bound is not None and before.total else 0.0
     return {
         "before": before.total,
         "after": after.total,
@@ -72,8 +71,9 @@ def _figures(comparison: Comparison, model: Model) -> Document:
         "stall_before": before.stall,
         "stall_after": after.stall,
         "bound": bound,
-        "headroom": headroom,
-        "closed": (before.total - after.total) / (before.total - bound) if headroom >= MIN_HEADROOM else None,
+        "beaten_estimate": comparison.estimates[model] if bound is None else None,
+        "headroom": None if bound is None else headroom,
+        "closed": (before.total - after.total) / (before.total * headroom) if headroom >= MIN_HEADROOM else None,
     }
 
 

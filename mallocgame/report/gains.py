@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mallocgame.plan import Plan
+from mallocgame.models.replay import Model
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem, Tensor
-from mallocgame.replay import Model
 from mallocgame.report.comparison import Comparison
 from mallocgame.report.timeline import lay_out
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mallocgame.errors import BadInputError
-from mallocgame.loading import load, of_capture
-from mallocgame.named_plan import FILE_OPTION, NamedPlan
-from mallocgame.options_file import load_answer
-from mallocgame.progress import Progress
+from mallocgame.plan.named_plan import FILE_OPTION, NamedPlan
+from mallocgame.plan.options_file import load_answer
+from mallocgame.programs.loading import load
+from mallocgame.programs.readers.capture import of_capture
 from mallocgame.report.comparison import Comparison, compare
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress
 
 if TYPE_CHECKING:
     from mallocgame.compiler.child import Compile
@@ -51,7 +52,8 @@ def read_comparison(
     progress(f"reading {path}")
     if confirm is None:
         return compare(named, load(path, named.target))
-    from mallocgame.compiler import is_capture, load_capture, verify
+    from mallocgame.compiler.capture_file import is_capture, load_capture
+    from mallocgame.compiler.verify import verify
 
     if not (path.is_file() and is_capture(path)):
         raise BadInputError(

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from mallocgame.plan import Plan
+from mallocgame.models.replay import Model, Replay, Row
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem, Tensor
-from mallocgame.replay import Model, Replay, Row
 
 Limit = Literal["compute", "HBM", "fast memory", "waiting"]
 """What bounds an instruction: its own computing (under E all cycles of the emitter), the bandwidth of HBM or of fast

@@ -10,10 +10,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import write_atomically
 
 MIB = 2**20
 _INK = "#1f2933"

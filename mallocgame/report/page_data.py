@@ -7,15 +7,15 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mallocgame import __version__
-from mallocgame.errors import BadInputError
+from mallocgame.models.replay import Model
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import Model
 from mallocgame.report.comparison import ALL_HBM, DEFAULT, MODELS, PLAN, Comparison, Side
 from mallocgame.report.explain_text import paragraphs
 from mallocgame.report.gains import moves_at
 from mallocgame.report.memory_map import KINDS, rectangles
 from mallocgame.report.timeline import lay_out, picoseconds
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.version import __version__
 
 _SHORT = {DEFAULT: "XLA", ALL_HBM: "all in HBM", PLAN: "plan"}
 
@@ -39,7 +39,7 @@ def of_page(comparison: Comparison, explanation: Mapping[str, Any], plan_file: s
         "status": _status(explanation),
         "fast_bytes": problem.target.fast_bytes,
         "kinds": list(KINDS),
-        "bounds": {model: picoseconds(comparison.bounds[model]) for model in MODELS},
+        "bounds": {model: _bound(comparison, model) for model in MODELS},
         **_program(problem),
         "moves": _moves(comparison),
         "sides": [_side(problem, side) for side in (comparison.before, comparison.after)],
@@ -98,6 +98,11 @@ def _program(problem: Problem) -> Value:
     }
 
 
+def _bound(comparison: Comparison, model: Model) -> float | None:
+    bound = comparison.bound(model)
+    return None if bound is None else picoseconds(bound)
+
+
 def _moves(comparison: Comparison) -> Value:
     """For each time at which anything moved: [tensor, whether it is written, whether it is in fast memory now]."""
     found: Value = {}
@@ -150,7 +155,7 @@ def _timeline(problem: Problem, side: Side, model: Model) -> Value:
 
 def _options(comparison: Comparison) -> tuple[dict[str, str] | None, str]:
     """The plan's compiler options; None, and why, where they cannot be written."""
-    from mallocgame.export import compiler_options
+    from mallocgame.compiler.export.options import compiler_options
 
     if comparison.verification is not None:
         return dict(comparison.verification.options), ""

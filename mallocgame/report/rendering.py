@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from mallocgame.report.comparison import Comparison, Side
-from mallocgame.report.text import duration
+from mallocgame.report.units import duration
 
 Format = Literal["html", "svg", "png", "trace"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mallocgame.models.replay import Replay, Row
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import Replay, Row
 
 PICOSECONDS = 1e12
 

@@ -12,8 +12,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mallocgame.models.replay import Flight, Model, Replay, Row
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import Flight, Model, Replay, Row
 from mallocgame.report.comparison import MODELS, Comparison, Side
 from mallocgame.report.timeline import picoseconds
 

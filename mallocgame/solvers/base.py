@@ -10,16 +10,16 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
 from mallocgame.game.timeline import Timeline
-from mallocgame.objective import Objective
-from mallocgame.plan import Plan
+from mallocgame.plan.objective import Objective
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
+from mallocgame.system.errors import BadInputError
 
 if TYPE_CHECKING:
-    from mallocgame.calibration.table import CycleTable
-    from mallocgame.problem.problem_file import Default
+    from mallocgame.models.cycles.table import CycleTable
+    from mallocgame.plan.problem_file import Default
     from xla_dump_parser.hlo import HloModule
 
 
@@ -134,10 +134,10 @@ def register(name: str) -> Callable[[Solver], Solver]:
 
 
 def names() -> tuple[str, ...]:
-    """All solvers: whatever the modules of this package register."""
+    """All solvers: what the modules of this package register; of a folder in it, its module ``solver``."""
     package = __package__ or "mallocgame.solvers"
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        importlib.import_module(f"{package}.{module.name}")
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+        importlib.import_module(f"{module.name}.solver" if module.ispkg else module.name)
     return tuple(sorted(_SOLVERS))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mallocgame.game.board import Board
 from mallocgame.game.program import Program
-from mallocgame.plan import Plan, Stay
+from mallocgame.plan.plan import Plan, Stay
 from mallocgame.problem.schema import Problem
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from mallocgame.solvers.base import Answer, Task, all_hbm_seconds, register
 
 

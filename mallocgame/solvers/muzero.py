@@ -10,10 +10,10 @@ import os
 from pathlib import Path
 from time import monotonic
 
-from mallocgame.errors import BadInputError, NoAnswerError
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from mallocgame.solvers import xla
 from mallocgame.solvers.base import Answer, Task, register
+from mallocgame.system.errors import BadInputError, NoAnswerError
 from muzero import SHIPPED
 
 AGENT = "MALLOCGAME_AGENT"

@@ -11,12 +11,12 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mallocgame.errors import BadInputError, NoAnswerError
 from mallocgame.game.occupancy import Occupancy
-from mallocgame.plan import Plan, Stay
-from mallocgame.problem.problem_file import Default
+from mallocgame.plan.plan import Plan, Stay
+from mallocgame.plan.problem_file import Default
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.base import Answer, Task, register
+from mallocgame.system.errors import BadInputError, NoAnswerError
 
 ORDERS = 200
 """Orders of best fit that are tried before the placement is given up."""
@@ -36,7 +36,7 @@ def solve(task: Task) -> Answer:
         BadInputError: there is neither a placement nor a final HLO.
         NoAnswerError: no addresses were found.
     """
-    from mallocgame.replay import read_back, replay_plan
+    from mallocgame.models.replay import read_back, replay_plan
 
     if task.default is not None:
         return _stored(task.problem, task.default)
@@ -69,7 +69,7 @@ def own_placement(task: Task) -> Plan | None:
     Raises:
         BadInputError: the final HLO is not that of the problem.
     """
-    from mallocgame.replay import read_back
+    from mallocgame.models.replay import read_back
 
     if task.default is not None:
         return task.default.plan
@@ -77,8 +77,8 @@ def own_placement(task: Task) -> Plan | None:
 
 
 def _stored(problem: Problem, default: Default) -> Answer:
-    from mallocgame.replay import replay_plan
-    from mallocgame.validate import validate
+    from mallocgame.models.replay import replay_plan
+    from mallocgame.plan.validate import validate
 
     if default.plan is None:
         raise NoAnswerError(f"XLA's own placement is no plan of ours: {default.no_plan}")

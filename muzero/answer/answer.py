@@ -23,12 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from mallocgame.game.program import Program
-from mallocgame.plan import Plan
+from mallocgame.models.replay import replay_plan
+from mallocgame.plan.plan import Plan
+from mallocgame.plan.validate import validate
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import replay_plan
 from mallocgame.solvers.base import all_hbm_seconds
 from mallocgame.solvers.base import solve as solve_with
-from mallocgame.validate import validate
 from muzero.agent_file import Agent
 from muzero.answer.known_episode import KnownEpisode
 from muzero.answer.options import AnswerOptions

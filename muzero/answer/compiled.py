@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from mallocgame.files import cache_folder
+from mallocgame.system.files import cache_folder
 
 
 def keep_compiled() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 
 
 @dataclass(frozen=True)

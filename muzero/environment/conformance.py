@@ -12,7 +12,7 @@ import numpy as np
 from mallocgame.game import Game, Move
 from mallocgame.game import State as Reference
 from mallocgame.game.places import Places, places_of
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
 from muzero.environment.known import with_places
 from muzero.environment.plans import plan_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mallocgame.game.places import places_of
 from mallocgame.game.program import Program
 from mallocgame.game.program import Site as Question
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from muzero.environment.tables import FAST, IN_HBM, NEVER, Site, Tables
 
 

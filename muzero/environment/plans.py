@@ -9,7 +9,7 @@ import numpy as np
 
 from mallocgame.game.program import Program
 from mallocgame.game.rules import Move
-from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.plan.plan import Copy, Plan, Stay
 from muzero.environment.state import State
 from muzero.environment.tables import NEVER, SERVING, Site, Tables, site_at
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program, Serving
 from mallocgame.game.program import Site as Question
 from mallocgame.game.timeline import Timeline
 from mallocgame.problem.placement import starts_in_hbm
+from mallocgame.system.errors import BadInputError
 from muzero.environment.arrays import Array
 from muzero.environment.sizes import SIZE_CLASSES, SPANS, SizeClass
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mallocgame.files import write_atomically
+from mallocgame.system.files import write_atomically
 from muzero.training.puzzles import Puzzle
 from muzero.training.self_play import Played
 

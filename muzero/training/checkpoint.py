@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mallocgame import checked_json as checked
-from mallocgame.arrays import array_of
-from mallocgame.errors import BadInputError
-from mallocgame.files import read_bytes, write_atomically
-from mallocgame.printable import one_line
-from mallocgame.progress import Progress
-from mallocgame.zips import open_zip
+from mallocgame.system import checked_json as checked
+from mallocgame.system.arrays import array_of
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import read_bytes, write_atomically
+from mallocgame.system.printable import one_line
+from mallocgame.system.progress import Progress
+from mallocgame.system.zips import open_zip
 
 MAGIC = "mallocgame-checkpoint"
 VERSION = 1

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from mallocgame.errors import BadInputError
-from mallocgame.files import read_bytes
-from mallocgame.printable import one_line
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import read_bytes
+from mallocgame.system.printable import one_line
 
 MAX_CONFIG_BYTES = 1 << 16
 
@@ -38,7 +38,7 @@ class ProblemsConfig:
     Attributes:
         splits: of the shipped problem files: all of these splits.
         names: further shipped problem files by name.
-        generated: problems made up by ``mallocgame.generator``.
+        generated: problems made up by ``workloads.generator``.
         generator_seed: of the first of them; each has the next.
         generated_instructions: the most that a made-up problem has.
         most_sites: problems with more sites are left out (and told of).

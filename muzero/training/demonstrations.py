@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mallocgame.game.rules import Game, Move
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from muzero.environment import is_fast
 
 

@@ -17,10 +17,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mallocgame import checked_json as checked
-from mallocgame.errors import BadInputError
-from mallocgame.printable import one_line
-from mallocgame.progress import Progress
+from mallocgame.system import checked_json as checked
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.printable import one_line
+from mallocgame.system.progress import Progress
 from muzero.networks import Network, Params
 from muzero.search import MOVES, Environment, SearchOptions, Variant
 from muzero.training import checkpoint as files

@@ -12,7 +12,7 @@ import numpy as np
 import optax  # type: ignore[import-untyped]
 from jax.sharding import Mesh, NamedSharding
 
-from mallocgame.errors import MallocgameError
+from mallocgame.system.errors import MallocgameError
 from muzero.networks import Network, Params
 from muzero.training.config import LearnerConfig
 from muzero.training.losses import Losses, losses

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mallocgame import checked_json as checked
-from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
-from mallocgame.lines_file import read_lines
+from mallocgame.system import checked_json as checked
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import write_atomically
+from mallocgame.system.lines_file import read_lines
 
 FILE = "metrics.jsonl"
 TENSORBOARD = "tensorboard"

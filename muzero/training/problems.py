@@ -15,15 +15,14 @@ import jax
 import numpy as np
 
 import workloads.problems as shipped
-from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
 from mallocgame.game.rules import Game
-from mallocgame.generator import random_problem, varied_recipe
-from mallocgame.native.warm_up import compile_native
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
-from mallocgame.progress import Progress
+from mallocgame.solvers.annealing.warm_up import compile_native
 from mallocgame.solvers.base import all_hbm_seconds, solve
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress
 from muzero.environment import size_class_of, with_known
 from muzero.memory_game import task_of
 from muzero.networks import NETWORKS, Network, shape_of
@@ -31,6 +30,7 @@ from muzero.search import Environment
 from muzero.training.config import ProblemsConfig, TrainConfig
 from muzero.training.demonstrations import Demonstration, best_to_follow, imitate
 from muzero.training.puzzles import Puzzle
+from workloads.generator import random_problem, varied_recipe
 
 NONE, GREEDY, HASTY = KNOWN = ("none", "greedy", "hasty")
 """Kinds of plans that are shown to the agent."""

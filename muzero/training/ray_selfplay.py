@@ -14,8 +14,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from mallocgame.errors import BadInputError
-from mallocgame.progress import silent
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import silent
 from muzero.memory_game import memory_game
 from muzero.networks import Params
 from muzero.training.config import TrainConfig

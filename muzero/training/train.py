@@ -6,10 +6,10 @@ from pathlib import Path
 
 import jax
 
-from mallocgame.checked_json import Scalar
-from mallocgame.errors import BadInputError
-from mallocgame.files import locked, write_atomically
-from mallocgame.progress import Progress
+from mallocgame.system.checked_json import Scalar
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import locked, write_atomically
+from mallocgame.system.progress import Progress
 from muzero.agent_file import Agent, save_agent
 from muzero.environment import ENVIRONMENT_VERSION
 from muzero.memory_game import memory_game

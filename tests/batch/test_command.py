@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mallocgame.plan_file import load_plan
+from mallocgame.plan.plan_file import load_plan
 from tests.cli.conftest import run as run
 from tests.cli.support import PROGRAM, Outcome
 

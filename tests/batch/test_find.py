@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mallocgame.batch import find_programs, is_batch
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 
 SCHEDULE = "module_0001.jit_f.cl_1.after_optimizations_before_buffer_assignment.txt"
 

@@ -111,7 +111,7 @@ def test_a_child_of_somebody_else_ends_at_once() -> None:
     """Its parent died before it could say that it wants to end with it."""
     import subprocess
 
-    command = [sys.executable, "-m", "mallocgame.child_command", str(os.getpid() + 1), "--version"]
+    command = [sys.executable, "-m", "mallocgame.cli.child", str(os.getpid() + 1), "--version"]
     root = str(Path(__file__).parents[2])
     done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONPATH": root}, check=False)
     assert (done.returncode, done.stdout) == (1, b"")

@@ -10,7 +10,7 @@ import pytest
 
 from mallocgame.batch import ray_engine
 from mallocgame.batch.job import Ended, Job
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 
 JOBS = [Job(str(number), "key", (), 1.0) for number in range(4)]
 

@@ -10,7 +10,7 @@ import pytest
 
 from mallocgame.batch.job import TIMED_OUT, Ended, Job
 from mallocgame.batch.results import Answer, Result, open_results, result_of
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 
 JOB = Job("a.mgp", "key", ("solve", "a.mgp"), 10.0)
 SOLVED = {"module": "jit_f", "target": "v5e", "status": "converged", "confirmed": False, "m_saved_share": 0.25}

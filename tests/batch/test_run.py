@@ -11,8 +11,8 @@ import pytest
 from mallocgame.batch import Outcome, find_programs, run, solve_all
 from mallocgame.batch.find import Program
 from mallocgame.batch.job import Ended, Job
-from mallocgame.errors import BadInputError
-from mallocgame.progress import silent
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import silent
 from tests.batch.test_results import SOLVED
 
 

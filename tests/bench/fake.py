@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from mallocgame.bench import run, store
-from mallocgame.compiler import Capture, cache, load_capture
+from mallocgame.compiler import cache
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capture_file import load_capture
 from mallocgame.compiler.child import Compiled, Limits, Request
+from mallocgame.compiler.versions import COMPILERS
 
 STORED = Path(__file__).parent / "data" / "tiny-v4lite.mgz"
 SECONDS = 2.5
@@ -51,7 +54,7 @@ class FakeCompiler:
 
 def pretend_versions(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str]) -> None:
     """Let this environment have these versions of jax, jaxlib and libtpu."""
-    chosen = {name: versions[name] for name in cache.COMPILERS}
+    chosen = {name: versions[name] for name in COMPILERS}
     for module in (cache, store, run):
         monkeypatch.setattr(module, "installed_versions", lambda: chosen)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from mallocgame.bench.programs import TriedProgram
 from mallocgame.bench.rows import XLA_DEFAULT, BenchRow
-from mallocgame.compiler.verification import Kind, Row, Verdict, verdict
+from mallocgame.compiler.verification import Row
+from mallocgame.plan.verdict import Kind, Verdict, verdict
 
 VERSIONS = {"jax": "0.10.2", "jaxlib": "0.10.2", "libtpu": "0.0.52", "mallocgame": "0.1.0", "python": "3.11.7"}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mallocgame.compiler.capture import Capture, schedule_of
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capturing import schedule_of
 from mallocgame.compiler.child import Compiled, Request
 from tests.problem.captured import SCAN
 

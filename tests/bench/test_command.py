@@ -9,7 +9,7 @@ import pytest
 
 from mallocgame import cli
 from mallocgame.bench.selection import QUICK, choose_settings
-from mallocgame.report.text import lines_of
+from mallocgame.cli.answers.benched import listed_lines
 from tests.bench.fake import FakeCompiler, pretend_versions, put
 from workloads import BENCHMARK, SHARDED, find
 
@@ -31,7 +31,7 @@ def test_list_has_the_52_and_the_sharded_ones(capsys: pytest.CaptureFixture[str]
     assert len(document["workloads"]) == 52
     assert [entry["name"] for entry in document["sharded"]] == [workload.name for workload in SHARDED]
     assert document["workloads"][0].keys() >= {"family", "phase", "about", "hard", "source", "captured", "failed"}
-    lines = lines_of(document)
+    lines = listed_lines(document)
     assert lines[0] == "52 workloads"
     assert sum(line.startswith(tuple(f"{workload.name} " for workload in BENCHMARK)) for line in lines) == 52
     assert not (tmp_path / "none").exists()

@@ -11,7 +11,7 @@ from mallocgame.bench.replay_row import replay_row
 from mallocgame.bench.rows import BenchRow
 from mallocgame.bench.run import run
 from mallocgame.bench.store import CaptureStore, OtherVersionsError
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 from tests.bench.fake import FakeCompiler, pretend_versions, put
 from tests.bench.test_run import CHOSEN
 

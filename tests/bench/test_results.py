@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mallocgame.bench.rows import from_json
 from mallocgame.bench.tables import markdown
-from mallocgame.compiler.cache import COMPILERS
+from mallocgame.compiler.versions import COMPILERS
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FILES = sorted((BENCHMARKS / "results").rglob("rows.jsonl"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mallocgame.bench.rows import ADDED, BenchRow, from_json, to_json
 from mallocgame.bench.rows_file import open_rows, read_row
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 from tests.bench.made_rows import failed, row
 
 OPTIONS = {"xla_msa_enable": "true", "xla_x": 'a {\n b: "c" }'}

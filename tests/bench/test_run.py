@@ -14,8 +14,8 @@ from mallocgame.bench.rows_file import read_row
 from mallocgame.bench.run import Outcome, Selection, run
 from mallocgame.bench.selection import select
 from mallocgame.bench.store import CaptureStore
-from mallocgame.compiler import verify
-from mallocgame.errors import BadInputError, CompilerRefusedError, NotWrittenError
+from mallocgame.compiler.verify import verify
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, NotWrittenError
 from tests.bench.fake import PEAK, SECONDS, FakeCompiler, pretend_versions, put
 
 SETTINGS = Settings(time_limit=0.2, compiles=2)
@@ -192,7 +192,7 @@ def test_bad_selections(
 
 
 def test_verify_asks_whom_it_is_given(compiler: FakeCompiler) -> None:
-    from mallocgame.named_plan import name_plan
+    from mallocgame.plan.named_plan import name_plan
     from mallocgame.solvers import solve
 
     problem = compiler.capture.problem()

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from mallocgame.bench.store import CaptureFailedError, CaptureStore, Made, OtherVersionsError, module_sha256
-from mallocgame.compiler import OverrideRefusedError, cache
+from mallocgame.compiler import cache
 from mallocgame.compiler.cache import CompileCache
 from mallocgame.compiler.child import QUIET_VMODULE, Request
-from mallocgame.errors import BadInputError, CompilerRefusedError
+from mallocgame.compiler.failures import OverrideRefusedError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from tests.bench.fake import FakeCompiler, pretend_versions, put
 
 REQUEST = Request("v4 lite:1x1", lowered="module {}", options={"xla_a": "1", "xla_b": "2"})

@@ -9,12 +9,14 @@ import pytest
 
 from mallocgame.bench.settings import FLAGS, flags, splits
 from mallocgame.bench.tuning import Tuned, tune
-from mallocgame.compiler.capture import SCOPED_VMEM, Capture, schedule_of
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capturing import schedule_of
 from mallocgame.compiler.child import Compiled, Limits, Request, compile_in_child
 from mallocgame.compiler.confirm import costs_of
 from mallocgame.compiler.verification import replayed
-from mallocgame.errors import CompilerRefusedError
+from mallocgame.plan.compiler_options import SCOPED_VMEM
 from mallocgame.problem.targets import TARGETS
+from mallocgame.system.errors import CompilerRefusedError
 from tests.bench.scan import CLOCK, a_capture, compiled
 from tests.problem.captured import SCAN
 from xla_dump_parser import parse_hlo

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mallocgame import api
-from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from tests.cli.support import Outcome
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mallocgame.inspection import inspect_problem
 from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Target, Tensor, Use
+from mallocgame.report.inspection import inspect_problem
 
 # HBM moves 100 bytes/s, fast memory 1000 bytes/s.
 TARGET = Target("v5e", 1, 4096, 4096, 100.0, 1000.0, 1000.0, 0.001, 2**34)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from mallocgame.cli.answers.verified import verdict
 from mallocgame.compiler.verification import Row
-from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
-from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.plan.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import Computation, Instruction, Problem, Target, Tensor
-from mallocgame.report.documents import verdict
 from mallocgame.report.memory_map import Panel, draw_memory_map, positions, rectangles
 from mallocgame.report.table import plain_table
-from mallocgame.report.text import duration, percent, size
+from mallocgame.report.units import duration, percent, size
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import write_atomically
 
 MIB = 2**20
 

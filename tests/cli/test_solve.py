@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from mallocgame import api
-from mallocgame.plan_file import check_plan, load_plan
-from mallocgame.validate import validate
+from mallocgame.plan.plan_file import check_plan, load_plan
+from mallocgame.plan.validate import validate
 from tests.cli.support import Outcome
 
 Run = Callable[..., Outcome]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mallocgame.report.text import lines_of
+from mallocgame.cli.answers import demonstrated
 from tests.cli.support import Outcome
 
 Run = Callable[..., Outcome]
@@ -74,6 +74,6 @@ def test_demo(run: Run, tmp_path: Path) -> None:
         "tiny-scan-v5e.plan.json",
         "tiny-scan-v5e.png",
     ]
-    lines = lines_of(answer)
+    lines = demonstrated.lines(answer)
     assert lines[0].startswith("tiny-scan: ")
     assert any(line.startswith("v5e: plan") for line in lines)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mallocgame.named_plan import NamedPlan, NamedTensor, NamedUse
-from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.plan.named_plan import NamedPlan, NamedTensor, NamedUse
+from mallocgame.plan.plan import Copy, Plan, Stay
 
 MIB = 2**20
 

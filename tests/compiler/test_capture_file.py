@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mallocgame.compiler import archive
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import is_capture, load_capture, save_capture, to_bytes
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 
 CAPTURE = Capture(
     target="v5e",

@@ -14,7 +14,7 @@ import pytest
 
 from mallocgame.compiler import child
 from mallocgame.compiler.child import Limits, Request, compile_in_child
-from mallocgame.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = "v5e:1x1"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.copies import main, plans
-from mallocgame.problem import build_problem
+from benchmarks.compiler.copies import main, plans
+from mallocgame.problem.build import build_problem
 from mallocgame.problem.targets import get_target
 from xla_dump_parser import parse_hlo
 

@@ -12,13 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mallocgame.errors import BadInputError
-from mallocgame.export import compiler_options, to_json, to_libtpu_init_args, to_python
-from mallocgame.export.options import GLOBAL_OPTIONS, REPACKS, SORT_ORDER, TENSOR_OVERRIDES, allocation_of
-from mallocgame.export.overrides import InexpressibleError
-from mallocgame.export.text import alternations, name_regex
-from mallocgame.named_plan import NamedTensor, NamedUse
-from mallocgame.plan import Copy, Stay
+from mallocgame.compiler.export.formats import to_json, to_libtpu_init_args, to_python
+from mallocgame.compiler.export.options import (
+    GLOBAL_OPTIONS,
+    REPACKS,
+    SORT_ORDER,
+    TENSOR_OVERRIDES,
+    allocation_of,
+    compiler_options,
+)
+from mallocgame.compiler.export.overrides import InexpressibleError
+from mallocgame.compiler.export.text import alternations, name_regex
+from mallocgame.plan.named_plan import NamedTensor, NamedUse
+from mallocgame.plan.plan import Copy, Stay
+from mallocgame.system.errors import BadInputError
 from tests.compiler.plans import MIB, plan, tensor, use
 from tests.compiler.text_proto import parse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mallocgame.compiler.failures import OverrideRefusedError, parse_refusal, raise_failure
-from mallocgame.errors import BadInputError, CompilerRefusedError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
 
 PLACEMENT = (
     "FAILED_PRECONDITION: MSA strict override failed for instruction 'while.2' operand 0, shape (s32[], "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mallocgame.compiler.hidden_elements import show_elements
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 from xla_dump_parser import parse_hlo
 
 TEXT = """HloModule m, is_scheduled=true

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mallocgame.export import order
-from mallocgame.export.allocator import NOWHERE, best_fit
-from mallocgame.export.order import Block, blocks_of, fitting_order, requests_of
-from mallocgame.named_plan import NamedUse
-from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.compiler.export import order
+from mallocgame.compiler.export.allocator import NOWHERE, best_fit
+from mallocgame.compiler.export.order import Block, blocks_of, fitting_order, requests_of
+from mallocgame.plan.named_plan import NamedUse
+from mallocgame.plan.plan import Copy, Plan, Stay
 from tests.compiler.plans import tensor
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import NO_ROOM, Relaxation, leave_in_hbm
 from mallocgame.compiler.verification import Row, best_of
-from mallocgame.export import compiler_options
-from mallocgame.plan import Copy, Stay
+from mallocgame.plan.plan import Copy, Stay
 from tests.compiler.plans import MIB, plan, tensor, use
 
 

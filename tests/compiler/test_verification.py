@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from mallocgame.compiler.verification import Row, best_of, is_better, replayed, verdict
+from mallocgame.compiler.verification import Row, best_of, replayed
+from mallocgame.plan.verdict import is_better, verdict
 from tests.problem.captured import SCAN
 from xla_dump_parser import parse_hlo
 

@@ -9,19 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from mallocgame.compiler import Capture, OverrideRefusedError, capture, load_capture, verify
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capture_file import load_capture
+from mallocgame.compiler.capturing import capture
 from mallocgame.compiler.child import QUIET_VMODULE, Request, compile_in_child
-from mallocgame.errors import BadInputError
-from mallocgame.export import compiler_options
+from mallocgame.compiler.export.options import compiler_options
+from mallocgame.compiler.failures import OverrideRefusedError
+from mallocgame.compiler.verify import verify
 from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
-from mallocgame.named_plan import NamedPlan, name_plan
-from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.plan.named_plan import NamedPlan, name_plan
+from mallocgame.plan.plan import Copy, Plan, Stay
+from mallocgame.plan.reach import Gaps
+from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem.evictions import product_eviction, product_wait
 from mallocgame.problem.placement import TESTED
-from mallocgame.problem.reach import Gaps
 from mallocgame.solvers import solve
-from mallocgame.validate import inexpressible, validate
+from mallocgame.system.errors import BadInputError
 
 pytestmark = pytest.mark.libtpu
 LAYERS, LOOPED = "tests.compiler.models:layers", "tests.compiler.models:looped"
@@ -285,7 +289,7 @@ def test_a_plan_for_another_program_is_refused(looped: Capture) -> None:
 
 def test_jax_stays_out_of_this_process() -> None:
     script = (
-        "import sys, mallocgame.compiler, mallocgame.export\n"
+        "import sys, mallocgame.compiler, mallocgame.compiler.export\n"
         f"c = mallocgame.compiler.capture({LAYERS!r}, None, 'v5e')\n"
         "assert c.final and not {'jax', 'libtpu', 'jaxlib'} & sys.modules.keys()\n"
     )

@@ -88,7 +88,8 @@ def test_no_home_and_a_package_on_a_read_only_disk(tmp_path: Path) -> None:
             make_read_only(site)
             environment = {**os.environ, "PYTHONPATH": str(site), "HOME": "/dev/null", "NUMBA_CACHE_DIR": ""}
             environment.pop("XDG_CACHE_HOME", None)
-            code = "import mallocgame.native.replay, mallocgame.packing.native; print(mallocgame.__file__)"
+            modules = "mallocgame.solvers.annealing.replay, mallocgame.packing.exact_search"
+            code = f"import {modules}; print(mallocgame.__file__)"
             done = subprocess.run(
                 [sys.executable, "-c", code], env=environment, cwd=site, capture_output=True, text=True, check=False
             )

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fuzzing import changes, worker
-from benchmarks.fuzzing.readers import DOCUMENTED, FOLDER, READERS
-from mallocgame.errors import BadInputError, MallocgameError
+from benchmarks.robustness.fuzzing import changes, worker
+from benchmarks.robustness.fuzzing.readers import DOCUMENTED, FOLDER, READERS
+from mallocgame.system.errors import BadInputError, MallocgameError
 from tests.faults.sources import ROOT
 from xla_dump_parser import ParseError
 
@@ -47,7 +47,7 @@ def test_a_column_with_a_long_name(tmp_path: Path) -> None:
 
 def test_a_header_of_an_array_that_is_an_unfinished_expression() -> None:
     """numpy's loader tried to mend it, and broke with a TokenError."""
-    from mallocgame.arrays import array_of
+    from mallocgame.system.arrays import array_of
     from tests.faults.test_untrusted_files import WHOLE
 
     with pytest.raises(ValueError, match="header is damaged"):
@@ -178,7 +178,18 @@ def test_changes_reach_into_archives_and_are_the_same_for_a_seed(name: str) -> N
 
 
 def test_the_command_makes_the_same_cases_again(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.fuzz", "--minutes", "5", "--cases", "150", "--readers", "mlir", "rows"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.robustness.fuzz",
+        "--minutes",
+        "5",
+        "--cases",
+        "150",
+        "--readers",
+        "mlir",
+        "rows",
+    ]
     found = []
     for folder in (tmp_path / "first", tmp_path / "again"):
         done = subprocess.run(

@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from benchmarks.faults import COMMANDS
+from benchmarks.robustness.faults import COMMANDS
 from mallocgame.cli.app import app
 from tests.faults.sources import ROOT
 
@@ -68,7 +68,7 @@ def test_a_compile_ends_with_its_parent(tmp_path: Path) -> None:
     """The child's entry point, whose parent is killed while it is at work."""
     script = (
         "import subprocess, sys, time\n"
-        "code = 'import os, time; from mallocgame.processes import limit_child; '"
+        "code = 'import os, time; from mallocgame.system.processes import limit_child; '"
         "'limit_child(os.getppid()); print(flush=True); time.sleep(99)'\n"
         "child = subprocess.Popen([sys.executable, '-c', code + '  # ' + sys.argv[1]], stdout=subprocess.PIPE)\n"
         "child.stdout.readline()\n"

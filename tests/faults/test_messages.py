@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mallocgame.errors import BadInputError, MallocgameError, NoAnswerError
-from mallocgame.printable import one_line
+from mallocgame.system.errors import BadInputError, MallocgameError, NoAnswerError
+from mallocgame.system.printable import one_line
 from xla_dump_parser import ParseError
 
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mallocgame import checked_json, export
-from mallocgame.errors import BadInputError
-from mallocgame.options_file import ProgramOptions, load_answer, save_options
-from mallocgame.printable import printable
-from mallocgame.problem.problem_file import load_problem, save_problem
+from mallocgame.compiler.export import formats as export
+from mallocgame.plan.options_file import ProgramOptions, load_answer, save_options
+from mallocgame.plan.problem_file import load_problem, save_problem
+from mallocgame.system import checked_json
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.printable import printable
 from tests.cli.conftest import run as run
 from tests.cli.support import PROGRAM, Outcome
 from tests.faults.sources import ROOT

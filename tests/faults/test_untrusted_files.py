@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mallocgame.arrays import array_of
 from mallocgame.compiler import archive
 from mallocgame.compiler.capture_file import load_capture
-from mallocgame.errors import BadInputError
-from mallocgame.files import read_bytes
-from mallocgame.zips import MAX_DIRECTORY_BYTES, open_zip
+from mallocgame.system.arrays import array_of
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import read_bytes
+from mallocgame.system.zips import MAX_DIRECTORY_BYTES, open_zip
 from tests.cli.support import Outcome
 from tests.faults.sources import ROOT
 from xla_dump_parser import ParseError, read_text

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from mallocgame import files
-from mallocgame.errors import BadInputError
-from mallocgame.files import locked, write_atomically
-from mallocgame.lines_file import open_lines
+from mallocgame.system import files
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import locked, write_atomically
+from mallocgame.system.lines_file import open_lines
 from tests.faults.sources import ROOT
 
 STEPS = ("tempfile.mkstemp", "os.fdopen", "os.fsync", "os.chmod", "os.replace")
@@ -23,7 +23,7 @@ NEW = b"new" * 100_000
 
 KILLED = """
 import os, signal, sys, tempfile
-from mallocgame.files import write_atomically
+from mallocgame.system.files import write_atomically
 module, _, name = sys.argv[1].partition(".")
 real, before = getattr(sys.modules[module], name), sys.argv[2] == "before"
 def step(*args, **options):
@@ -68,9 +68,9 @@ def test_an_error_of_the_system_at_each_step(
 FULL = """
 import resource, sys
 from pathlib import Path
-from mallocgame.errors import BadInputError
-from mallocgame.files import write_atomically
-from mallocgame.lines_file import open_lines
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import write_atomically
+from mallocgame.system.lines_file import open_lines
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 target = Path(sys.argv[1])
 for write in (lambda: write_atomically(target, b"new" * 1000), lambda: lines.append(b"x" * 900)):

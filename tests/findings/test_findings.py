@@ -6,9 +6,9 @@ import math
 import pytest
 
 import workloads
-from benchmarks.findings import FINDINGS, Finding, main, same_versions
-from mallocgame.export import compiler_options
-from mallocgame.plan_file import load_plan
+from benchmarks.compiler.findings import FINDINGS, Finding, main, same_versions
+from mallocgame.compiler.export.options import compiler_options
+from mallocgame.plan.plan_file import load_plan
 
 MIB = 2**20
 

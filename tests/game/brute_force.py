@@ -2,7 +2,7 @@
 
 ``best_return`` is the optimum of the game: over all sequences of legal moves. ``best_plan`` is the optimum of the whole
 plan space: every group pinned, in HBM or served by prefetches with every set of uses and every start, at any offsets;
-timed by ``mallocgame.replay``. The game chooses starts and offsets itself, so its optimum may be worse.
+timed by ``mallocgame.models.replay``. The game chooses starts and offsets itself, so its optimum may be worse.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import replace
 from itertools import product
 
 from mallocgame.game import Game, State
-from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.models.replay import replay_plan
+from mallocgame.plan.plan import Copy, Plan, Stay
+from mallocgame.plan.validate import inexpressible
 from mallocgame.problem.evictions import Eviction, eviction_of
 from mallocgame.problem.schema import Problem, Tensor
-from mallocgame.replay import replay_plan
-from mallocgame.validate import inexpressible
 
 Item = tuple[tuple[tuple[int, int], ...], int, int]
 """Intervals of one offset, size, group."""

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from mallocgame.game import Game, Move, State
 from mallocgame.game.timeline import EVICTION, PREFETCH, Timeline
-from mallocgame.generator import Recipe, random_problem, varied_recipe
+from mallocgame.models.replay import replay_plan
+from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import replay_plan
-from mallocgame.validate import inexpressible, validate
+from workloads.generator import Recipe, random_problem, varied_recipe
 
 SEEDS = st.integers(0, 2**32)
 

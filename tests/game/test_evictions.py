@@ -12,11 +12,11 @@ import pytest
 from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
 from mallocgame.game.timeline import EVICTION, PREFETCH, Timeline
-from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.models.replay import replay_plan
+from mallocgame.plan.plan import Copy, Plan, Stay
+from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem.evictions import Eviction, eviction_of, product_eviction, product_wait
 from mallocgame.problem.schema import Computation, Problem
-from mallocgame.replay import replay_plan
-from mallocgame.validate import inexpressible, validate
 from tests.game.hand_made import US, Step, problem
 from tests.game.test_rules import play
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mallocgame.game import Game, IllegalMoveError, Move, State
-from mallocgame.plan import Copy, Plan, Stay
+from mallocgame.plan.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import Computation, Problem
 from tests.game.hand_made import US, Step, problem
 

@@ -7,20 +7,20 @@ from time import monotonic
 
 import pytest
 
-from mallocgame.errors import BadInputError
 from mallocgame.game.program import Program
-from mallocgame.generator import KnownRecipe, Recipe, known_optimum, random_problem, tiny_recipe, varied_recipe
-from mallocgame.native.search import Search
-from mallocgame.native.warm_up import compile_native
-from mallocgame.plan import Plan
-from mallocgame.problem.problem_file import Default
+from mallocgame.models.replay import replay_plan
+from mallocgame.plan.plan import Plan
+from mallocgame.plan.problem_file import Default
+from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import replay_plan
 from mallocgame.solvers import SOLVERS, Solution, solve
+from mallocgame.solvers.annealing.search import Search
+from mallocgame.solvers.annealing.warm_up import compile_native
 from mallocgame.solvers.priority import boundedness, order
-from mallocgame.validate import inexpressible, validate
+from mallocgame.system.errors import BadInputError
 from tests.game.brute_force import best_plan, best_return
 from tests.game.hand_made import Step, problem
+from workloads.generator import KnownRecipe, Recipe, known_optimum, random_problem, tiny_recipe, varied_recipe
 
 
 def check(task: Problem, solution: Solution) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from mallocgame.errors import NoAnswerError
-from mallocgame.replay import read_back, replay_final
+from mallocgame.models.replay import read_back, replay_final
+from mallocgame.plan.validate import validate
 from mallocgame.solvers import solve
-from mallocgame.validate import validate
-from tests.replay import texts
+from mallocgame.system.errors import NoAnswerError
+from tests.models.replay import texts
 
 PROBLEM = texts.problem(texts.module(texts.ENTRY))
 

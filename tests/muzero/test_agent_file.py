@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 from muzero.agent_file import HEADER, Agent, load_agent, save_agent
 from muzero.environment import ENVIRONMENT_VERSION
 from muzero.networks import Network, NetworkConfig, SeenShape

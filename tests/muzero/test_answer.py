@@ -12,13 +12,12 @@ import jax
 import numpy as np
 import pytest
 
-from mallocgame.errors import BadInputError
-from mallocgame.generator import Recipe, random_problem
-from mallocgame.plan import Plan
-from mallocgame.replay import replay_plan
+from mallocgame.models.replay import replay_plan
+from mallocgame.plan.plan import Plan
+from mallocgame.plan.validate import validate
 from mallocgame.solvers import SOLVERS, solve
 from mallocgame.solvers.base import all_hbm_seconds
-from mallocgame.validate import validate
+from mallocgame.system.errors import BadInputError
 from muzero.agent_file import Agent, save_agent
 from muzero.answer import Answer, AnswerOptions, answer
 from muzero.answer.revision import Revision, SearchedRevision
@@ -29,6 +28,7 @@ from muzero.networks import Network, NetworkConfig, SeenShape
 from muzero.search import SearchOptions, Variant
 from muzero.training.evaluate import HeldOut, accuracy
 from tests.game.hand_made import Step, problem
+from workloads.generator import Recipe, random_problem
 
 PROBLEM = random_problem(7, Recipe(instructions=16, fast_bytes=4096))
 NETWORK = Network(

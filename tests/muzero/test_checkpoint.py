@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mallocgame.errors import BadInputError
-from mallocgame.progress import silent
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import silent
 from muzero.training.checkpoint import KEPT, Checkpoint, file_of, files_in, newest, read, write
 
 

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mallocgame.game.rules import Game, Move
-from mallocgame.generator import random_problem, varied_recipe
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.base import all_hbm_seconds, solve
 from muzero.training.config import ImitationConfig, ProblemsConfig, TrainConfig
 from muzero.training.demonstrations import Demonstration, best_to_follow, imitate
 from muzero.training.problems import prepare
 from tests.game.hand_made import Step, problem
+from workloads.generator import random_problem, varied_recipe
 
 DROP, COPY, NO_COPY = (move.value for move in (Move.DROP, Move.COPY, Move.NO_COPY))
 

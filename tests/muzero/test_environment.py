@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workloads.problems as shipped
-from mallocgame.errors import BadInputError
 from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
-from mallocgame.generator import Recipe, random_problem, tiny_recipe, varied_recipe
+from mallocgame.plan.validate import validate
 from mallocgame.problem.schema import Problem
-from mallocgame.validate import validate
+from mallocgame.system.errors import BadInputError
 from muzero import environment
 from muzero.environment import SIZE_CLASSES, State, Tables, size_class_of, tables_of
 from muzero.environment import tables as tables_module
 from muzero.environment.conformance import compiled, play
 from muzero.search import environment as search_environment
+from workloads.generator import Recipe, random_problem, tiny_recipe, varied_recipe
 
 SEEDS = st.integers(0, 2**32)
 SMALL, MEDIUM = SIZE_CLASSES[:2]

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mallocgame.game.program import Program
-from mallocgame.generator import Recipe, random_problem, varied_recipe
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
 from muzero import environment
 from muzero.environment import SIZE_CLASSES, State, Tables, size_class_of, tables_of, with_known
 from muzero.environment.conformance import compiled
 from muzero.environment.observation import MOST
+from workloads.generator import Recipe, random_problem, varied_recipe
 
 MEDIUM = SIZE_CLASSES[1]
 

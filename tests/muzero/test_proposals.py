@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mallocgame.game.program import Program
-from mallocgame.generator import Recipe, random_problem
 from muzero.answer.known_episode import Opinion
 from muzero.answer.proposals import MOST, Proposer
+from workloads.generator import Recipe, random_problem
 
 PROGRAM = Program(random_problem(7, Recipe(instructions=40, fast_bytes=4096)))
 SITES = len(PROGRAM.sites)

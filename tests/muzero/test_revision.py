@@ -14,10 +14,9 @@ import pytest
 from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
 from mallocgame.game.rules import State as Position
-from mallocgame.generator import Recipe, random_problem
-from mallocgame.plan import Plan
+from mallocgame.plan.plan import Plan
+from mallocgame.plan.validate import validate
 from mallocgame.solvers import solve
-from mallocgame.validate import validate
 from muzero.answer.known_episode import KnownEpisode
 from muzero.answer.revision import Revision, SearchedRevision
 from muzero.environment import State, is_fast, observe, plan_of, start, step, with_known, with_places
@@ -25,6 +24,7 @@ from muzero.memory_game import Task, task_of
 from muzero.networks import Params
 from muzero.search import SearchOptions, Variant
 from tests.muzero.test_answer import NETWORK
+from workloads.generator import Recipe, random_problem
 
 PROBLEM = random_problem(7, Recipe(instructions=16, fast_bytes=4096))
 PROGRAM = Program(PROBLEM)

@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from mallocgame.cli import main
-from mallocgame.report.documents import lines_of
+from mallocgame.cli.commands import train as command
 from muzero.precision import double_precision
 from muzero.training.checkpoint import Checkpoint, write
 
@@ -50,7 +50,7 @@ def test_a_folder_with_checkpoints_is_not_begun_again(tmp_path: Path, capsys: py
 
 def test_what_was_done_is_told() -> None:
     document = {"command": "train", "folder": "out", "iterations": 3, "updates": 12, "positions": 70}
-    assert lines_of(document) == ["out: 3 iterations, 12 updates", "replay       70 positions"]
+    assert command.lines(document) == ["out: 3 iterations, 12 updates", "replay       70 positions"]
 
 
 def test_the_process_keeps_its_precision() -> None:
@@ -69,7 +69,7 @@ def test_training_leaves_the_precision_of_a_fresh_process(tmp_path: Path) -> Non
     script = """
 import jax
 from mallocgame import api
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 try:
     api.train("missing.toml", out="out")
 except BadInputError:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 from muzero.training.config import LearnerConfig, ProblemsConfig, TrainConfig, load_config, parse_config
 
 EVERY_OPTION = TrainConfig(

@@ -11,8 +11,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import jax
-from mallocgame.progress import silent
-from mallocgame.errors import BadInputError
+from mallocgame.system.progress import silent
+from mallocgame.system.errors import BadInputError
 from muzero.training.config import *
 from muzero.training.job import Job, Setting
 from tests.muzero.line_game import LINE_GAME, SMALL, puzzles

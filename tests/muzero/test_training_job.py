@@ -11,8 +11,8 @@ import jax
 import numpy as np
 import pytest
 
-from mallocgame.errors import BadInputError
-from mallocgame.progress import silent
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import silent
 from muzero.training import checkpoint
 from muzero.training.config import (
     EvaluationConfig,

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 from muzero.training.best import Best
 from muzero.training.config import LearnerConfig
 from muzero.training.evaluate import _scores

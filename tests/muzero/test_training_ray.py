@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from mallocgame.errors import BadInputError
+from mallocgame.system.errors import BadInputError
 from muzero.training import ray_selfplay
 from muzero.training.config import SelfPlayConfig, TrainConfig
 from muzero.training.job import Task

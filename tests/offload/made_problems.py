@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mallocgame.offload.links import Link
 from mallocgame.offload.plan import HostCopy, OffloadPlan, Remake
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
+from mallocgame.problem.chips import Link
 
 
 def link(to_host: float = 1.0, from_host: float = 1.0, both: float = 2.0, exposed: float = 0.0) -> Link:

@@ -9,12 +9,12 @@ import pytest
 
 from mallocgame import api
 from mallocgame.cli import main
-from mallocgame.errors import CompilerRefusedError
 from mallocgame.offload.compiled import ReadBack
 from mallocgame.offload.confirm import MOST_HBM, CompileMoves, Confirmed, confirm, modelled_bytes
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
 from mallocgame.offload.run import Offloaded
+from mallocgame.system.errors import CompilerRefusedError
 from tests.offload.made_problems import link
 
 # Forward makes a, b and c of 10 bytes in steps 0 to 2; backward uses c, b, a in steps 4 to 6.

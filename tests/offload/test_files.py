@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from mallocgame import api
-from mallocgame.errors import BadInputError
-from mallocgame.offload.links import GPU_EXPOSED, LINKS, get_link, read_link
+from mallocgame.offload.links import LINKS, get_link, read_link
 from mallocgame.offload.moves_file import MovesFile, is_moves_file, load_moves, save_moves
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.run import budget_bytes
+from mallocgame.problem.chips import GPU_EXPOSED
 from mallocgame.problem.target_file import PRODUCT, MeasuredTarget, Rate, save_target
 from mallocgame.problem.targets import TARGETS
+from mallocgame.system.errors import BadInputError
 
 CONTENT = MovesFile(
     "my.module:training", "v5e", 1000, NamedMoves({"x": "keep", "y": "offload"}), {}, {"jax": "0.10.2"}, 900, 0.25

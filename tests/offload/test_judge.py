@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from mallocgame.errors import BadInputError
 from mallocgame.offload.judge import CAUSES, faults, occupancy, replay
 from mallocgame.offload.plan import HostCopy, OffloadPlan, Remake
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
 from mallocgame.offload.rules import run_time
+from mallocgame.system.errors import BadInputError
 from tests.offload.made_problems import link
 
 STEPS = tuple(Step(f"s{time}", seconds, 1) for time, seconds in enumerate((2.0, 3.0, 3.0, 2.0)))

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import pytest
 from jax.ad_checkpoint import checkpoint_name
 
-from mallocgame.errors import BadInputError
 from mallocgame.offload.confirm import usual_moves
 from mallocgame.offload.jaxpr_costs import flatten, live_bytes, seconds_of
-from mallocgame.offload.links import Link
 from mallocgame.offload.policy import NamedMoves, named_moves
 from mallocgame.offload.program import load_program
 from mallocgame.offload.residuals import Remat, read_residuals
+from mallocgame.problem.chips import Link
+from mallocgame.system.errors import BadInputError
 
 COUNTING = Link("counting", 1, 1.0, 1.0, 2.0, 1.0, 1e30, "one operation a second, memory free of charge")
 BYTES = Link("bytes", 1, 1.0, 1.0, 2.0, 1e30, 1.0, "one byte a second, arithmetic free of charge")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mallocgame.errors import BadInputError
 from mallocgame.offload import judge
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, decisions, moves_of
 from mallocgame.offload.rules import Moves, keep_all, play, run_time
 from mallocgame.offload.solve import greedy, local, solve
+from mallocgame.system.errors import BadInputError
 from tests.offload.made_problems import all_plans, link, random_problem
 
 SMALL = [seed for seed in range(40) if seed not in (9, 17, 21, 39)][:8]

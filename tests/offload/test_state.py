@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mallocgame.errors import BadInputError
 from mallocgame.offload.state import state_on_host
+from mallocgame.system.errors import BadInputError
 
 SHAPE = jax.ShapeDtypeStruct((256, 256), jnp.float32)
 

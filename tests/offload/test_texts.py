@@ -11,7 +11,7 @@ from mallocgame.compiler.child import Compiled
 from mallocgame.offload.compiled import read_back
 from mallocgame.offload.links import get_link
 from mallocgame.offload.module_problem import gpu_target, module_problem
-from mallocgame.problem import build_problem
+from mallocgame.problem.build import build_problem
 from mallocgame.problem.targets import get_target
 from xla_dump_parser import parse_hlo
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mallocgame.errors import BadInputError
 from mallocgame.packing import Buffer, format_csv, parse_csv, read_csv, write_csv
+from mallocgame.system.errors import BadInputError
 
 
 def test_all_columns_in_any_order() -> None:

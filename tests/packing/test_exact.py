@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mallocgame.errors import BadInputError, NoAnswerError
 from mallocgame.packing import Buffer, compile_native, minimise, pack, validate
 from mallocgame.packing.pack import Search
+from mallocgame.system.errors import BadInputError, NoAnswerError
 
 
 def live(buffer: Buffer, time: int) -> bool:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mallocgame.errors import BadInputError
 from mallocgame.packing import Buffer, fit_most, pack, validate
+from mallocgame.system.errors import BadInputError
 
 CAPACITY = 10
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.corrupt import DATA, check, read_whole
-from benchmarks.oracle import Comparison, compare
-from benchmarks.parser import grow
+from benchmarks.reading.corrupt import DATA, check, read_whole
+from benchmarks.reading.oracle import Comparison, compare
+from benchmarks.reading.parser import grow
 from xla_dump_parser import ParseError, parse_hlo
 
 SMALL = gzip.decompress((DATA / "small_v4lite_final.txt.gz").read_bytes()).decode()

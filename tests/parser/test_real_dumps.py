@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.oracle import Comparison, compare
+from benchmarks.reading.oracle import Comparison, compare
 from xla_dump_parser import ArrayShape, format_shape, parse_hlo, parse_live_range, walk_shape
 
 BOTH = (

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from mallocgame import api
-from mallocgame.compiler import load_capture
-from mallocgame.errors import BadInputError, NoAnswerError
-from mallocgame.named_plan import NamedPlan
-from mallocgame.options_file import ProgramOptions, load_answer
-from mallocgame.probe import hybrid
+from mallocgame.compiler.capture_file import load_capture
+from mallocgame.optimizer import by_measuring as hybrid
+from mallocgame.plan.named_plan import NamedPlan
+from mallocgame.plan.options_file import ProgramOptions, load_answer
+from mallocgame.system.errors import BadInputError, NoAnswerError
 from tests.bench.fake import STORED
 
 

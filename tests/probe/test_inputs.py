@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mallocgame.errors import BadInputError
 from mallocgame.probe.inputs import make_inputs, read_inputs
+from mallocgame.system.errors import BadInputError
 
 TYPES = ("float32", "float64", "float16", "int8", "uint8", "int32", "int64", "bool", "complex64")
 SHAPES = st.lists(st.integers(0, 5), max_size=3).map(tuple)

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from mallocgame import api
-from mallocgame.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from mallocgame.probe import measure as measuring
 from mallocgame.probe.child import ProbeChild
 from mallocgame.probe.measure import MAX_CALLS, MAX_KEPT_BYTES, calls_of, intervals, orders, rounds_in_bout
 from mallocgame.probe.statistics import MIN_BOUTS
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
 
 pytest.importorskip("jax")
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from mallocgame.compiler import load_capture
-from mallocgame.errors import BadInputError
-from mallocgame.export import compiler_options
-from mallocgame.named_plan import name_plan
-from mallocgame.options_file import ProgramOptions, save_options
-from mallocgame.plan import Plan
-from mallocgame.plan_file import save_plan
+from mallocgame.compiler.capture_file import load_capture
+from mallocgame.compiler.export.options import compiler_options
+from mallocgame.plan.named_plan import name_plan
+from mallocgame.plan.options_file import ProgramOptions, save_options
+from mallocgame.plan.plan import Plan
+from mallocgame.plan.plan_file import save_plan
 from mallocgame.probe.measure import check_device
 from mallocgame.probe.programs import Program, programs_of
 from mallocgame.problem.targets import DEVICE_KINDS, TARGETS
+from mallocgame.system.errors import BadInputError
 from tests.bench.fake import STORED
 from tests.cli.support import Outcome
 

@@ -13,8 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mallocgame import api
-from mallocgame.errors import BadInputError
-from mallocgame.loading import load
 from mallocgame.probe import calibrate
 from mallocgame.probe.calibrate import target_of
 from mallocgame.probe.instruction_times import events
@@ -27,6 +25,8 @@ from mallocgame.problem.target_file import (
     target_json,
 )
 from mallocgame.problem.targets import TARGETS
+from mallocgame.programs.loading import load
+from mallocgame.system.errors import BadInputError
 from tests.bench.fake import STORED
 from tests.cli.support import Outcome
 

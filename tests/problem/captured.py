@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mallocgame.problem import Problem, build_problem, get_target
+from mallocgame.problem.build import build_problem
+from mallocgame.problem.schema import Problem
+from mallocgame.problem.targets import get_target
 from xla_dump_parser import parse_hlo, read_text
 from xla_dump_parser.compile_log import CompileLog, parse_compile_log
 from xla_dump_parser.hlo import HloModule

@@ -6,13 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.costs import analytic_errors, elapsed_error, reduction_error
-from mallocgame.costs import Cost, logged_cost, m_elapsed
-from mallocgame.costs.accessed import AccessedBytes
-from mallocgame.costs.flops import Arithmetic, Work
-from mallocgame.costs.logged import prints_as, roundest
-from mallocgame.costs.windows import WindowDimension, parse_window, valid_positions
-from mallocgame.problem import Target, build_problem, get_target
+from benchmarks.reading.costs import analytic_errors, elapsed_error, reduction_error
+from mallocgame.problem.build import build_problem
+from mallocgame.problem.costs.accessed import AccessedBytes
+from mallocgame.problem.costs.cost import Cost
+from mallocgame.problem.costs.elapsed import m_elapsed
+from mallocgame.problem.costs.flops import Arithmetic, Work
+from mallocgame.problem.costs.logged import logged_cost, prints_as, roundest
+from mallocgame.problem.costs.windows import WindowDimension, parse_window, valid_positions
+from mallocgame.problem.schema import Target
+from mallocgame.problem.targets import get_target
 from tests.problem.captured import ALL, Captured
 from xla_dump_parser import parse_hlo
 from xla_dump_parser.compile_log import LoggedCost

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mallocgame.errors import BadInputError
-from mallocgame.problem import Problem, build_problem, get_target
+from mallocgame.problem.build import build_problem
 from mallocgame.problem.phis import resolve_phis
+from mallocgame.problem.schema import Problem
+from mallocgame.problem.targets import get_target
+from mallocgame.system.errors import BadInputError
 from tests.problem.captured import DONATED, LSTM, SCAN
 from xla_dump_parser import ParseError, parse_hlo
 

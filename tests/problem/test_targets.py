@@ -6,9 +6,10 @@ import math
 
 import pytest
 
-from benchmarks.costs import elapsed_error, reduction_error
-from mallocgame.errors import BadInputError
-from mallocgame.problem import TARGETS, TOPOLOGIES, get_target, target_from_log, topology_for
+from benchmarks.reading.costs import elapsed_error, reduction_error
+from mallocgame.problem.target_log import target_from_log
+from mallocgame.problem.targets import TARGETS, TOPOLOGIES, get_target, topology_for
+from mallocgame.system.errors import BadInputError
 from tests.problem.captured import ALL, Captured
 from xla_dump_parser.compile_log import parse_compile_log
 
@@ -41,7 +42,7 @@ def test_the_table_is_what_logs_say(captured: Captured) -> None:
 @pytest.mark.libtpu
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_the_table_is_what_a_fresh_compile_says(name: str) -> None:
-    from mallocgame.compiler import capture
+    from mallocgame.compiler.capturing import capture
 
     fresh = capture("workloads.tiny:tiny", None, name)
     log = parse_compile_log(fresh.log)

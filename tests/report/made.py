@@ -5,16 +5,17 @@ from __future__ import annotations
 import random
 
 from mallocgame.game import Game, Move
-from mallocgame.generator import random_problem, varied_recipe
-from mallocgame.loading import Loaded, of_capture
-from mallocgame.named_plan import NamedPlan, name_plan
-from mallocgame.plan import Copy, Plan, Stay
-from mallocgame.problem.problem_file import Default
+from mallocgame.plan.named_plan import NamedPlan, name_plan
+from mallocgame.plan.plan import Copy, Plan, Stay
+from mallocgame.plan.problem_file import Default
 from mallocgame.problem.schema import Problem
+from mallocgame.programs.loaded import Loaded
+from mallocgame.programs.readers.capture import of_capture
 from mallocgame.report.comparison import Comparison, compare
 from mallocgame.solvers import solve
 from tests.bench.fake import STORED, FakeCompiler, stored
-from tests.replay.problems import straight
+from tests.models.replay.problems import straight
+from workloads.generator import random_problem, varied_recipe
 
 
 def small_problem() -> Problem:
@@ -79,7 +80,7 @@ def predicted() -> Comparison:
 
 def confirmed() -> Comparison:
     """The same after a compile by a compiler that gives XLA's default whatever it is asked for."""
-    from mallocgame.compiler import verify
+    from mallocgame.compiler.verify import verify
 
     capture = stored()
     loaded = of_capture(capture, STORED)

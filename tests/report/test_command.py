@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mallocgame.plan_file import load_plan
+from mallocgame.plan.plan_file import load_plan
 from tests.bench.fake import STORED
 from tests.cli.support import Outcome
 

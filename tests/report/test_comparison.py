@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from mallocgame.compiler.verification import replayed
-from mallocgame.errors import BadInputError
-from mallocgame.loading import Loaded, of_capture
-from mallocgame.plan import Plan
-from mallocgame.problem.problem_file import Default
-from mallocgame.replay import replay_plan
+from mallocgame.models.replay import replay_plan
+from mallocgame.plan.plan import Plan
+from mallocgame.plan.problem_file import Default
+from mallocgame.programs.loaded import Loaded
+from mallocgame.programs.readers.capture import of_capture
 from mallocgame.report.comparison import ALL_HBM, DEFAULT, PLAN, compare
+from mallocgame.system.errors import BadInputError
 from tests.bench.fake import STORED, stored
 from tests.report.made import SMALL_PLAN, confirmed, named, predicted, small, small_problem
 from xla_dump_parser import parse_hlo

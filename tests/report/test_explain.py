@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mallocgame.report.explain_text import heading, paragraphs
+from mallocgame.report.explain_text import explained, heading, paragraphs
 from mallocgame.report.explanation import of_comparison
-from mallocgame.report.text import lines_of
+from mallocgame.report.page_data import of_page
 from tests.report.made import confirmed, random_comparison, small
 
 
@@ -57,6 +58,26 @@ def test_the_sentences_by_hand() -> None:
     assert "no plan can take less than 30 s; the plan closes 53.6 %" in " ".join(left)
 
 
+def test_an_estimate_that_a_shown_program_beats_is_no_bound() -> None:
+    comparison = replace(small(), estimates={"E": 50.0, "M": 30.0})  # the plan takes 45.3 s under both, XLA 63 s
+    assert (comparison.bound("E"), comparison.bound("M")) == (None, 30.0)
+    document = of_comparison(comparison)
+    figures = document["figures"]["E"]
+    assert (figures["bound"], figures["beaten_estimate"], figures["headroom"], figures["closed"]) == (
+        None,
+        50,
+        None,
+        None,
+    )
+    assert document["figures"]["M"]["beaten_estimate"] is None
+    left = " ".join(dict(paragraphs(document))["What is left, and what bounds it"])
+    assert "Under E no bound is known: the plan beats the estimate, 50 s with the cycles of XLA's own" in left
+    assert of_page(comparison, document, "plan.json")["bounds"] == {"E": None, "M": 30 * 10**12}
+    slow = of_comparison(replace(comparison, estimates={"E": 70.0, "M": 30.0}))
+    left = " ".join(dict(paragraphs(slow))["What is left, and what bounds it"])
+    assert "everything in HBM beats the estimate" in left
+
+
 def test_a_confirmed_plan_is_called_so() -> None:
     document = of_comparison(confirmed())
     assert "confirmed by libtpu" in heading(document)
@@ -71,7 +92,7 @@ def test_a_confirmed_plan_is_called_so() -> None:
 def test_the_document_is_json_and_the_text_is_whole(seed: int) -> None:
     document = of_comparison(random_comparison(seed))
     assert json.loads(json.dumps(document, allow_nan=False)) == document
-    lines = lines_of(document)
+    lines = explained(document)
     assert all(len(line) <= 160 and "None" not in line and "nan" not in line for line in lines)
     for model in ("E", "M"):
         figures = document["figures"][model]

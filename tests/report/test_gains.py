@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mallocgame.loading import Loaded
-from mallocgame.plan import Plan, Stay
+from mallocgame.models.replay import replay_plan
+from mallocgame.plan.plan import Plan, Stay
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import replay_plan
+from mallocgame.programs.loaded import Loaded
 from mallocgame.report.comparison import MODELS, compare
 from mallocgame.report.gains import gains_of
 from mallocgame.report.limits import REASONS, remaining, seconds_by_limit

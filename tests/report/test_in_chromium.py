@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks.chromium import Browser, find_chromium
+from benchmarks.speed.chromium import Browser, find_chromium
 from mallocgame.report.comparison import Comparison
 from mallocgame.report.explanation import of_comparison
 from mallocgame.report.page import to_html

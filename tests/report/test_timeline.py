@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mallocgame.models.replay import Model, Replay, Row, replay_final
 from mallocgame.problem.schema import Problem
-from mallocgame.replay import Model, Replay, Row, replay_final
 from mallocgame.report.timeline import lay_out
 from tests.problem.captured import BRANCHES, SCAN, Captured
 from tests.report.made import predicted, random_comparison, small

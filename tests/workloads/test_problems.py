@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mallocgame.errors import BadInputError
-from mallocgame.plan import Plan
-from mallocgame.problem.problem_file import SUFFIX
+from mallocgame.models.replay import relaxed_bound, replay_plan
+from mallocgame.plan.plan import Plan
+from mallocgame.plan.problem_file import SUFFIX
+from mallocgame.plan.validate import validate
 from mallocgame.problem.targets import TARGETS
-from mallocgame.replay import relaxed_bound, replay_plan
-from mallocgame.validate import validate
+from mallocgame.system.errors import BadInputError
 from workloads import BENCHMARK, problems
 from workloads.problems import FOLDER, INDEX, Entry, read_index, splits
 from workloads.problems.likeness import likeness, runs

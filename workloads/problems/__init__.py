@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mallocgame import checked_json as checked
-from mallocgame.errors import BadInputError
-from mallocgame.problem.problem_file import SUFFIX, ProblemFile, load_problem
+from mallocgame.plan.problem_file import SUFFIX, ProblemFile, load_problem
+from mallocgame.system import checked_json as checked
+from mallocgame.system.errors import BadInputError
 from workloads.problems.splits import SPLITS, Split
 
 __all__ = ["FOLDER", "INDEX", "SPLITS", "Entry", "Split", "index", "load", "names", "path", "read_index"]

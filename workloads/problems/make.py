@@ -20,13 +20,13 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
+from mallocgame.bench.compact import compact
 from mallocgame.bench.store import CaptureStore
-from mallocgame.compact import compact
-from mallocgame.compiler import load_capture
-from mallocgame.errors import MallocgameError
-from mallocgame.files import write_atomically
-from mallocgame.problem.problem_file import SUFFIX, load_problem, save_problem
+from mallocgame.compiler.capture_file import load_capture
+from mallocgame.plan.problem_file import SUFFIX, load_problem, save_problem
 from mallocgame.problem.targets import TARGETS
+from mallocgame.system.errors import MallocgameError
+from mallocgame.system.files import write_atomically
 from workloads import Workload
 from workloads.catalogue import BENCHMARK
 from workloads.problems import FOLDER, FORMAT, INDEX, VERSION, Entry

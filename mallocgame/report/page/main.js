@@ -26,7 +26,7 @@ function fillFigures() {
     byId("figures").append(card(model === "E" ? "E: the emitter's cycles" : "M: the formula of memory space assignment", duration(is),
       was ? { good: is <= was, words: percent(is / was - 1) } : null, [
         [before.short, was, duration(was), "own"], [after.short, is, duration(is), "written"],
-        [model === "E" ? "bound, estimated" : "bound", bound, duration(bound), "line"],
+        bound === null ? ["bound", 0, "none known", "line"] : [model === "E" ? "bound, estimated" : "bound", bound, duration(bound), "line"],
       ]));
   }
   byId("figures").append(card("Fast memory at its peak", bytes(after.peak), null, [

@@ -1,0 +1,1 @@
+"""What does the agent learn, and how well does it play?"""

@@ -1,0 +1,1 @@
+"""Do the game, the judge and the solvers agree?"""

@@ -1,0 +1,1 @@
+"""Does the compiler do what a plan says?"""

@@ -1,0 +1,1 @@
+"""Is what is read from texts right?"""

@@ -1,0 +1,143 @@
+"""What ``offload``, and ``verify`` of its plans, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mallocgame.cli.show import Document
+from mallocgame.report.table import plain_table
+from mallocgame.report.units import duration, size
+
+if TYPE_CHECKING:
+    from mallocgame.offload.compiled import ReadBack
+    from mallocgame.offload.confirm import Candidate
+    from mallocgame.offload.run import Offloaded, Verified
+
+
+def of_offloaded(found: Offloaded, target: str, out: Path | None) -> Document:
+    """The answer of ``offload``."""
+    solution, confirmed = found.solution, found.confirmed
+    document: Document = {
+        "command": "offload",
+        "program": found.problem.name,
+        "target": target,
+        "link": found.problem.link.name,
+        "budget": found.budget,
+        "moves": None if found.answer is None else found.answer.moves.moves,
+        "options": {} if found.answer is None else dict(found.answer.options),
+        "device_bytes": None if found.answer is None else found.answer.device_bytes,
+        "seconds": None if found.answer is None else found.answer.seconds,
+        "confirmed": confirmed is not None,
+        "status": None if solution is None else solution.status,
+        "bound": None if solution is None else min(solution.bound, 1e9),
+        "proven_infeasible": found.proven_infeasible,
+        "programs": []
+        if confirmed is None
+        else [_row(candidate, confirmed.budget) for candidate in confirmed.candidates],
+        "answer": None if confirmed is None or confirmed.answer is None else confirmed.answer.label,
+        "out": None if out is None or found.answer is None else str(out),
+        "notes": [],
+    }
+    if found.only_modelled and solution is not None and solution.judged is not None and solution.plan is not None:
+        judged = solution.judged
+        document |= {"device_bytes": judged.peak, "seconds": judged.seconds, "stall": judged.stall}
+        document["offloaded"] = {
+            tensor.name: tensor.size
+            for tensor, moves in zip(found.problem.tensors, solution.plan.moves, strict=True)
+            if "offload" in moves
+        }
+        document["notes"].append(
+            f"by the model alone: a compiled module cannot be told; everything kept takes {found.problem.seconds:.6g} s"
+        )
+    elif found.answer is None:
+        proof = "proven by the model, and the leanest plan was compiled" if found.proven_infeasible else "no proof"
+        document["notes"].append(f"no program was found that fits into {found.budget} B ({proof})")
+    elif confirmed is None:
+        document["notes"].append("by the model alone: no compiler for this device is at hand here")
+    return document
+
+
+def _row(candidate: Candidate, budget: int) -> Document:
+    return {
+        "label": candidate.label,
+        "moves": candidate.moves.moves,
+        "options": dict(candidate.options),
+        "fits": candidate.fits(budget),
+        "refusal": candidate.refusal,
+        "predicted_peak": None if candidate.predicted is None else candidate.predicted.peak,
+        "predicted_seconds": None if candidate.predicted is None else candidate.predicted.seconds,
+        **({} if candidate.read is None else of_read_back(candidate.read)),
+    }
+
+
+def of_read_back(read: ReadBack) -> Document:
+    """What the compiler made of a program."""
+    return {
+        "device_bytes": read.device_bytes,
+        "host_bytes": read.host_bytes,
+        "to_host": read.to_host,
+        "from_host": read.from_host,
+        "copies": read.copies,
+        "seconds_m": read.seconds["M"],
+        "seconds_e": read.seconds["E"],
+        "stall_m": read.stalls["M"],
+    }
+
+
+def of_verified(verified: Verified) -> Document:
+    """The answer of ``verify`` for a plan of the offload game."""
+    return {
+        "command": "verify offload",
+        "program": verified.content.program,
+        "target": verified.content.target,
+        "budget": verified.content.budget,
+        "fits": verified.fits,
+        "plan": of_read_back(verified.plan),
+        "default": None if verified.default is None else of_read_back(verified.default),
+        "notes": [],
+    }
+
+
+HEADER = ("program", "device", "host", "out + back", "M", "stall", "E", "")
+
+
+def lines(document: Mapping[str, Any]) -> list[str]:
+    """For people."""
+    found = [f"{document['program']} for {document['target']}: budget {size(document['budget'])} of device memory"]
+    for move in ("keep", "offload", "recompute"):
+        names = [name for name, made in (document["moves"] or {}).items() if made == move]
+        if names:
+            found.append(f"{move:<12} {', '.join(names)}")
+    for name, bytes_ in document.get("offloaded", {}).items():
+        found.append(f"offload      {name}: {size(bytes_)}")
+    for name, value in document["options"].items():
+        found.append(f"option       {name}={value}")
+    if document["status"] is not None:
+        found.append(f"model        {document['status']}; no plan is quicker than {duration(document['bound'])}")
+    if document["programs"]:
+        rows = [_cells(row["label"], row, "fits" if row["fits"] else "") for row in document["programs"]]
+        found += ["", *plain_table("", HEADER, rows), "", f"answer       {document['answer']}"]
+    elif document["seconds"] is not None:
+        found.append(f"predicted    {duration(document['seconds'])}, peak {size(document['device_bytes'])}")
+    if document["out"]:
+        found.append(f"written      {document['out']}")
+    return found
+
+
+def verified_lines(document: Mapping[str, Any]) -> list[str]:
+    """For people."""
+    rows = [_cells("plan", document["plan"], "fits" if document["fits"] else "does not fit")]
+    if document["default"] is not None:
+        rows.insert(0, _cells("xla default", document["default"], ""))
+    title = f"{document['program']} for {document['target']}: budget {size(document['budget'])} of device memory"
+    return plain_table(title, HEADER, rows)
+
+
+def _cells(label: str, row: Mapping[str, Any], remark: str) -> tuple[str, ...]:
+    if "device_bytes" not in row:
+        return (label, "", "", "", "", "", "", "refused by the compiler")
+    copied = f"{size(row['to_host'])} + {size(row['from_host'])}"
+    times = (duration(row[key]) for key in ("seconds_m", "stall_m", "seconds_e"))
+    return (label, size(row["device_bytes"]), size(row["host_bytes"]), copied, *times, remark)

@@ -1,0 +1,72 @@
+"""What ``solve`` answers: a plan that is checked, but not confirmed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mallocgame.cli.show import Document, Value
+from mallocgame.report.units import duration, percent, size
+
+if TYPE_CHECKING:
+    from mallocgame.api import Solved
+    from mallocgame.plan.plan import Plan
+    from mallocgame.problem.schema import Problem
+
+
+def of_solved(solved: Solved, out: Path | None) -> Document:
+    """The answer of ``solve``. ``confirmed`` is False: only ``verify`` confirms."""
+    problem, solution = solved.loaded.problem, solved.solution
+    return {
+        "command": "solve",
+        "file": solved.loaded.source,
+        "module": problem.module,
+        "target": problem.target.name,
+        "fingerprint": problem.fingerprint,
+        "costs": problem.costs,
+        "confirmed": False,
+        "solver": solution.solver,
+        "status": solution.status,
+        "validated": True,
+        "seed": solved.named.seed,
+        "seconds": round(solved.seconds, 3),
+        "m_all_hbm": solution.seconds_all_hbm,
+        "m_plan": solution.seconds_under_m,
+        "m_saved_share": solution.share_saved,
+        **of_plan(problem, solution.plan),
+        "notes": list(problem.notes),
+        "out": None if out is None else str(out),
+    }
+
+
+def of_plan(problem: Problem, plan: Plan) -> Document:
+    """Counts of a plan, and its peak in fast memory."""
+    from mallocgame.models.replay import replay_plan
+
+    return {
+        "tensors": len(problem.tensors),
+        "uses": sum(len(tensor.uses) for tensor in problem.tensors),
+        "fast_definitions": len(plan.fast_definitions),
+        "fast_uses": len(plan.fast_uses),
+        "copies": len(plan.copies),
+        "peak_fast": replay_plan(problem, plan, "M").peak_fast,
+        "fast_bytes": problem.target.fast_bytes,
+    }
+
+
+def lines(document: Value) -> list[str]:
+    """The answer in words."""
+    costs = "the compiler's log" if document["costs"] == "log" else "analytic, from the HLO alone"
+    how = (document["solver"], document["status"], f"seed {document['seed']}", f"{document['seconds']:.1f} s")
+    found = [
+        f"{document['module']} for {document['target']}: {document['tensors']} tensors, {document['uses']} uses",
+        f"costs        {costs}",
+        f"solver       {', '.join(how)}",
+        f"plan         {document['fast_definitions']} definitions and {document['fast_uses']} uses in fast memory, "
+        f"{document['copies']} copies, validated",
+        f"fast memory  peak {size(document['peak_fast'])} of {size(document['fast_bytes'])}",
+        f"M            {duration(document['m_plan'])}; everything in HBM {duration(document['m_all_hbm'])}; "
+        f"saved {percent(document['m_saved_share'])}",
+        "not confirmed by the compiler: `mallocgame verify` recompiles and reads it back",
+    ]
+    return [*found, f"written      {document['out']}"] if document["out"] else found

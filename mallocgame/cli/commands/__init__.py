@@ -1,0 +1,1 @@
+"""The commands, a file each: its arguments, the call of ``mallocgame.api``, and what it prints."""

@@ -1,0 +1,55 @@
+"""``capture``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+import workloads
+from mallocgame.cli.answers import captured
+from mallocgame.cli.app import Json, app, tell
+from mallocgame.cli.show import show
+from mallocgame.problem.targets import TARGETS
+from mallocgame.system.errors import BadInputError
+
+
+@app.command
+def capture(
+    reference: Annotated[str | None, Parameter(name="MODULE:FUNCTION")] = None,
+    /,
+    *,
+    target: Annotated[str, Parameter(help=f"One of: {', '.join(TARGETS)}.")],
+    out: Path,
+    workload: Annotated[
+        str | None, Parameter(help=f"Instead of MODULE:FUNCTION, one of: {', '.join(workloads.names())}.")
+    ] = None,
+    scoped_vmem_kib: Annotated[
+        int | None, Parameter(help="Memory split: KiB of VMEM for fusions' own windows, if not the compiler's default.")
+    ] = None,
+    calibrate: Annotated[
+        int, Parameter(help="Compiles more, to learn what instructions cost under other placements.")
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Compile a JAX function for a target and keep what the other commands need in one file.
+
+    MODULE:FUNCTION takes no arguments and returns (function, abstract arguments); a saved lowered module (StableHLO
+    text, FILE.mlir) does as well.
+    """
+    from mallocgame import api
+
+    if (reference is None) == (workload is None):
+        raise BadInputError("give either MODULE:FUNCTION (or FILE.mlir) or --workload NAME")
+    tell(f"compiling {reference or workload} for {target}")
+    kept = api.capture(
+        reference or workload or "",
+        target=target,
+        out=out,
+        workload=workload is not None,
+        scoped_vmem_kib=scoped_vmem_kib,
+        calibrate=calibrate,
+        progress=tell,
+    )
+    show(captured.of_capture(kept, out), captured.lines, json)

@@ -1,0 +1,30 @@
+"""``export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from mallocgame.api import ExportFormat
+from mallocgame.cli.app import Json, app
+from mallocgame.cli.show import print_json
+
+
+@app.command
+def export(
+    plan: Path,
+    /,
+    *,
+    format: Annotated[ExportFormat, Parameter(help="What to print.")] = "compiler-options",
+    json: Json = False,
+) -> None:
+    """Print a plan as flags of the compiler."""
+    from mallocgame import api
+
+    text = api.export(plan, format)
+    if json:
+        print_json({"command": "export", "format": format, "text": text})
+    else:
+        print(text)

@@ -1,0 +1,97 @@
+"""``inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mallocgame.cli.app import Json, Target, app
+from mallocgame.cli.show import Document, Value, show
+from mallocgame.report.table import plain_table
+from mallocgame.report.units import duration, percent, size
+
+if TYPE_CHECKING:
+    from mallocgame.report.inspection import Inspection
+
+
+@app.command
+def inspect(file: Path, /, *, target: Target = None, json: Json = False) -> None:
+    """Tensors, sizes, peak, headroom and the ten costliest instructions."""
+    from mallocgame import api
+
+    show(of_inspection(api.inspect(file, target=target)), lines, json)
+
+
+def of_inspection(inspection: Inspection) -> Document:
+    """The answer of ``inspect``."""
+    problem = inspection.problem
+    return {
+        "command": "inspect",
+        "module": problem.module,
+        "target": problem.target.name,
+        "fingerprint": problem.fingerprint,
+        "costs": problem.costs,
+        "instructions": len(problem.instructions),
+        "computations": len(problem.computations),
+        "loops": inspection.loops,
+        "tensors": len(problem.tensors),
+        "movable_tensors": inspection.movable,
+        "alias_groups": sum(len(group.tensors) > 1 for group in problem.groups),
+        "tensor_bytes": inspection.tensor_bytes,
+        "largest_bytes": inspection.largest_bytes,
+        "peak_bytes": inspection.peak_bytes,
+        "peak_at": problem.instructions[inspection.peak_time].name if problem.instructions else None,
+        "fast_bytes": problem.target.fast_bytes,
+        "m_all_hbm": inspection.all_hbm_seconds,
+        "m_default": inspection.default_seconds,
+        "m_bound": inspection.bound_seconds,
+        "headroom_share": inspection.headroom,
+        "costliest": [
+            {
+                "name": row.name,
+                "opcode": row.opcode,
+                "time": row.time,
+                "runs": row.runs,
+                "m_all_hbm": row.seconds,
+                "m_bound": row.bound,
+                "total_bytes": row.total_bytes,
+            }
+            for row in inspection.costliest
+        ],
+        "notes": list(problem.notes),
+    }
+
+
+def lines(document: Value) -> list[str]:
+    """The answer in words."""
+    default = document["m_default"]
+    xla = "" if default is None else f"XLA's default {duration(default)}, "
+    found = [
+        f"{document['module']} for {document['target']} (costs: {document['costs']})",
+        f"schedule     {document['instructions']} instructions; computations: {document['computations']}, "
+        f"loops: {document['loops']}",
+        f"tensors      {document['tensors']}, {size(document['tensor_bytes'])} in all, the largest "
+        f"{size(document['largest_bytes'])}; {document['movable_tensors']} may be in fast memory; "
+        f"alias groups of several: {document['alias_groups']}",
+        f"peak         {size(document['peak_bytes'])} live at {document['peak_at']}; "
+        f"fast memory {size(document['fast_bytes'])}",
+        f"M            {xla}everything in HBM {duration(document['m_all_hbm'])}, relaxed bound "
+        f"{duration(document['m_bound'])}",
+        f"headroom     {percent(document['headroom_share'])} of "
+        f"{'the time with everything in HBM' if default is None else 'the default'}",
+        "",
+    ]
+    header = ("costliest instructions", "opcode", "runs", "M in HBM", "M bound", "bytes", "time")
+    rows = [
+        (
+            row["name"],
+            row["opcode"],
+            str(row["runs"]),
+            duration(row["m_all_hbm"]),
+            duration(row["m_bound"]),
+            size(row["total_bytes"]),
+            str(row["time"]),
+        )
+        for row in document["costliest"]
+    ]
+    return [*found, *plain_table("", header, rows)]

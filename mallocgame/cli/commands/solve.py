@@ -1,0 +1,117 @@
+"""``solve``: one program by one solver or with the compiler, or several programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from mallocgame.cli.answers import automatic, several, solved
+from mallocgame.cli.app import Json, Target, app, tell
+from mallocgame.cli.show import show
+from mallocgame.plan.objective import Objective
+from mallocgame.system.errors import BadInputError, NoAnswerError
+
+
+@app.command
+def solve(
+    file: Annotated[
+        Path,
+        Parameter(
+            help="A capture, a problem file (.mgp), a dump folder, or an HLO text (plain or .gz); or several: a folder "
+            "without the schedule of a dump stands for the .mgz, .mgp, .hlo, .hlo.gz and dump folders in it, a quoted "
+            "glob for all that it matches."
+        ),
+    ],
+    /,
+    *,
+    target: Target = None,
+    solver: Annotated[str | None, Parameter(help="local if not given; auto with --probe.")] = None,
+    time_limit: Annotated[float, Parameter(help="Seconds of search.")] = 30.0,
+    compiles: Annotated[int, Parameter(help="Budget of auto: other splits and refused plans count.")] = 8,
+    objective: Annotated[
+        Objective | None, Parameter(help="What to be quick under; both for auto, M for other solvers.")
+    ] = None,
+    strict: Annotated[
+        bool, Parameter(negative="", help="Auto's answer at another split may not lose under M.")
+    ] = False,
+    probe: Annotated[
+        bool, Parameter(negative="", help="On the target itself: run auto's answer beside XLA's default and choose.")
+    ] = False,
+    seed: int = 0,
+    cache: Annotated[Path, Parameter(help="Folder of auto's finished compiles.")] = Path("out/compiles"),
+    out: Annotated[
+        Path | None,
+        Parameter(help="Where to write the plan, or auto's compiler options; for several programs, their folder."),
+    ] = None,
+    engine: Annotated[Literal["processes", "ray"], Parameter(help="Where several programs are solved.")] = "processes",
+    processes: Annotated[
+        int | None, Parameter(help="How many programs at a time; as many as there are CPUs if not given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Find a plan and check it. A text or a folder without a log gets analytic costs, and nothing is confirmed.
+
+    The solver auto works on a capture with the real compiler: it proposes plans, memory splits and flags, recompiles,
+    reads back and learns. Its answer is confirmed and never worse than XLA's default; Ctrl-C gives the best so far.
+
+    Several programs are solved each in a process of its own; one that fails does not stop the others, and the same
+    command goes on where an interrupted or killed one stopped.
+    """
+    from mallocgame import api
+    from mallocgame.batch.find import is_batch
+
+    if is_batch(file):
+        if probe:
+            raise BadInputError(f"{file} stands for several programs: --probe runs the answer of one")
+        if out is None:
+            raise BadInputError(f"{file} stands for several programs: add --out FOLDER for their plans and results")
+        outcome = api.solve_all(
+            file,
+            target=target,
+            solver=solver or "local",
+            time_limit=time_limit,
+            compiles=compiles,
+            objective=objective,
+            strict=strict,
+            seed=seed,
+            cache=cache,
+            out=out,
+            engine=engine,
+            processes=processes,
+            progress=tell,
+        )
+        show(several.of_batch(outcome), several.lines, json)
+        if outcome.failed:
+            raise NoAnswerError(f"{len(outcome.failed)} of {len(outcome.results)} programs have no answer")
+        return
+    if probe and solver not in (None, "auto"):
+        raise BadInputError(f"--probe goes with auto's answer, not with --solver {solver}")
+    if solver == "auto" or probe:
+        found = api.auto(
+            file,
+            target=target,
+            time_limit=time_limit,
+            compiles=compiles,
+            objective=objective or "both",
+            strict=strict,
+            probe=probe,
+            seed=seed,
+            out=out,
+            cache=cache,
+            progress=tell,
+        )
+        show(automatic.of_automatic(found, out), automatic.lines, json)
+        return
+    plan = api.solve(
+        file,
+        target=target,
+        solver=solver or "local",
+        time_limit=time_limit,
+        seed=seed,
+        objective=objective or "M",
+        out=out,
+        progress=tell,
+    )
+    show(solved.of_solved(plan, out), solved.lines, json)

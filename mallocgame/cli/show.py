@@ -1,0 +1,35 @@
+"""What a command answers: a JSON document, or the same as lines for people.
+
+Every document has ``command``; durations are seconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mallocgame.system.printable import printable
+
+Document = dict[str, Any]
+Value = Mapping[str, Any]
+"""A document that is read."""
+
+
+def show(document: Value, lines: Callable[[Any], list[str]], as_json: bool) -> None:
+    """Print a document on stdout; ``lines`` says it in words, the notes come after them."""
+    if as_json:
+        print_json(document)
+        return
+    for line in (*lines(document), *noted(document)):
+        print(printable(line))
+
+
+def print_json(document: Value) -> None:
+    """Print a document as JSON on stdout."""
+    print(json.dumps(document, indent=1, allow_nan=False))
+
+
+def noted(document: Value) -> list[str]:
+    """The notes of a document, a line each."""
+    return [f"note: {note}" for note in document.get("notes", ())]

@@ -1,0 +1,71 @@
+"""A plan's compiler options as text for the places where users put them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from mallocgame.system.errors import BadInputError
+
+if TYPE_CHECKING:
+    from mallocgame.plan.named_plan import NamedPlan
+
+    Exported = NamedPlan | Mapping[str, str]
+    """A plan, or compiler options."""
+
+Format = Literal["compiler-options", "libtpu-init-args", "python"]
+"""Names of the formats; a new one is one more here and in ``WRITERS``."""
+
+_OPTION = re.compile(r"[a-z][a-z0-9_]*")
+_VALUE = re.compile(r"[!-~]*")
+"""No white space: libtpu splits LIBTPU_INIT_ARGS at it, and knows no quotes."""
+
+
+def to_json(program: Exported) -> str:
+    """A JSON object for ``jax.jit(f).lower(...).compile(compiler_options=...)``."""
+    return json.dumps(dict(_checked(program)), indent=1) + "\n"
+
+
+def to_libtpu_init_args(program: Exported) -> str:
+    """A shell line that sets ``LIBTPU_INIT_ARGS``; it has to be set before libtpu is loaded."""
+    return f"export LIBTPU_INIT_ARGS={shlex.quote(to_flags(program))}\n"
+
+
+def to_flags(program: Exported) -> str:
+    """The value of ``LIBTPU_INIT_ARGS``."""
+    return " ".join(f"--{name}={value}" for name, value in _checked(program))
+
+
+def to_python(program: Exported) -> str:
+    """A Python snippet that compiles a function with the options."""
+    lines = [f"    {name!r}: {value!r}," for name, value in _checked(program)]
+    return "\n".join(
+        [
+            "COMPILER_OPTIONS = {",
+            *lines,
+            "}",
+            "# compiled = jax.jit(function).lower(*arguments).compile(compiler_options=COMPILER_OPTIONS)",
+            "",
+        ]
+    )
+
+
+def _checked(program: Exported) -> list[tuple[str, str]]:
+    """The options, after a last check that none can be more than one flag."""
+    from mallocgame.compiler.export.options import compiler_options
+
+    options = list((program if isinstance(program, Mapping) else compiler_options(program)).items())
+    for name, value in options:
+        if not _OPTION.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise BadInputError(f"the option {name[:60]!r} cannot be written as a flag")
+    return options
+
+
+WRITERS: Mapping[Format, Callable[[Exported], str]] = {
+    "compiler-options": to_json,
+    "libtpu-init-args": to_libtpu_init_args,
+    "python": to_python,
+}

@@ -1,0 +1,224 @@
+"""An order in which the compiler's allocator finds room for everything that a plan puts into fast memory.
+
+The compiler chooses addresses itself, buffer by buffer, by best fit. ``fitting_order`` simulates that for several
+orders and takes the first under which everything fits, else the one that fits most.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
+from typing import NamedTuple
+
+import numpy as np
+
+from mallocgame.compiler.export.allocator import NEVER, NOWHERE, Ints, Requests, best_fit, requests
+from mallocgame.plan.named_plan import NamedTensor
+from mallocgame.plan.plan import Plan, Stay
+
+RANDOM_TRIES = 4000
+STALE_TRIES = 150
+"""Tries without a gain after which the search starts again from one of the first orders."""
+
+WORK_LIMIT = 2_000_000_000
+"""Bound on tries times squared blocks, which bounds the time of the search to about ten seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What is allocated at once: the stays of one alias group.
+
+    Attributes:
+        group: number of the group.
+        size: bytes.
+        intervals: (first, last) occupied times of its stays, inclusive.
+        offset: where the plan has it.
+        uses: times of all uses of the group, in HBM or not, ascending.
+        far: those of them that are beyond the plan's reach of the one before.
+        hasty: first times of its stays whose copy starts just before and is waited for at once. MSA does not look for a
+            place then unless so many bytes, wherever they are, are free one time earlier, too ("Any prefetch in range
+            ... would go out of memory"; ``FindEarliestExclusiveTimeToSatisfyPeakMemory`` in OpenXLA's algorithm.cc,
+            measured with libtpu 0.0.52).
+        holes: (first, last) times inside of the intervals, inclusive, at which others may have its bytes: in a loop,
+            from the last use of what it carries until that is made anew.
+    """
+
+    group: int
+    size: int
+    intervals: tuple[tuple[int, int], ...]
+    offset: int
+    uses: tuple[int, ...] = ()
+    far: frozenset[int] = frozenset()
+    hasty: tuple[int, ...] = ()
+    holes: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def duration(self) -> int:
+        """Times that it occupies."""
+        return sum(end - start + 1 for start, end in self.intervals)
+
+
+def blocks_of(plan: Plan, tensors: Sequence[NamedTensor]) -> list[Block]:
+    """The blocks of a plan, by group number."""
+    stays = plan.stays
+    hasty = {(copy.tensor, copy.before) for copy in plan.copies if copy.before == copy.after + 1}
+    members: dict[int, list[Stay]] = {}
+    for stay in stays:
+        members.setdefault(tensors[stay.tensor].group, []).append(stay)
+    uses: dict[int, set[int]] = {group: set() for group in members}
+    far: dict[int, set[int]] = {group: set() for group in members}
+    for tensor in tensors:
+        if tensor.group in uses:
+            uses[tensor.group].update(use.time for use in tensor.uses)
+            far[tensor.group].update(use.time for use in tensor.uses if use.far)
+    return [
+        Block(
+            group,
+            max(tensors[stay.tensor].size for stay in found),
+            tuple(sorted((stay.start, stay.end) for stay in found)),
+            found[0].offset,
+            tuple(sorted(uses[group])),
+            frozenset(far[group]),
+            tuple(sorted(stay.start for stay in found if (stay.tensor, stay.start) in hasty)),
+            _holes(found, tensors),
+        )
+        for group, found in sorted(members.items())
+    ]
+
+
+def _holes(stays: Sequence[Stay], tensors: Sequence[NamedTensor]) -> tuple[tuple[int, int], ...]:
+    """Times at which a group that a loop carries has its bytes in the plan, and not in the compiler.
+
+    What enters the loop has them in the plan until the loop is over; in the compiler until the body's parameter does,
+    which is the second tensor of the group that begins in the loop, after the condition's.
+    """
+    starts = sorted(stay.start for stay in stays)
+    loops = {(tensors[stay.tensor].id, use.time) for stay in stays for use in tensors[stay.tensor].uses if use.loop}
+    taken = []
+    for stay in stays:
+        inside = [start for start in starts if stay.start < start < stay.end]
+        entering = (stay.tensor, stay.end) in loops and len(inside) > 1
+        taken.append((stay.start, inside[1] if entering else stay.end))
+    parts = _merged(taken)
+    return tuple((one[1] + 1, other[0] - 1) for one, other in pairwise(parts))
+
+
+def _merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Intervals that overlap or touch as one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(intervals):
+        if merged and start <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def requests_of(blocks: Sequence[Block]) -> Requests:
+    """What the compiler's allocator is asked for; each interval of a block is placed for itself."""
+    spans = [_merged(block.intervals) for block in blocks]  # what overlaps or touches keeps one offset
+    parts = [
+        [_parts(block, *interval) for interval in intervals] for block, intervals in zip(blocks, spans, strict=True)
+    ]
+    early = [
+        [start - 1 if start in block.hasty else NEVER for start, _ in intervals]
+        for block, intervals in zip(blocks, spans, strict=True)
+    ]
+    until = [
+        [_until(block, first, last) for first, last in intervals]
+        for block, intervals in zip(blocks, spans, strict=True)
+    ]
+    return requests([block.size for block in blocks], parts, early, until)
+
+
+def _until(block: Block, first: int, last: int) -> list[int]:
+    """The first use of an allocation (its last time if there is none), and later ones for which it could stay."""
+    asked = next((use for use in block.uses if first <= use <= last), last)
+    later = (use for use in block.uses if use > asked)
+    return [asked, *takewhile(lambda use: use not in block.far, later)]
+
+
+def _parts(block: Block, first: int, last: int) -> list[tuple[int, int]]:
+    """What is left of an allocation without the holes in it."""
+    parts = []
+    for start, end in block.holes:
+        if first < start <= end < last:
+            parts.append((first, start - 1))
+            first = end + 1
+    return [*parts, (first, last)]
+
+
+def fitting_order(
+    blocks: Sequence[Block],
+    capacity: int,
+    alignment: int,
+    first: Sequence[int] = (),
+    seed: int = 0,
+    known: Sequence[int] = (),
+) -> tuple[list[Block], list[Block]]:
+    """An order for the compiler's allocator, and the blocks that find no room even so.
+
+    Groups of ``first`` come first, in that order. The order of ``known`` is tried before all others. The same arguments
+    give the same order.
+    """
+    asked, cost = requests_of(blocks), np.array([block.size * block.duration for block in blocks], np.float64)
+    front = np.array([first.index(block.group) if block.group in first else len(first) for block in blocks], np.int64)
+
+    def tried(order: Ints) -> _Try:
+        order = order[np.argsort(front[order], kind="stable")]
+        missed = order[best_fit(*asked, order, capacity, alignment)[order] == NOWHERE]
+        return _Try(order, missed, float(cost[missed].sum()))
+
+    numbers = range(len(blocks))
+    starts = [sorted(numbers, key=lambda number: (*key(blocks[number]), blocks[number].group)) for key in _KEYS]
+    if known:
+        places = {group: place for place, group in enumerate(known)}
+        starts.insert(0, sorted(numbers, key=lambda number: places.get(blocks[number].group, len(known))))
+    found = [tried(np.array(start, np.int64)) for start in starts]
+    best = min(found, key=lambda one: one.cost)
+    rng = random.Random(seed)
+    current, stale = best, 0
+    for _ in range(min(RANDOM_TRIES, WORK_LIMIT // max(1, len(blocks) ** 2))):
+        if not len(best.missed):
+            break
+        new = tried(_perturbed(current.order.tolist(), current.missed.tolist(), rng))
+        stale = 0 if new.cost < current.cost else stale + 1
+        if new.cost <= current.cost:
+            current = new
+        if new.cost < best.cost:
+            best = new
+        if stale > STALE_TRIES:
+            current, stale = rng.choice(found), 0
+    return [blocks[number] for number in best.order], [blocks[number] for number in best.missed]
+
+
+_KEYS: tuple[Callable[[Block], tuple[int, ...]], ...] = (
+    lambda block: (block.offset, block.intervals[0][0]),
+    lambda block: (-block.size * block.duration, block.offset),
+    lambda block: (-block.duration, -block.size, block.offset),
+    lambda block: (-block.size, -block.duration, block.offset),
+    lambda block: (block.intervals[0][0], block.offset),
+)
+"""Orders to begin with."""
+
+
+class _Try(NamedTuple):
+    """An order of blocks, by number, what finds no room in it, and how much that is in bytes x times."""
+
+    order: Ints
+    missed: Ints
+    cost: float
+
+
+def _perturbed(order: Sequence[int], missed: Sequence[int], rng: random.Random) -> Ints:
+    """The missed blocks moved forward, and a few others swapped."""
+    front = set(missed)
+    new = [block for block in order if block not in front]
+    for block in missed:
+        new.insert(rng.randrange(len(new) + 1) // 2, block)
+    for _ in range(rng.randrange(4)):
+        one, other = rng.randrange(len(new)), rng.randrange(len(new))
+        new[one], new[other] = new[other], new[one]
+    return np.array(new, np.int64)

@@ -1,0 +1,236 @@
+"""A named plan as ``xla_tpu_msa_tensor_overrides`` and ``xla_tpu_msa_sort_order_overrides``.
+
+What can be expressed, and why exactly these overrides do it, is told in docs/expressibility.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from mallocgame.compiler.export import text
+from mallocgame.plan.named_plan import NamedPlan, NamedTensor
+from mallocgame.problem.schema import ShapeIndex
+from mallocgame.system.errors import BadInputError
+
+
+class InexpressibleError(BadInputError):
+    """No override can say this.
+
+    Attributes:
+        tensor: what it is about.
+    """
+
+    def __init__(self, tensor: NamedTensor, reason: str) -> None:
+        super().__init__(f"this plan cannot be exported: {reason}")
+        self.tensor = tensor
+
+
+KEEP = "keep_in_default_memory{}"
+PIN = "pin_in_alternate_memory{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The alias groups of a plan by what happens to them; each group is a tuple of its tensors.
+
+    Attributes:
+        pinned: all definitions and uses in fast memory.
+        evicted: as pinned but for an entry result, which an eviction brings to HBM for the entry's root, and perhaps an
+            entry parameter, which is prefetched for the first in-place update; or one product, in fast memory for its
+            first uses, that an eviction brings to HBM for the next one, and perhaps prefetches back.
+        copied: defined in HBM, some uses served by prefetches.
+        in_hbm: no definition or use in fast memory.
+    """
+
+    pinned: tuple[tuple[NamedTensor, ...], ...]
+    evicted: tuple[tuple[NamedTensor, ...], ...]
+    copied: tuple[tuple[NamedTensor, ...], ...]
+    in_hbm: tuple[tuple[NamedTensor, ...], ...]
+
+    @property
+    def moved(self) -> tuple[tuple[NamedTensor, ...], ...]:
+        """All but those in HBM."""
+        return (*self.pinned, *self.evicted, *self.copied)
+
+
+def classify(named: NamedPlan) -> Groups:
+    """Sort the groups of a plan.
+
+    Raises:
+        InexpressibleError: the plan asks for something that no override can express (an eviction in a group without an
+            entry result, a group that is only partly in fast memory, a fast use that nothing serves).
+    """
+    evictions = {copy.tensor: copy.before for copy in named.plan.copies if copy.kind == "eviction"}
+    members: dict[int, list[NamedTensor]] = {}
+    for tensor in named.tensors:
+        members.setdefault(tensor.group, []).append(tensor)
+    pinned, evicted, copied, in_hbm = [], [], [], []
+    for tensors in map(tuple, members.values()):
+        if any(tensor.id in evictions for tensor in tensors):
+            if len(tensors) == 1:
+                _check_product(tensors[0])
+            else:
+                _check_evicted(tensors, evictions)
+            evicted.append(tensors)
+        elif any(tensor.fast_definition for tensor in tensors):
+            _check_pinned(tensors)
+            pinned.append(tensors)
+        elif any(use.fast or use.copy_after is not None for tensor in tensors for use in tensor.uses):
+            for tensor in tensors:
+                _check_copied(tensor)
+            copied.append(tensors)
+        else:
+            in_hbm.append(tensors)
+    return Groups(tuple(pinned), tuple(evicted), tuple(copied), tuple(in_hbm))
+
+
+def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
+    """The text of ``xla_tpu_msa_tensor_overrides``.
+
+    Args:
+        groups: of the plan.
+        evicted: ids of the tensors that the plan evicts. They get no pin: it would mark the program's result as one in
+            fast memory, and keep a product there for good. The compiler leaves them where the rest of the group is, or
+            where they are produced while there is room, and evicts them because the result, or the next use of a
+            product, which is never the root's, has to be in HBM.
+
+    Raises:
+        InexpressibleError: an output that the plan wants in fast memory, or what a loop gives back, would be kept in
+            HBM together with a use.
+    """
+    root = max((use.time for tensors in (*groups.moved, *groups.in_hbm) for t in tensors for use in t.uses), default=0)
+    alone = [tensors[0] for tensors in groups.evicted if len(tensors) == 1]
+    read = [replace(tensor, uses=tuple(use for use in tensor.uses if use.time != root)) for tensor in alone]
+    prefetched = [tensor for tensors in (*groups.evicted, *groups.copied) for tensor in tensors if _is_copied(tensor)]
+    kept = [tensor for tensors in groups.in_hbm for tensor in tensors]
+    kept += [tensor for tensors in groups.copied for tensor in tensors if not tensor.is_fast]
+    kept = [tensor for tensor in kept if not tensor.hinted]
+    pinned = [tensor for tensors in (*groups.pinned, *groups.evicted) for tensor in tensors if tensor.fast_definition]
+    parts = _by_position(kept, KEEP)
+    parts += _by_position([tensor for tensor in pinned if tensor.id not in evicted], PIN)
+    fast = [tensor for tensors in groups.moved for tensor in tensors if tensor.is_fast]
+    outputs = {(tensor.instruction, tensor.index, tensor.size): tensor for tensor in fast}
+    for tensor in (*prefetched, *read):
+        parts += _copied(tensor, outputs)
+    return text.join(parts)
+
+
+def sort_order_overrides(order: Sequence[Sequence[NamedTensor]]) -> str:
+    """The text of ``xla_tpu_msa_sort_order_overrides`` that has these groups allocated first and in this order."""
+    return text.join(
+        [
+            text.override(
+                text.position(text.name_regex(tensor.instruction), tensor.index),
+                "override_options{assign_first:true}",
+            )
+            for tensors in order
+            for tensor in tensors
+        ]
+    )
+
+
+def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], NamedTensor]) -> list[str]:
+    """Keeps for the uses in HBM, and prefetches.
+
+    A keep also keeps outputs of that instruction that look like the operand, with all of their uses. Where the plan has
+    something of them in fast memory, the keep is left out unless a fast use precedes: the compiler copies nothing by
+    itself, but it would hold on to a copy. So it is at a loop that passes the tensor on to a later fast use: that one
+    reads what the loop gives back, and would be kept in HBM with it; where a fast use precedes the loop, nothing can
+    say that. Beyond reach it holds on to nothing.
+    """
+    parts = []
+    previous = None
+    first_fast = next(number for number, use in enumerate(tensor.uses) if use.fast)
+    for number, use in enumerate(tensor.uses):
+        for operand, index in use.operands if not use.fast else ():
+            if index and number < first_fast:
+                continue
+            if use.loop and any(later.fast for later in tensor.uses[number:]):
+                raise InexpressibleError(
+                    tensor,
+                    f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps there what that loop gives back",
+                )
+            output = outputs.get((use.instruction, index, tensor.size))
+            if output is None:
+                parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), KEEP))
+            elif previous is not None and previous.fast and not use.far:
+                raise InexpressibleError(
+                    tensor, f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps {_name(output)} there"
+                )
+        previous = use
+    for use in tensor.uses:
+        if use.copy_after is not None:
+            operand, index = use.operands[0]
+            action = f"prefetch{{logical_time:{use.copy_after},strict_timing:true}}"
+            parts.append(text.override(text.use(use.instruction, operand, index), action))
+    return parts
+
+
+def _by_position(tensors: Sequence[NamedTensor], action: str) -> list[str]:
+    names: dict[ShapeIndex, list[str]] = {}
+    for tensor in tensors:
+        names.setdefault(tensor.index, []).append(tensor.instruction)
+    return [
+        text.override(text.position(regex, index), action)
+        for index in sorted(names)
+        for regex in text.alternations(names[index])
+    ]
+
+
+def _check_pinned(tensors: Sequence[NamedTensor]) -> None:
+    for tensor in tensors:
+        in_hbm = not tensor.fast_definition or any(not use.fast for use in tensor.uses)
+        if in_hbm or any(use.copy_after is not None for use in tensor.uses):
+            raise InexpressibleError(
+                tensor,
+                f"{_name(tensor)} and what it shares a buffer with are partly in HBM and partly written to fast memory",
+            )
+
+
+def _check_evicted(tensors: Sequence[NamedTensor], evictions: Mapping[int, int]) -> None:
+    """One tensor is evicted, its only HBM use follows; of the others only the first may be defined in HBM."""
+    evicted = [tensor for tensor in tensors if tensor.id in evictions]
+    before = evictions[evicted[0].id]
+    for tensor in tensors[1:] if _is_copied(tensors[0]) else tensors:
+        late = tensor is evicted[0] and bool(tensor.uses) and tensor.uses[-1].time >= before
+        slow = [use for use in tensor.uses if not use.fast]
+        asked = any(use.copy_after is not None for use in tensor.uses)
+        if len(evicted) > 1 or not tensor.fast_definition or asked or slow != list(tensor.uses[-1:] if late else ()):
+            raise InexpressibleError(
+                tensor, f"it evicts {_name(evicted[0])}, and {_name(tensor)} is not in fast memory all the time before"
+            )
+    if _is_copied(tensors[0]):
+        _check_copied(tensors[0])
+        if not tensors[0].uses[-1].fast:
+            raise InexpressibleError(evicted[0], f"it evicts {_name(evicted[0])}, and nothing brings it to fast memory")
+
+
+def _check_product(tensor: NamedTensor) -> None:
+    """Its first uses are fast, the next one is in HBM or reads a copy, and the rest is as of what is defined in HBM."""
+    first = next((n for n, use in enumerate(tensor.uses) if not use.fast or use.copy_after is not None), 0)
+    if not tensor.fast_definition or not first:
+        raise InexpressibleError(
+            tensor, f"it evicts {_name(tensor)}, which is not in fast memory for its first uses and then in HBM"
+        )
+    _check_copied(replace(tensor, uses=tensor.uses[first:]))
+
+
+def _is_copied(tensor: NamedTensor) -> bool:
+    return not tensor.fast_definition and any(use.fast or use.copy_after is not None for use in tensor.uses)
+
+
+def _check_copied(tensor: NamedTensor) -> None:
+    """Each run of fast uses needs a prefetch. It need not be the first use: one for a loop comes after its body's."""
+    for fast, run in groupby(tensor.uses, key=lambda use: use.fast):
+        uses = list(run)
+        copied = [use for use in uses if use.copy_after is not None]
+        if copied and not fast:
+            raise InexpressibleError(tensor, f"{copied[0].instruction} has a prefetch of {_name(tensor)} but reads HBM")
+        if fast and not copied:
+            raise InexpressibleError(tensor, f"nothing brings {_name(tensor)} to fast memory for {uses[0].instruction}")
+
+
+def _name(tensor: NamedTensor) -> str:
+    return tensor.instruction + ("{" + ",".join(map(str, tensor.index)) + "}" if tensor.index else "")

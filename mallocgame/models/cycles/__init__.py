@@ -1,0 +1,1 @@
+"""E as a table: the emitter's cycles of each instruction over the placements of its operands and outputs."""

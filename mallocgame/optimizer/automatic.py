@@ -1,0 +1,176 @@
+"""`solve --solver auto`: the loop where there is a capture and a compiler, else a plan that nothing has confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mallocgame.compiler.capture_file import is_capture, load_capture
+from mallocgame.compiler.child import Compile
+from mallocgame.compiler.export.options import compiler_options
+from mallocgame.compiler.versions import COMPILERS, installed_versions
+from mallocgame.models.replay import replay_plan
+from mallocgame.optimizer.improve import Improved, improve
+from mallocgame.optimizer.knowledge.base import Base, base_of
+from mallocgame.optimizer.knowledge.choice import Choice
+from mallocgame.plan.named_plan import FILE_OPTION, NamedPlan, name_plan
+from mallocgame.plan.options_file import ProgramOptions
+from mallocgame.plan.validate import validate
+from mallocgame.programs.loaded import Loaded
+from mallocgame.solvers import solve
+from mallocgame.system.errors import CompilerRefusedError, MallocgameError
+from mallocgame.system.progress import Progress
+
+if TYPE_CHECKING:
+    from mallocgame.probe.measure import Probe
+
+
+@dataclass(frozen=True)
+class Automatic:
+    """The answer of ``solve --solver auto``.
+
+    Attributes:
+        loaded: what was solved.
+        answer: a plan, or the options of a program that is none, as a file holds it.
+        improved: what the loop found; None where nothing could be compiled.
+        predicted: (E, M) in seconds of a plan that is not confirmed; None where it is. E is None without cycles.
+        status: why it ended.
+        notes: what a reader should know, one line each.
+        seconds: wall time, reading the program included.
+        probed: the answer against XLA's default on the device, where that was asked for.
+    """
+
+    loaded: Loaded
+    answer: NamedPlan | ProgramOptions
+    improved: Improved | None
+    predicted: tuple[float | None, float] | None
+    status: str
+    notes: tuple[str, ...]
+    seconds: float
+    probed: Probe | None = None
+
+
+def solve_automatically(
+    loaded: Loaded,
+    compile: Compile,
+    *,
+    time_limit: float,
+    compiles: int,
+    seed: int,
+    choice: Choice,
+    progress: Progress,
+) -> Automatic:
+    """The best program for a loaded file; arguments as ``improve``.
+
+    Raises:
+        MallocgameError: the file's texts do not hold together.
+    """
+    started = monotonic()
+    reason = _why_nothing_compiles(loaded)
+    if reason is not None or compiles == 0:
+        return _unconfirmed(loaded, reason or "no compiles were allowed", time_limit, seed, choice, progress, started)
+    capture = load_capture(loaded.source)
+    here = installed_versions()
+    notes = [
+        f"captured with {name} {capture.versions.get(name)}, compiled with {here[name]}"
+        for name in COMPILERS
+        if capture.versions.get(name) != here[name]
+    ]
+    found = improve(
+        capture,
+        compile=compile,
+        time_limit=time_limit,
+        compiles=compiles,
+        seed=seed,
+        choice=choice,
+        progress=progress,
+    )
+    answer = _answer(found, loaded)
+    return Automatic(loaded, answer, found, None, found.status, tuple(notes), monotonic() - started)
+
+
+def _why_nothing_compiles(loaded: Loaded) -> str | None:
+    if not (Path(loaded.source).is_file() and is_capture(Path(loaded.source))):
+        return "the file is no capture, so there is no program to compile"
+    try:
+        installed_versions()
+    except CompilerRefusedError as error:
+        return str(error)
+    return None
+
+
+def _answer(found: Improved, loaded: Loaded) -> NamedPlan | ProgramOptions:
+    """The plan, if its export gives what was confirmed; else the options.
+
+    Which file the plan is for is recorded where it is the loaded one: a plan of another split is for another schedule.
+    """
+    answer = found.answer
+    if answer.plan is not None and compiler_options(answer.plan).items() == answer.options.items():
+        if answer.plan.fingerprint != loaded.problem.fingerprint:
+            return answer.plan
+        return replace(answer.plan, options={**answer.plan.options, FILE_OPTION: loaded.source})
+    return ProgramOptions(
+        kind=answer.kind,
+        about=answer.about,
+        module=loaded.problem.module,
+        target=loaded.problem.target.name,
+        fingerprint=loaded.problem.fingerprint,
+        versions=dict(loaded.versions),
+        options=dict(answer.options),
+    )
+
+
+def _unconfirmed(
+    loaded: Loaded, reason: str, time_limit: float, seed: int, choice: Choice, progress: Progress, started: float
+) -> Automatic:
+    """The best plan by the costs of the file."""
+    problem = loaded.problem
+    base = _base(loaded)
+    solution = solve(
+        problem,
+        "local",
+        time_limit,
+        seed,
+        loaded.final,
+        progress,
+        default=loaded.default,
+        objective=choice.objective if base is not None else "M",
+        cycles=None if base is None else base.cycles,
+        default_seconds=None if base is None else (base.default.e_seconds, base.default.m_seconds),
+        evict_products=True,
+    )
+    violations = validate(problem, solution.plan)
+    if violations:
+        raise MallocgameError(f"solver local gave an invalid plan ({violations[0].message}); please report this")
+    named = name_plan(
+        problem,
+        solution.plan,
+        solver="auto",
+        seed=seed,
+        options={
+            "time_limit": time_limit,
+            "objective": choice.objective,
+            "costs": problem.costs,
+            FILE_OPTION: loaded.source,
+        },
+        versions=loaded.versions,
+        scoped_vmem_kib=loaded.scoped_vmem_kib,
+    )
+    m_seconds = replay_plan(problem, solution.plan, "M").total
+    return Automatic(
+        loaded=loaded,
+        answer=named,
+        improved=None,
+        predicted=(None, m_seconds) if base is None else base.predict(solution.plan),
+        status=solution.status,
+        notes=(f"nothing is confirmed: {reason}",),
+        seconds=monotonic() - started,
+    )
+
+
+def _base(loaded: Loaded) -> Base | None:
+    """What is known of E, where the file is a capture."""
+    path = Path(loaded.source)
+    return base_of(load_capture(path)) if path.is_file() and is_capture(path) else None

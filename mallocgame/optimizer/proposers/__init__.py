@@ -1,0 +1,1 @@
+"""Who proposes programs to compile, a file each; ``order`` says whose turn it is."""

@@ -1,0 +1,119 @@
+"""``mallocgame.optimize``: finds out what is asked for, looks into the cache, and searches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from mallocgame.optimizer.answer import Optimized
+from mallocgame.optimizer.search import search_file, search_program
+from mallocgame.optimizer.settings import Settings
+from mallocgame.optimizer.store import open_store
+from mallocgame.plan.compiler_options import OptionValue
+from mallocgame.plan.objective import Objective
+from mallocgame.programs.file_program import file_program
+from mallocgame.programs.program import Program, program_of
+from mallocgame.system.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is searched for.
+
+    Attributes:
+        digest: of the program.
+        search: finds the answer, with a folder for its compiles.
+    """
+
+    digest: str
+    search: Callable[[Path, Settings, Progress], Optimized]
+
+
+def optimize(
+    program: object,
+    *args: Any,
+    target: str | None = None,
+    time_limit: float = 60.0,
+    compiles: int = 8,
+    objective: Objective = "both",
+    strict: bool = False,
+    seed: int = 0,
+    compiler_options: Mapping[str, OptionValue] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Optimized:
+    """The best way to compile a program that the real compiler confirms, never worse than XLA's default.
+
+    ::
+
+        lowered = jax.jit(step).lower(*args)
+        plan = mallocgame.optimize(lowered, time_limit=120)
+        compiled = lowered.compile(compiler_options=plan.compiler_options)
+
+    The search compiles in child processes, which touch no device and no program of this process. Its answer is kept
+    under the program, the compiler's versions and these arguments: the same call is answered at once, in any process;
+    another program or compiler is searched for anew. Ctrl-C gives the best so far, which is not kept.
+
+    Args:
+        program: one of: a ``jax.stages.Lowered``; a function, jitted or not; the path of a saved module (StableHLO
+            text, ``*.mlir``); of a capture; or of a dump folder, problem file or HLO text, of which nothing can be
+            compiled, so that the answer is predicted and not confirmed.
+        args: of a function: arrays, or abstract arguments (``jax.ShapeDtypeStruct``).
+        target: e.g. ``"v5p"``; needed where neither lowering, arguments nor file say which TPU the program is for.
+        time_limit: seconds of search; compiles come on top.
+        compiles: how many beside that of XLA's default; other memory splits and refused ones count.
+        objective: what the answer is best under, of all programs that beat XLA's default: E, M, or both.
+        strict: whether another memory split may not lose under M.
+        seed: of all random choices.
+        compiler_options: that you compile with anyway; XLA's default and every candidate have them too, as they have
+            those of ``jax.jit`` and of ``LIBTPU_INIT_ARGS``, and they are among the answer's.
+        cache: folder of answers; default ``$XDG_CACHE_HOME/mallocgame``, else ``~/.cache/mallocgame``. One
+            that cannot be written is told in one line, and the search is done without.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError: the program cannot be used, is lowered for no TPU or for devices that cannot be described, or an
+            argument is out of range.
+        CompilerRefusedError: JAX or libtpu is missing, or the compiler refuses the program as it is.
+        NoAnswerError: XLA's default does not compile within the limits of a child process.
+        xla_dump_parser.ParseError: a given text is damaged.
+    """
+    settings = Settings(time_limit, compiles, objective, strict, seed)
+    told = progress or silent
+    task = _task(program, args, target, compiler_options)
+    key = settings.key(task.digest)
+    store = open_store(cache)
+    found = store.find(key)
+    if found is not None:
+        return found
+    with store.searching(key, told) as work:
+        found = store.find(key)  # by another process, while this one waited
+        if found is not None:
+            return found
+        started = monotonic()
+        answer = task.search(work, settings, told)
+        told(f"{answer} ({monotonic() - started:.0f} s)")
+        if answer.status == "interrupted":
+            return answer
+        kept = store.keep(key, answer)
+    if kept.file is not None:
+        told(f"kept in {kept.file}")
+    return kept
+
+
+def _task(
+    program: object, args: tuple[Any, ...], target: str | None, compiler_options: Mapping[str, OptionValue] | None
+) -> _Task:
+    if isinstance(program, str | os.PathLike) and not os.fspath(program).endswith(".mlir"):
+        file = file_program(Path(program), args, target, compiler_options)
+        if not isinstance(file, Program):
+            return _Task(file.digest, partial(search_file, file))
+        asked = file
+    else:
+        asked = program_of(program, args, target, compiler_options)
+    return _Task(asked.digest, partial(search_program, asked))

@@ -1,0 +1,173 @@
+"""The search for an answer: the loop with the compiler, or the solver alone where there is nothing to compile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from mallocgame.compiler.cache import CompileCache
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capturing import keep
+from mallocgame.compiler.child import Request, compile_in_child
+from mallocgame.compiler.export.options import compiler_options
+from mallocgame.compiler.verification import Row
+from mallocgame.compiler.versions import versions_here
+from mallocgame.optimizer.answer import Estimate, Optimized
+from mallocgame.optimizer.automatic import Automatic, solve_automatically
+from mallocgame.optimizer.improve import Improved, improve
+from mallocgame.optimizer.knowledge.choice import Choice
+from mallocgame.optimizer.settings import Settings
+from mallocgame.optimizer.store import warn
+from mallocgame.plan.named_plan import NamedPlan
+from mallocgame.plan.verdict import Verdict, verdict
+from mallocgame.programs.file_program import File
+from mallocgame.programs.loading import load
+from mallocgame.programs.program import Program
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress
+
+MAX_NOTE = 1000
+
+
+def search_program(program: Program, work: Path, settings: Settings, progress: Progress) -> Optimized:
+    """Capture a program as it is compiled anyway, and improve it.
+
+    Args:
+        program: what is compiled.
+        work: folder for finished compiles; made.
+        settings: of the search.
+        progress: called with one line at each step.
+
+    Raises:
+        BadInputError, CompilerRefusedError, NoAnswerError: the program as it is does not compile.
+    """
+    started = monotonic()
+    compile = _Compiles(work, compile_in_child)
+    progress(f"compiling {program.module} for {program.target} as XLA does")
+    request = Request(program.topology, lowered=program.lowered, options=program.options)
+    capture = keep(compile(request, None), program.target, program.topology, program.module, program.options)
+    found = improve(
+        capture,
+        compile=compile,
+        time_limit=settings.time_limit,
+        compiles=settings.compiles,
+        seed=settings.seed,
+        choice=Choice(settings.objective, settings.strict),
+        progress=progress,
+    )
+    return _confirmed(program, capture, found, monotonic() - started)
+
+
+class _Compiles(CompileCache):
+    """Finished compiles; one that cannot be written is told in one line, and the search goes on."""
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        try:
+            super()._keep(path, data)
+        except BadInputError as error:
+            warn("%s; the compile is not kept", error)
+
+
+def _confirmed(program: Program, capture: Capture, found: Improved, seconds: float) -> Optimized:
+    answer, problem = found.answer, capture.problem()
+    row = answer.row
+    assert row is not None
+    return Optimized(
+        module=problem.module,
+        target=program.target,
+        program=program.digest,
+        fingerprint=problem.fingerprint,
+        versions=versions_here(),
+        kind=answer.kind,
+        about=answer.about,
+        options=dict(answer.options),
+        default=_of_row(found.default),
+        answer=_of_row(row),
+        verdict=found.choice.verdict(answer),
+        confirmed=True,
+        status=found.status,
+        compiles=found.compiles + 1,
+        seconds=seconds,
+        notes=_lines([*program.notes, *problem.notes]),
+    )
+
+
+def search_file(file: File, _: Path, settings: Settings, progress: Progress) -> Optimized:
+    """A plan for a file that holds no module, by the costs of the file; nothing is compiled.
+
+    Raises:
+        BadInputError, xla_dump_parser.ParseError: the file cannot be used.
+    """
+    found = solve_automatically(
+        load(file.path, file.target),
+        compile_in_child,
+        time_limit=settings.time_limit,
+        compiles=0,
+        seed=settings.seed,
+        choice=Choice(settings.objective, settings.strict),
+        progress=progress,
+    )
+    return _predicted(file, found)
+
+
+def _predicted(file: File, found: Automatic) -> Optimized:
+    """The plan, unless the file has XLA's figures and the plan is not predicted to beat them."""
+    assert isinstance(found.answer, NamedPlan)
+    assert found.predicted is not None
+    problem = found.loaded.problem
+    default, answer = _default(found), Estimate(*found.predicted)
+    judged = None if default is None else _judge(answer, default)
+    beaten = default is not None and judged != "better"
+    return Optimized(
+        module=problem.module,
+        target=problem.target.name,
+        program=file.digest,
+        fingerprint=problem.fingerprint,
+        versions=versions_here(),
+        kind="xla default" if beaten else "plan",
+        about="XLA's default" if beaten else "plan of the local search",
+        options={} if beaten else compiler_options(found.answer),
+        default=default,
+        answer=default if default is not None and beaten else answer,
+        verdict="equal" if beaten else judged,
+        confirmed=False,
+        status=found.status,
+        compiles=0,
+        seconds=found.seconds,
+        notes=_lines([*problem.notes, *found.notes]),
+    )
+
+
+def _default(found: Automatic) -> Estimate | None:
+    """XLA's own placement by the figures of the file."""
+    if found.loaded.default is not None:
+        return Estimate(found.loaded.default.e_seconds, found.loaded.default.m_seconds)
+    _, seconds = found.loaded.model_e()
+    return None if seconds is None else Estimate(*seconds)
+
+
+def _judge(answer: Estimate, default: Estimate) -> Verdict:
+    """By game.md's rule, as far as the file goes: by M alone where E of the plan cannot be predicted."""
+    e_default, e_answer = default.e_seconds, answer.e_seconds
+    if e_default is None or e_answer is None:
+        e_default = e_answer = 0.0
+    return verdict(_Figures(e_answer, answer.m_seconds), _Figures(e_default, default.m_seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What a verdict needs; that a program fits is not known before it is compiled."""
+
+    e_seconds: float
+    m_seconds: float
+    fits: bool = True
+
+
+def _of_row(row: Row) -> Estimate:
+    return Estimate(row.e_seconds, row.m_seconds)
+
+
+def _lines(notes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(" ".join(note.split())[:MAX_NOTE] for note in notes)

@@ -1,0 +1,52 @@
+"""How ``optimize`` is asked to search: what an answer depends on beside the program."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from typing import get_args
+
+from mallocgame.compiler.versions import versions_here
+from mallocgame.plan.objective import Objective
+from mallocgame.system.errors import BadInputError
+from mallocgame.system.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of a search.
+
+    Attributes:
+        time_limit: seconds of search; compiles come on top.
+        compiles: how many beside XLA's default.
+        objective: what the answer is best under, of all programs that beat XLA's default.
+        strict: whether another memory split may not lose under M.
+        seed: of all random choices.
+
+    Raises:
+        BadInputError: one is out of range.
+    """
+
+    time_limit: float
+    compiles: int
+    objective: Objective
+    strict: bool
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.time_limit) and self.time_limit > 0):
+            raise BadInputError(f"the time limit has to be a positive number of seconds, not {self.time_limit}")
+        if self.compiles < 1:
+            raise BadInputError(f"at least one compile is needed to confirm anything, not {self.compiles}")
+        if self.objective not in get_args(Objective):
+            raise BadInputError(f"unknown objective {self.objective!r}; known: {', '.join(get_args(Objective))}")
+
+    def key(self, program: str) -> str:
+        """64 hex digits over a program's digest, these settings, the compiler that is installed, and mallocgame."""
+        # TPU_LIBRARY_PATH puts another compiler in the place of the installed one.
+        library = os.environ.get("TPU_LIBRARY_PATH", "")
+        parts = (program, asdict(self), versions_here(), library, __version__)
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,85 @@
+"""What FILE of a command holds, once it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mallocgame.problem.targets import TARGETS
+from mallocgame.system.errors import BadInputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mallocgame.models.cycles.table import CycleTable
+    from mallocgame.plan.problem_file import Default
+    from mallocgame.problem.schema import Problem, Target
+    from xla_dump_parser.hlo import HloModule
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a FILE holds.
+
+    Attributes:
+        problem: the schedule before MSA, as a problem.
+        source: the path as given.
+        final: the compiled module with XLA's own placement, where the file has it.
+        default: XLA's own placement with its figures, where the file has these instead.
+        versions: of what compiled it, e.g. ``{"libtpu": "0.0.52"}``, as far as the file says.
+        scoped_vmem_kib: the memory split it was compiled with; None for the compiler's default.
+        buffer_assignment: text with the addresses of ``final``; empty where the file does not have it.
+    """
+
+    problem: Problem
+    source: str
+    final: HloModule | None = None
+    default: Default | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    scoped_vmem_kib: int | None = None
+    buffer_assignment: str = ""
+
+    def default_seconds(self) -> float | None:
+        """Seconds under M of XLA's own placement, where the file has it."""
+        from mallocgame.models.replay import replay_final
+
+        if self.default is not None:
+            return self.default.m_seconds
+        return None if self.final is None else replay_final(self.problem, self.final, "M").total
+
+    def model_e(self) -> tuple[CycleTable | None, tuple[float, float] | None]:
+        """What E is predicted from, and seconds of XLA's own placement under E and M; where the file has its text."""
+        from mallocgame.models.cycles.table import CycleTable
+        from mallocgame.models.replay import replay_final
+        from mallocgame.models.replay.observe import observe_final
+
+        if self.final is None:
+            return None, None
+        table = CycleTable(self.problem)
+        observe_final(self.problem, self.final, table)
+        e, m = (replay_final(self.problem, self.final, model).total for model in ("E", "M"))
+        return table, (e, m)
+
+
+def check_target(path: Path, asked: Target | None, captured: str) -> None:
+    """Refuse another target than the file's own.
+
+    Raises:
+        BadInputError: ``asked`` is another one.
+    """
+    if asked is not None and asked.name != captured:
+        raise BadInputError(f"{path}: was captured for {captured}, not for {asked.name}; leave --target out")
+
+
+def needed_target(path: Path, target: Target | None, what: str) -> Target:
+    """The target that was asked for, for a file that does not say its own.
+
+    Raises:
+        BadInputError: none was.
+    """
+    if target is None:
+        raise BadInputError(
+            f"{path}: {what} does not say which chip it is for: add --target, one of: {', '.join(TARGETS)}"
+        )
+    return target

@@ -1,0 +1,79 @@
+"""FILE of the commands: a capture, a problem file, a dump folder or an HLO text, read into a problem."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mallocgame.problem.target_file import is_target_file, load_target
+from mallocgame.problem.targets import get_target
+from mallocgame.programs.readers import capture, dump_folder, hlo_text, problem_file
+from mallocgame.system.errors import BadInputError
+
+if TYPE_CHECKING:
+    from mallocgame.problem.schema import Target
+    from mallocgame.programs.loaded import Loaded
+
+
+class Reader(Protocol):
+    """Reads one kind of file or folder."""
+
+    @property
+    def SUFFIXES(self) -> tuple[str, ...]:  # noqa: N802 (a module's constant)
+        """Ends of names by which a folder of many programs is searched."""
+
+    def claims(self, path: Path, /) -> bool:
+        """Whether a file or folder is of this kind, as far as its name and first bytes tell."""
+
+    def read(self, path: Path, target: Target | None) -> Loaded:
+        """What it holds.
+
+        Args:
+            path: of a file or folder that it claims.
+            target: that was asked for.
+
+        Raises:
+            BadInputError: it cannot be used, or for another target; or it does not say its target, and none was given.
+            xla_dump_parser.ParseError: a text is damaged; with file, line and column.
+        """
+
+
+READERS: tuple[Reader, ...] = (dump_folder, problem_file, capture, hlo_text)
+"""The first that claims a path reads it."""
+
+SUFFIXES = tuple(suffix for reader in READERS for suffix in reader.SUFFIXES)
+"""Of all kinds."""
+
+
+def load(file: str | os.PathLike[str], target: str | None = None) -> Loaded:
+    """Read a file or folder by the first reader that claims it.
+
+    Args:
+        file: path.
+        target: a name, or a target file that ``mallocgame probe --calibrate`` wrote, whose measured figures then take
+            the place of the table's and of the log's. Needed unless ``file`` is a capture or a problem file.
+
+    Raises:
+        BadInputError: no such file, not readable, no target, or another target than the file's.
+        xla_dump_parser.ParseError: the text is damaged; with file, line and column.
+    """
+    if target is None or not is_target_file(target):
+        return _load(Path(file), None if target is None else get_target(target))
+    measured = load_target(target)
+    loaded = _load(Path(file), measured.target)
+    problem = loaded.problem
+    return replace(loaded, problem=replace(problem, target=measured.applied_to(problem.target)))
+
+
+def _load(path: Path, target: Target | None) -> Loaded:
+    """As ``load``."""
+    try:
+        if not path.exists():
+            raise BadInputError(f"{path}: no such file or folder")
+        if not (path.is_dir() or path.is_file()):
+            raise BadInputError(f"{path}: not a file or folder")
+        return next(reader for reader in READERS if reader.claims(path)).read(path, target)
+    except OSError as error:
+        raise BadInputError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -1,0 +1,1 @@
+"""Kinds of FILE, a module each; ``mallocgame.programs.loading`` has what a reader is, and their list."""

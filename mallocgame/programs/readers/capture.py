@@ -1,0 +1,41 @@
+"""Captures (.mgz)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mallocgame.compiler.capture_file import is_capture, load_capture
+from mallocgame.programs.loaded import Loaded, check_target
+from xla_dump_parser import parse_hlo
+
+if TYPE_CHECKING:
+    from mallocgame.compiler.capture import Capture
+    from mallocgame.problem.schema import Target
+
+SUFFIXES = (".mgz",)
+
+claims = is_capture
+
+
+def read(path: Path, target: Target | None) -> Loaded:
+    """As ``Reader``."""
+    found = load_capture(path)
+    check_target(path, target, found.target)
+    return of_capture(found, path)
+
+
+def of_capture(capture: Capture, path: Path) -> Loaded:
+    """What the capture that was read from ``path`` holds.
+
+    Raises:
+        xla_dump_parser.ParseError: its texts are damaged.
+    """
+    return Loaded(
+        capture.problem(),
+        str(path),
+        final=parse_hlo(capture.final, f"{path} (final)"),
+        versions=capture.versions,
+        scoped_vmem_kib=capture.scoped_vmem_kib,
+        buffer_assignment=capture.buffer_assignment,
+    )

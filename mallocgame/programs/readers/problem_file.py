@@ -1,0 +1,29 @@
+"""Problem files (.mgp)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mallocgame.plan.problem_file import is_problem_file, load_problem
+from mallocgame.programs.loaded import Loaded, check_target
+
+if TYPE_CHECKING:
+    from mallocgame.problem.schema import Target
+
+SUFFIXES = (".mgp",)
+
+claims = is_problem_file
+
+
+def read(path: Path, target: Target | None) -> Loaded:
+    """As ``Reader``."""
+    found = load_problem(path)
+    check_target(path, target, found.problem.target.name)
+    return Loaded(
+        found.problem,
+        str(path),
+        default=found.default,
+        versions=found.versions,
+        scoped_vmem_kib=found.scoped_vmem_kib,
+    )

@@ -1,0 +1,113 @@
+"""What is in a program: sizes, peak, headroom and the costliest instructions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+from mallocgame.models.replay import Row, relaxed_bound, replay_plan
+from mallocgame.plan.plan import Plan
+from mallocgame.problem.costs.elapsed import m_elapsed
+from mallocgame.problem.schema import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class CostlyInstruction:
+    """One row of the costliest instructions.
+
+    Attributes:
+        seconds: under M with everything in HBM, all its runs together.
+        bound: the same with every operand and output in fast memory.
+        runs: how often it runs (product of the trip counts around it).
+        total_bytes: accessed by one run.
+    """
+
+    name: str
+    opcode: str
+    time: int
+    seconds: float
+    bound: float
+    runs: int
+    total_bytes: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A summary of a problem; seconds are under M, bytes are padded.
+
+    Attributes:
+        peak_bytes: most bytes of tensors live at one time, wherever they are; an alias group counts once.
+        peak_time: the first such time.
+        movable: tensors that may be in fast memory for at least part of their life.
+        all_hbm_seconds: everything in HBM.
+        default_seconds: XLA's own placement, where it is known; else None.
+        bound_seconds: ``mallocgame.models.replay.relaxed_bound``, which no plan can beat.
+        costliest: at most ten, most seconds first.
+    """
+
+    problem: Problem
+    tensor_bytes: int
+    largest_bytes: int
+    peak_bytes: int
+    peak_time: int
+    movable: int
+    loops: int
+    all_hbm_seconds: float
+    default_seconds: float | None
+    bound_seconds: float
+    costliest: tuple[CostlyInstruction, ...]
+
+    @property
+    def headroom(self) -> float:
+        """Share of XLA's time above the relaxed bound; of the time with everything in HBM where XLA's is not known."""
+        whole = self.all_hbm_seconds if self.default_seconds is None else self.default_seconds
+        return 1 - self.bound_seconds / whole if whole else 0.0
+
+
+def inspect_problem(problem: Problem, default_seconds: float | None = None) -> Inspection:
+    """Summarise a problem; ``default_seconds`` are those of XLA's own placement under M, if they are known."""
+    replay = replay_plan(problem, Plan(problem.fingerprint), "M")
+    rows = [_costly(problem, row) for row in replay.rows if row.time is not None and row.seconds]
+    peak_bytes, peak_time = _peak(problem)
+    return Inspection(
+        problem=problem,
+        tensor_bytes=sum(tensor.size for tensor in problem.tensors),
+        largest_bytes=max((tensor.size for tensor in problem.tensors), default=0),
+        peak_bytes=peak_bytes,
+        peak_time=peak_time,
+        movable=sum(tensor.fixed is None for tensor in problem.tensors),
+        loops=sum(computation.kind == "body" for computation in problem.computations),
+        all_hbm_seconds=replay.total,
+        default_seconds=default_seconds,
+        bound_seconds=relaxed_bound(problem, "M"),
+        costliest=tuple(sorted(rows, key=lambda row: (-row.seconds, row.time))[:10]),
+    )
+
+
+def _costly(problem: Problem, row: Row) -> CostlyInstruction:
+    time = row.time or 0
+    instruction = problem.instructions[time]
+    total = instruction.total_bytes
+    read = min(total, sum(problem.tensors[tensor].uses[use].accessed_bytes for tensor, use in problem.uses_at[time]))
+    written = min(total - read, sum(problem.tensors[tensor].defined_bytes for tensor in problem.definitions_at[time]))
+    return CostlyInstruction(
+        name=row.name,
+        opcode=row.opcode,
+        time=time,
+        seconds=row.runs * row.seconds,
+        bound=row.runs * m_elapsed(problem.target, instruction.compute_seconds, total, read, written),
+        runs=row.runs,
+        total_bytes=total,
+    )
+
+
+def _peak(problem: Problem) -> tuple[int, int]:
+    """(bytes, first time) of the peak."""
+    change = [0] * (len(problem.instructions) + 1)
+    for group in problem.groups:
+        lives = [problem.tensors[tensor].live for tensor in group.tensors]
+        change[min(start for start, _ in lives)] += group.size
+        change[max(end for _, end in lives) + 1] -= group.size
+    totals = list(accumulate(change))
+    peak = max(totals)
+    return peak, totals.index(peak)

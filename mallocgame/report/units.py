@@ -1,0 +1,31 @@
+"""Seconds, bytes and shares as people read them."""
+
+from __future__ import annotations
+
+
+def duration(seconds: float) -> str:
+    """``"12.3 us"``: three to four digits in the unit that suits."""
+    if seconds == 0:
+        return "0"
+    for limit, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
+        if abs(seconds) < limit:
+            return f"{seconds * factor:.4g} {unit}"
+    return f"{seconds:.4g} s"
+
+
+def size(count: float) -> str:
+    """``"1.5 MiB"``."""
+    for limit, unit in ((2**10, "B"), (2**20, "KiB"), (2**30, "MiB")):
+        if abs(count) < limit:
+            return f"{count / (limit // 2**10):.4g} {unit}" if unit != "B" else f"{count:.0f} B"
+    return f"{count / 2**30:.4g} GiB"
+
+
+def percent(share: float) -> str:
+    """``"12.3 %"``."""
+    return f"{100 * share:.1f} %"
+
+
+def change(value: float, base: float) -> str:
+    """``"-1.25 %"``: how much longer than ``base``."""
+    return f"{100 * (value / base - 1):+.2f} %" if base else ""

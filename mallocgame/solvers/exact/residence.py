@@ -1,0 +1,213 @@
+"""Where tensors may be, loosely: every plan that can be expressed, and what XLA does beyond.
+
+Each tensor has *sites*: its definition, its uses, and in each computation that encloses a use but not the definition
+the instruction that calls towards it. At a site it is resident in fast memory if it was kept since the site before in
+the same computation, if a copy was waited for there, or if it stays for the whole run of that computation. No copy is
+between a definition and the very next time: XLA makes none, and refuses it. Tensors of an alias group decide apart;
+only what one takes over from another has to have been resident there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from mallocgame.game.program import Program
+from mallocgame.problem.placement import ASYNCHRONOUS, HINTED, is_directly_after, starts_in_hbm
+from mallocgame.problem.schema import ShapeIndex, Tensor
+from mallocgame.solvers.exact.model import ZERO, Linear, Model, total
+
+
+@dataclass(frozen=True, slots=True)
+class Occupied:
+    """Bytes that are taken from ``start`` to ``end`` where ``fast`` is 1."""
+
+    start: int
+    end: int
+    size: int
+    group: int
+    fast: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A copy that may be: of ``size`` bytes, started after ``earliest``, waited for before ``before`` (positions)."""
+
+    computation: int
+    earliest: int
+    before: int
+    size: int
+    made: Linear
+
+
+@dataclass
+class Residence:
+    """Where all tensors may be.
+
+    Attributes:
+        defined: per tensor, 1 where its definition writes fast memory.
+        resident: (tensor, time) of a site -> 1 where it is in fast memory there.
+        occupied: what that takes.
+        fetches: prefetches.
+        evictions: copies to HBM.
+    """
+
+    defined: list[Linear] = field(default_factory=list)
+    resident: dict[tuple[int, int], Linear] = field(default_factory=dict)
+    occupied: list[Occupied] = field(default_factory=list)
+    fetches: list[Moved] = field(default_factory=list)
+    evictions: list[Moved] = field(default_factory=list)
+
+
+def residence(model: Model, program: Program) -> Residence:
+    """The variables of all tensors, and the rows among them."""
+    made = Residence([ZERO] * len(program.problem.tensors))
+    movable = [
+        tensor
+        for tensor in program.problem.tensors
+        if tensor.fixed in (None, ASYNCHRONOUS, HINTED) and 0 < tensor.size <= program.problem.target.fast_bytes
+    ]
+    for tensor in movable:
+        _Tensor(model, program, made, tensor).build()
+    for tensor in movable:
+        _take_over(model, program, made, tensor)
+    return made
+
+
+class _Tensor:
+    """One tensor's sites."""
+
+    def __init__(self, model: Model, program: Program, made: Residence, tensor: Tensor) -> None:
+        self.model, self.program, self.made, self.tensor = model, program, made, tensor
+        self.home = program.computation[tensor.time]
+
+    def build(self) -> None:
+        model, tensor, made = self.model, self.tensor, self.made
+        sites = self._sites()
+        opcode = self.program.problem.instructions[tensor.time].opcode
+        inner = self.home != self.program.entry and opcode == "parameter"
+        given = starts_in_hbm(self.program.problem, tensor) and not inner
+        written = tensor.fixed in (None, HINTED) and tensor.hbm_definition in (None, "entry result") and not given
+        first = model.choice() if written else ZERO
+        made.defined[tensor.id] = first
+        self._occupy(tensor.time, tensor.time, first)
+        chains = {
+            computation: self._chain(computation, sorted(sites[computation]), first)
+            for computation in sorted(sites, key=lambda number: self.program.depth[number])
+        }
+        if first is not ZERO:
+            self._evict(first, chains.get(self.home, []))
+
+    def _sites(self) -> dict[int, set[int]]:
+        """Per computation, the times of its instructions that read the tensor or call towards a use."""
+        found: dict[int, set[int]] = {}
+        single = len(self.program.problem.groups[self.tensor.group].tensors) == 1
+        for use in self.tensor.uses:
+            instruction = self.program.problem.instructions[use.time]
+            if single and instruction.free and not self.program.children[use.time]:
+                continue
+            time, path = use.time, []
+            while self.program.computation[time] != self.home:
+                path.append(time)
+                caller = self.program.caller[self.program.computation[time]]
+                if caller is None:
+                    break
+                time = caller
+            for at in (*path, time):
+                found.setdefault(self.program.computation[at], set()).add(at)
+        return found
+
+    def _chain(self, computation: int, times: list[int], defined: Linear) -> list[tuple[int, Linear, Linear]]:
+        """The sites of one computation: position, 1 where resident, 1 where a prefetch is waited for there."""
+        model, made, id = self.model, self.made, self.tensor.id
+        throughout, before, earliest = ZERO, -1, 0
+        resident_before = ZERO
+        if computation == self.home:
+            before, resident_before = self.tensor.time, defined
+            earliest = self.program.position[self.tensor.time]
+        else:
+            caller = self.program.caller[computation]
+            throughout = made.resident.get((id, caller), ZERO) if caller is not None else ZERO
+        chain = []
+        for time in times:
+            begin = min((self.program.problem.computations[c].start for c in self.program.children[time]), default=time)
+            kept = fetched = ZERO
+            if resident_before is not ZERO:
+                kept = model.choice()
+                model.at_least(resident_before, kept)
+                self._occupy(before + 1, begin - 1, kept)
+            if self.program.position[time] > earliest and not is_directly_after(time, self.tensor):
+                fetched = model.choice()
+                place = self.program.position[time]
+                made.fetches.append(Moved(computation, earliest, place, self.tensor.size, fetched))
+            own = kept + fetched
+            here = own + throughout
+            model.at_least(1.0, here)
+            made.resident[id, time] = here
+            self._occupy(begin, time, own)
+            chain.append((self.program.position[time], here, fetched))
+            before, resident_before = time, own
+        return chain
+
+    def _occupy(self, start: int, end: int, fast: Linear) -> None:
+        if start <= end and fast.terms:
+            self.made.occupied.append(Occupied(start, end, self.tensor.size, self.tensor.group, fast))
+
+    def _evict(self, defined: Linear, sites: Sequence[tuple[int, Linear, Linear]]) -> None:
+        """What is made in fast memory is evicted before it is read, or copied back, from HBM."""
+        model, tensor = self.model, self.tensor
+        place, before = self.program.position[tensor.time], ZERO
+        last = len(self.program.times[self.home])
+        for site, here, fetched in sites:
+            evicted = model.choice()
+            model.at_least(evicted, before)
+            model.at_least(evicted, defined - here)
+            model.at_least(evicted, total((defined, fetched, -1.0)))
+            self.made.evictions.append(Moved(self.home, place, site, tensor.size, evicted - before))
+            before = evicted
+        if tensor.hbm_definition is not None:
+            evicted = model.choice()
+            model.at_least(evicted, before)
+            model.at_least(evicted, defined)
+            self.made.evictions.append(Moved(self.home, place, last, tensor.size, evicted - before))
+
+
+def _take_over(model: Model, program: Program, made: Residence, tensor: Tensor) -> None:
+    """A tensor that takes over the bytes of others of its group is defined where those are, at each such joint."""
+    defined = made.defined[tensor.id]
+    members = program.problem.groups[tensor.group].tensors
+    if not defined.terms or len(members) == 1:
+        return
+    for time in _joints(program, tensor):
+        sources = [
+            (key, source) for member in members if member != tensor.id
+            for key, source in _sources(program, made, member, time)
+        ]  # fmt: skip
+        matching = [source for key, source in sources if key == tensor.index]
+        if sources:
+            model.at_least(total(matching or (source for _, source in sources)), defined)
+
+
+def _joints(program: Program, tensor: Tensor) -> list[int]:
+    """Times of the instructions through which a tensor may get the bytes of others."""
+    problem = program.problem
+    joints = [tensor.time, *(problem.computations[number].end for number in program.children[tensor.time])]
+    home = problem.computations[program.computation[tensor.time]]
+    if problem.instructions[tensor.time].opcode == "parameter" and home.caller is not None:
+        joints.append(home.caller)
+        if home.kind == "body":
+            joints.append(home.end)
+    return joints
+
+
+def _sources(program: Program, made: Residence, member: int, time: int) -> Iterator[tuple[ShapeIndex, Linear]]:
+    """What a member of a group hands over at a joint: tuple index there, and 1 where it is in fast memory."""
+    tensor = program.problem.tensors[member]
+    if tensor.time == time:
+        yield tensor.index, made.defined[member]
+    resident = made.resident.get((member, time), ZERO)
+    for use in tensor.uses:
+        if use.time == time:
+            for operand, index in use.operands:
+                calls = bool(program.children[time])
+                yield (index if calls and index else (operand, *index)), resident

@@ -1,0 +1,191 @@
+"""What can be optimized: lowerings for a TPU that the compiler can be told of; all else is refused with the way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
+
+import mallocgame
+from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS
+from mallocgame.programs.environment import options_of_environment
+from mallocgame.programs.program import Program, program_of
+from mallocgame.system.errors import BadInputError
+from tests.optimizer.fake_search import MODULE
+
+SHAPE = jax.ShapeDtypeStruct((8, 8), jnp.float32)
+
+
+def step(x: Any, w: Any) -> Any:
+    return jnp.tanh(x @ w)
+
+
+def asked(program: object, *args: Any, target: str | None = None, **options: Any) -> Program:
+    return program_of(program, args, target, options)
+
+
+def test_a_function_with_a_target() -> None:
+    plain, jitted = asked(step, SHAPE, SHAPE, target="v5e"), asked(jax.jit(step), SHAPE, SHAPE, target="v5e")
+    assert plain == jitted
+    assert (plain.module, plain.target, plain.topology, plain.options) == ("jit_step", "v5e", "v5e:1x1", {})
+    assert (
+        asked(step, jnp.ones((8, 8), jnp.float32), jnp.ones((8, 8), jnp.float32), target="v5e").digest == plain.digest
+    )
+    assert asked(step, SHAPE, SHAPE, target="v5p").digest != plain.digest
+
+
+def test_a_lowering_for_a_cpu_is_refused_with_the_way_out() -> None:
+    lowered = jax.jit(step).lower(SHAPE, SHAPE)
+    with pytest.raises(BadInputError, match="lowered for cpu, not for a TPU") as caught:
+        asked(lowered)
+    assert "jax.jit(f).lower(*mallocgame.abstract('v5e', *args))" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(BadInputError, match="lowered for cpu"):
+        asked(lowered, target="v5e")
+    with pytest.raises(BadInputError, match="lowered for cpu"):
+        asked(step, SHAPE, SHAPE)
+    both = jax.jit(step).trace(SHAPE, SHAPE).lower(lowering_platforms=("cpu", "tpu"))
+    with pytest.raises(BadInputError, match="lowered for cpu and tpu"):
+        asked(both, target="v5e")
+
+
+def test_a_lowering_for_a_tpu_that_names_none() -> None:
+    lowered = jax.jit(step).trace(SHAPE, SHAPE).lower(lowering_platforms=("tpu",))
+    with pytest.raises(BadInputError, match="does not say which TPU"):
+        asked(lowered)
+    assert asked(lowered, target="v5e") == asked(step, SHAPE, SHAPE, target="v5e")
+    with pytest.raises(BadInputError, match="has its arguments already"):
+        asked(lowered, SHAPE, target="v5e")
+
+
+def test_a_sharded_function_is_for_as_many_devices() -> None:
+    mesh = AbstractMesh((2, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    placed = jax.ShapeDtypeStruct((8, 8), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec("data")))
+    assert asked(step, placed, placed, target="v5e").topology == "v5e:2x2"
+
+
+def test_options_of_jit_and_of_the_call() -> None:
+    jitted = jax.jit(step, compiler_options={"xla_a": True, "xla_b": 3})
+    assert asked(jitted, SHAPE, SHAPE, target="v5e", xla_b=4).options == {"xla_a": "true", "xla_b": "4"}
+    assert asked(jitted, SHAPE, SHAPE, target="v5e").digest != asked(step, SHAPE, SHAPE, target="v5e").digest
+
+
+def test_a_function_that_does_not_trace() -> None:
+    with pytest.raises(BadInputError, match="the function cannot be lowered: TypeError") as caught:
+        asked(step, SHAPE, jax.ShapeDtypeStruct((3, 3), jnp.float32), target="v5e")
+    assert "\n" not in str(caught.value)
+
+
+@dataclass
+class Client:
+    count: int
+
+    def devices(self) -> list[int]:
+        return list(range(self.count))
+
+
+class CompileOnlyClient(Client):
+    pass
+
+
+@dataclass
+class Device:
+    id: int
+    client: Client
+    process_index: int = 0
+    device_kind: str = "TPU v5 lite"
+    platform: str = "tpu"
+
+
+@dataclass
+class Inner:
+    _device_list: list[Device]
+    _platforms: tuple[str, ...] = ("tpu",)
+
+
+@dataclass
+class Stage:
+    """As much of a ``jax.stages.Lowered`` as is looked at."""
+
+    _lowering: Inner
+    text: str = field(default=MODULE)
+
+    def as_text(self, debug_info: bool) -> str:
+        assert debug_info
+        return self.text
+
+
+def lowering(
+    monkeypatch: pytest.MonkeyPatch,
+    ids: list[int],
+    there: int,
+    *,
+    kind: str = "TPU v5 lite",
+    hosts: int = 1,
+    real: bool = True,
+) -> Stage:
+    monkeypatch.setattr(jax.stages, "Lowered", Stage)
+    client = Client(there) if real else CompileOnlyClient(there)
+    devices = [Device(number, client, number * hosts // there, kind) for number in ids]
+    return Stage(Inner(devices), MODULE.replace("num_partitions = 1", f"num_partitions = {len(ids)}"))
+
+
+def test_the_target_is_the_kind_of_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(TARGET_OF_KIND.values()) == set(TARGETS)
+    for kind, target in TARGET_OF_KIND.items():
+        found = asked(lowering(monkeypatch, [3], 8, kind=kind))
+        assert found.target == target
+    with pytest.raises(BadInputError, match="device kind 'TPU v3' is not known"):
+        asked(lowering(monkeypatch, [0], 1, kind="TPU v3"))
+    with pytest.raises(BadInputError, match="lowered for v5e, not for v5p; leave target out"):
+        asked(lowering(monkeypatch, [0], 1), target="v5p")
+
+
+def test_several_devices_are_a_whole_topology_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(lowering(monkeypatch, [0, 1, 2, 3], 4)).topology == "v5e:2x2"
+    for ids, there in (([0, 1], 2), ([0, 1, 3, 2], 4), ([0, 1, 2, 3], 8)):
+        with pytest.raises(BadInputError, match=f"{len(ids)} of {there} devices of v5e.* takes 1 or 4 or 8 or 16"):
+            asked(lowering(monkeypatch, ids, there))
+
+
+def test_several_processes_are_told_to_share_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadInputError, match="runs in several processes"):
+        asked(lowering(monkeypatch, list(range(16)), 16, hosts=2))
+    assert asked(lowering(monkeypatch, list(range(16)), 16, hosts=2, real=False)).topology == "v5e:4x4"
+
+
+def test_flags_of_the_environment() -> None:
+    assert options_of_environment({}) == ({}, ())
+    flags = "--xla_a=1  --xla_b --xla_c= --XLA_D=1 -x --xla_tpu_scoped_vmem_limit_kib=many"
+    assert options_of_environment({"LIBTPU_INIT_ARGS": flags}) == (
+        {"xla_a": "1", "xla_b": "true", "xla_c": ""},
+        ("left out of LIBTPU_INIT_ARGS: --XLA_D, -x, --xla_tpu_scoped_vmem_limit_kib",),
+    )
+
+
+def test_a_saved_module(module: Path) -> None:
+    assert asked(module, target="v5e").lowered == MODULE
+    with pytest.raises(BadInputError, match="or arguments were given with it"):
+        asked(module, SHAPE, target="v5e")
+
+
+def test_importing_stays_light() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, mallocgame; names = dir(mallocgame); mallocgame.optimize\n"
+        "assert not {'jax', 'jaxlib', 'libtpu'} & sys.modules.keys()\n"
+        "try:\n    mallocgame.nothing\nexcept AttributeError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "module 'mallocgame' has no attribute 'nothing'\n"
+    light = "import sys, mallocgame; assert not {'jax', 'numpy', 'mallocgame.optimize'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", light], check=True)
+    for name in mallocgame.__all__:
+        assert getattr(mallocgame, name) is not None

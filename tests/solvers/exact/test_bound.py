@@ -1,0 +1,81 @@
+"""The proven bound is below every plan, and what its certificate says holds."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from mallocgame.game import Game
+from mallocgame.models.replay import replay_plan
+from mallocgame.solvers import solve
+from mallocgame.solvers.exact import proven_bound
+from mallocgame.solvers.exact.bound import certified
+from mallocgame.solvers.exact.model import Linear, Model
+from tests.game.hand_made import Step, problem
+from workloads.generator import known_optimum, random_problem, varied_known_recipe, varied_recipe
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_plan_is_below(seed: int) -> None:
+    task = random_problem(seed, varied_recipe(seed, largest=40))
+    bound = proven_bound(task, time_limit=5)
+    assert bound.linear <= bound.seconds
+    plans = [solve(task, "greedy", time_limit=5).plan]
+    game, rng = Game(task), random.Random(seed)
+    for _ in range(10):
+        state = game.start()
+        while not game.done(state):
+            state, _ = game.step(state, rng.choice(sorted(game.legal(state), key=lambda move: move.value)))
+        plans.append(game.plan(state))
+    for plan in plans:
+        assert bound.seconds <= replay_plan(task, plan, "M").total * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_known_optimum_is_not_below(seed: int) -> None:
+    known = known_optimum(seed, varied_known_recipe(seed, largest=20))
+    bound = proven_bound(known.problem, time_limit=5)
+    assert bound.seconds <= known.seconds * (1 + 1e-9)
+
+
+def test_certificate_by_hand() -> None:
+    """Minimise x + 2y, x + y >= 3, both within 0 and 2: 4 at (2, 1), proven by the multiplier 2: 2*3 + (1-2)*2."""
+    model = Model(1.0)
+    x, y = model.time(0.0, 2.0), model.time(0.0, 2.0)
+    model.at_least(x + y, 3.0)
+    model.objective = x + y * 2.0
+    assert certified(model, [2.0]) == pytest.approx(4.0, rel=1e-8)
+    assert certified(model, [1.5]) == pytest.approx(1.5 * 3 - 0.5 * 2, rel=1e-8), "any multiplier proves something"
+    assert certified(model, [-5.0]) == 0.0, "a negative multiplier counts as none"
+
+
+def test_constant_model_needs_no_solver() -> None:
+    model = Model(1.0)
+    model.objective = Linear({}, 7.0)
+    assert certified(model, []) == pytest.approx(7.0, rel=1e-8)
+
+
+def test_result_of_the_last_instruction_crosses_hbm() -> None:
+    """A result that nothing reads: written to fast memory it has to be evicted, 1 us as if written to HBM at once."""
+    task = problem([Step(0.5, makes="r", other_bytes=500.0), Step(opcode="tuple")], {"r": 1000})
+    result = replace(task.tensors[0], hbm_definition="entry result")
+    bound = proven_bound(replace(task, tensors=(result,)), time_limit=5)
+    assert bound.seconds == pytest.approx(1.5e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize(("between", "microseconds"), [(0, 5.0), (1, 1.0 + 0.5)])
+def test_no_copy_between_a_definition_and_the_very_next_time(between: int, microseconds: float) -> None:
+    """1,000 bytes of a parameter, read five times over: 5 us from HBM; or 1 us to copy them and 0.5 us.
+
+    The step between takes 0.4 us of that 1 us and reads nothing. Without a step XLA makes no copy, and refuses it.
+    """
+    parameter, reader = Step(opcode="parameter", makes="w"), Step(makes="x", reads=("w",))
+    task = problem([parameter, *[Step(0.4)] * between, reader, Step(reads=("x",))], {"w": 1000, "x": 0})
+    (use,) = task.tensors[0].uses
+    w = replace(task.tensors[0], uses=(replace(use, accessed_bytes=5000.0),))
+    read = replace(task.instructions[use.time], total_bytes=5000.0)
+    instructions = tuple(read if time == use.time else step for time, step in enumerate(task.instructions))
+    bound = proven_bound(replace(task, tensors=(w, task.tensors[1]), instructions=instructions), time_limit=5)
+    assert bound.seconds == pytest.approx(microseconds * 1e-6, rel=1e-6)
