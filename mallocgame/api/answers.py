@@ -129,7 +129,7 @@ def explain(
 ) -> dict[str, Any]:
     """What a plan moves and why it pays, what is left and what bounds it; the JSON document of the command.
 
-    ``mallocgame.report.text.lines_of`` says it in words. Arguments and errors are those of ``report``.
+    ``mallocgame.report.explain_text.explained`` says it in words. Arguments and errors are those of ``report``.
     """
     from mallocgame.report.explanation import of_comparison
 
