@@ -289,8 +289,8 @@ def test_a_plan_for_another_program_is_refused(looped: Capture) -> None:
 
 def test_jax_stays_out_of_this_process() -> None:
     script = (
-        "import sys, mallocgame.compiler, mallocgame.compiler.export\n"
-        f"c = mallocgame.compiler.capture({LAYERS!r}, None, 'v5e')\n"
+        "import sys, mallocgame.compiler.capturing, mallocgame.compiler.verify, mallocgame.compiler.export.options\n"
+        f"c = mallocgame.compiler.capturing.capture({LAYERS!r}, None, 'v5e')\n"
         "assert c.final and not {'jax', 'libtpu', 'jaxlib'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=True)
