@@ -25,7 +25,7 @@ ReportFormat = Literal["html", "svg", "png", "trace"]
 
 
 def export(plan: PathLike | NamedPlan | ProgramOptions, format: Format = "compiler-options") -> str:
-    """A plan, or an answer that is none, as text: JSON of compiler options, one LIBTPU_INIT_ARGS line, or Python.
+    """A plan, or an answer that is none, as text for the place where a user puts it.
 
     Raises:
         BadInputError: the plan file is damaged, or the format is unknown.

@@ -53,7 +53,8 @@ def solve(
     """Find a plan for FILE, check it, and write it to ``out`` if given.
 
     Args:
-        file: a capture, a problem file, a dump folder or an HLO text. A text needs ``target``; its costs are analytic.
+        file: of a kind that ``mallocgame.programs.loading`` has a reader for. A text needs ``target``; its costs are
+            analytic.
         target: a name, or a target file that ``calibrate`` wrote: measured figures in place of the table's.
         solver: one of ``mallocgame.solvers.SOLVERS``.
         time_limit: seconds for the solver.
@@ -214,7 +215,7 @@ def solve_all(
     """``solve`` for each program of a folder or a glob, in a process of its own; what ``out`` has is not done again.
 
     Args:
-        file: a folder of captures, problem files, HLO texts (``.hlo``, ``.hlo.gz``) and dump folders, or a glob.
+        file: a folder of such files and dump folders (``mallocgame.batch.find``), or a glob.
         out: folder of the plans and ``results.jsonl``. A job with other options or other content is done anew.
         target: as ``solve``, like all up to ``cache``; those that ``solve`` does not have are as ``auto`` has them.
         engine: this machine, or a Ray cluster whose nodes see the files under the same paths.

@@ -14,8 +14,8 @@ from mallocgame.compiler.verify import carry_out
 from mallocgame.models.cycles.sites import plan_of_masks
 from mallocgame.models.replay import replay_plan
 from mallocgame.models.replay.observe import Observation, observation_of, observations_of, to_text
+from mallocgame.optimizer.random_plans import random_plan
 from mallocgame.plan.named_plan import NamedPlan, name_plan
-from mallocgame.solvers.random_plans import random_plan
 from mallocgame.system.errors import CompilerRefusedError, NoAnswerError
 from mallocgame.system.progress import Progress, silent
 

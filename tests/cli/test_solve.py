@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mallocgame import api
+from mallocgame.compiler.export.formats import WRITERS
 from mallocgame.plan.plan_file import check_plan, load_plan
 from mallocgame.plan.validate import validate
 from tests.cli.support import Outcome
@@ -77,7 +78,7 @@ def test_inspect_by_hand(run: Run, program: Path) -> None:
     assert answer["m_all_hbm"] == pytest.approx(4 * 3 * 2**21 / 7.3766e11, rel=1e-3)
 
 
-@pytest.mark.parametrize("format", ["compiler-options", "libtpu-init-args", "python"])
+@pytest.mark.parametrize("format", WRITERS)
 def test_export(run: Run, program: Path, tmp_path: Path, format: str) -> None:
     plan = tmp_path / "plan.json"
     run("solve", program, "--target", "v5e", "--time-limit", "1", "--out", plan)

@@ -54,7 +54,7 @@ def test_values_in_python_and_json(options: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("value", ["a b", "a\tb", "a\nb", "\x00", "\x7f", "\u00e9", "\u2028", " "])
-@pytest.mark.parametrize("write", [export.to_json, export.to_python, export.to_libtpu_init_args])
+@pytest.mark.parametrize("write", export.WRITERS.values())
 def test_values_that_would_be_more_than_one_flag(write: Callable[[dict[str, str]], str], value: str) -> None:
     for options in ({"xla_a": value}, {f"xla_{value}": "1"}):
         with pytest.raises(BadInputError, match="cannot be written as a flag"):
@@ -83,7 +83,7 @@ def test_instruction_names(run: Run, tmp_path: Path, name: str) -> None:
         assert solved.code == 2
         assert solved.error
         return
-    for format in ("compiler-options", "libtpu-init-args", "python"):
+    for format in export.WRITERS:
         assert run("export", plan, "--format", format).code == 0
     options = json.loads(run("export", plan).out)
     line = run("export", plan, "--format", "libtpu-init-args").out

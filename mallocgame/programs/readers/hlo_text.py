@@ -21,9 +21,16 @@ claims = Path.is_file
 
 def read(path: Path, target: Target | None) -> Loaded:
     """As ``Reader``."""
-    chosen = needed_target(path, target, "an HLO text")
-    module = read_hlo(path)
-    problem = build_problem(module, chosen)
+    return of_module(path, read_hlo(path), needed_target(path, target, "an HLO text"))
+
+
+def of_module(path: Path, module: HloModule, target: Target) -> Loaded:
+    """What a schedule that was read from ``path`` holds.
+
+    Raises:
+        BadInputError: it does not hold together, or memory space assignment has been over it.
+    """
+    problem = build_problem(module, target)
     _check_before_msa(path, module, problem)
     return Loaded(problem, str(path))
 

@@ -3,8 +3,8 @@
 import pytest
 
 from mallocgame.models.cycles.sites import plan_masks
+from mallocgame.optimizer.random_plans import ROOM, random_plan
 from mallocgame.plan.validate import inexpressible, validate
-from mallocgame.solvers.random_plans import ROOM, random_plan
 from workloads.generator import random_problem
 
 
