@@ -27,7 +27,7 @@ def capture(
     """Compile a function for a target and keep what is needed in one file.
 
     Args:
-        reference: ``MODULE:FUNCTION``, the path of a saved lowered module (StableHLO text, ``*.mlir``), or with
+        reference: ``MODULE:FUNCTION``, the path of a module file (``mallocgame.compiler.module_file``), or with
             ``workload`` the name of one of ``workloads.names()``. The function takes nothing and returns
             (function, abstract arguments).
         target: e.g. ``"v5p"``.
@@ -74,8 +74,10 @@ def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
 
 
 def _reference(reference: str, workload: bool) -> str:
-    """MODULE:FUNCTION of what to capture."""
-    if not workload and reference.endswith(".mlir"):
+    """MODULE:FUNCTION, or the path of a module file, of what to capture."""
+    from mallocgame.compiler.module_file import is_module_file
+
+    if not workload and is_module_file(reference):
         return reference
     if not workload:
         module, colon, function = reference.partition(":")

@@ -10,7 +10,8 @@ from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import save_capture
 from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
 from mallocgame.compiler.devices import devices_of
-from mallocgame.compiler.lowered import is_lowered_module, lowered_from, read_lowered
+from mallocgame.compiler.lowered import lowered_from
+from mallocgame.compiler.module_file import is_module_file
 from mallocgame.plan.compiler_options import check_options
 from mallocgame.system.errors import CompilerRefusedError
 from mallocgame.system.version import __version__
@@ -29,11 +30,10 @@ def capture(
     """Compile for a target as XLA does by default, and keep the result in ``out`` if given.
 
     Args:
-        function: ``MODULE:FUNCTION`` of a function that returns (function, abstract arguments); the path of a saved
-            lowered module (StableHLO text, named ``*.mlir``); or the function to compile itself, which is then lowered
-            in this process. A program over several devices (its arguments have a ``NamedSharding`` of an
-            ``AbstractMesh``) is compiled for the smallest topology with as many, and what is captured is the program
-            of each device.
+        function: ``MODULE:FUNCTION`` of a function that returns (function, abstract arguments); the path of a module
+            file (``module_file.SUFFIXES``); or the function to compile itself, which is then lowered in this process.
+            A program over several devices (its arguments have a ``NamedSharding`` of an ``AbstractMesh``) is compiled
+            for the smallest topology with as many, and what is captured is the program of each device.
         args: abstract arguments (pytrees of ``jax.ShapeDtypeStruct``) where the function itself is given, else None.
         target: e.g. ``"v5p"``.
         out: capture file to write.
@@ -49,10 +49,11 @@ def capture(
 
     get_target(target)
     check_options(options or {})
-    if isinstance(function, str) and not is_lowered_module(function):
-        request = Request(target, function=function, options=dict(options or {}))
+    if isinstance(function, str):
+        reference = os.path.abspath(function) if is_module_file(function) else function
+        request = Request(target, function=reference, options=dict(options or {}))
     else:
-        lowered = read_lowered(function) if isinstance(function, str) else lowered_from(function, args)
+        lowered = lowered_from(function, args)
         request = Request(topology_for(target, devices_of(lowered)), lowered=lowered, options=dict(options or {}))
     compiled = compile(request, limits)
     name = function if isinstance(function, str) else getattr(function, "__name__", "function")

@@ -80,7 +80,8 @@ class Request:
         topology: name for ``jax.experimental.topologies``, e.g. ``"v5e:1x1"``; or a target, e.g. ``"v5e"``, for its
             smallest topology with as many devices as the module is for.
         lowered: StableHLO text of a lowered module.
-        function: ``MODULE:FUNCTION``; called without arguments it returns (function, abstract arguments).
+        function: ``MODULE:FUNCTION``, which called without arguments returns (function, abstract arguments); or the
+            path of a module file.
         options: compiler options, as text.
         vmodule: what libtpu logs.
     """

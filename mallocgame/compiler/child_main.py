@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.compiler.devices import devices_of, replicas_and_partitions
+from mallocgame.compiler.module_file import is_module_file, read_module
 from mallocgame.problem.targets import topology_for
 from mallocgame.system import reference
 from mallocgame.system.errors import BadInputError
@@ -63,6 +64,8 @@ def _lower(request: Mapping[str, Any]) -> str:
     if request["lowered"] is not None:
         return str(request["lowered"])
     try:
+        if is_module_file(request["function"]):
+            return read_module(request["function"])
         function, arguments = load_function(request["function"])
         return lower(function, arguments)
     except BadInputError as error:

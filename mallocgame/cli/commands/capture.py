@@ -35,13 +35,14 @@ def capture(
 ) -> None:
     """Compile a JAX function for a target and keep what the other commands need in one file.
 
-    MODULE:FUNCTION takes no arguments and returns (function, abstract arguments); a saved lowered module (StableHLO
-    text, FILE.mlir) does as well.
+    MODULE:FUNCTION takes no arguments and returns (function, abstract arguments); a module in a file does as
+    well, whatever framework made it: StableHLO (FILE.mlir, text or bytecode), HLO text from before optimization
+    (FILE.hlo, FILE.txt) or an HLO proto (FILE.pb), each also gzipped.
     """
     from mallocgame import api
 
     if (reference is None) == (workload is None):
-        raise BadInputError("give either MODULE:FUNCTION (or FILE.mlir) or --workload NAME")
+        raise BadInputError("give either MODULE:FUNCTION (or a module file) or --workload NAME")
     tell(f"compiling {reference or workload} for {target}")
     kept = api.capture(
         reference or workload or "",

@@ -28,8 +28,14 @@ def of_module(path: Path, module: HloModule, target: Target) -> Loaded:
     """What a schedule that was read from ``path`` holds.
 
     Raises:
-        BadInputError: it does not hold together, or memory space assignment has been over it.
+        BadInputError: it does not hold together, is from before optimization, or memory space assignment has been over
+            it.
     """
+    if not module.is_scheduled:
+        raise BadInputError(
+            f"{path}: is not scheduled: a program from before optimization is compiled first, by `mallocgame capture "
+            f"{path} --target '{target.name}' --out FILE.mgz`; give the file that this writes"
+        )
     problem = build_problem(module, target)
     _check_before_msa(path, module, problem)
     return Loaded(problem, str(path))
