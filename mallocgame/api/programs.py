@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mallocgame.api.arguments import PathLike
 from mallocgame.system.errors import BadInputError
@@ -15,23 +16,28 @@ if TYPE_CHECKING:
 
 
 def capture(
-    reference: str,
+    reference: object,
     *,
     target: str,
     out: PathLike,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
     workload: bool = False,
     scoped_vmem_kib: int | None = None,
     calibrate: int = 0,
     progress: Progress | None = None,
 ) -> Capture:
-    """Compile a function for a target and keep what is needed in one file.
+    """Compile a program for a target and keep what is needed in one file.
 
     Args:
         reference: ``MODULE:FUNCTION``, the path of a module file (``mallocgame.compiler.module_file``), or with
-            ``workload`` the name of one of ``workloads.names()``. The function takes nothing and returns
-            (function, abstract arguments).
+            ``workload`` the name of one of ``workloads.names()``. The function takes nothing and returns (function,
+            abstract arguments), these with a dictionary of arguments by name, or a ``jax.stages.Traced`` or
+            ``Lowered``. Or such a stage or a function itself.
         target: e.g. ``"v5p"``.
         out: the capture file to write.
+        args: abstract arguments where a function itself is given.
+        kwargs: likewise, by name.
         scoped_vmem_kib: the memory split: KiB of VMEM for fusions' own windows; None for the compiler's default.
         calibrate: how many compiles more are to teach the capture what instructions cost under other placements. It
             is written before them, and again after them.
@@ -52,7 +58,8 @@ def capture(
         raise BadInputError(f"the number of calibrating compiles cannot be {calibrate}")
     check_writable(out)
     options = {} if scoped_vmem_kib is None else {"xla_tpu_scoped_vmem_limit_kib": str(scoped_vmem_kib)}
-    kept = compile_and_keep(_reference(reference, workload), None, target, out, options=options)
+    program = _reference(reference, workload) if isinstance(reference, str) else reference
+    kept = compile_and_keep(program, args, target, out, kwargs=kwargs, options=options)
     if calibrate:
         kept = calibration.calibrate(kept, calibrate, progress=progress or silent)
         save_capture(kept, out)

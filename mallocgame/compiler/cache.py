@@ -139,7 +139,13 @@ def _load(path: Path) -> Compiled:
         versions=archive.strings(manifest, "versions", source),
         seconds=float(archive.field(manifest, "seconds", (int, float), source)),
         peak_memory=archive.field(manifest, "peak_memory", int, source),
-        **texts,
+        topology=str(manifest.get("topology", "")),
+        lowered=texts["lowered"],
+        before_msa=texts["before_msa"],
+        final=texts["final"],
+        buffer_assignment=texts["buffer_assignment"],
+        memory_usage=texts["memory_usage"],
+        log=texts["log"],
     )
 
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import save_capture
 from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
-from mallocgame.compiler.devices import devices_of
-from mallocgame.compiler.lowered import lowered_from
 from mallocgame.compiler.module_file import is_module_file
+from mallocgame.compiler.stages import in_one_line, lowering_of
 from mallocgame.plan.compiler_options import check_options
+from mallocgame.problem.targets import get_target
 from mallocgame.system.errors import CompilerRefusedError
 from mallocgame.system.version import __version__
 
 
 def capture(
-    function: str | Callable[..., Any],
-    args: tuple[Any, ...] | None,
+    program: object,
+    args: Sequence[Any] | None,
     target: str,
     out: str | os.PathLike[str] | None = None,
     *,
+    kwargs: Mapping[str, Any] | None = None,
     options: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     compile: Compile = compile_in_child,
@@ -30,38 +31,46 @@ def capture(
     """Compile for a target as XLA does by default, and keep the result in ``out`` if given.
 
     Args:
-        function: ``MODULE:FUNCTION`` of a function that returns (function, abstract arguments); the path of a module
-            file (``module_file.SUFFIXES``); or the function to compile itself, which is then lowered in this process.
-            A program over several devices (its arguments have a ``NamedSharding`` of an ``AbstractMesh``) is compiled
-            for the smallest topology with as many, and what is captured is the program of each device.
-        args: abstract arguments (pytrees of ``jax.ShapeDtypeStruct``) where the function itself is given, else None.
+        program: ``MODULE:FUNCTION`` of a function that returns (function, abstract arguments) or a stage; the path of a
+            module file (``module_file.SUFFIXES``); or what ``stages.lower`` takes, which is then lowered in this
+            process. A program over several devices is compiled for those of its mesh, or where that is an
+            ``AbstractMesh`` for the smallest topology with as many, and what is captured is the program of each device.
+        args: abstract arguments (pytrees of ``jax.ShapeDtypeStruct``) where a function itself is given, else None.
         target: e.g. ``"v5p"``.
         out: capture file to write.
-        options: compiler options, e.g. another memory split.
+        kwargs: as ``args``, by name.
+        options: compiler options, e.g. another memory split, over those that ``jax.jit`` was given.
         limits: of the compile.
         compile: who compiles, e.g. a cache.
 
     Raises:
-        BadInputError: unknown target, the function cannot be loaded or lowered, or an option that is about files.
+        BadInputError: unknown target, the program cannot be loaded or lowered, or an option that is about files.
         CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
     """
-    from mallocgame.problem.targets import get_target, topology_for
-
     get_target(target)
     check_options(options or {})
-    if isinstance(function, str):
-        reference = os.path.abspath(function) if is_module_file(function) else function
-        request = Request(target, function=reference, options=dict(options or {}))
-    else:
-        lowered = lowered_from(function, args)
-        request = Request(topology_for(target, devices_of(lowered)), lowered=lowered, options=dict(options or {}))
+    request = _request(program, args, kwargs or {}, target, options or {})
     compiled = compile(request, limits)
-    name = function if isinstance(function, str) else getattr(function, "__name__", "function")
-    topology = topology_for(target, devices_of(compiled.lowered))
-    kept = keep(compiled, target, topology, name, request.options)
+    name = program if isinstance(program, str) else getattr(program, "__name__", "function")
+    topology = request.topology if request.lowered is not None else compiled.topology
+    kept = keep(compiled, target, topology, name, {**compiled.own_options, **request.options})
     if out is not None:
         save_capture(kept, out)
     return kept
+
+
+def _request(
+    program: object, args: Sequence[Any] | None, kwargs: Mapping[str, Any], target: str, options: Mapping[str, str]
+) -> Request:
+    if isinstance(program, str):
+        reference = os.path.abspath(program) if is_module_file(program) else program
+        return Request(target, function=reference, options=dict(options))
+    try:
+        made = lowering_of(program, args or (), kwargs, target)
+    except Exception as error:
+        raise in_one_line(error) from None
+    check_options(made.options)
+    return Request(made.topology, lowered=made.text, options={**made.options, **options})
 
 
 def recapture(

@@ -77,11 +77,11 @@ class Request:
     """One compile. Exactly one of ``lowered`` and ``function`` is set.
 
     Attributes:
-        topology: name for ``jax.experimental.topologies``, e.g. ``"v5e:1x1"``; or a target, e.g. ``"v5e"``, for its
-            smallest topology with as many devices as the module is for.
+        topology: as text (``mallocgame.problem.topologies``), e.g. ``"v5e:1x1"``; or a target, e.g. ``"v5e"``, for the
+            devices that the function's own mesh has, else the smallest topology with as many as the module is for.
         lowered: StableHLO text of a lowered module.
-        function: ``MODULE:FUNCTION``, which called without arguments returns (function, abstract arguments); or the
-            path of a module file.
+        function: ``MODULE:FUNCTION``, which called without arguments returns what ``child_main.load_program`` takes; or
+            the path of a module file.
         options: compiler options, as text.
         vmodule: what libtpu logs.
     """
@@ -107,6 +107,8 @@ class Compiled:
         versions: of python, jax, jaxlib and libtpu.
         seconds: wall time of lowering and compiling.
         peak_memory: most resident bytes seen while polling.
+        topology: that it was compiled for, as text.
+        own_options: options that a function's ``jax.jit`` was given; they are beneath those of the request.
     """
 
     lowered: str
@@ -118,6 +120,8 @@ class Compiled:
     versions: Mapping[str, str]
     seconds: float
     peak_memory: int
+    topology: str
+    own_options: Mapping[str, str] = field(default_factory=dict)
 
 
 Compile = Callable[[Request, Limits | None], Compiled]
@@ -271,6 +275,8 @@ def _collect(work: Path, result: Mapping[str, Any], peak: int) -> Compiled:
         versions=dict(result["versions"]),
         seconds=float(result["seconds"]),
         peak_memory=peak,
+        topology=str(result["topology"]),
+        own_options=dict(result["own_options"]),
     )
 
 

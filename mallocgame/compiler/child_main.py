@@ -1,7 +1,8 @@
 """The child's side of a compile: ``python -m mallocgame.compiler.child_main WORK``.
 
 Reads ``WORK/request.json``; writes ``WORK/lowered.mlir``, ``WORK/dump/`` and, as its last act, ``WORK/result.json``
-with the versions and times or ``{"error": kind, "message": one line}``. Its stderr is the compiler's log.
+with versions, time, topology and the options of ``jax.jit``, or ``{"error": kind, "message": one line}``. Its stderr is
+the compiler's log.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mallocgame.compiler import described, stages
 from mallocgame.compiler.devices import devices_of, replicas_and_partitions
 from mallocgame.compiler.module_file import is_module_file, read_module
+from mallocgame.compiler.stages import Lowering, is_stage, lowering_of
+from mallocgame.plan.compiler_options import check_options
 from mallocgame.problem.targets import topology_for
 from mallocgame.system import reference
-from mallocgame.system.errors import BadInputError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from mallocgame.system.printable import one_line
 from mallocgame.system.processes import limit_child
 
@@ -44,12 +49,13 @@ def main(work: Path) -> int:
     sys.path[:] = list(dict.fromkeys([*request["path"], *sys.path]))
     started = time.monotonic()
     try:
-        lowered = _lower(request)
-        (work / "lowered.mlir").write_text(lowered, encoding="utf-8")
-        _compile(lowered, request, work / "dump")
+        lowering = _lowering(request)
+        (work / "lowered.mlir").write_text(lowering.text, encoding="utf-8")
+        _compile(lowering, {**lowering.options, **request["options"]}, work / "dump")
     except _FailureError as failure:
         return _finish(work, {"error": failure.kind, "message": str(failure)}, 1)
-    return _finish(work, {"versions": _versions(), "seconds": time.monotonic() - started}, 0)
+    made = {"topology": lowering.topology, "own_options": lowering.options}
+    return _finish(work, {"versions": _versions(), "seconds": time.monotonic() - started, **made}, 0)
 
 
 def _finish(work: Path, result: Mapping[str, Any], status: int) -> int:
@@ -59,86 +65,74 @@ def _finish(work: Path, result: Mapping[str, Any], status: int) -> int:
     return status
 
 
-def _lower(request: Mapping[str, Any]) -> str:
-    """StableHLO text of the module to compile."""
-    if request["lowered"] is not None:
-        return str(request["lowered"])
+def _lowering(request: Mapping[str, Any]) -> Lowering:
+    """The module to compile; a target without a shape is its smallest topology with as many devices."""
+    topology, target = request["topology"], request["topology"].partition(":")[0]
     try:
-        if is_module_file(request["function"]):
-            return read_module(request["function"])
-        function, arguments = load_function(request["function"])
-        return lower(function, arguments)
+        if request["lowered"] is not None or is_module_file(request["function"]):
+            text = read_module(request["function"]) if request["lowered"] is None else str(request["lowered"])
+            own = topology if ":" in topology else topology_for(target, devices_of(text))
+            return Lowering(text, target, own, {})
+        made = lowering_of(*load_program(request["function"]), target)
+        check_options(made.options)
+        return made if ":" not in topology else replace(made, topology=topology)
     except BadInputError as error:
         raise _FailureError("input", str(error)) from None
+    except CompilerRefusedError as error:
+        raise _FailureError("jax", str(error)) from None
     except Exception as error:
         raise _FailureError("input", f"{request['function']}: {describe(error)}") from None
 
 
-def lower(function: Any, arguments: Any, *, debug_info: bool = True) -> str:
-    """StableHLO text of ``function`` at abstract ``arguments`` for a TPU; needs JAX, not libtpu.
+def load_program(name: str) -> tuple[Any, Sequence[Any], Mapping[str, Any]]:
+    """A program, its arguments and those by name: what ``MODULE:FUNCTION`` gives, called here.
 
-    Args:
-        function: jitted or not.
-        arguments: abstract ones.
-        debug_info: whether the text has names and the places of the source.
-    """
-    import jax
-
-    jitted = function if hasattr(function, "trace") else jax.jit(function)
-    return str(jitted.trace(*arguments).lower(lowering_platforms=("tpu",)).as_text(debug_info=debug_info))
-
-
-def load_function(name: str) -> tuple[Any, Any]:
-    """(function, arguments) of ``MODULE:FUNCTION``, called here; errors of the user's code come as they are.
+    Errors of the user's code come as they are.
 
     Raises:
         BadInputError: it is not of this form, or gives something else.
     """
-    pair = reference.named_by(name)()
-    if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[0]) and isinstance(pair[1], tuple | list)):
-        raise BadInputError("the function must return (function, tuple of abstract arguments)")
-    return pair
+    match reference.named_by(name)():
+        case (function, tuple() | list() as args) if callable(function):
+            return function, args, {}
+        case (function, tuple() | list() as args, dict() as kwargs) if callable(function):
+            return function, args, kwargs
+        case made if is_stage(made):
+            return made, (), {}
+    raise BadInputError(
+        "the function must return (function, tuple of abstract arguments), or these with a dictionary of arguments by "
+        "name, or what jax.jit(f).trace(...) or .lower(...) gives"
+    )
 
 
 def describe(error: BaseException) -> str:
     """Type, message and place of an error in the user's code, in one line."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = (__file__, reference.__file__, "importlib")
+    ours = (__file__, stages.__file__, reference.__file__, "importlib")
     outside = [frame for frame in frames if not any(part in frame.filename for part in ours)]
     place = f" ({os.path.basename(outside[-1].filename)}:{outside[-1].lineno})" if outside else ""
     text = one_line(error, 400)
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 
-def _compile(lowered: str, request: Mapping[str, Any], dump: Path) -> None:
+def _compile(lowering: Lowering, options: Mapping[str, str], dump: Path) -> None:
+    count = devices_of(lowering.text)
     try:
-        import jax
-        from jax.experimental import topologies
-    except ImportError as error:
-        raise _FailureError("jax", f"JAX cannot be imported ({error}); install the tpu extra") from None
-    topology = _topology(lowered, request["topology"])
-    try:
-        devices = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
-    except Exception as error:
-        raise _FailureError("jax", f"no TPU compiler for topology {topology}: {describe(error)}") from None
-    if len(devices) < devices_of(lowered):
-        raise _FailureError("input", f"{topology} has {len(devices)} devices, the program is for {devices_of(lowered)}")
-    # Some versions write get-tuple-elements as %x#0 unless told not to, which loses their names and places.
-    options = {**request["options"], "xla_dump_to": str(dump), "xla_dump_compact_gte": False}
-    try:
-        _compile_text(lowered, devices[: devices_of(lowered)], options)
-    except (AttributeError, TypeError, ImportError) as error:
-        raise _FailureError("jax", f"jax {jax.__version__} is not supported: {describe(error)}") from None
-    except Exception as error:
-        raise _FailureError("compiler", str(error)) from None
-
-
-def _topology(lowered: str, name: str) -> str:
-    """The topology of this name, or the smallest of this target that has enough devices."""
-    try:
-        return name if ":" in name else topology_for(name, devices_of(lowered))
+        devices = described.describe(lowering.topology)
+    except CompilerRefusedError as error:
+        raise _FailureError("jax", str(error)) from None
     except BadInputError as error:
         raise _FailureError("input", str(error)) from None
+    if len(devices) < count:
+        raise _FailureError("input", f"{lowering.topology} has {len(devices)} devices, the program is for {count}")
+    # Some versions write get-tuple-elements as %x#0 unless told not to, which loses their names and places.
+    whole: dict[str, str | bool] = {**options, "xla_dump_to": str(dump), "xla_dump_compact_gte": False}
+    try:
+        _compile_text(lowering.text, devices[:count], whole)
+    except (AttributeError, TypeError, ImportError) as error:
+        raise _FailureError("jax", f"this jax is not supported: {describe(error)}") from None
+    except Exception as error:
+        raise _FailureError("compiler", str(error)) from None
 
 
 def _compile_text(lowered: str, devices: Sequence[Any], options: Mapping[str, str | bool]) -> None:

@@ -1,11 +1,8 @@
-"""Lowered modules: StableHLO text, from a file or from a function."""
+"""Saved lowered modules: StableHLO text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from mallocgame.system.errors import BadInputError, CompilerRefusedError
+from mallocgame.system.errors import BadInputError
 
 
 def is_lowered_module(reference: str) -> bool:
@@ -25,26 +22,3 @@ def read_lowered(path: str) -> str:
         return read_text(path)
     except ParseError as error:
         raise BadInputError(str(error)) from None
-
-
-def lowered_from(function: Callable[..., Any], args: tuple[Any, ...] | None) -> str:
-    """StableHLO text of a function, lowered in this process.
-
-    Args:
-        function: what ``jax.jit`` takes.
-        args: its abstract arguments.
-
-    Raises:
-        BadInputError: there are no arguments, or it cannot be lowered.
-        CompilerRefusedError: JAX is missing.
-    """
-    from mallocgame.compiler.child_main import lower
-
-    if not isinstance(args, tuple | list):
-        raise BadInputError("a function needs a tuple of abstract arguments beside it")
-    try:
-        return lower(function, args)
-    except ImportError as error:
-        raise CompilerRefusedError(f"JAX cannot be imported ({error}); install the tpu extra") from None
-    except Exception as error:
-        raise BadInputError(f"the function cannot be lowered: {type(error).__name__}: {error}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mallocgame.compiler.child_main import lower
+from mallocgame.compiler.stages import lower
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.residuals import Build
 from mallocgame.system.errors import BadInputError
@@ -27,15 +27,14 @@ def load_program(reference: str) -> Build:
     return build
 
 
-def lower_program(build: Build, moves: NamedMoves) -> str:
-    """StableHLO text of the program under a plan, for a TPU; without places of the source, so that equal programs are
-    equal texts.
+def lower_program(build: Build, moves: NamedMoves, target: str) -> str:
+    """StableHLO text of the program under a plan; without places of the source, so that equal programs are equal texts.
 
     Raises:
         BadInputError: it cannot be lowered.
     """
     try:
         step, arguments = build(moves.remat)
-        return lower(step, arguments, debug_info=False)
+        return str(lower(step, arguments, {}, target).as_text())
     except Exception as error:
         raise BadInputError(f"the program cannot be lowered: {type(error).__name__}: {error}") from None

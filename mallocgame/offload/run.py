@@ -180,7 +180,7 @@ def compiler_of(build: Build, target: str, link: Link, cache: str | os.PathLike[
     compiles = CompileCache(cache)
 
     def compile(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
-        lowered = lower_program(build, moves)
+        lowered = lower_program(build, moves, target)
         topology = topology_for(target, devices_of(lowered))
         request = Request(topology, lowered=lowered, options=dict(options), vmodule=QUIET_VMODULE)
         return read_back(compiles(request), get_target(target), link)

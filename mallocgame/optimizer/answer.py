@@ -109,6 +109,7 @@ class Optimized:
         self,
         program: object,
         *args: Any,
+        kwargs: Mapping[str, Any] | None = None,
         target: str | None = None,
         compiler_options: Mapping[str, OptionValue] | None = None,
     ) -> None:
@@ -121,7 +122,7 @@ class Optimized:
         from mallocgame.compiler.versions import versions_here
         from mallocgame.programs.program import program_of
 
-        other = program_of(program, args, target, compiler_options)
+        other = program_of(program, args, kwargs or {}, target, compiler_options)
         if other.target != self.target:
             raise BadInputError(f"the answer is for {self.target}, not for {other.target}; {_AGAIN}")
         if other.digest != self.program:

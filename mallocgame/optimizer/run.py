@@ -37,6 +37,7 @@ class _Task:
 def optimize(
     program: object,
     *args: Any,
+    kwargs: Mapping[str, Any] | None = None,
     target: str | None = None,
     time_limit: float = 60.0,
     compiles: int = 8,
@@ -60,10 +61,12 @@ def optimize(
     another program or compiler is searched for anew. Ctrl-C gives the best so far, which is not kept.
 
     Args:
-        program: one of: a ``jax.stages.Lowered``; a function, jitted or not; the path of a saved module (StableHLO
-            text, ``*.mlir``); of a capture; or of a dump folder, problem file or HLO text, of which nothing can be
-            compiled, so that the answer is predicted and not confirmed.
-        args: of a function: arrays, or abstract arguments (``jax.ShapeDtypeStruct``).
+        program: one of: a ``jax.stages.Lowered`` or ``Traced``; a function, jitted or not, by ``jax.jit``,
+            ``eqx.filter_jit`` or ``nnx.jit``; the path of a saved module (StableHLO text, ``*.mlir``); of a capture; or
+            of a dump folder, problem file or HLO text, of which nothing can be compiled, so that the answer is
+            predicted and not confirmed.
+        args: of a function: arrays, abstract arguments (``jax.ShapeDtypeStruct``), static ones.
+        kwargs: likewise, those by name.
         target: e.g. ``"v5p"``; needed where neither lowering, arguments nor file say which TPU the program is for.
         time_limit: seconds of search; compiles come on top.
         compiles: how many beside that of XLA's default; other memory splits and refused ones count.
@@ -85,7 +88,7 @@ def optimize(
     """
     settings = Settings(time_limit, compiles, objective, strict, seed)
     told = progress or silent
-    task = _task(program, args, target, compiler_options)
+    task = _task(program, args, kwargs or {}, target, compiler_options)
     key = settings.key(task.digest)
     store = open_store(cache)
     found = store.find(key)
@@ -107,13 +110,17 @@ def optimize(
 
 
 def _task(
-    program: object, args: tuple[Any, ...], target: str | None, compiler_options: Mapping[str, OptionValue] | None
+    program: object,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    target: str | None,
+    compiler_options: Mapping[str, OptionValue] | None,
 ) -> _Task:
     if isinstance(program, str | os.PathLike) and not os.fspath(program).endswith(".mlir"):
-        file = file_program(Path(program), args, target, compiler_options)
+        file = file_program(Path(program), (*args, *kwargs), target, compiler_options)
         if not isinstance(file, Program):
             return _Task(file.digest, partial(search_file, file))
         asked = file
     else:
-        asked = program_of(program, args, target, compiler_options)
+        asked = program_of(program, args, kwargs, target, compiler_options)
     return _Task(asked.digest, partial(search_program, asked))

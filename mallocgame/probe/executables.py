@@ -13,8 +13,9 @@ from jax.interpreters import mlir
 from jaxlib import _jax
 from jaxlib import xla_client as xc
 
-from mallocgame.compiler.child_main import describe, load_function
+from mallocgame.compiler.child_main import describe, load_program
 from mallocgame.compiler.devices import devices_of
+from mallocgame.compiler.stages import is_stage, lower
 from mallocgame.probe.inputs import Abstract
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from mallocgame.system.printable import one_line
@@ -64,9 +65,8 @@ def _for_device(value: str) -> str | bool:
 
 def _from_function(name: str, function: str, options: Mapping[str, str | bool]) -> Executable:
     try:
-        made, arguments = load_function(function)
-        jitted = made if hasattr(made, "trace") else jax.jit(made)
-        lowered = jitted.trace(*arguments).lower()
+        made, args, kwargs = load_program(function)
+        lowered = lower(made, args, kwargs, None)
     except BadInputError as error:
         raise BadInputError(f"{name}: {error}") from None
     except Exception as error:
@@ -75,16 +75,26 @@ def _from_function(name: str, function: str, options: Mapping[str, str | bool]) 
         compiled = lowered.compile(compiler_options=dict(options) or None)
     except Exception as error:
         raise CompilerRefusedError(f"{name}: the compiler refused: {_one_line(error)}") from None
-    leaves, tree = jax.tree.flatten(tuple(arguments))
-    shardings = tuple(jax.tree.leaves(compiled.input_shardings[0], is_leaf=lambda leaf: leaf is None))
+    leaves, tree = jax.tree.flatten(_arguments(lowered) if is_stage(made) else (tuple(args), kwargs))
+    shardings = tuple(jax.tree.leaves(compiled.input_shardings, is_leaf=lambda leaf: leaf is None))
     return Executable(
-        call=lambda flat: jax.tree.leaves(compiled(*jax.tree.unflatten(tree, flat))),
+        call=lambda flat: jax.tree.leaves(_call(compiled, *jax.tree.unflatten(tree, flat))),
         inputs=tuple((tuple(np.shape(leaf)), _dtype(name, leaf)) for leaf in leaves),
         shardings=shardings if len(shardings) == len(leaves) else (None,) * len(leaves),
         values=tuple(None if isinstance(leaf, jax.ShapeDtypeStruct) else leaf for leaf in leaves),
-        donated=frozenset(n for n, leaf in enumerate(jax.tree.leaves(compiled.args_info[0])) if leaf.donated),
+        donated=frozenset(n for n, leaf in enumerate(jax.tree.leaves(compiled.args_info)) if leaf.donated),
         text=compiled.as_text(),
     )
+
+
+def _arguments(lowered: Any) -> Any:
+    """The abstract arguments that a program was traced at, and those by name."""
+    struct: Any = jax.ShapeDtypeStruct
+    return jax.tree.map(lambda leaf: struct(leaf.shape, leaf.dtype), lowered.args_info)
+
+
+def _call(compiled: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    return compiled(*args, **kwargs)
 
 
 def _dtype(name: str, leaf: Any) -> np.dtype[Any]:

@@ -6,6 +6,7 @@ capacities are the products' data sheets. GPUs are known to the offload game alo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -92,7 +93,8 @@ class Chip:
         rates: how fast a core computes.
         link: to the host.
         target: of the compiler; None for GPUs.
-        topologies: by the number of devices that libtpu 0.0.52 gives them: chips, on v4 and tpu7x cores.
+        topologies: by the number of devices that libtpu 0.0.52 gives them: chips, on v4 and tpu7x cores. A program on
+            described devices may be for any other one that libtpu knows, e.g. ``"v5p:4x4x12"``.
         device_kinds: ``jax.Device.device_kind``: libtpu 0.0.52's name of described devices, then those that hosts have
             shown.
         splits: of VMEM; None where there are none.
@@ -127,6 +129,16 @@ _TPU7X = (
     "capacity, flops and HBM: half a chip of Google's TPU7x page, for a device is one of its two cores; host link: "
     "nothing published, taken as half of v6e's"
 )
+
+
+_FLAT = ("1x1", "1x2", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
+_DEEP = ("2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8", "8x8x16", "8x16x16", "16x16x16")
+"""Shapes of slices, up to a pod: of chips that are joined in two dimensions, and in three."""
+
+
+def _topologies(name: str, shapes: tuple[str, ...], cores: int = 1) -> Mapping[int, str]:
+    """Topologies of these shapes by their number of devices, ``cores`` a chip."""
+    return {cores * math.prod(map(int, shape.split("x"))): f"{name}:{shape}" for shape in shapes}
 
 
 def _target(name: str, space: int, heap: int, hbm: float, ratio: float, clock: float, capacity: int) -> Target:
@@ -171,21 +183,21 @@ CHIPS: Mapping[str, Chip] = {
         rates=Rates(1.37e14, 5.3775e11),
         link=_link("v4 lite", 8 * _GIB, 16e9, 138e12, 0.614e12, _TPU_V4_LITE),
         target=_target("v4 lite", _CMEM, 134_217_728, 4.91774e11, 6.0, 1.05e9, 8),
-        topologies={1: "v4 lite:1x1", 4: "v4 lite:2x2", 8: "v4 lite:2x4", 16: "v4 lite:4x4"},
+        topologies=_topologies("v4 lite", _FLAT),
         device_kinds=("TPU v4 lite",),
     ),
     "v4": Chip(
         rates=Rates(1.37e14, 5.3775e11),
         link=_link("v4", 32 * _GIB, 16e9, 275e12, 1.2e12, _TPU),
         target=_target("v4", _CMEM, 67_108_864, 4.91238e11, 6.0, 1.05e9, 32),
-        topologies={8: "v4:2x2x1", 16: "v4:2x2x2"},
+        topologies=_topologies("v4", _DEEP, cores=2),
         device_kinds=("TPU v4",),
     ),
     "v5e": Chip(
         rates=Rates(1.97e14, 1.536e12),
         link=_link("v5e", 16 * _GIB, 15e9, 197e12, 0.82e12, _TPU),
         target=_target("v5e", _VMEM, 117_440_512, 7.37660e11, 22.5, 1.5e9, 16),
-        topologies={1: "v5e:1x1", 4: "v5e:2x2", 8: "v5e:2x4", 16: "v5e:4x4"},
+        topologies=_topologies("v5e", _FLAT),
         device_kinds=("TPU v5 lite", "TPU v5e"),
         splits=Splits(16384, 49152, (8192, 16384, 24576, 32768, 49152, 65536, 98304)),
     ),
@@ -193,7 +205,7 @@ CHIPS: Mapping[str, Chip] = {
         rates=Rates(3.94e14, 3.072e12),
         link=_link("v5p", 95 * _GIB, 15e9, 459e12, 2.8e12, _TPU),
         target=_target("v5p", _VMEM, 50_266_112, 2.3504e12, 7.7, 1.75e9, 95),
-        topologies={4: "v5p:2x2x1", 8: "v5p:2x2x2", 16: "v5p:2x2x4"},
+        topologies=_topologies("v5p", _DEEP),
         device_kinds=("TPU v5", "TPU v5p"),
         splits=Splits(16384, 40960, (8192, 16384, 24576, 32768, 40960, 49152), by_hand=(12288,)),
     ),
@@ -201,7 +213,7 @@ CHIPS: Mapping[str, Chip] = {
         rates=Rates(9.18e14, 3.584e12, matrix=4.59e14, vector=7.168e12),
         link=_link("v6e", 32 * _GIB, 15e9, 918e12, 1.6e12, _TPU),
         target=_target("v6e", _VMEM, 100_597_760, 1.638e12, 13.0, 1.75e9, 32),
-        topologies={1: "v6e:1x1", 4: "v6e:2x2", 8: "v6e:2x4", 16: "v6e:4x4"},
+        topologies=_topologies("v6e", _FLAT),
         device_kinds=("TPU v6 lite", "TPU v6e"),
         splits=Splits(32768, 49152, (16384, 24576, 32768, 49152, 65536, 81920, 98304)),
     ),
@@ -209,7 +221,7 @@ CHIPS: Mapping[str, Chip] = {
         rates=Rates(1.15e15, 3.9e12, matrix=5.75e14, vector=7.8e12),
         link=_link("tpu7x", 96 * _GIB, 7.5e9, 1153.5e12, 3.69e12, _TPU7X),
         target=_target("tpu7x", _VMEM, 33_488_896, 3.68600e12, 3.2, 1.9e9, 96),
-        topologies={8: "tpu7x:2x2x1", 16: "tpu7x:2x2x2"},
+        topologies=_topologies("tpu7x", _DEEP, cores=2),
         device_kinds=("TPU7x",),
         splits=Splits(32768, 40960, (16384, 24576, 32768, 40960, 49152, 57344)),
     ),

@@ -49,6 +49,7 @@ class FakeCompiler:
             versions={name: known.versions[name] for name in ("python", "jax", "jaxlib", "libtpu")},
             seconds=SECONDS,
             peak_memory=PEAK,
+            topology=known.topology,
         )
 
 

@@ -54,4 +54,5 @@ def compiled(request: Request, cycles: int) -> Compiled:
         versions={"libtpu": "0.0.52"},
         seconds=2.0,
         peak_memory=cycles,
+        topology=request.topology,
     )

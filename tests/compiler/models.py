@@ -111,6 +111,81 @@ def sharded() -> tuple[Any, Any]:
     return run, (place((1024, 512), "data"), [block] * 2)
 
 
+def on_mesh(mesh: Any) -> tuple[Any, Any]:
+    """Two products over all devices of a mesh with one axis."""
+    import jax
+    import jax.numpy as jnp
+    from jax.sharding import NamedSharding, PartitionSpec
+
+    def place(*axes: str | None) -> Any:
+        sharding = NamedSharding(mesh, PartitionSpec(*axes))
+        return jax.ShapeDtypeStruct((512, 512), jnp.bfloat16, sharding=sharding)
+
+    rows = place("all")
+    run = jax.jit(lambda x, w: jnp.tanh(x @ w) @ w, out_shardings=rows.sharding)
+    return run, (rows, place(None, "all"))
+
+
+def mesh_of(devices: Any) -> Any:
+    import numpy as np
+    from jax.sharding import AxisType, Mesh
+
+    return Mesh(np.array(devices), ("all",), axis_types=(AxisType.Auto,))
+
+
+def made_mesh() -> tuple[Any, Any]:
+    """On the mesh that JAX makes of four devices: their ids are 0, 1, 3, 2."""
+    import jax
+    from jax.sharding import AxisType
+
+    import mallocgame
+
+    devices = mallocgame.described_devices("v5e", 4)
+    return on_mesh(jax.make_mesh((4,), ("all",), axis_types=(AxisType.Auto,), devices=devices))
+
+
+def two_slices() -> Any:
+    """Lowered for two slices of four devices each."""
+    import mallocgame
+
+    function, args = on_mesh(mesh_of(mallocgame.described_devices("v5e", 8, slices=2)))
+    return function.lower(*args)
+
+
+def many_devices() -> Any:
+    """Traced for 32 devices of any chip."""
+    from jax.sharding import AbstractMesh, AxisType
+
+    function, args = on_mesh(AbstractMesh((32,), ("all",), axis_types=(AxisType.Auto,)))
+    return function.trace(*args)
+
+
+def named() -> tuple[Any, Any, Any]:
+    """A function with an argument by name, and a split of its own."""
+    import jax
+    import jax.numpy as jnp
+
+    shape = jax.ShapeDtypeStruct((256, 256), jnp.bfloat16)
+    run = jax.jit(lambda x, *, w: jnp.tanh(x @ w), compiler_options={"xla_tpu_scoped_vmem_limit_kib": 32768})
+    return run, (shape,), {"w": shape}
+
+
+def calls_back() -> tuple[Any, Any]:
+    """Prints a sum, and has the host compute a factor."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    def run(x: Any) -> Any:
+        y = jnp.tanh(x @ x)
+        total = jnp.sum(y.astype(jnp.float32))
+        jax.debug.print("sum {}", total)
+        factor = jax.pure_callback(np.sqrt, jax.ShapeDtypeStruct((), jnp.float32), total)
+        return (y * factor.astype(y.dtype)) @ x
+
+    return run, (jax.ShapeDtypeStruct((256, 256), jnp.bfloat16),)
+
+
 def raises() -> Any:
     """Goes wrong with a message of two lines."""
     raise ValueError("first line\nsecond line")

@@ -93,9 +93,14 @@ def test_functions_that_go_wrong(function: str, kind: type[MallocgameError], wor
             "v5e:1x1 has 1 devices, the program is for 4",
         ),
         (
-            Request("v5e", lowered="module @m attributes {mhlo.num_partitions = 64 : i32} {}"),
+            Request("v5e:2x2@0,1,2,2", lowered="module @m {}"),
             BadInputError,
-            "the program is for 64 devices; v5e is known with up to 16",
+            "v5e:2x2@0,1,2,2: not an order of its 4 devices",
+        ),
+        (
+            Request("v5e", lowered="module @m attributes {mhlo.num_partitions = 512 : i32} {}"),
+            BadInputError,
+            "the program is for 512 devices; v5e is known with up to 256",
         ),
         (
             Request(TOPOLOGY, function="tests.compiler.models:layers", options={"xla_no_such_option": "1"}),

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+import mallocgame
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import load_capture
 from mallocgame.compiler.capturing import capture
 from mallocgame.compiler.child import QUIET_VMODULE, Request, compile_in_child
+from mallocgame.compiler.child_main import load_program
 from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.failures import OverrideRefusedError
+from mallocgame.compiler.stages import lower, lowering_of
 from mallocgame.compiler.verify import verify
 from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
@@ -24,8 +27,11 @@ from mallocgame.plan.reach import Gaps
 from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem.evictions import product_eviction, product_wait
 from mallocgame.problem.placement import TESTED
+from mallocgame.programs.module_text import digest
 from mallocgame.solvers import solve
 from mallocgame.system.errors import BadInputError
+from tests.compiler import models
+from tests.optimizer.test_with_libtpu import instructions
 
 pytestmark = pytest.mark.libtpu
 LAYERS, LOOPED = "tests.compiler.models:layers", "tests.compiler.models:looped"
@@ -62,6 +68,67 @@ def test_a_program_over_four_devices(target: str) -> None:
     verification = verify(planned(kept), kept)
     assert verification.misses == ()
     assert [row.missing for row in verification.rows] == [()] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "topology"),
+    [("made_mesh", "v5e:2x2@0,1,3,2"), ("two_slices", "v5e:2x2*2"), ("many_devices", "v5e:4x8"), ("named", "v5e:1x1")],
+)
+def test_programs_on_any_mesh_and_at_any_stage(name: str, topology: str) -> None:
+    kept = capture(f"tests.compiler.models:{name}", None, "v5e")
+    assert kept.topology == topology
+    assert kept.options == ({"xla_tpu_scoped_vmem_limit_kib": "32768"} if name == "named" else {})
+    assert any(instruction.opcode == "fusion" for instruction in kept.problem().instructions)
+
+
+def test_the_order_of_a_mesh_is_not_in_its_module() -> None:
+    function, args = models.made_mesh()
+    made = lowering_of(function, args, {}, "v5e")
+    in_order = lowering_of(*models.on_mesh(models.mesh_of(mallocgame.described_devices("v5e", 4))), {}, None)
+    assert (made.topology, in_order.topology) == ("v5e:2x2@0,1,3,2", "v5e:2x2")
+    assert digest(made.text) == digest(in_order.text)
+    with pytest.raises(BadInputError, match="lowered for v5e, not for v6e"):
+        lowering_of(function, args, {}, "v6e")
+    with pytest.raises(BadInputError, match="for 2 of 4 devices of v5e, and not for a whole topology"):
+        lowering_of(*models.on_mesh(models.mesh_of(mallocgame.described_devices("v5e", 4)[2:])), {}, None)
+
+
+@pytest.mark.parametrize("name", ["made_mesh", "two_slices"])
+def test_the_child_compiles_what_lowered_compile_does(name: str, tmp_path: Path) -> None:
+    reference = f"tests.compiler.models:{name}"
+    kept = capture(reference, None, "v5e")
+    options = {"xla_dump_to": str(tmp_path), "xla_dump_compact_gte": False}
+    lower(*load_program(reference), "v5e").compile(compiler_options=options)
+    (final,) = tmp_path.glob("*jit*.after_codegen.txt")
+    assert instructions(final.read_text()) == instructions(kept.final)
+
+
+def test_host_callbacks_are_lowered_as_for_abstract_arguments() -> None:
+    import jax
+
+    function, args = models.calls_back()
+    lowered = jax.jit(function).lower(*mallocgame.abstract("v5e", *args)).as_text(debug_info=True)
+    kept = capture("tests.compiler.models:calls_back", None, "v5e")
+    assert kept.lowered.count("is_host_transfer = true") == 4  # to the host and back, for each of two
+    assert digest(kept.lowered) == digest(lowered)
+
+
+def test_equinox() -> None:
+    eqx = pytest.importorskip("equinox")
+    import jax
+
+    model, x = eqx.nn.MLP(8, 8, 16, 2, key=jax.random.key(0)), jax.numpy.ones((4, 8))
+    function = eqx.filter_jit(lambda model, x: jax.vmap(model)(x))
+    found = lowering_of(function, (model, x), {}, "v5e")
+    assert (found.target, found.topology, found.text.count("stablehlo.dot_general")) == ("v5e", "v5e:1x1", 3)
+    with jax.default_device(mallocgame.described_devices("v5e")[0]):
+        lowered = function.lower(model, x)
+    assert digest(lowering_of(lowered, (), {}, None).text) == digest(found.text)
+    with pytest.raises(BadInputError, match="lowered for cpu, not for a TPU"):
+        lowering_of(function.lower(model, x), (), {}, "v5e")
+    abstract, _ = mallocgame.abstract("v5e", model, x)
+    assert abstract.activation is model.activation
+    assert abstract.layers[0].weight.shape == (16, 8)
 
 
 def test_a_plan_is_honoured_in_full(looped: Capture) -> None:

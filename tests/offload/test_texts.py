@@ -40,7 +40,7 @@ USAGE = "Memory Space: default (color=0)\nTotal bytes: 12582912 (12.00MiB)\n"
 
 def test_host_copies_are_read_back_and_waited_for() -> None:
     target, link = get_target("v5e"), get_link("v5e")
-    compiled = Compiled("", "", FINAL, ASSIGNMENT, USAGE, "", {}, 0.0, 0)
+    compiled = Compiled("", "", FINAL, ASSIGNMENT, USAGE, "", {}, 0.0, 0, "v5e:1x1")
     found = read_back(compiled, target, link)
     size = 4 * 2**20
     assert (found.device_bytes, found.host_bytes, found.to_host, found.from_host) == (3 * size, size, size, size)

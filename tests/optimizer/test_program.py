@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,10 @@ def step(x: Any, w: Any) -> Any:
     return jnp.tanh(x @ w)
 
 
-def asked(program: object, *args: Any, target: str | None = None, **options: Any) -> Program:
-    return program_of(program, args, target, options)
+def asked(
+    program: object, *args: Any, kwargs: Mapping[str, Any] | None = None, target: str | None = None, **options: Any
+) -> Program:
+    return program_of(program, args, kwargs or {}, target, options)
 
 
 def test_a_function_with_a_target() -> None:
@@ -61,6 +64,53 @@ def test_a_lowering_for_a_tpu_that_names_none() -> None:
     assert asked(lowered, target="v5e") == asked(step, SHAPE, SHAPE, target="v5e")
     with pytest.raises(BadInputError, match="has its arguments already"):
         asked(lowered, SHAPE, target="v5e")
+
+
+def test_a_traced_program_is_that_of_its_function() -> None:
+    traced = jax.jit(step).trace(SHAPE, SHAPE)
+    assert asked(traced, target="v5e").digest == asked(step, SHAPE, SHAPE, target="v5e").digest
+    with pytest.raises(BadInputError, match="has its arguments already"):
+        asked(traced, kwargs={"w": SHAPE}, target="v5e")
+    with pytest.raises(BadInputError, match="lowered for cpu, not for a TPU"):
+        asked(traced)
+
+
+def test_arguments_by_name_and_static_ones() -> None:
+    def scaled(x: Any, power: int, *, w: Any, act: str | None) -> Any:
+        return x @ w**power if act is None else jnp.tanh(x @ w**power)
+
+    jitted = jax.jit(scaled, static_argnums=1, static_argnames="act")
+    found = asked(jitted, SHAPE, 2, kwargs={"w": SHAPE, "act": "tanh"}, target="v5e")
+    assert found.lowered.count("tensor<8x8xf32> loc(") >= 2
+    assert found.lowered.count("stablehlo.tanh") == 1
+    assert asked(jitted, SHAPE, 2, kwargs={"w": SHAPE, "act": None}, target="v5e").lowered.count("stablehlo.tanh") == 0
+    with pytest.raises(BadInputError, match=r"the function cannot be lowered: TypeError: .* missing .* 'w'"):
+        asked(jitted, SHAPE, 2, kwargs={"act": None}, target="v5e")
+
+
+class Wrapper:
+    """A stage of a library that has one of JAX's inside, as those of flax and equinox."""
+
+    def __init__(self, **inner: Any) -> None:
+        self.__dict__ |= inner
+
+
+def test_what_wraps_a_stage_of_jax() -> None:
+    plain = asked(step, SHAPE, SHAPE, target="v5e")
+    traced = jax.jit(step).trace(SHAPE, SHAPE)
+    lowered = traced.lower(lowering_platforms=("tpu",))
+    for program in (Wrapper(lowered=lowered), Wrapper(traced=traced)):
+        assert asked(program, target="v5e").digest == plain.digest
+    with pytest.raises(BadInputError, match="a Wrapper cannot be optimized"):
+        asked(Wrapper(lowered="no"), target="v5e")
+
+
+def test_a_jitted_function_of_flax() -> None:
+    from flax import nnx
+
+    model = nnx.Linear(8, 8, rngs=nnx.Rngs(0))
+    run = nnx.jit(lambda model, x: model(x))
+    assert asked(run, model, SHAPE, target="v5e").lowered.count("stablehlo.dot_general") == 1
 
 
 def test_a_sharded_function_is_for_as_many_devices() -> None:
@@ -100,6 +150,13 @@ class Device:
     process_index: int = 0
     device_kind: str = "TPU v5 lite"
     platform: str = "tpu"
+    core_on_chip: int = 0
+
+    @property
+    def coords(self) -> tuple[int, int, int]:
+        """As v5e:2x2 and v5e:4x4 have their ids."""
+        across = 4 if self.client.count == 16 else 2
+        return self.id % across, self.id // across, 0
 
 
 @dataclass
@@ -146,10 +203,14 @@ def test_the_target_is_the_kind_of_the_devices(monkeypatch: pytest.MonkeyPatch) 
         asked(lowering(monkeypatch, [0], 1), target="v5p")
 
 
-def test_several_devices_are_a_whole_topology_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked(lowering(monkeypatch, [0, 1, 2, 3], 4)).topology == "v5e:2x2"
-    for ids, there in (([0, 1], 2), ([0, 1, 3, 2], 4), ([0, 1, 2, 3], 8)):
-        with pytest.raises(BadInputError, match=f"{len(ids)} of {there} devices of v5e.* takes 1 or 4 or 8 or 16"):
+def test_several_devices_are_a_whole_topology_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_order = asked(lowering(monkeypatch, [0, 1, 2, 3], 4))
+    as_make_mesh_has_them = asked(lowering(monkeypatch, [0, 1, 3, 2], 4))
+    assert (in_order.topology, as_make_mesh_has_them.topology) == ("v5e:2x2", "v5e:2x2@0,1,3,2")
+    assert in_order.lowered == as_make_mesh_has_them.lowered
+    assert in_order.digest != as_make_mesh_has_them.digest  # the compiler is told the order
+    for ids, there in (([0, 1, 3], 4), ([0, 1, 2, 3], 8), ([0, 1, 1, 3], 4)):
+        with pytest.raises(BadInputError, match=f"{len(ids)} of {there} devices of v5e, and not for a whole topology"):
             asked(lowering(monkeypatch, ids, there))
 
 

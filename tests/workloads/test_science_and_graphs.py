@@ -14,9 +14,9 @@ np = pytest.importorskip("numpy")
 
 
 def lowered(name: str) -> str:
-    from mallocgame.compiler.child_main import lower
+    from mallocgame.compiler.stages import lowering_of
 
-    return lower(*workloads.get(name)())
+    return lowering_of(*workloads.get(name)(), {}, "v5e").text
 
 
 def weights(name: str, *positions: int) -> int:

@@ -29,11 +29,11 @@ def held(name: str, *positions: int) -> int:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_lowered_module_says_its_devices_and_shardings(name: str) -> None:
-    from mallocgame.compiler.child_main import lower
     from mallocgame.compiler.devices import replicas_and_partitions
+    from mallocgame.compiler.stages import lowering_of
 
     function, args = workloads.get(name)()
-    text = lower(function, args)
+    text = lowering_of(function, args, {}, "v5e").text
     assert replicas_and_partitions(text) == (1, workloads.find(name).devices)
     assert text.count("{sdy.sharding = ") + text.count(", sdy.sharding = ") >= len(jax.tree.leaves(args))
     assert "jax.buffer_donor" in text

@@ -35,9 +35,10 @@ def capture(
 ) -> None:
     """Compile a JAX function for a target and keep what the other commands need in one file.
 
-    MODULE:FUNCTION takes no arguments and returns (function, abstract arguments); a module in a file does as
-    well, whatever framework made it: StableHLO (FILE.mlir, text or bytecode), HLO text from before optimization
-    (FILE.hlo, FILE.txt) or an HLO proto (FILE.pb), each also gzipped.
+    MODULE:FUNCTION takes no arguments and returns (function, abstract arguments), these with a dictionary of arguments
+    by name, or what jax.jit(f).trace(...) or .lower(...) gives. A module in a file does as well, whatever framework
+    made it: StableHLO (FILE.mlir, text or bytecode), HLO text from before optimization (FILE.hlo, FILE.txt) or an HLO
+    proto (FILE.pb), each also gzipped.
     """
     from mallocgame import api
 
