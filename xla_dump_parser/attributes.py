@@ -15,14 +15,16 @@ CALLS = frozenset(
 )  # fmt: skip
 """Names of the attributes whose value is one computation or ``{...}`` of several."""
 
-_GAP = r"(?>(?:[ \t\r\n]|/\*.*?\*/)*)"
+_GAP = r"(?>(?:[ \t\r\n]|//[^\n]*+|/\*.*?\*/)*)"
 _NAME = re.compile(rf"{_GAP},{_GAP}([A-Za-z_][\w.\-]*)=", re.ASCII | re.DOTALL)
 _BLANK = re.compile(_GAP, re.DOTALL)
-_STRING = r'"(?>(?:[^"\\\n]|\\.)*)"'
+_STRING = r'"(?>(?:[^"\\]|\\.)*)"'
 _PLAIN_VALUE = re.compile(
-    rf'(?:[^,"()\[\]{{}}\s]++|{_STRING}|\{{[^"(){{}}\[\]]*+(?:{_STRING}[^"(){{}}\[\]]*+)*\}})(?=,|\s*\Z)'
+    rf'(?:[^,"()\[\]{{}}\s]++|{_STRING}|\{{[^"(){{}}\[\]]*+(?:{_STRING}[^"(){{}}\[\]]*+)*\}})(?={_GAP}(?:,|\Z))',
+    re.DOTALL,
 )
-_AFTER_JSON = re.compile(r"\}, [A-Za-z_][\w.\-]*=", re.ASCII)
+_COMMA = re.compile(rf"{_GAP},", re.DOTALL)
+_AFTER_JSON = re.compile(r"\}\s*,\s*[A-Za-z_][\w.\-]*=", re.ASCII)
 
 
 def read_attributes(text: str, position: int, end: int) -> dict[str, str]:
@@ -50,6 +52,22 @@ def read_attributes(text: str, position: int, end: int) -> dict[str, str]:
     return found
 
 
+def attributes_end(text: str, position: int, end: int) -> int:
+    """Where the attributes that follow ``position`` end: at the first line end that is in no bracket, string or comment
+    and has no comma or ``=`` before it and no comma after it; ``end`` if there is none.
+
+    Raises:
+        BracketError: brackets or strings that do not match.
+    """
+    while True:
+        stop = find_top_level(text, position, end, "\n")
+        if stop == end:
+            return end
+        if not text[position:stop].rstrip(" \t").endswith((",", "=")) and _COMMA.match(text, stop, end) is None:
+            return stop
+        position = stop + 1
+
+
 def called_names(attributes: Mapping[str, str]) -> tuple[str, ...]:
     """Names of the computations that the attributes call, in the order written."""
     names: list[str] = []
@@ -71,4 +89,9 @@ def _value_end(key: str, text: str, start: int, end: int) -> int:
     plain = _PLAIN_VALUE.match(text, start, end)
     if plain is not None:
         return plain.end()
-    return find_top_level(text, start, end, ",")
+    if not text.startswith("{", start):
+        return find_top_level(text, start, end, ",")
+    closing = find_top_level(text, start + 1, end, "}")
+    if closing == end:
+        raise BracketError(start, "no '}' for this bracket; is the text cut off?")
+    return closing + 1

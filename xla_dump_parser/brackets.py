@@ -9,7 +9,7 @@ MAX_DEPTH = 1000
 
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _FLAT = r'[^()\[\]{}"/]*+'
-_SKIPPED = rf'"(?>(?:[^"\\\n]|\\.)*)"|/\*.*?\*/|/(?!\*)|\({_FLAT}\)|\[{_FLAT}\]|\{{{_FLAT}\}}'
+_SKIPPED = rf'"(?>(?:[^"\\]|\\.)*)"|/\*.*?\*/|//[^\n]*+|/(?![*/])|\({_FLAT}\)|\[{_FLAT}\]|\{{{_FLAT}\}}'
 _OUTSIDE = re.compile(rf'(?>(?:[^()\[\]{{}}",\n/]++|{_SKIPPED})*)([()\[\]{{}}",\n/])', re.DOTALL)
 _INSIDE = re.compile(rf'(?>(?:[^()\[\]{{}}"/]++|{_SKIPPED})*)([()\[\]{{}}"/])', re.DOTALL)
 """The next character that opens, closes or separates; strings, comments and brackets without inner ones are skipped.

@@ -126,7 +126,8 @@ class HloModule(Protocol):
         header: header attributes, raw text by name (``"input_output_alias"``, ``"entry_computation_layout"``, ...).
         computations: by name, in the order written.
         entry: the entry computation.
-        tables: texts of the FileNames, FunctionNames, FileLocations and StackFrames tables, as written.
+        tables: texts of what stands outside computations, FileNames, FunctionNames, FileLocations, StackFrames and
+            others, as written.
         source: file name, or ``"<string>"``; for error messages.
     """
 

@@ -14,25 +14,26 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from xla_dump_parser.attributes import called_names, read_attributes
-from xla_dump_parser.brackets import BracketError
+from xla_dump_parser.attributes import attributes_end, called_names, read_attributes
+from xla_dump_parser.brackets import BracketError, find_top_level
 from xla_dump_parser.errors import ParseError, quote
 from xla_dump_parser.hlo import HloModule, Shape
-from xla_dump_parser.instruction_text import read_lines
+from xla_dump_parser.instruction_text import read_lines, shape_end
 from xla_dump_parser.layout_text import ShapeError
 from xla_dump_parser.shapes import read_shape
-from xla_dump_parser.text import locate, read_text
+from xla_dump_parser.text import locate, plain_text, read_text
 
 MAX_COMPUTATIONS = 1_000_000
 """Modules with more computations are refused."""
 
 _GAP = re.compile(r"(?>(?:\s|//[^\n]*+|/\*.*?\*/)*)", re.DOTALL)
 _MODULE = re.compile(r"HloModule[ \t]++([\w.\-]++)", re.ASCII)
-_COMPUTATION = re.compile(r"(ENTRY[ \t]++)?%?([A-Za-z_][\w.\-]*+)[ \t]*+(?=[({])", re.ASCII)
-_TABLE = re.compile(
-    r"(?:FileNames|FunctionNames|FileLocations|StackFrames)[ \t]*+\n(?>(?:\d++ [^\n]*+(?:\n|\Z))*)", re.ASCII
-)
-_BODY_END = re.compile(r"\n\}(?:[ \t]*+,[ \t]*+execution_thread=\"[^\"\n]*+\")?[ \t]*+(?=\n|//|\Z)")
+_COMPUTATION = re.compile(r"(ENTRY\s++)?%?([A-Za-z_][\w.\-]*+)\s*+(?=[({])", re.ASCII)
+_ROW = r"\n(?![ \t]*+(?:\n|\Z|%|ENTRY\b)|[^\n]*\{[ \t]*+(?:\n|\Z))[^\n]*+"
+_TABLE = re.compile(rf"[A-Za-z_][\w.\-]*+[ \t]*+:?[ \t]*+(?=\n|\Z)(?>(?:{_ROW})*)", re.ASCII)
+_BLOCK = re.compile(r"[A-Za-z_][\w.\-]*+[ \t]*+[:=]\s*+\{", re.ASCII)
+_BLANK = re.compile(r"[ \t]*+(?=\n|//|\Z)")
+_BODY_END = re.compile(r"\n[ \t]*+\}(?:\s*+,\s*+execution_thread=\"[^\"\n]*+\")?[ \t]*+(?=\n|//|\Z)")
 
 
 class TextModule:
@@ -40,7 +41,7 @@ class TextModule:
 
     Attributes:
         text: the whole text.
-        tables: the texts of the FileNames, FunctionNames, FileLocations and StackFrames tables, in the order written.
+        tables: texts of the tables outside computations, in the order written, also of those with unknown names.
     """
 
     def __init__(self, text: str, source: str) -> None:
@@ -52,7 +53,10 @@ class TextModule:
         if match is None:
             raise self.error(start, "expected 'HloModule NAME' at the start; is this an HLO text?")
         self.name: str = match[1]
-        header_end = _line_end(text, match.end())
+        try:
+            header_end = attributes_end(text, match.end(), len(text))
+        except BracketError as error:
+            raise self.error(error.position, f"module header: {error.message}") from None
         self._header_span = (match.end(), header_end)
         self.tables, found = self._find_computations(header_end)
         self.computations: Mapping[str, TextComputation] = MappingProxyType(found)
@@ -90,20 +94,14 @@ class TextModule:
             if position == len(text):
                 return tuple(tables), found
             match = _COMPUTATION.match(text, position)
-            body = _line_end(text, position)
-            if match is None or not text.endswith("{", position, _trimmed(text, position, body)):
-                table = _TABLE.match(text, position)
-                if table is None:
-                    raise self.error(position, f"expected a computation, found {quote(text[position : position + 50])}")
-                tables.append(table[0])
-                position = table.end()
+            body = -1 if match is None else _body_start(text, match.end())
+            if match is None or body < 0:
+                end = self._table_end(position)
+                tables.append(text[position:end])
+                position = end
                 continue
-            end = text.find("\n}", body)
-            closing = None if end < 0 else _BODY_END.match(text, end)
-            if end >= 0 and closing is None:  # a multi-line literal may hold a } at the start of a line
-                closing = _BODY_END.search(text, end + 1)
-                end = -1 if closing is None else closing.start()
-            if closing is None:
+            end, after = _body_end(text, position, body)
+            if end < 0:
                 raise self.error(position, f"computation {quote(match[2])} has no closing brace; is the text cut off?")
             if len(found) == MAX_COMPUTATIONS:
                 raise self.error(position, f"more than {MAX_COMPUTATIONS} computations")
@@ -113,7 +111,20 @@ class TextModule:
             if name in found:
                 raise self.error(position, f"computation {quote(name)} appears twice; are two modules mixed?")
             found[name] = TextComputation(self, name, match[1] is not None, len(found), line, position, body, end)
-            position = closing.end()
+            position = after
+
+    def _table_end(self, position: int) -> int:
+        """Where a table ends: a name, then rows up to a blank line or a computation, or a block in brackets."""
+        try:
+            if _BLOCK.match(self.text, position) is not None:
+                return attributes_end(self.text, position, len(self.text))
+        except BracketError as error:
+            raise self.error(error.position, error.message) from None
+        table = _TABLE.match(self.text, position)
+        if table is None:
+            found = quote(self.text[position : position + 50])
+            raise self.error(position, f"expected a computation, found {found}")
+        return table.end()
 
 
 class TextComputation:
@@ -150,7 +161,8 @@ class TextComputation:
         """In the order written. Raises ParseError."""
         text = self.module.text
         try:
-            read = tuple([TextInstruction(self, *line) for line in read_lines(text, self._body, self._end, self.line)])
+            first = self.line + text.count("\n", self._start, self._body)
+            read = tuple([TextInstruction(self, *line) for line in read_lines(text, self._body, self._end, first)])
         except BracketError as error:
             raise self.module.error(error.position, error.message) from None
         if not read:
@@ -274,7 +286,7 @@ def parse_hlo(text: str, source: str = "<string>") -> HloModule:
     Raises:
         ParseError: the text is not HLO. Errors inside a computation are raised when it is read.
     """
-    return TextModule(text.replace("\r\n", "\n") if "\r" in text else text, source)
+    return TextModule(plain_text(text), source)
 
 
 def read_hlo(path: str | os.PathLike[str]) -> HloModule:
@@ -292,7 +304,39 @@ def _line_end(text: str, position: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _trimmed(text: str, start: int, end: int) -> int:
-    while end > start and text[end - 1] in " \t":
-        end -= 1
-    return end
+def _body_start(text: str, position: int) -> int:
+    """The position after the opening brace of a computation whose name ends at ``position``; -1 where it has none."""
+    brace = _line_end(text, position) - 1
+    while text[brace] in " \t":
+        brace -= 1
+    if text[brace] == "{":
+        return brace + 1
+    try:
+        if text.startswith("(", position):
+            position = _skip(text, find_top_level(text, position + 1, len(text), ")") + 1)
+            if text.startswith("->", position):
+                position = _skip(text, shape_end(text, _skip(text, position + 2), len(text)))
+    except BracketError:
+        return -1
+    return position + 1 if text.startswith("{", position) else -1
+
+
+def _body_end(text: str, start: int, body: int) -> tuple[int, int]:
+    """Where the instructions of a computation end, and where what closes it does; -1 where nothing closes it.
+
+    The closing brace is as far from the left as the computation's first line; a line of a literal may be one, too.
+    """
+    if _BLANK.match(text, body) is None:  # all on one line
+        try:
+            end = find_top_level(text, body, len(text), "}")
+        except BracketError:
+            end = len(text)
+        return (end, end + 1) if end < len(text) else (-1, -1)
+    indent = text[text.rfind("\n", 0, start) + 1 : start]
+    closing_line = f"\n{indent}}}" if indent.isspace() else "\n}"
+    end, closing = text.find(closing_line, body), None
+    while end >= 0 and closing is None:
+        closing = _BODY_END.match(text, end)
+        end = text.find(closing_line, end + 1)
+    closing = closing or _BODY_END.search(text, body)
+    return (-1, -1) if closing is None else closing.span()

@@ -1,14 +1,16 @@
-"""One instruction a line, ``ROOT %name = shape opcode(operands), attributes``: the inner loop of the reader."""
+"""Instructions, ``ROOT %name = shape opcode(operands), attributes``, mostly one a line: the reader's inner loop."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from xla_dump_parser.attributes import attributes_end
 from xla_dump_parser.brackets import BracketError, find_top_level, split_top_level
 from xla_dump_parser.errors import quote
 from xla_dump_parser.hlo import TupleShape
 from xla_dump_parser.layout_text import ShapeError
+from xla_dump_parser.operand_counts import LEAST_OPERANDS
 from xla_dump_parser.shapes import format_shape, read_shape
 
 Line = tuple[str, str, str, tuple[str, ...], str | None, bool, int, tuple[int, int] | dict[str, str]]
@@ -24,30 +26,34 @@ _LINE = re.compile(
     re.ASCII,
 )
 _GAP = re.compile(r"(?>(?:\s|//[^\n]*+|/\*.*?\*/)*)", re.DOTALL)
-_INLINE_GAP = r"(?>(?:\s|/\*.*?\*/)*)"
+_NEXT = re.compile(r"\n[ \t]*+(?:ROOT )?%?[A-Za-z_][\w.\-]*+ = ", re.ASCII)
+"""What mostly follows an instruction: another. Anything else may be the rest of a wrapped one."""
+_INLINE_GAP = r"(?>(?:\s|//[^\n]*+|/\*.*?\*/)*)"
 _START = re.compile(rf"(ROOT\s++)?(%?[A-Za-z_][\w.\-]*+){_INLINE_GAP}={_INLINE_GAP}", re.ASCII | re.DOTALL)
 _OPCODE = re.compile(rf"{_INLINE_GAP}([a-z][a-z0-9\-]*+){_INLINE_GAP}\(", re.ASCII | re.DOTALL)
 _ARRAY = re.compile(r"[a-z]\w*\[[^\[\]\n]*\]", re.ASCII)
 _OPERAND = re.compile(r"%?([A-Za-z_][\w.\-]*)((?:#\d+)*)\Z", re.ASCII)
 _WRITTEN = re.compile(r"^[ \t]*+(?:ROOT[ \t]++)?%?([A-Za-z_][\w.\-]*+)[ \t]*+=", re.ASCII | re.MULTILINE)
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*+", re.DOTALL)
 _LITERALS = frozenset({"constant", "parameter"})
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
 
 
 def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
-    """The instructions in ``text[position:end]``, which starts at the end of line number ``line``.
+    """The instructions in ``text[position:end]``, which starts on line number ``line``.
 
     Raises:
-        BracketError: not an instruction, a name used twice, an operand that is not defined above it, or a parameter
-            without a number.
+        BracketError: not an instruction, a name used twice, an operand that is not defined above it, fewer operands
+            than its opcode needs, or a parameter without a number.
     """
     names: dict[str, str] = {}  # a name as written -> the name without %
     texts: dict[str, str] = {}  # one string object for each distinct shape and opcode
     elements = _Elements(text, position, end)
-    match_line, find, count = _LINE.match, text.find, text.count
-    position += 1
-    line += 1
+    match_line, is_followed, find, count = _LINE.match, _NEXT.match, text.find, text.count
+    least_operands = LEAST_OPERANDS.get
+    if text.startswith("\n", position):
+        position += 1
+        line += 1
     while position < end:
         match = match_line(text, position, end)
         if match is None:
@@ -56,16 +62,19 @@ def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
             if start == end:
                 return
             root, written, shape, opcode, inside, attributes = _read_slowly(text, start, end)
-            stop = find_top_level(text, attributes, end, "\n")
+            stop = attributes_end(text, attributes, end)
+            lines = 1 + count("\n", start, stop)
         else:
             root, written, shape, opcode, inside = match.groups()
             start = match.start(2)
             attributes = match.end()
             stop = find("\n", attributes, end)
+            lines = 1
             if stop < 0:
                 stop = end
-            elif text[stop + 1 : stop + 2] not in " }":
-                stop = find_top_level(text, attributes, end, "\n")
+            elif text[stop - 1] in ",={([" or not (text.startswith("  %", stop + 1) or is_followed(text, stop)):
+                stop = attributes_end(text, attributes, end)
+                lines += count("\n", attributes, stop)
         literal = None
         operands: tuple[str, ...] = ()
         if opcode in _LITERALS:
@@ -78,6 +87,8 @@ def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
             except KeyError:
                 operands = _read_operands(inside, names, start, elements)
                 yield from elements.take_new(names, line)
+        if len(operands) < least_operands(opcode, 0):
+            raise BracketError(start, _too_few(opcode, written, len(operands)))
         if written in names:
             raise BracketError(start, f"instruction {quote(written)} appears twice")
         name = names[written] = written[1:] if written[0] == "%" else written
@@ -93,10 +104,12 @@ def read_lines(text: str, position: int, end: int, line: int) -> Iterator[Line]:
             line,
             (attributes, stop),
         )
-        line += 1
-        if match is None:
-            line += count("\n", start, stop)
+        line += lines
         position = stop + 1
+
+
+def _too_few(opcode: str, name: str, count: int) -> str:
+    return f"{opcode} {quote(name.lstrip('%'))} has operands: {count}, it needs at least {LEAST_OPERANDS[opcode]}"
 
 
 def _read_slowly(text: str, start: int, end: int) -> tuple[str | None, str, str, str, str, int]:
@@ -104,19 +117,18 @@ def _read_slowly(text: str, start: int, end: int) -> tuple[str | None, str, str,
     match = _START.match(text, start, end)
     if match is None:
         raise BracketError(start, f"expected '%name = shape opcode(operands)', found {quote(text[start : start + 50])}")
-    shape_end = _shape_end(text, match.end(), end)
-    opcode = _OPCODE.match(text, shape_end, end)
+    after = shape_end(text, match.end(), end)
+    opcode = _OPCODE.match(text, after, end)
     if opcode is None:
-        raise BracketError(
-            shape_end, f"expected ' opcode(' after the shape, found {quote(text[shape_end : shape_end + 50])}"
-        )
+        raise BracketError(after, f"expected ' opcode(' after the shape, found {quote(text[after : after + 50])}")
     close = find_top_level(text, opcode.end(), end, ")")
     if close == end:
         raise BracketError(opcode.end() - 1, "no ')' for this bracket; is the text cut off?")
-    return match[1], match[2], text[match.end() : shape_end], opcode[1], text[opcode.end() : close], close + 1
+    return match[1], match[2], text[match.end() : after], opcode[1], text[opcode.end() : close], close + 1
 
 
-def _shape_end(text: str, start: int, end: int) -> int:
+def shape_end(text: str, start: int, end: int) -> int:
+    """The end of the shape that starts at ``start``. Raises BracketError."""
     if text.startswith(("(", "b("), start):
         return min(find_top_level(text, text.index("(", start) + 1, end, ")") + 1, end)
     match = _ARRAY.match(text, start, end)

@@ -32,12 +32,12 @@ class SourceLines:
     def __init__(self, module: HloModule) -> None:
         tables: dict[str, dict[int, re.Match[str]]] = {name: {} for name in _ENTRY}
         for text in module.tables:
-            heading, *rows = text.splitlines()
-            for row in rows:
-                match = _ENTRY[heading.strip()].fullmatch(row)
+            heading, *rows = map(str.strip, text.splitlines())
+            for row in rows if heading in _ENTRY else ():
+                match = _ENTRY[heading].fullmatch(row)
                 if match is None:
-                    raise ParseError(module.source, 0, 0, f"{heading.strip()}: {quote(row)} is not a row of this table")
-                tables[heading.strip()][int(match[1])] = match
+                    raise ParseError(module.source, 0, 0, f"{heading}: {quote(row)} is not a row of this table")
+                tables[heading][int(match[1])] = match
         self._files = {id_: match[2] for id_, match in tables["FileNames"].items()}
         self._functions = {id_: match[2] for id_, match in tables["FunctionNames"].items()}
         self._locations = {id_: (int(m[2]), int(m[3]), int(m[4])) for id_, m in tables["FileLocations"].items()}

@@ -39,14 +39,19 @@ def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> str:
 
 
 def decode_text(raw: bytes | bytearray, source: str) -> str:
-    """UTF-8 bytes as text with ``\\n`` line ends. Raises ParseError where they are not UTF-8."""
+    """UTF-8 bytes as text, as ``plain_text`` has it. Raises ParseError where they are not UTF-8."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         column = error.start - raw.rfind(b"\n", 0, error.start)
         raise ParseError(source, line, column, f"byte 0x{raw[error.start]:02x} is not UTF-8 text") from None
-    return text.replace("\r\n", "\n") if "\r" in text else text
+    return plain_text(text)
+
+
+def plain_text(text: str) -> str:
+    """A text with ``\\n`` line ends and without a byte order mark."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def locate(text: str, position: int) -> tuple[int, int]:

@@ -25,7 +25,7 @@ Read = tuple[int, int, ShapeIndex]
 
 MAX_POSITIONS = 20_000_000
 _NO_ARRAY = frozenset({"token", "opaque"})
-_FORWARDS = frozenset({"bitcast", "optimization-barrier", "domain", "add-dependency", "all-reduce-done"})
+_FORWARDS = frozenset({"bitcast", "optimization-barrier", "opt-barrier", "domain", "add-dependency", "all-reduce-done"})
 _WHOLE_OPERAND = frozenset({"get-tuple-element", "copy"})
 
 
@@ -130,13 +130,13 @@ class _Analysis:
                 passed.update({(number, *index): value for index, value in self._operand(time, name).items()})
         elif opcode == "get-tuple-element":
             chosen = _number(step.attributes.get("index", ""), self._where(step))
-            operand = self._operand(time, step.operands[0]) if step.operands else {}
+            operand = self._operand(time, step.operands[0])
             passed = {index[1:]: value for index, value in operand.items() if index[:1] == (chosen,)}
-        elif opcode in _FORWARDS and step.operands:
+        elif opcode in _FORWARDS:
             passed = dict(self._operand(time, step.operands[0]))
-        elif opcode in ("copy-done", "recv-done", "collective-permute-done", "all-gather-done") and step.operands:
+        elif opcode in ("copy-done", "recv-done", "collective-permute-done", "all-gather-done"):
             passed = self._done(time, step)
-        elif opcode in ("copy-start", "send", "collective-permute-start", "all-gather-start") and step.operands:
+        elif opcode in ("copy-start", "send", "collective-permute-start", "all-gather-start"):
             place = 1 if opcode == "copy-start" else 0
             passed = {(place, *index): value for index, value in self._operand(time, step.operands[0]).items()}
         return self._fill(time, step, arrays, passed, strict=opcode in ("tuple", "get-tuple-element", "bitcast"))
@@ -196,7 +196,7 @@ class _Analysis:
 
     def _while(self, time: int, step: hlo.Instruction, arrays: Mapping[ShapeIndex, hlo.ArrayShape]) -> Values:
         body = self._root_values(step.attributes.get("body", ""))
-        init = self._operand(time, step.operands[0]) if step.operands else {}
+        init = self._operand(time, step.operands[0])
         if not init.keys() == body.keys() == arrays.keys():
             raise BadInputError(f"{self._where(step)}: the body of {step.name} does not give the loop's shape")
         return {index: self._phi(time, index, array, [init[index], body[index]]) for index, array in arrays.items()}
@@ -214,7 +214,7 @@ class _Analysis:
             return self._fill(time, step, arrays, passed, strict=True)
         if step.opcode in ("async-start", "async-update"):
             new = step.operands
-            if step.opcode == "async-update" and new:
+            if step.opcode == "async-update":
                 passed = dict(self._operand(time, new[0]))
                 new = new[1:]
             for number, name in enumerate(new):

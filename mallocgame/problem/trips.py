@@ -57,7 +57,7 @@ class _Analysis:
             for role in ("condition", "body")
         )
         compared = None if condition is None else self._comparison(condition)
-        if compared is None or body is None or not self.loop.operands:
+        if compared is None or body is None:
             return None
         left, right, direction = compared
         if left.index is None:

@@ -262,7 +262,7 @@ def test_errors_of_structure(text: str, place: tuple[int, int], words: str) -> N
         ("%a = f32[2]{0} negate(%p), calls=%e", (5, 36), "before its caller"),
         ("%a = f32[2]{0} negate(%p), backend_config={nope}", (5, 30), "not JSON"),
         ('%a = f32[2]{0} negate(%p), backend_config={"a":' + "[" * 200_000 + "}", (5, 30), "not JSON"),
-        ("%a = f32[2]{0} negate(%p), a=" + "{" * 100_000, (5, 1032), "deeper"),
+        ("%a = f32[2]{0} negate(%p), a=" + "{" * 100_000, (5, 1033), "deeper"),
     ],
 )
 def test_errors_inside_an_instruction(line: str, place: tuple[int, int], words: str) -> None:

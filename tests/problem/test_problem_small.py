@@ -267,6 +267,27 @@ def test_damaged_text_ends_in_a_problem_or_one_line(data: st.DataObject) -> None
     assert "\n" not in _refusal("\n".join(lines))
 
 
+@pytest.mark.parametrize("opcode", ["opt-barrier", "optimization-barrier"])
+def test_a_barrier_passes_its_operand_on(opcode: str) -> None:
+    text = f"""HloModule m, is_scheduled=true
+
+ENTRY %main (a: f32[1024], b: f32[1024]) -> f32[1024] {{
+  %a = f32[1024]{{0}} parameter(0)
+  %b = f32[1024]{{0}} parameter(1)
+  %x = f32[1024]{{0}} negate(%a)
+  %in = (f32[1024]{{0}}) tuple(%b)
+  %t = (f32[1024]{{0}}, (f32[1024]{{0}})) tuple(%x, %in)
+  %o = (f32[1024]{{0}}, (f32[1024]{{0}})) {opcode}(%t)
+  %y = f32[1024]{{0}} get-tuple-element(%o), index=0
+  ROOT %r = f32[1024]{{0}} negate(%y)
+}}
+"""
+    tensors = {tensor.name: tensor for tensor in _problem(text).tensors}
+    assert list(tensors) == ["a", "b", "x", "r"]
+    assert tensors["x"].live == (2, 7)
+    assert tensors["x"].uses[-1].time == 7
+
+
 def test_fingerprint_ignores_metadata_and_sees_the_schedule() -> None:
     plain = _problem(_loop()).fingerprint
     assert plain == _problem(_loop().replace("negate(%got)", 'negate(%got), metadata={op_name="f"}')).fingerprint

@@ -142,7 +142,7 @@ class AccessedBytes:
 
 def _updated(computation: hlo.Computation, instruction: hlo.Instruction) -> int | None:
     """Bytes that an in-place update writes, a slice's padding included; None for anything else."""
-    if instruction.opcode == "dynamic-update-slice" and len(instruction.operands) > 1:
+    if instruction.opcode == "dynamic-update-slice":
         return _size(computation.by_name[instruction.operands[1]].shape)
     if instruction.opcode != "scatter" or len(instruction.operands) != 3:
         return None

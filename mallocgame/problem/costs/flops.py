@@ -84,7 +84,7 @@ class Arithmetic:
         if opcode == "custom-call" and instruction.attributes.get("custom_call_target") == '"TopK"':
             return Work(_top_k(computation, instruction), 0)
         if opcode == "sort":
-            dims = _dims(computation.by_name[instruction.operands[0]].shape) if instruction.operands else ()
+            dims = _dims(computation.by_name[instruction.operands[0]].shape)
             count = math.prod(dims)
             return Work(count * max(1, count.bit_length() - 1), 0)
         return _NONE
@@ -134,7 +134,7 @@ def _covers(window: tuple[WindowDimension, ...], dims: tuple[int, ...]) -> bool:
 def _convolution(computation: hlo.Computation, instruction: hlo.Instruction) -> Work:
     """2 x multiply-adds: output batch and features x input features x valid window positions."""
     labels: re.Match[str] | None = _DIM_LABELS.search(instruction.attributes.get("dim_labels", ""))
-    if labels is None or len(instruction.operands) < 2:
+    if labels is None:
         return _NONE
     left, right = (_dims(computation.by_name[name].shape) for name in instruction.operands[:2])
     out = _dims(instruction.shape)
@@ -169,7 +169,7 @@ def _top_k(computation: hlo.Computation, instruction: hlo.Instruction) -> int:
 
 
 def _dot(computation: hlo.Computation, instruction: hlo.Instruction) -> int:
-    dims = _dims(computation.by_name[instruction.operands[0]].shape) if instruction.operands else ()
+    dims = _dims(computation.by_name[instruction.operands[0]].shape)
     contracted = _DIMENSIONS.findall(instruction.attributes.get("lhs_contracting_dims", ""))
     depth = math.prod(dims[int(place)] for place in contracted if int(place) < len(dims))
     return 2 * _elements(instruction.shape) * depth

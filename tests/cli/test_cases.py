@@ -1,0 +1,40 @@
+"""Texts that users brought, where they are beside the checkout: what ``inspect`` says of each, or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import Outcome
+
+Run = Callable[..., Outcome]
+CASES = Path(__file__).parents[3] / "shared" / "data" / "cases"
+
+
+@pytest.fixture(autouse=True)
+def needs_the_cases() -> None:
+    if not CASES.exists():
+        pytest.skip("the cases are not here")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("malformed_dus", ":5:8: dynamic-update-slice 'r' has operands: 0, it needs at least 2"),
+        ("malformed_reduce", ":11:8: reduce 'r' has operands: 0, it needs at least 2"),
+    ],
+)
+def test_refused_in_one_line(run: Run, name: str, words: str) -> None:
+    file = CASES / f"{name}.hlo"
+    outcome = run("inspect", file, "--target", "v5e")
+    assert outcome.code == 2
+    assert f"{file}{words}" in outcome.error
+
+
+@pytest.mark.parametrize(("name", "mebibytes"), [("origin_recovery_table", 4), ("opt_barrier", 20)])
+def test_peak(run: Run, name: str, mebibytes: int) -> None:
+    outcome = run("inspect", CASES / f"{name}.hlo", "--target", "v5e")
+    assert outcome.code == 0
+    assert f"peak         {mebibytes} MiB live" in outcome.out
