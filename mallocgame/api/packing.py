@@ -34,8 +34,7 @@ def pack(
         Without offsets if there is no packing, or none was found; nothing is written then.
 
     Raises:
-        BadInputError: the file cannot be used, or ``out`` cannot be written.
-        NoAnswerError: fixed offsets overlap, and no capacity was given.
+        BadInputError: the file cannot be used, as where fixed offsets overlap, or ``out`` cannot be written.
     """
     from mallocgame import packing
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,20 +102,3 @@ class Packing:
     lower_bound: int
     seconds: float
     nodes: int
-
-
-def check_together(buffers: Sequence[Buffer], capacity: int | None = None) -> None:
-    """Refuse a problem whose buffers are well-formed one by one but not together.
-
-    Raises:
-        BadInputError: an id twice, sizes that overflow, or a capacity out of range.
-    """
-    seen: set[str] = set()
-    for buffer in buffers:
-        if buffer.id in seen:
-            raise BadInputError(f"two buffers have the id {buffer.id!r}")
-        seen.add(buffer.id)
-    if sum(buffer.size + buffer.alignment for buffer in buffers) >= LARGEST:
-        raise BadInputError("the sum of all sizes and alignments is out of range")
-    if capacity is not None and not 0 <= capacity < LARGEST:
-        raise BadInputError(f"capacity {capacity} is out of range")

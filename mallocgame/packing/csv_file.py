@@ -17,7 +17,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mallocgame.packing.buffer import Buffer, check_together
+from mallocgame.packing.buffer import Buffer
+from mallocgame.packing.together import check_together
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import read_bytes, write_atomically
 

@@ -8,10 +8,11 @@ from time import monotonic
 import numpy as np
 
 from mallocgame.packing import exact_search
-from mallocgame.packing.buffer import Buffer, check_together
-from mallocgame.packing.pack import check_answer, check_time_limit, fixed_collide
+from mallocgame.packing.buffer import Buffer
+from mallocgame.packing.pack import check_answer, check_time_limit
 from mallocgame.packing.restarts import Floats, orders
 from mallocgame.packing.state import Ints, make_state
+from mallocgame.packing.together import check_together
 from mallocgame.system.errors import BadInputError
 
 ROUNDS = 2000
@@ -44,8 +45,7 @@ def fit_most(
     """
     check_together(buffers, capacity)
     check_time_limit(time_limit)
-    fixed = [buffer for buffer in buffers if buffer.offset is not None]
-    if fixed_collide(buffers) or any((buffer.offset or 0) + buffer.size > capacity for buffer in fixed):
+    if any(buffer.offset is not None and buffer.offset + buffer.size > capacity for buffer in buffers):
         raise BadInputError("the buffers with fixed offsets alone do not fit")
     if not buffers:
         return ()

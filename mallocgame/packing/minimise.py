@@ -7,11 +7,11 @@ from contextlib import suppress
 from math import gcd
 from time import monotonic
 
-from mallocgame.packing.buffer import Buffer, Packing, check_together
+from mallocgame.packing.buffer import Buffer, Packing
 from mallocgame.packing.first_fit import FirstFit
-from mallocgame.packing.pack import Search, check_answer, check_time_limit, fixed_collide
+from mallocgame.packing.pack import Search, check_answer, check_time_limit
 from mallocgame.packing.state import max_load
-from mallocgame.system.errors import NoAnswerError
+from mallocgame.packing.together import check_together
 
 FIRST_LIMIT = 2000
 FIRST_FIT_ROUNDS = 300
@@ -40,13 +40,10 @@ def minimise(
 
     Raises:
         BadInputError: the buffers do not make a problem, or the time limit is out of range.
-        NoAnswerError: the fixed offsets overlap.
         KeyboardInterrupt: Ctrl-C before anything was found.
     """
     check_together(buffers)
     check_time_limit(time_limit)
-    if fixed_collide(buffers):
-        raise NoAnswerError("infeasible: the fixed offsets overlap")
     start = monotonic()
     descent = _Descent(buffers, seed, progress or (lambda line: None))
     with suppress(KeyboardInterrupt):

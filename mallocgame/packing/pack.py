@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 from mallocgame.packing import exact_search
-from mallocgame.packing.buffer import LARGEST, Buffer, Packing, Status, check_together
+from mallocgame.packing.buffer import Buffer, Packing, Status
 from mallocgame.packing.first_fit import FirstFit
 from mallocgame.packing.restarts import Restarts
 from mallocgame.packing.state import max_load, partitions
+from mallocgame.packing.together import check_together
 from mallocgame.packing.validate import validate
 from mallocgame.system.errors import BadInputError, MallocgameError
 
@@ -43,7 +44,7 @@ def pack(buffers: Sequence[Buffer], capacity: int, *, time_limit: float = 60.0, 
     bound = max_load(buffers)
     status: Status = "infeasible"
     offsets, nodes = None, 0
-    if bound <= capacity and not fixed_collide(buffers):
+    if bound <= capacity:
         offsets = _hinted(buffers, capacity)
         status = "feasible"
         if offsets is None:
@@ -68,12 +69,6 @@ def check_time_limit(time_limit: float) -> None:
     """Raises BadInputError unless it is a positive number of seconds."""
     if not (math.isfinite(time_limit) and time_limit > 0):
         raise BadInputError(f"the time limit has to be a positive number of seconds, not {time_limit}")
-
-
-def fixed_collide(buffers: Sequence[Buffer]) -> bool:
-    """Whether the fixed buffers alone cannot be."""
-    fixed = [buffer for buffer in buffers if buffer.offset is not None]
-    return bool(validate(fixed, [buffer.offset or 0 for buffer in fixed], LARGEST))
 
 
 def compile_native() -> float:

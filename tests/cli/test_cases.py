@@ -38,3 +38,9 @@ def test_peak(run: Run, name: str, mebibytes: int) -> None:
     outcome = run("inspect", CASES / f"{name}.hlo", "--target", "v5e")
     assert outcome.code == 0
     assert f"peak         {mebibytes} MiB live" in outcome.out
+
+
+def test_fixed_offsets_that_overlap(run: Run) -> None:
+    outcome = run("pack", CASES / "pack_fixed_clash.csv", "--capacity", 256)
+    assert outcome.code == 2
+    assert "the fixed offsets clash whatever the capacity: buffers 'a' and 'b' share bytes 32 to 64" in outcome.error

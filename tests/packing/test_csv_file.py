@@ -63,6 +63,10 @@ BAD = {
     "alignment": ("id,lower,upper,size,alignment\na,0,1,1,0\n", "f.csv:2: buffer 'a': alignment 0 is out of range"),
     "hint": ("id,lower,upper,size,hint\na,0,1,1,-1\n", "f.csv:2: buffer 'a': hint -1 is out of range"),
     "misaligned": ("id,lower,upper,size,alignment,offset\na,0,1,1,4,6\n", "f.csv:2: buffer 'a': its fixed offset 6"),
+    "clash": (
+        "id,lower,upper,size,offset\na,0,5,64,0\nb,3,8,64,32\n",
+        "f.csv: the fixed offsets clash whatever the capacity: buffers 'a' and 'b' share bytes 32 to 64 at time 3",
+    ),
     "gap": ("id,lower,upper,size,gaps\na,0,9,1,1-2-3\n", "f.csv:2: gap '1-2-3' is not TIME-TIME"),
     "gap outside": ("id,lower,upper,size,gaps\na,0,9,1,8-10\n", "f.csv:2: buffer 'a': gap 8-10"),
     "partial gap": ("id,lower,upper,size,gaps\na,0,9,9,1-2@1:3\n", "f.csv:2: gap '1-2@1:3' keeps a part"),
