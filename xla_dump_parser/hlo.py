@@ -116,6 +116,9 @@ class Computation(Protocol):
     @property
     def users(self) -> Mapping[str, tuple[str, ...]]: ...
 
+    def renamed(self, names: Mapping[str, str]) -> Computation:
+        """The same computation with other names, by the present ones, for some of its instructions."""
+
 
 class HloModule(Protocol):
     """A module.

@@ -191,6 +191,13 @@ class TextComputation:
                 found[operand].append(instruction.name)
         return MappingProxyType({name: tuple(names) for name, names in found.items()})
 
+    def renamed(self, names: Mapping[str, str]) -> TextComputation:
+        """The same computation with other names for some of its instructions. Raises ParseError."""
+        place = (self.number, self.line, self._start, self._body, self._end)
+        other = TextComputation(self.module, self.name, self.is_entry, *place)
+        other.instructions = tuple(step.renamed(other, names) for step in self.instructions)
+        return other
+
 
 class TextInstruction:
     """An Instruction of a TextComputation. See ``hlo.Instruction`` for the attributes."""
@@ -209,7 +216,7 @@ class TextInstruction:
         literal: str | None,
         is_root: bool,
         line: int,
-        attributes: tuple[int, int] | dict[str, str],
+        attributes: tuple[int, int] | Mapping[str, str],
     ) -> None:
         self.computation = computation
         self.name = name
@@ -271,6 +278,20 @@ class TextInstruction:
                 continue
             raise own.error(self.line, f"%{name}", 0, f"{quote(self.name)} calls computation {quote(name)}, {problem}")
         return names
+
+    def renamed(self, computation: TextComputation, names: Mapping[str, str]) -> TextInstruction:
+        """The same instruction in ``computation``, with the new names of itself and its operands."""
+        return TextInstruction(
+            computation,
+            names.get(self.name, self.name),
+            self.opcode,
+            self.shape_text,
+            tuple(names.get(operand, operand) for operand in self.operands),
+            self.literal,
+            self.is_root,
+            self.line,
+            self._attributes,
+        )
 
     def __repr__(self) -> str:
         return f"<{self.name} = {self.shape_text} {self.opcode}({', '.join(self.operands)}), line {self.line}>"

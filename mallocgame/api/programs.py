@@ -76,7 +76,7 @@ def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
     from mallocgame.programs.loading import load
     from mallocgame.report.inspection import inspect_problem
 
-    loaded = load(file, target)
+    loaded = load(file, target, any_backend=True)
     return inspect_problem(loaded.problem, loaded.default_seconds())
 
 

@@ -18,13 +18,11 @@ from mallocgame.models.replay.final_replay import NAMES_ALONE, cycles_of
 from mallocgame.models.replay.records import Model
 from mallocgame.problem.chips import Link
 from mallocgame.problem.costs.analytic import AnalyticCosts
+from mallocgame.problem.placement import HOST
 from mallocgame.problem.schedule import Schedule, flatten
 from mallocgame.problem.schema import Target
 from xla_dump_parser import hlo, parse_buffer_assignment, parse_hlo
 from xla_dump_parser.shapes import padded_bytes, walk_shape
-
-HOST = 5
-"""The number n of host memory's S(n) in libtpu's texts."""
 
 
 @dataclass(frozen=True)

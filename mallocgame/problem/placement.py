@@ -39,6 +39,12 @@ An override on any of them kills it ("Conflicting required assignment", libtpu 0
 ASYNCHRONOUS = "part of an asynchronous operation"
 """Why no plan has such a tensor in fast memory; XLA copies it there all the same, and only copies it."""
 
+HOST = 5
+"""The number n of host memory's S(n)."""
+
+ON_HOST = f"coloured to memory space {HOST}"
+"""Why such a tensor is never in fast memory; nor is it in HBM."""
+
 PASSES_ON = frozenset({"tuple", "get-tuple-element", "bitcast"})
 """What the compiler's allocator does not take for a use."""
 
@@ -47,14 +53,17 @@ _TRANSFERS = frozenset({"send", "send-done", "recv", "recv-done", "infeed", "out
 
 def never_fast(schedule: Schedule, value: Value, size: int, target: Target) -> str | None:
     """Why no part of the tensor's life may be in fast memory, or None."""
+    space = value.shape.layout.memory_space if value.shape.layout is not None else 0
+    if space == HOST:
+        return ON_HOST
     if _is_scalar(value):
         return "scalar"
     if size == 0:
         return "empty"
     if size > target.fast_bytes:
         return f"larger than the fast memory of {target.fast_bytes} bytes"
-    if value.shape.layout is not None and value.shape.layout.memory_space:
-        return f"coloured to memory space {value.shape.layout.memory_space}"
+    if space:
+        return f"coloured to memory space {space}"
     opcodes = {schedule.steps[time].opcode for time, _ in value.positions}
     opcodes.update(schedule.steps[time].opcode for time, _, _ in value.reads)
     if opcodes & _TRANSFERS:

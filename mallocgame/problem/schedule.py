@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ class Schedule:
         computations: in the order in which they start.
         times: instruction name -> time. A colouring hint, which the compiler removes before MSA, has the time of what
             it is put on and is no step of its own.
-        bodies: for each computation, the HLO computation itself.
+        bodies: for each computation, the HLO computation itself; a name that an outer or earlier one has too is
+            followed by a number.
         hinted: times of instructions that a colouring hint is put on, parameters left out.
     """
 
@@ -65,6 +67,28 @@ class _Open:
     called: bool = False
 
 
+class _Names:
+    """Names of instructions, which a text may use once in each computation and a schedule once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._numbers: Counter[str] = Counter()
+
+    def apart(self, body: hlo.Computation) -> hlo.Computation:
+        """The computation with names of its own."""
+        again = self._taken & body.by_name.keys()
+        self._taken |= body.by_name.keys()
+        return body.renamed({name: self._fresh(name) for name in body.by_name if name in again}) if again else body
+
+    def _fresh(self, name: str) -> str:
+        fresh = name
+        while fresh in self._taken:
+            self._numbers[name] += 1
+            fresh = f"{name}.{self._numbers[name]}"
+        self._taken.add(fresh)
+        return fresh
+
+
 def flatten(module: hlo.HloModule) -> Schedule:
     """The schedule of a module: callees before their caller; of a while loop the condition, the body, the while.
 
@@ -79,12 +103,14 @@ def flatten(module: hlo.HloModule) -> Schedule:
     owners: list[str] = []
     times: dict[str, int] = {}
     closed: list[tuple[_Open, int]] = []
+    names = _Names()
     stack = [_Open(module.entry, "entry", 1, None)]
     seen = {module.entry.name}
     while stack:
         top = stack[-1]
         if top.start < 0:
             top.start = len(steps)
+            top.body = names.apart(top.body)
         if top.position == len(top.body.instructions):
             closed.append((top, len(steps) - 1))
             stack.pop()
@@ -100,10 +126,6 @@ def flatten(module: hlo.HloModule) -> Schedule:
             times[instruction.name] = times[instruction.operands[0]]
             top.position += 1
             continue
-        if instruction.name in times:
-            raise BadInputError(
-                f"{module.source}:{instruction.line}: a second instruction is called {instruction.name}"
-            )
         times[instruction.name] = len(steps)
         steps.append(instruction)
         owners.append(top.body.name)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mallocgame.models.cycles.table import CycleTable
     from mallocgame.plan.problem_file import Default
+    from mallocgame.problem.backend import Backend
     from mallocgame.problem.schema import Problem, Target
     from xla_dump_parser.hlo import HloModule
 
@@ -30,6 +31,7 @@ class Loaded:
         versions: of what compiled it, e.g. ``{"libtpu": "0.0.52"}``, as far as the file says.
         scoped_vmem_kib: the memory split it was compiled with; None for the compiler's default.
         buffer_assignment: text with the addresses of ``final``; empty where the file does not have it.
+        backend: that compiled it, where it is not a TPU's; there are no plans for it then.
     """
 
     problem: Problem
@@ -39,6 +41,7 @@ class Loaded:
     versions: Mapping[str, str] = field(default_factory=dict)
     scoped_vmem_kib: int | None = None
     buffer_assignment: str = ""
+    backend: Backend | None = None
 
     def default_seconds(self) -> float | None:
         """Seconds under M of XLA's own placement, where the file has it."""

@@ -47,24 +47,32 @@ SUFFIXES = tuple(suffix for reader in READERS for suffix in reader.SUFFIXES)
 """Of all kinds."""
 
 
-def load(file: str | os.PathLike[str], target: str | None = None) -> Loaded:
+def load(file: str | os.PathLike[str], target: str | None = None, *, any_backend: bool = False) -> Loaded:
     """Read a file or folder by the first reader that claims it.
 
     Args:
         file: path.
         target: a name, or a target file that ``mallocgame probe --calibrate`` wrote, whose measured figures then take
             the place of the table's and of the log's. Needed unless ``file`` is a capture or a problem file.
+        any_backend: whether a text that was compiled for no TPU will do.
 
     Raises:
-        BadInputError: no such file, not readable, no target, or another target than the file's.
+        BadInputError: no such file, not readable, no target, another target than the file's, or another backend.
         xla_dump_parser.ParseError: the text is damaged; with file, line and column.
     """
-    if target is None or not is_target_file(target):
-        return _load(Path(file), None if target is None else get_target(target))
-    measured = load_target(target)
-    loaded = _load(Path(file), measured.target)
-    problem = loaded.problem
-    return replace(loaded, problem=replace(problem, target=measured.applied_to(problem.target)))
+    measured = load_target(target) if target is not None and is_target_file(target) else None
+    if measured is not None:
+        loaded = _load(Path(file), measured.target)
+        problem = loaded.problem
+        loaded = replace(loaded, problem=replace(problem, target=measured.applied_to(problem.target)))
+    else:
+        loaded = _load(Path(file), None if target is None else get_target(target))
+    if loaded.backend is not None and not any_backend:
+        raise BadInputError(
+            f"{file}: was compiled for a {loaded.backend}, and plans are for TPUs; `mallocgame inspect` tells its "
+            "sizes, `mallocgame offload` takes the JAX function"
+        )
+    return loaded
 
 
 def _load(path: Path, target: Target | None) -> Loaded:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
 from mallocgame.models.replay import Row, relaxed_bound, replay_plan
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.costs.elapsed import m_elapsed
-from mallocgame.problem.schema import Problem
+from mallocgame.problem.placement import ON_HOST
+from mallocgame.problem.schema import Group, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,9 @@ class Inspection:
     """A summary of a problem; seconds are under M, bytes are padded.
 
     Attributes:
-        peak_bytes: most bytes of tensors live at one time, wherever they are; an alias group counts once.
+        peak_bytes: most bytes of tensors live on the device at one time; an alias group counts once.
         peak_time: the first such time.
+        host_bytes: most bytes live in the host's memory at one time.
         movable: tensors that may be in fast memory for at least part of their life.
         all_hbm_seconds: everything in HBM.
         default_seconds: XLA's own placement, where it is known; else None.
@@ -50,6 +53,7 @@ class Inspection:
     largest_bytes: int
     peak_bytes: int
     peak_time: int
+    host_bytes: int
     movable: int
     loops: int
     all_hbm_seconds: float
@@ -68,13 +72,17 @@ def inspect_problem(problem: Problem, default_seconds: float | None = None) -> I
     """Summarise a problem; ``default_seconds`` are those of XLA's own placement under M, if they are known."""
     replay = replay_plan(problem, Plan(problem.fingerprint), "M")
     rows = [_costly(problem, row) for row in replay.rows if row.time is not None and row.seconds]
-    peak_bytes, peak_time = _peak(problem)
+    on_host = {tensor.group for tensor in problem.tensors if tensor.fixed == ON_HOST}
+    device = [group for number, group in enumerate(problem.groups) if number not in on_host]
+    peak_bytes, peak_time = _peak(problem, device)
+    host_bytes, _ = _peak(problem, [problem.groups[number] for number in on_host])
     return Inspection(
         problem=problem,
         tensor_bytes=sum(tensor.size for tensor in problem.tensors),
         largest_bytes=max((tensor.size for tensor in problem.tensors), default=0),
         peak_bytes=peak_bytes,
         peak_time=peak_time,
+        host_bytes=host_bytes,
         movable=sum(tensor.fixed is None for tensor in problem.tensors),
         loops=sum(computation.kind == "body" for computation in problem.computations),
         all_hbm_seconds=replay.total,
@@ -101,10 +109,10 @@ def _costly(problem: Problem, row: Row) -> CostlyInstruction:
     )
 
 
-def _peak(problem: Problem) -> tuple[int, int]:
-    """(bytes, first time) of the peak."""
+def _peak(problem: Problem, groups: Iterable[Group]) -> tuple[int, int]:
+    """(bytes, first time) of the peak of these alias groups."""
     change = [0] * (len(problem.instructions) + 1)
-    for group in problem.groups:
+    for group in groups:
         lives = [problem.tensors[tensor].live for tensor in group.tensors]
         change[min(start for start, _ in lives)] += group.size
         change[max(end for _, end in lives) + 1] -= group.size

@@ -44,3 +44,18 @@ def test_fixed_offsets_that_overlap(run: Run) -> None:
     outcome = run("pack", CASES / "pack_fixed_clash.csv", "--capacity", 256)
     assert outcome.code == 2
     assert "the fixed offsets clash whatever the capacity: buffers 'a' and 'b' share bytes 32 to 64" in outcome.error
+
+
+def test_a_gpus_text(run: Run) -> None:
+    file = CASES / "gpu_host_copies.hlo"
+    outcome = run("inspect", file, "--target", "v5e")
+    assert "peak         320 MiB live at t3; host memory 64 MiB; fast memory" in outcome.out
+    assert "note: compiled for a GPU" in outcome.out
+    assert "was compiled for a GPU" in run("solve", file, "--target", "v5e").error
+
+
+def test_a_text_after_memory_space_assignment(run: Run) -> None:
+    assert (
+        "memory space assignment has been over"
+        in run("inspect", CASES / "after_msa_donated.hlo", "--target", "v5e").error
+    )

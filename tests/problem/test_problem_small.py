@@ -267,6 +267,22 @@ def test_damaged_text_ends_in_a_problem_or_one_line(data: st.DataObject) -> None
     assert "\n" not in _refusal("\n".join(lines))
 
 
+def test_names_that_two_computations_have() -> None:
+    """As a framework that numbers the values of each function writes a loop."""
+    text = re.sub(r"%(q|p)\b", "%x", _loop()).replace("%j", "%y").replace("%less", "%x.1").replace("%sum", "%copy")
+    problem, plain = _problem(text), _problem(_loop())
+    assert [step.name for step in problem.instructions] == [
+        *("x", "y", "start", "copy", "init"),
+        *("x.2", "y.1", "bound", "x.1"),
+        *("x.3", "i", "one", "next", "a", "w", "copy.1", "out"),
+        *("loop", "got", "neg", "res"),
+    ]
+    assert [(t.time, t.live, t.group, len(t.uses)) for t in problem.tensors] == [
+        (t.time, t.live, t.group, len(t.uses)) for t in plain.tensors
+    ]
+    assert problem.computations == plain.computations
+
+
 @pytest.mark.parametrize("opcode", ["opt-barrier", "optimization-barrier"])
 def test_a_barrier_passes_its_operand_on(opcode: str) -> None:
     text = f"""HloModule m, is_scheduled=true

@@ -41,6 +41,7 @@ def of_inspection(inspection: Inspection) -> Document:
         "largest_bytes": inspection.largest_bytes,
         "peak_bytes": inspection.peak_bytes,
         "peak_at": problem.instructions[inspection.peak_time].name if problem.instructions else None,
+        "host_bytes": inspection.host_bytes,
         "fast_bytes": problem.target.fast_bytes,
         "m_all_hbm": inspection.all_hbm_seconds,
         "m_default": inspection.default_seconds,
@@ -66,6 +67,7 @@ def lines(document: Value) -> list[str]:
     """The answer in words."""
     default = document["m_default"]
     xla = "" if default is None else f"XLA's default {duration(default)}, "
+    host = f"host memory {size(document['host_bytes'])}; " if document["host_bytes"] else ""
     found = [
         f"{document['module']} for {document['target']} (costs: {document['costs']})",
         f"schedule     {document['instructions']} instructions; computations: {document['computations']}, "
@@ -73,7 +75,7 @@ def lines(document: Value) -> list[str]:
         f"tensors      {document['tensors']}, {size(document['tensor_bytes'])} in all, the largest "
         f"{size(document['largest_bytes'])}; {document['movable_tensors']} may be in fast memory; "
         f"alias groups of several: {document['alias_groups']}",
-        f"peak         {size(document['peak_bytes'])} live at {document['peak_at']}; "
+        f"peak         {size(document['peak_bytes'])} live at {document['peak_at']}; {host}"
         f"fast memory {size(document['fast_bytes'])}",
         f"M            {xla}everything in HBM {duration(document['m_all_hbm'])}, relaxed bound "
         f"{duration(document['m_bound'])}",
