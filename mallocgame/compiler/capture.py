@@ -20,7 +20,7 @@ class Capture:
 
     Attributes:
         target: name, e.g. ``"v5p"``.
-        topology: what libtpu was asked for, e.g. ``"v5p:2x2x1"``.
+        topology: of the program's devices, e.g. ``"v5p:2x2x1"`` (``mallocgame.problem.topologies``).
         function: ``MODULE:FUNCTION``, or the name of the function that was given.
         options: compiler options of the compile.
         versions: of python, jax, jaxlib, libtpu and mallocgame.

@@ -51,7 +51,8 @@ def capture(
     check_options(options or {})
     request = _request(program, args, kwargs or {}, target, options or {})
     compiled = compile(request, limits)
-    name = program if isinstance(program, str) else getattr(program, "__name__", "function")
+    names = (program, getattr(program, "__name__", None), getattr(program, "fun_name", None), "function")
+    name = next(name for name in names if isinstance(name, str))
     topology = request.topology if request.lowered is not None else compiled.topology
     kept = keep(compiled, target, topology, name, {**compiled.own_options, **request.options})
     if out is not None:

@@ -157,7 +157,7 @@ def _topology(devices: Sequence[Any], target: str) -> str:
     if found is None or count != there:
         raise BadInputError(
             f"the program is for {count} of {there} devices of {target}, and not for a whole topology; lower it for "
-            f"all devices of one, e.g. of mallocgame.described_devices({target!r}, {count}), in any order"
+            "all devices of one, in any order, as mallocgame.described_devices or jax.experimental.topologies has them"
         )
     if len({device.process_index for device in devices}) > 1 and "CompileOnly" not in type(devices[0].client).__name__:
         raise BadInputError(

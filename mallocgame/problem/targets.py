@@ -45,5 +45,8 @@ def topology_for(name: str, devices: int) -> str:
     topologies = TOPOLOGIES[get_target(name).name]
     enough = [size for size in topologies if size >= devices]
     if not enough:
-        raise BadInputError(f"the program is for {devices} devices; {name} is known with up to {max(topologies)}")
+        raise BadInputError(
+            f"the program is for {devices} devices; {name} is known with up to {max(topologies)} a slice (for more, "
+            f"lower it on a mesh of mallocgame.described_devices({name!r}, {devices}, slices=...))"
+        )
     return topologies[min(enough)]

@@ -58,7 +58,7 @@ def abstract(target: str, *args: Any) -> tuple[Any, ...]:
     sharding = SingleDeviceSharding(device)
 
     def described(leaf: Any) -> Any:
-        if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
+        if isinstance(leaf, type) or not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
             return leaf
         shaped = leaf if isinstance(leaf, struct) else jax.typeof(leaf)
         return struct(shaped.shape, shaped.dtype, sharding=sharding, weak_type=shaped.weak_type)

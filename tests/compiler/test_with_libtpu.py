@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,38 @@ def test_host_callbacks_are_lowered_as_for_abstract_arguments() -> None:
     kept = capture("tests.compiler.models:calls_back", None, "v5e")
     assert kept.lowered.count("is_host_transfer = true") == 4  # to the host and back, for each of two
     assert digest(kept.lowered) == digest(lowered)
+
+
+def test_abstract_leaves_what_is_no_array() -> None:
+    import jax
+    import numpy as np
+
+    arrays = {"of numpy": np.zeros((2, 3), np.float32), "of jax": jax.numpy.zeros((4,))}
+    others = {"number": 3, "text": "tanh", "function": abs, "none": None, "type": np.float32}
+    (found,) = mallocgame.abstract("v5e", arrays | others)
+    assert {name: found[name] for name in others} == others
+    assert {name: (found[name].shape, str(found[name].dtype)) for name in arrays} == {
+        "of numpy": ((2, 3), "float32"),
+        "of jax": ((4,), "float32"),
+    }
+    with pytest.raises(BadInputError, match="an argument is no array of JAX"):
+        mallocgame.abstract("v5e", np.array(["text"]))
+
+    def power(x: Any, n: int, act: str) -> Any:
+        return getattr(jax.numpy, act)(x**n)
+
+    jitted = jax.jit(power, static_argnums=(1, 2))
+    lowered = jitted.lower(*mallocgame.abstract("v5e", arrays["of numpy"], 3, "tanh"))
+    found = lowering_of(jitted, (arrays["of numpy"], 3, "tanh"), {}, "v5e")
+    assert digest(found.text) == digest(lowering_of(lowered, (), {}, None).text)
+
+
+def test_devices_of_several_slices() -> None:
+    devices = mallocgame.described_devices("v5p", 4, slices=2)  # the first two of four of each
+    assert [device.id for device in devices] == [100000, 100001, 200000, 200001]
+    assert [device.id for device in mallocgame.described_devices("v5e", 32)] == list(range(32))
+    with pytest.raises(BadInputError, match="not on 5 of 2"):
+        mallocgame.described_devices("v5e", 5, slices=2)
 
 
 def test_equinox() -> None:

@@ -57,6 +57,21 @@ def real_inputs() -> Pair:
     return lambda x, y: (x + 1, y * 2), (np.full(2, 2.0, np.float32), jnp.full(2, 3.0, jnp.bfloat16))
 
 
+def named() -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Brings an argument by name: 2 + 10."""
+    import jax.numpy as jnp
+
+    return lambda x, *, y: x + y, (jnp.full(2, 2.0),), {"y": jnp.full(2, 10.0)}
+
+
+def traced() -> Any:
+    """The same, traced: the arguments are abstract."""
+    import jax
+
+    function, args, kwargs = named()
+    return jax.jit(function).trace(*args, **kwargs)
+
+
 def doubled_and_more() -> Pair:
     """Two inputs, the second bfloat16, for inputs of a file."""
     import jax

@@ -92,6 +92,19 @@ def test_real_inputs(child: ProbeChild, tmp_path: Path) -> None:
     assert child.ask("warm up", {"seconds": 0}, seconds=300)["differences"] == [0.0, 0.0, 0.0]
 
 
+def test_arguments_by_name_and_traced_programs() -> None:
+    from mallocgame.probe.executables import load
+
+    named = load("a", "tests.probe.models:named", None, {})
+    (twelve,) = named.call(named.values)
+    assert twelve.tolist() == [12.0, 12.0]
+    traced = load("b", "tests.probe.models:traced", None, {})
+    assert traced.values == (None, None)
+    assert [shape for shape, _ in traced.inputs] == [(2,), (2,)]
+    (five,) = traced.call([np.full(2, 1.0, np.float32), np.full(2, 4.0, np.float32)])
+    assert five.tolist() == [5.0, 5.0]
+
+
 def test_a_lowered_module_and_options(child: ProbeChild) -> None:
     options = {"xla_cpu_enable_fast_math": "true", "xla_backend_optimization_level": "0"}
     text = _program("text", function=None, lowered=DOUBLE)
