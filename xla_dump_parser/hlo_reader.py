@@ -88,6 +88,7 @@ class TextModule:
         text = self.text
         tables: list[str] = []
         found: dict[str, TextComputation] = {}
+        absent: set[str] = set()
         line, counted = 1, 0
         while True:
             position = _skip(text, position)
@@ -100,7 +101,7 @@ class TextModule:
                 tables.append(text[position:end])
                 position = end
                 continue
-            end, after = _body_end(text, position, body)
+            end, after = _body_end(text, position, body, absent)
             if end < 0:
                 raise self.error(position, f"computation {quote(match[2])} has no closing brace; is the text cut off?")
             if len(found) == MAX_COMPUTATIONS:
@@ -342,10 +343,11 @@ def _body_start(text: str, position: int) -> int:
     return position + 1 if text.startswith("{", position) else -1
 
 
-def _body_end(text: str, start: int, body: int) -> tuple[int, int]:
+def _body_end(text: str, start: int, body: int, absent: set[str]) -> tuple[int, int]:
     """Where the instructions of a computation end, and where what closes it does; -1 where nothing closes it.
 
     The closing brace is as far from the left as the computation's first line; a line of a literal may be one, too.
+    ``absent`` has the closing lines that the rest of the text lacks, so that none is sought for each computation.
     """
     if _BLANK.match(text, body) is None:  # all on one line
         try:
@@ -355,9 +357,11 @@ def _body_end(text: str, start: int, body: int) -> tuple[int, int]:
         return (end, end + 1) if end < len(text) else (-1, -1)
     indent = text[text.rfind("\n", 0, start) + 1 : start]
     closing_line = f"\n{indent}}}" if indent.isspace() else "\n}"
-    end, closing = text.find(closing_line, body), None
+    end, closing = -1 if closing_line in absent else text.find(closing_line, body), None
     while end >= 0 and closing is None:
         closing = _BODY_END.match(text, end)
-        end = text.find(closing_line, end + 1)
-    closing = closing or _BODY_END.search(text, body)
+        end = text.find(closing_line, end + 1) if closing is None else end
+    if closing is None:
+        absent.add(closing_line)
+        closing = _BODY_END.search(text, body)
     return (-1, -1) if closing is None else closing.span()

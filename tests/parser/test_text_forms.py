@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -116,3 +117,16 @@ def test_too_few_operands(line: str, words: str) -> None:
 def test_opcodes_that_may_have_no_operands() -> None:
     steps = entry("%t = () tuple()", "%i = s32[2]{0} iota(), iota_dimension=0", "%u = f32[2]{0} unheard-of()")
     assert len(parse_hlo(steps).entry.instructions) == 3
+
+
+def test_many_braces_that_stand_elsewhere() -> None:
+    """No closing line is sought through the rest of the text again for each computation."""
+    one = "  %f{} {{\n    ROOT %p = f32[2] parameter(0)\n }}\n"
+    text = (
+        "HloModule m\n\n"
+        + "".join(one.format(number) for number in range(40_000))
+        + "ENTRY %e {\n  p = f32[] iota()\n}\n"
+    )
+    start = process_time()
+    assert len(parse_hlo(text).computations) == 40_001
+    assert process_time() - start < 10
