@@ -26,7 +26,7 @@ from tests.optimizer.test_store import ANSWER
 def plan(module: Path, monkeypatch: pytest.MonkeyPatch) -> mallocgame.Optimized:
     """An answer for the module and the compiler that is installed."""
     monkeypatch.setattr(versions_module, "installed_versions", lambda: dict.fromkeys(("jax", "jaxlib", "libtpu"), "1"))
-    program = program_of(module, (), "v5e", {})
+    program = program_of(module, (), {}, "v5e", {})
     return replace(ANSWER, program=program.digest, versions=dict.fromkeys(("jax", "jaxlib", "libtpu"), "1"))
 
 

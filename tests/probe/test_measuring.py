@@ -101,7 +101,8 @@ def test_arguments_by_name_and_traced_programs() -> None:
     traced = load("b", "tests.probe.models:traced", None, {})
     assert traced.values == (None, None)
     assert [shape for shape, _ in traced.inputs] == [(2,), (2,)]
-    (five,) = traced.call([np.full(2, 1.0, np.float32), np.full(2, 4.0, np.float32)])
+    kind = traced.inputs[0][1]  # of 64 bits once the agent's environment was imported
+    (five,) = traced.call([np.full(2, 1.0, kind), np.full(2, 4.0, kind)])
     assert five.tolist() == [5.0, 5.0]
 
 

@@ -68,7 +68,7 @@ def _check_before_msa(path: Path, computations: Iterable[Computation], fast_spac
         for step in computation.instructions:
             asked = step.name in custom or (step.opcode == "get-tuple-element" and step.operands[0] in custom)
             spaces = () if asked else (array.layout.memory_space for _, array in walk_shape(step.shape) if array.layout)
-            if fast_space in spaces:
+            if fast_space and fast_space in spaces:
                 sign = "is in fast memory"
             elif '"estimated_cycles"' in step.attributes.get("backend_config", ""):
                 sign = "has estimated cycles"
