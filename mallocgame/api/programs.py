@@ -66,7 +66,7 @@ def capture(
     return kept
 
 
-def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
+def inspect(file: PathLike, *, target: str | None = None, progress: Progress | None = None) -> Inspection:
     """Tensors, sizes, peak, headroom and the ten costliest instructions of a file that ``solve`` takes.
 
     Raises:
@@ -76,7 +76,7 @@ def inspect(file: PathLike, *, target: str | None = None) -> Inspection:
     from mallocgame.programs.loading import load
     from mallocgame.report.inspection import inspect_problem
 
-    loaded = load(file, target, any_backend=True)
+    loaded = load(file, target, any_backend=True, progress=progress or silent)
     return inspect_problem(loaded.problem, loaded.default_seconds())
 
 

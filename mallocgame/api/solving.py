@@ -83,7 +83,7 @@ def solve(
     if out is not None:
         check_writable(out)
     start = monotonic()
-    loaded = load(file, target)
+    loaded = load(file, target, progress=progress or silent)
     if progress is not None:
         tensors = f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors"
         progress(f"{tensors}; solving for at most {time_limit:g} s, after compiling native code at the first use")
@@ -179,7 +179,7 @@ def auto(
         check_writable(out)
     capture = capture_for_device(Path(file)) if probe else None
     found = solve_automatically(
-        load(file, target),
+        load(file, target, progress=progress or silent),
         CompileCache(cache),
         time_limit=time_limit,
         compiles=compiles,

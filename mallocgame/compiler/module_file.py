@@ -6,6 +6,7 @@ compiling child. What a file is, its first bytes say; its name only says that it
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from typing import Any
@@ -25,6 +26,9 @@ MOST_BYTES = 2 * 2**30
 _GZIP, _BYTECODE = b"\x1f\x8b", b"ML\xefR"
 _ARTIFACT, _HEADER = b"StableHLO_v", 32
 """Who wrote it stands in the first bytes of bytecode: a portable artifact is of a version of StableHLO."""
+_HEAD = 1 << 16
+"""Bytes of a file that say what it is: a schedule's header says so behind the module's name."""
+_SCHEDULED = re.compile(rb"\bis_scheduled\s*=\s*true\b")
 _HLO_TEXT = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*HloModule[\s,]")
 _ELSEWHERE = re.compile(
     r"__?cu(?:blas|dnn|solver|fft|sparse|b)|__gpu|__triton|triton_|xla\.gpu\.|__onednn|__nccl", re.IGNORECASE
@@ -35,6 +39,26 @@ _ELSEWHERE = re.compile(
 def is_module_file(reference: str) -> bool:
     """Whether a reference is the path of a module file rather than MODULE:FUNCTION."""
     return reference.removesuffix(".gz").endswith(SUFFIXES)
+
+
+def is_program(path: str | os.PathLike[str]) -> bool:
+    """Whether a module file, by its name and first bytes, holds a program that no compiler has scheduled yet."""
+    name = os.fspath(path)
+    if not is_module_file(name):
+        return False
+    try:
+        with open(name, "rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    if head.startswith(_GZIP):
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)
+        except zlib.error:
+            return False
+    if _HLO_TEXT.match(head):
+        return _SCHEDULED.search(head) is None
+    return not name.removesuffix(".gz").endswith((".hlo", ".txt"))
 
 
 def read_module(path: str) -> str:

@@ -62,9 +62,9 @@ def optimize(
 
     Args:
         program: one of: a ``jax.stages.Lowered`` or ``Traced``; a function, jitted or not, by ``jax.jit``,
-            ``eqx.filter_jit`` or ``nnx.jit``; the path of a saved module (StableHLO text, ``*.mlir``); of a capture; or
-            of a dump folder, problem file or HLO text, of which nothing can be compiled, so that the answer is
-            predicted and not confirmed.
+            ``eqx.filter_jit`` or ``nnx.jit``; the path of a module of any framework
+            (``mallocgame.compiler.module_file``); of a capture; or of a dump folder, problem file or scheduled HLO
+            text, of which nothing can be compiled, so that the answer is predicted and not confirmed.
         args: of a function: arrays, abstract arguments (``jax.ShapeDtypeStruct``), static ones.
         kwargs: likewise, those by name.
         target: e.g. ``"v5p"``; needed where neither lowering, arguments nor file say which TPU the program is for.
@@ -88,7 +88,7 @@ def optimize(
     """
     settings = Settings(time_limit, compiles, objective, strict, seed)
     told = progress or silent
-    task = _task(program, args, kwargs or {}, target, compiler_options)
+    task = _task(program, args, kwargs or {}, target, compiler_options, told)
     key = settings.key(task.digest)
     store = open_store(cache)
     found = store.find(key)
@@ -115,9 +115,10 @@ def _task(
     kwargs: Mapping[str, Any],
     target: str | None,
     compiler_options: Mapping[str, OptionValue] | None,
+    progress: Progress,
 ) -> _Task:
     if isinstance(program, str | os.PathLike) and not os.fspath(program).endswith(".mlir"):
-        file = file_program(Path(program), (*args, *kwargs), target, compiler_options)
+        file = file_program(Path(program), (*args, *kwargs), target, compiler_options, progress)
         if not isinstance(file, Program):
             return _Task(file.digest, partial(search_file, file))
         asked = file

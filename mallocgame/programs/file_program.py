@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.compiler.capture_file import is_capture, load_capture
+from mallocgame.compiler.module_file import is_program
 from mallocgame.compiler.versions import versions_here
 from mallocgame.plan.compiler_options import OptionValue
 from mallocgame.problem.targets import get_target
+from mallocgame.programs.compiled_file import capture_of
 from mallocgame.programs.program import Program
 from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,13 @@ class File:
 
 
 def file_program(
-    path: Path, args: tuple[Any, ...], target: str | None, compiler_options: Mapping[str, OptionValue] | None
+    path: Path,
+    args: tuple[Any, ...],
+    target: str | None,
+    compiler_options: Mapping[str, OptionValue] | None,
+    progress: Progress,
 ) -> Program | File:
-    """The module of a capture with the options of its compile, or the file as it is.
+    """The module of a capture with the options of its compile, or the file as it is; a program is captured first.
 
     Raises:
         BadInputError: no such file, one that cannot be read, a capture for another target, or arguments or options were
@@ -44,6 +51,8 @@ def file_program(
         raise BadInputError(f"{path}: a file takes no arguments and no compiler options")
     if not path.exists():
         raise BadInputError(f"{path}: no such file or folder")
+    if is_program(path) and target is not None and versions_here():
+        path = capture_of(path, get_target(target).name, progress)
     if not is_capture(path) or not versions_here():
         return File(path, target, _digest(path, target))
     capture = load_capture(path)

@@ -1,4 +1,4 @@
-"""FILE of the commands: a capture, a problem file, a dump folder or an HLO text, read into a problem."""
+"""FILE of the commands, read into a problem: a file of any of the kinds that ``readers`` has."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from mallocgame.problem.target_file import is_target_file, load_target
 from mallocgame.problem.targets import get_target
-from mallocgame.programs.readers import capture, dump_folder, hlo_text, problem_file
+from mallocgame.programs.readers import capture, dump_folder, hlo_text, module_file, problem_file
 from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress, silent
 
 if TYPE_CHECKING:
     from mallocgame.problem.schema import Target
@@ -27,12 +28,13 @@ class Reader(Protocol):
     def claims(self, path: Path, /) -> bool:
         """Whether a file or folder is of this kind, as far as its name and first bytes tell."""
 
-    def read(self, path: Path, target: Target | None) -> Loaded:
+    def read(self, path: Path, target: Target | None, progress: Progress, /) -> Loaded:
         """What it holds.
 
         Args:
             path: of a file or folder that it claims.
             target: that was asked for.
+            progress: is told what takes long.
 
         Raises:
             BadInputError: it cannot be used, or for another target; or it does not say its target, and none was given.
@@ -40,14 +42,20 @@ class Reader(Protocol):
         """
 
 
-READERS: tuple[Reader, ...] = (dump_folder, problem_file, capture, hlo_text)
+READERS: tuple[Reader, ...] = (dump_folder, problem_file, capture, module_file, hlo_text)
 """The first that claims a path reads it."""
 
 SUFFIXES = tuple(suffix for reader in READERS for suffix in reader.SUFFIXES)
 """Of all kinds."""
 
 
-def load(file: str | os.PathLike[str], target: str | None = None, *, any_backend: bool = False) -> Loaded:
+def load(
+    file: str | os.PathLike[str],
+    target: str | None = None,
+    *,
+    any_backend: bool = False,
+    progress: Progress = silent,
+) -> Loaded:
     """Read a file or folder by the first reader that claims it.
 
     Args:
@@ -55,18 +63,20 @@ def load(file: str | os.PathLike[str], target: str | None = None, *, any_backend
         target: a name, or a target file that ``mallocgame probe --calibrate`` wrote, whose measured figures then take
             the place of the table's and of the log's. Needed unless ``file`` is a capture or a problem file.
         any_backend: whether a text that was compiled for no TPU will do.
+        progress: is told of a compile, where the file is a program that has to be compiled first.
 
     Raises:
+        CompilerRefusedError, NoAnswerError: a program does not compile.
         BadInputError: no such file, not readable, no target, another target than the file's, or another backend.
         xla_dump_parser.ParseError: the text is damaged; with file, line and column.
     """
     measured = load_target(target) if target is not None and is_target_file(target) else None
     if measured is not None:
-        loaded = _load(Path(file), measured.target)
+        loaded = _load(Path(file), measured.target, progress)
         problem = loaded.problem
         loaded = replace(loaded, problem=replace(problem, target=measured.applied_to(problem.target)))
     else:
-        loaded = _load(Path(file), None if target is None else get_target(target))
+        loaded = _load(Path(file), None if target is None else get_target(target), progress)
     if loaded.backend is not None and not any_backend:
         raise BadInputError(
             f"{file}: was compiled for a {loaded.backend}, and plans are for TPUs; `mallocgame inspect` tells its "
@@ -75,13 +85,13 @@ def load(file: str | os.PathLike[str], target: str | None = None, *, any_backend
     return loaded
 
 
-def _load(path: Path, target: Target | None) -> Loaded:
+def _load(path: Path, target: Target | None, progress: Progress) -> Loaded:
     """As ``load``."""
     try:
         if not path.exists():
             raise BadInputError(f"{path}: no such file or folder")
         if not (path.is_dir() or path.is_file()):
             raise BadInputError(f"{path}: not a file or folder")
-        return next(reader for reader in READERS if reader.claims(path)).read(path, target)
+        return next(reader for reader in READERS if reader.claims(path)).read(path, target, progress)
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -39,7 +39,6 @@ TEXTS = {
     "defined twice": PROGRAM.replace("%multiply.1 =", "%add.1 ="),
     "no entry": PROGRAM.replace("ENTRY ", ""),
     "two modules": PROGRAM + PROGRAM,
-    "not scheduled": PROGRAM.replace(", is_scheduled=true", ""),
     "after memory space assignment": PROGRAM.replace(
         "  %multiply.1 =",
         "  %copy-start = (bf16[1024,1024]{1,0:T(8,128)(2,1)S(1)}, bf16[1024,1024]{1,0:T(8,128)(2,1)}, u32[]{:S(2)}) "

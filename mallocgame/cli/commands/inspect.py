@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mallocgame.cli.app import Json, Target, app
+from mallocgame.cli.app import Json, Target, app, tell
 from mallocgame.cli.show import Document, Value, show
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import duration, percent, size
@@ -19,7 +19,7 @@ def inspect(file: Path, /, *, target: Target = None, json: Json = False) -> None
     """Tensors, sizes, peak, headroom and the ten costliest instructions."""
     from mallocgame import api
 
-    show(of_inspection(api.inspect(file, target=target)), lines, json)
+    show(of_inspection(api.inspect(file, target=target, progress=tell)), lines, json)
 
 
 def of_inspection(inspection: Inspection) -> Document:

@@ -19,7 +19,8 @@ def solve(
     file: Annotated[
         Path,
         Parameter(
-            help="A capture, a problem file (.mgp), a dump folder, or an HLO text (plain or .gz); or several: a folder "
+            help="A capture, a problem file (.mgp), a dump folder, a scheduled HLO text, or a program (HLO from before "
+            "optimization, StableHLO, an HLO proto), which is compiled first; or several: a folder "
             "without the schedule of a dump stands for the .mgz, .mgp, .hlo, .hlo.gz and dump folders in it, a quoted "
             "glob for all that it matches."
         ),
@@ -27,7 +28,10 @@ def solve(
     /,
     *,
     target: Target = None,
-    solver: Annotated[str | None, Parameter(help="local if not given; auto with --probe.")] = None,
+    solver: Annotated[
+        str | None,
+        Parameter(help="local if not given; auto with --probe, and for a program that is compiled first."),
+    ] = None,
     time_limit: Annotated[float, Parameter(help="Seconds of search.")] = 30.0,
     compiles: Annotated[int, Parameter(help="Budget of auto: other splits and refused plans count.")] = 8,
     objective: Annotated[
@@ -61,6 +65,7 @@ def solve(
     """
     from mallocgame import api
     from mallocgame.batch.find import is_batch
+    from mallocgame.compiler.module_file import is_program
 
     if is_batch(file):
         if probe:
@@ -86,6 +91,8 @@ def solve(
         if outcome.failed:
             raise NoAnswerError(f"{len(outcome.failed)} of {len(outcome.results)} programs have no answer")
         return
+    if solver is None and is_program(file):
+        solver = "auto"
     if probe and solver not in (None, "auto"):
         raise BadInputError(f"--probe goes with auto's answer, not with --solver {solver}")
     if solver == "auto" or probe:

@@ -12,13 +12,14 @@ from xla_dump_parser import parse_hlo
 if TYPE_CHECKING:
     from mallocgame.compiler.capture import Capture
     from mallocgame.problem.schema import Target
+    from mallocgame.system.progress import Progress
 
 SUFFIXES = (".mgz",)
 
 claims = is_capture
 
 
-def read(path: Path, target: Target | None) -> Loaded:
+def read(path: Path, target: Target | None, _: Progress) -> Loaded:
     """As ``Reader``."""
     found = load_capture(path)
     check_target(path, target, found.target)

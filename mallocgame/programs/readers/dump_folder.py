@@ -13,13 +13,14 @@ from xla_dump_parser.compile_log import parse_compile_log
 
 if TYPE_CHECKING:
     from mallocgame.problem.schema import Target
+    from mallocgame.system.progress import Progress
 
 SUFFIXES: tuple[str, ...] = ()
 
 claims = Path.is_dir
 
 
-def read(path: Path, target: Target | None) -> Loaded:
+def read(path: Path, target: Target | None, _: Progress) -> Loaded:
     """As ``Reader``."""
     chosen = needed_target(path, target, "a dump folder")
     dump = find_dump(path)

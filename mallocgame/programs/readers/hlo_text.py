@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mallocgame.problem.schema import Target
+    from mallocgame.system.progress import Progress
     from xla_dump_parser.hlo import Computation, HloModule
 
 SUFFIXES = (".hlo", ".hlo.gz")
@@ -28,7 +29,7 @@ UNTILED = (
 claims = Path.is_file
 
 
-def read(path: Path, target: Target | None) -> Loaded:
+def read(path: Path, target: Target | None, _: Progress) -> Loaded:
     """As ``Reader``."""
     return of_module(path, read_hlo(path), needed_target(path, target, "an HLO text"))
 

@@ -10,13 +10,14 @@ from mallocgame.programs.loaded import Loaded, check_target
 
 if TYPE_CHECKING:
     from mallocgame.problem.schema import Target
+    from mallocgame.system.progress import Progress
 
 SUFFIXES = (".mgp",)
 
 claims = is_problem_file
 
 
-def read(path: Path, target: Target | None) -> Loaded:
+def read(path: Path, target: Target | None, _: Progress) -> Loaded:
     """As ``Reader``."""
     found = load_problem(path)
     check_target(path, target, found.problem.target.name)
