@@ -7,6 +7,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from mallocgame.plan.init_args import VARIABLE
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 
 _MAX_MESSAGE = 600
@@ -20,6 +21,9 @@ _REFUSAL = re.compile(
 _CHECK = re.compile(r"^F\d{4} .*?\] (?:RAW: )?(Check failed: .*)$", re.MULTILINE)
 _FATAL = re.compile(r"^F\d{4} .*?\] (.*)$", re.MULTILINE)
 _BACK_END = re.compile(r"^(LLVM ERROR: .*)$", re.MULTILINE)
+_BAD_FLAG = re.compile(r"^ERROR: ((?:Unknown command line flag|Illegal value) .*)$", re.MULTILINE)
+_WAY_OUT = {"xla_tpu_msa_tensor_overrides": "install libtpu >= 0.0.50"}
+_FLAG = f"if it is a flag of the process, set it in {VARIABLE}"
 _VALUE = re.compile(r"hlo value: <\d+ (?P<name>[^ >{]+)(?:\{(?P<index>[\d,]*)\})?")
 
 
@@ -75,6 +79,9 @@ def raise_failure(returncode: int, result: Mapping[str, Any], log: str) -> NoRet
         raise _refusal(message)
     if returncode < 0:
         raise _death(-returncode, log)
+    flag = _BAD_FLAG.search(log)
+    if flag is not None:
+        raise CompilerRefusedError(f"libtpu refused a flag of {VARIABLE}: {_short(flag[1])}")
     raise CompilerRefusedError(f"the compiling process ended with status {returncode}: {_last_line(log)}")
 
 
@@ -84,7 +91,7 @@ def _refusal(message: str) -> CompilerRefusedError:
         return refused
     option = re.search(r"No such compile option: '?([\w.-]+)'?", message)
     if option is not None:
-        return CompilerRefusedError(f"this libtpu has no option {option[1]}; install libtpu >= 0.0.50")
+        return CompilerRefusedError(f"this libtpu has no compiler option {option[1]}; {_WAY_OUT.get(option[1], _FLAG)}")
     return CompilerRefusedError(f"the compiler refused: {_short(message)}")
 
 

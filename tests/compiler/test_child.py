@@ -105,7 +105,7 @@ def test_functions_that_go_wrong(function: str, kind: type[MallocgameError], wor
         (
             Request(TOPOLOGY, function="tests.compiler.models:layers", options={"xla_no_such_option": "1"}),
             CompilerRefusedError,
-            "no option xla_no_such_option; install libtpu >= 0.0.50",
+            "no compiler option xla_no_such_option; if it is a flag of the process, set it in LIBTPU_INIT_ARGS",
         ),
     ],
 )
