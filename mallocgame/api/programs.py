@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ def capture(
 ) -> Capture:
     """Compile a program for a target and keep what is needed in one file.
 
+    ``LIBTPU_INIT_ARGS`` and the settings of JAX that change a compile are part of the program, and of the file.
+
     Args:
         reference: ``MODULE:FUNCTION``, the path of a module file (``mallocgame.compiler.module_file``), or with
             ``workload`` the name of one of ``workloads.names()``. The function takes nothing and returns (function,
@@ -51,15 +54,20 @@ def capture(
     from mallocgame.compiler.capture_file import save_capture
     from mallocgame.compiler.capturing import capture as compile_and_keep
     from mallocgame.optimizer import calibrate as calibration
+    from mallocgame.plan.compiler_options import SCOPED_VMEM
     from mallocgame.problem.targets import get_target
+    from mallocgame.programs.environment import init_args_of
 
     get_target(target)
     if calibrate < 0:
         raise BadInputError(f"the number of calibrating compiles cannot be {calibrate}")
     check_writable(out)
-    options = {} if scoped_vmem_kib is None else {"xla_tpu_scoped_vmem_limit_kib": str(scoped_vmem_kib)}
+    init_args, notes = init_args_of(os.environ)
+    for note in notes:
+        (progress or silent)(note)
+    options = {} if scoped_vmem_kib is None else {SCOPED_VMEM: str(scoped_vmem_kib)}
     program = _reference(reference, workload) if isinstance(reference, str) else reference
-    kept = compile_and_keep(program, args, target, out, kwargs=kwargs, options=options)
+    kept = compile_and_keep(program, args, target, out, kwargs=kwargs, options=options, init_args=init_args)
     if calibrate:
         kept = calibration.calibrate(kept, calibrate, progress=progress or silent)
         save_capture(kept, out)

@@ -41,10 +41,10 @@ class Finished:
 class CompileCache:
     """Compiles as ``compile_in_child`` does, unless the folder has the answer.
 
-    An answer is kept under the SHA-256 of the lowered module, topology, options, what is logged, and the versions of
-    jax, jaxlib and libtpu. Refused overrides are answers too: the compiler is deterministic. A damaged entry is made
-    anew. A request for a function is not cached, for its module is not known before it is lowered. Logs are reduced to
-    what ``parse_compile_log`` reads: those of large programs have 100 MB.
+    An answer is kept under the SHA-256 of the lowered module, topology, options, flags, what is logged, and the
+    versions of jax, jaxlib and libtpu. Refused overrides are answers too: the compiler is deterministic. A damaged
+    entry is made anew. A request for a function is not cached, for its module is not known before it is lowered. Logs
+    are reduced to what ``parse_compile_log`` reads: those of large programs have 100 MB.
     """
 
     def __init__(self, folder: str | os.PathLike[str], compile: Compile = compile_in_child) -> None:
@@ -101,6 +101,7 @@ def _key(request: Request) -> str:
         sorted(request.options.items()),
         request.vmodule,
         installed_versions(),
+        *([request.init_args] if request.init_args else []),
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

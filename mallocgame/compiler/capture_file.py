@@ -8,6 +8,7 @@ from pathlib import Path
 from mallocgame.compiler import archive
 from mallocgame.compiler.capture import Capture
 from mallocgame.plan.compiler_options import check_options
+from mallocgame.plan.init_args import decode_init_args
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import write_atomically
 
@@ -41,6 +42,8 @@ def to_bytes(capture: Capture) -> bytes:
         "peak_memory": capture.peak_memory,
         "schedule": capture.schedule,
     }
+    if capture.init_args:
+        manifest["init_args"] = list(capture.init_args)
     names = (*_TEXTS, *(name for name in _OPTIONAL if getattr(capture, name)))
     return archive.pack(_KIND, VERSION, manifest, {name: getattr(capture, name) for name in names})
 
@@ -77,6 +80,7 @@ def load_capture(path: str | os.PathLike[str]) -> Capture:
         peak_hbm=archive.field(manifest, "peak_hbm", int, source),
         peak_memory=archive.field({"peak_memory": 0, **manifest}, "peak_memory", int, source),
         schedule=archive.field(manifest, "schedule", str, source),
+        init_args=decode_init_args(manifest.get("init_args", []), f"{source}: init_args"),
         **texts,
     )
 

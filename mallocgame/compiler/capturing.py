@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import save_capture
 from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
+from mallocgame.compiler.jax_settings import options_of_jax
 from mallocgame.compiler.module_file import is_module_file
 from mallocgame.compiler.stages import in_one_line, lowering_of
-from mallocgame.plan.compiler_options import check_options
+from mallocgame.plan.compiler_options import LEVELS, MSA_SWITCH, check_options
+from mallocgame.plan.init_args import read_flags, split_option
 from mallocgame.problem.targets import get_target
 from mallocgame.system.errors import CompilerRefusedError
 from mallocgame.system.version import __version__
@@ -25,6 +28,7 @@ def capture(
     *,
     kwargs: Mapping[str, Any] | None = None,
     options: Mapping[str, str] | None = None,
+    init_args: tuple[str, ...] = (),
     limits: Limits | None = None,
     compile: Compile = compile_in_child,
 ) -> Capture:
@@ -39,7 +43,8 @@ def capture(
         target: e.g. ``"v5p"``.
         out: capture file to write.
         kwargs: as ``args``, by name.
-        options: compiler options, e.g. another memory split, over those that ``jax.jit`` was given.
+        options: compiler options, e.g. another memory split, over those that the program brings itself.
+        init_args: words of ``LIBTPU_INIT_ARGS`` that it is compiled with.
         limits: of the compile.
         compile: who compiles, e.g. a cache.
 
@@ -49,12 +54,12 @@ def capture(
     """
     get_target(target)
     check_options(options or {})
-    request = _request(program, args, kwargs or {}, target, options or {})
+    request = replace(_request(program, args, kwargs or {}, target, options or {}), init_args=init_args)
     compiled = compile(request, limits)
     names = (program, getattr(program, "__name__", None), getattr(program, "fun_name", None), "function")
     name = next(name for name in names if isinstance(name, str))
     topology = request.topology if request.lowered is not None else compiled.topology
-    kept = keep(compiled, target, topology, name, {**compiled.own_options, **request.options})
+    kept = keep(compiled, target, topology, name, {**compiled.own_options, **request.options}, init_args)
     if out is not None:
         save_capture(kept, out)
     return kept
@@ -63,9 +68,10 @@ def capture(
 def _request(
     program: object, args: Sequence[Any] | None, kwargs: Mapping[str, Any], target: str, options: Mapping[str, str]
 ) -> Request:
+    if isinstance(program, str) and is_module_file(program):
+        return Request(target, function=os.path.abspath(program), options={**options_of_jax(), **options})
     if isinstance(program, str):
-        reference = os.path.abspath(program) if is_module_file(program) else program
-        return Request(target, function=reference, options=dict(options))
+        return Request(target, function=program, options=dict(options))
     try:
         made = lowering_of(program, args or (), kwargs, target)
     except Exception as error:
@@ -88,8 +94,8 @@ def recapture(
         CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
     """
     check_options(options)
-    request = Request(kept.topology, lowered=kept.lowered, options=dict(options))
-    return keep(compile(request, limits), kept.target, kept.topology, kept.function, request.options)
+    request = Request(kept.topology, lowered=kept.lowered, options=dict(options), init_args=kept.init_args)
+    return keep(compile(request, limits), kept.target, kept.topology, kept.function, request.options, kept.init_args)
 
 
 def peak_hbm(memory_usage: str) -> int:
@@ -108,23 +114,32 @@ def schedule_of(before_msa: str) -> str:
     return fingerprint(flatten(parse_hlo(before_msa, "before_msa")))
 
 
-def keep(compiled: Compiled, target: str, topology: str, function: str, options: Mapping[str, str]) -> Capture:
+def keep(
+    compiled: Compiled,
+    target: str,
+    topology: str,
+    function: str,
+    options: Mapping[str, str],
+    init_args: tuple[str, ...],
+) -> Capture:
     """The capture of a compile that logged its costs; arguments as the attributes of ``Capture``.
 
+    A memory split that only the flags ask for is among the capture's options too.
+
     Raises:
-        CompilerRefusedError: the compiler logged no schedule or costs.
+        CompilerRefusedError: the compiler ran no memory space assignment, or logged no schedule or costs.
     """
     from mallocgame.compiler.hidden_elements import show_elements
     from xla_dump_parser.compile_log import parse_compile_log, reduce_compile_log
 
     log = reduce_compile_log(compiled.log)
     if not compiled.before_msa or "Initial resource[" not in log:
-        raise CompilerRefusedError("this libtpu does not log its schedule and costs; install libtpu >= 0.0.50")
+        raise CompilerRefusedError(_why_no_costs(options, init_args))
     return Capture(
         target=target,
         topology=topology,
         function=function,
-        options=dict(options),
+        options={**split_option(init_args), **options},
         versions={**compiled.versions, "mallocgame": __version__},
         seconds=compiled.seconds,
         peak_hbm=peak_hbm(compiled.memory_usage),
@@ -136,4 +151,17 @@ def keep(compiled: Compiled, target: str, topology: str, function: str, options:
         buffer_assignment=compiled.buffer_assignment,
         memory_usage=compiled.memory_usage,
         peak_memory=compiled.peak_memory,
+        init_args=init_args,
     )
+
+
+def _why_no_costs(options: Mapping[str, str], init_args: tuple[str, ...]) -> str:
+    """What is to be done where the compiler logged no schedule or costs."""
+    if options.get("optimization_level") in (str(LEVELS["O0"]), str(LEVELS["O1"])):
+        return (
+            "at optimization levels O0 and O1 the compiler assigns no memory space, so there is nothing to plan: set "
+            "jax_optimization_level to O2 or O3, or leave it unset"
+        )
+    if MSA_SWITCH in options or any(flag.name == MSA_SWITCH for flag in read_flags(init_args)):
+        return f"the program is compiled with {MSA_SWITCH}, and the compiler assigns no memory space: leave it out"
+    return "this libtpu does not log its schedule and costs; install libtpu >= 0.0.50"

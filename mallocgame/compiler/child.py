@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mallocgame.compiler.failures import raise_failure
+from mallocgame.plan.init_args import VARIABLE
 from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from mallocgame.system.processes import end_group, python_path
 
@@ -39,7 +40,7 @@ POLL_SECONDS = 0.05
 SECONDS, GIB = "MALLOCGAME_COMPILE_SECONDS", "MALLOCGAME_COMPILE_GIB"
 """Environment variables: the limits of a compile, for large programs and busy machines."""
 
-_OF_HOSTS = ("TPU_", "CLOUD_TPU_", "MEGASCALE_", "LIBTPU_INIT_ARGS", "XLA_FLAGS")
+_OF_HOSTS = ("TPU_", "CLOUD_TPU_", "MEGASCALE_", VARIABLE, "XLA_FLAGS")
 """Beginnings of the names of environment variables that a compile must not depend on."""
 
 _KEPT = ("TPU_LIBRARY_PATH",)
@@ -83,6 +84,7 @@ class Request:
         function: ``MODULE:FUNCTION``, which called without arguments returns what ``child_main.load_program`` takes; or
             the path of a module file.
         options: compiler options, as text.
+        init_args: words of ``LIBTPU_INIT_ARGS``, as they are.
         vmodule: what libtpu logs.
     """
 
@@ -90,6 +92,7 @@ class Request:
     lowered: str | None = None
     function: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    init_args: tuple[str, ...] = ()
     vmodule: str = COST_VMODULE
 
 
@@ -108,7 +111,8 @@ class Compiled:
         seconds: wall time of lowering and compiling.
         peak_memory: most resident bytes seen while polling.
         topology: that it was compiled for, as text.
-        own_options: options that a function's ``jax.jit`` was given; they are beneath those of the request.
+        own_options: options that the program brought: by JAX's settings where it was lowered or read, and those that
+            ``jax.jit`` was given; they are beneath those of the request.
     """
 
     lowered: str
@@ -177,22 +181,26 @@ def _request_json(request: Request) -> dict[str, Any]:
 def _run(work: Path, request: Request, limits: Limits) -> tuple[int, int]:
     """Exit status of the child (negative: minus a signal number) and its peak resident bytes."""
     command = [sys.executable, "-m", "mallocgame.compiler.child_main", str(work)]
-    environment = child_environment(os.environ, request.vmodule)
+    environment = child_environment(os.environ, request)
     with open(work / "log", "wb") as log, _child(command, environment, log, work) as process:
         return _wait(process, limits)
 
 
-def child_environment(own: Mapping[str, str], vmodule: str) -> dict[str, str]:
+def child_environment(own: Mapping[str, str], request: Request) -> dict[str, str]:
     """The environment of a child that compiles and touches no device.
 
     This process may run on a TPU host, or hold its TPU: what such a host tells libtpu of its chips, workers and slices
-    is left out, and so are flags of the compiler, which a request has as options.
+    is left out. So are its flags of the compiler, which a request has itself, and for a lowered module its settings of
+    JAX, which are among the request's options.
 
     Args:
         own: the environment of this process.
-        vmodule: what libtpu logs.
+        request: what is compiled.
     """
-    kept = {name: value for name, value in own.items() if name in _KEPT or not name.startswith(_OF_HOSTS)}
+    others = _OF_HOSTS if request.lowered is None else (*_OF_HOSTS, "JAX_")
+    kept = {name: value for name, value in own.items() if name in _KEPT or not name.startswith(others)}
+    if request.init_args:
+        kept[VARIABLE] = " ".join(request.init_args)
     return {
         **kept,
         "JAX_PLATFORMS": "cpu",
@@ -200,7 +208,7 @@ def child_environment(own: Mapping[str, str], vmodule: str) -> dict[str, str]:
         "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
         "TPU_MIN_LOG_LEVEL": "0",
         "TPU_STDERR_LOG_LEVEL": "0",
-        "TPU_VMODULE": vmodule,
+        "TPU_VMODULE": request.vmodule,
         "PYTHONFAULTHANDLER": "",
         "PYTHONPATH": python_path([own.get("PYTHONPATH", "")]),
     }

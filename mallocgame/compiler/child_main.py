@@ -1,7 +1,7 @@
 """The child's side of a compile: ``python -m mallocgame.compiler.child_main WORK``.
 
 Reads ``WORK/request.json``; writes ``WORK/lowered.mlir``, ``WORK/dump/`` and, as its last act, ``WORK/result.json``
-with versions, time, topology and the options of ``jax.jit``, or ``{"error": kind, "message": one line}``. Its stderr is
+with versions, time, topology and the program's own options, or ``{"error": kind, "message": one line}``. Its stderr is
 the compiler's log.
 """
 
@@ -21,9 +21,10 @@ from typing import Any
 
 from mallocgame.compiler import described, stages
 from mallocgame.compiler.devices import devices_of, replicas_and_partitions
+from mallocgame.compiler.jax_settings import options_of
 from mallocgame.compiler.module_file import is_module_file, read_module
 from mallocgame.compiler.stages import Lowering, is_stage, lowering_of
-from mallocgame.plan.compiler_options import check_options
+from mallocgame.plan.compiler_options import EFFORT, LEVELS, check_options, effort_of
 from mallocgame.problem.targets import topology_for
 from mallocgame.system import reference
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
@@ -72,7 +73,7 @@ def _lowering(request: Mapping[str, Any]) -> Lowering:
         if request["lowered"] is not None or is_module_file(request["function"]):
             text = read_module(request["function"]) if request["lowered"] is None else str(request["lowered"])
             own = topology if ":" in topology else topology_for(target, devices_of(text))
-            return Lowering(text, target, own, {})
+            return Lowering(text, target, own, {} if request["function"] is None else _settings())
         made = lowering_of(*load_program(request["function"]), target)
         check_options(made.options)
         return made if ":" not in topology else replace(made, topology=topology)
@@ -82,6 +83,13 @@ def _lowering(request: Mapping[str, Any]) -> Lowering:
         raise _FailureError("jax", str(error)) from None
     except Exception as error:
         raise _FailureError("input", f"{request['function']}: {describe(error)}") from None
+
+
+def _settings() -> dict[str, str]:
+    """Compiler options by JAX's settings here, which a module file is compiled with."""
+    import jax
+
+    return options_of(jax.config)
 
 
 def load_program(name: str) -> tuple[Any, Sequence[Any], Mapping[str, Any]]:
@@ -126,16 +134,18 @@ def _compile(lowering: Lowering, options: Mapping[str, str], dump: Path) -> None
     if len(devices) < count:
         raise _FailureError("input", f"{lowering.topology} has {len(devices)} devices, the program is for {count}")
     # Some versions write get-tuple-elements as %x#0 unless told not to, which loses their names and places.
-    whole: dict[str, str | bool] = {**options, "xla_dump_to": str(dump), "xla_dump_compact_gte": False}
+    dumps: dict[str, str | bool] = {"xla_dump_to": str(dump), "xla_dump_compact_gte": False}
     try:
-        _compile_text(lowering.text, devices[:count], whole)
+        _compile_text(lowering.text, devices[:count], options, dumps)
     except (AttributeError, TypeError, ImportError) as error:
         raise _FailureError("jax", f"this jax is not supported: {describe(error)}") from None
     except Exception as error:
         raise _FailureError("compiler", str(error)) from None
 
 
-def _compile_text(lowered: str, devices: Sequence[Any], options: Mapping[str, str | bool]) -> None:
+def _compile_text(
+    lowered: str, devices: Sequence[Any], options: Mapping[str, str], dumps: Mapping[str, str | bool]
+) -> None:
     """Compile StableHLO text for described devices, as ``Lowered.compile`` does; JAX has no public call for it."""
     import numpy as np
     from jax.interpreters import mlir
@@ -150,8 +160,12 @@ def _compile_text(lowered: str, devices: Sequence[Any], options: Mapping[str, st
     compile_options.num_partitions = partitions
     assignment = np.array([device.id for device in devices]).reshape(replicas, partitions)
     compile_options.device_assignment = xc.DeviceAssignment.create(assignment)
-    compile_options.env_option_overrides = sorted(options.items())
     build = compile_options.executable_build_options
+    build.memory_fitting_level = LEVELS["O2"]  # JAX's default
+    for name, value in effort_of(options).items():
+        setattr(build, name, value)
+    flags = {name: value for name, value in options.items() if name not in EFFORT}
+    compile_options.env_option_overrides = sorted({**flags, **dumps}.items())
     build.use_spmd_partitioning = True
     build.use_shardy_partitioner = True
     build.allow_spmd_sharding_propagation_to_parameters = [True]

@@ -14,7 +14,7 @@ from mallocgame.compiler.capturing import peak_hbm, schedule_of
 from mallocgame.compiler.child import COST_VMODULE, QUIET_VMODULE, Compile, Compiled, Limits, Request
 from mallocgame.compiler.hidden_elements import show_elements
 from mallocgame.compiler.verification import Row, replayed
-from mallocgame.plan.compiler_options import split_of
+from mallocgame.plan.compiler_options import MSA_SWITCH, split_of
 from mallocgame.plan.verdict import Kind
 from mallocgame.problem.build import build_problem
 from mallocgame.problem.schema import Problem
@@ -23,7 +23,7 @@ from mallocgame.system.errors import CompilerRefusedError
 from xla_dump_parser import hlo, parse_hlo
 from xla_dump_parser.compile_log import parse_compile_log
 
-MSA_OFF_OPTIONS: Mapping[str, str] = {"xla_msa_enable": "false"}
+MSA_OFF_OPTIONS: Mapping[str, str] = {MSA_SWITCH: "false"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ def confirm(
         CompilerRefusedError: refused, or the compiler schedules another program with these options.
         NoAnswerError: a limit was reached.
     """
-    request = Request(capture.topology, lowered=capture.lowered, options=dict(options), vmodule=QUIET_VMODULE)
-    compiled = compile(request, limits)
+    compiled = compile(_request(capture, options, QUIET_VMODULE), limits)
     if schedule_of(compiled.before_msa) != capture.schedule:
         how = {"msa off": "with MSA switched off", "plan": "with the plan's options"}.get(kind, f"for this {kind}")
         raise CompilerRefusedError(f"the compiler schedules another program {how}; capture again with this libtpu")
@@ -78,8 +77,7 @@ def confirm_other(
         CompilerRefusedError, NoAnswerError: as ``confirm``, but for the schedule.
         BadInputError, xla_dump_parser.ParseError: the compile's texts do not hold together.
     """
-    request = Request(capture.topology, lowered=capture.lowered, options=dict(options), vmodule=COST_VMODULE)
-    compiled = compile(request, limits)
+    compiled = compile(_request(capture, options, COST_VMODULE), limits)
     return _confirmed(compiled, kind, costs_of(compiled, capture, split_of(options)), options)
 
 
@@ -115,6 +113,11 @@ def costs_of(compiled: Compiled, capture: Capture, scoped_vmem_kib: int | None) 
         fast_write_bandwidth=device.fast_write_bandwidth,
     )
     return replace(problem, target=target)
+
+
+def _request(capture: Capture, options: Mapping[str, str], vmodule: str) -> Request:
+    """The captured module under the capture's own flags."""
+    return Request(capture.topology, capture.lowered, None, dict(options), capture.init_args, vmodule)
 
 
 def _confirmed(compiled: Compiled, kind: Kind, problem: Problem, options: Mapping[str, str]) -> Confirmed:

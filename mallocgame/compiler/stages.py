@@ -12,6 +12,7 @@ from typing import Any
 
 from mallocgame.compiler.described import describe, place_of
 from mallocgame.compiler.devices import devices_of
+from mallocgame.compiler.jax_settings import options_of_jax
 from mallocgame.plan.compiler_options import text_of
 from mallocgame.problem.targets import TARGET_OF_KIND, topology_for
 from mallocgame.problem.topologies import topology_of
@@ -32,7 +33,7 @@ class Lowering:
         text: StableHLO.
         target: e.g. ``"v5p"``.
         topology: of its devices, as text (``mallocgame.problem.topologies``).
-        options: compiler options that ``jax.jit`` was given.
+        options: compiler options by JAX's settings, and those that ``jax.jit`` was given.
     """
 
     text: str
@@ -52,7 +53,7 @@ def lowering_of(program: object, args: Sequence[Any], kwargs: Mapping[str, Any],
     found, devices = _target(stage, target)
     text = str(stage.as_text(debug_info=True))
     several = _topology(devices, found) if len(devices) > 1 else topology_for(found, devices_of(text))
-    return Lowering(text, found, several, _own_options(stage))
+    return Lowering(text, found, several, {**options_of_jax(), **_own_options(stage)})
 
 
 def lower(program: object, args: Sequence[Any], kwargs: Mapping[str, Any], target: str | None) -> Any:

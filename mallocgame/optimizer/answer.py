@@ -7,17 +7,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from mallocgame.compiler.export.formats import to_flags
-from mallocgame.plan.compiler_options import decode_options
+from mallocgame.plan.compiler_options import OptionValue, decode_options, for_jax
+from mallocgame.plan.init_args import decode_init_args
 from mallocgame.plan.verdict import Kind, Verdict
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import write_atomically
-
-if TYPE_CHECKING:
-    from mallocgame.plan.compiler_options import OptionValue
 
 FORMAT = "mallocgame-optimized"
 VERSION = 1
@@ -59,6 +57,7 @@ class Optimized:
         compiles: how many it took.
         seconds: that it took, compiles included.
         notes: what a reader should know, one line each.
+        init_args: words of ``LIBTPU_INIT_ARGS`` that the program is compiled with anyway.
         file: where the cache keeps it; None where it is not kept.
         from_cache: whether it was there already.
     """
@@ -79,13 +78,14 @@ class Optimized:
     compiles: int
     seconds: float
     notes: tuple[str, ...] = ()
+    init_args: tuple[str, ...] = ()
     file: Path | None = field(default=None, compare=False)
     from_cache: bool = field(default=False, compare=False)
 
     @property
-    def compiler_options(self) -> dict[str, str]:
+    def compiler_options(self) -> dict[str, OptionValue]:
         """For ``lowered.compile(compiler_options=...)``; empty where XLA's default is best."""
-        return dict(self.options)
+        return for_jax(self.options)
 
     @property
     def saving(self) -> tuple[float | None, float | None]:
@@ -98,12 +98,14 @@ class Optimized:
         )
 
     def flags(self) -> str:
-        """The same options as one value of ``LIBTPU_INIT_ARGS``, to be set before libtpu is loaded.
+        """The same as one value of ``LIBTPU_INIT_ARGS``, to be set before libtpu is loaded.
 
+        The flags that the program is compiled with anyway are in it; what JAX has settings for (``optimization_level``)
+        is no flag, and has to be set as it is here.
         They then hold for every program of the process, and overrides find instructions by name: use this only where
         the process compiles this program alone.
         """
-        return to_flags(self.options)
+        return " ".join([*self.init_args, *filter(None, [to_flags(self.options)])])
 
     def check(
         self,
@@ -144,6 +146,8 @@ class Optimized:
             BadInputError: ``path`` cannot be written.
         """
         content = {name: value for name, value in asdict(self).items() if name not in _NOT_KEPT}
+        if not self.init_args:
+            del content["init_args"]
         text = json.dumps({"format": FORMAT, "version": VERSION, **content}, allow_nan=False, indent=1)
         write_atomically(path, (text + "\n").encode())
 
@@ -177,7 +181,7 @@ def load_optimized(path: str | os.PathLike[str]) -> Optimized:
     names = tuple(entry.name for entry in fields(Optimized) if entry.name not in _NOT_KEPT)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise BadInputError(f"{source}: not an answer of mallocgame.optimize")
-    found = checked.record(value, source, ("format", "version", *names))
+    found = checked.record({"init_args": [], **value}, source, ("format", "version", *names))
     if found["version"] != VERSION:
         raise BadInputError(f"{source}: of version {str(found['version'])[:20]}; this mallocgame has {VERSION}")
 
@@ -196,6 +200,7 @@ def load_optimized(path: str | os.PathLike[str]) -> Optimized:
         compiles=read("compiles", checked.natural),
         seconds=read("seconds", checked.non_negative),
         notes=read("notes", checked.each(checked.text)),
+        init_args=read("init_args", decode_init_args),
     )
 
 

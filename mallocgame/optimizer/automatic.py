@@ -78,6 +78,8 @@ def solve_automatically(
         for name in COMPILERS
         if capture.versions.get(name) != here[name]
     ]
+    if capture.init_args:
+        notes.append(f"compiled with LIBTPU_INIT_ARGS='{' '.join(capture.init_args)}', as captured")
     found = improve(
         capture,
         compile=compile,

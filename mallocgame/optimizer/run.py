@@ -74,7 +74,8 @@ def optimize(
         strict: whether another memory split may not lose under M.
         seed: of all random choices.
         compiler_options: that you compile with anyway; XLA's default and every candidate have them too, as they have
-            those of ``jax.jit`` and of ``LIBTPU_INIT_ARGS``, and they are among the answer's.
+            those of ``jax.jit`` and of JAX's settings, and they are among the answer's. All of these are compiled with
+            the flags of ``LIBTPU_INIT_ARGS``.
         cache: folder of answers; default ``$XDG_CACHE_HOME/mallocgame``, else ``~/.cache/mallocgame``. One
             that cannot be written is told in one line, and the search is done without.
         progress: called with one line at each step.

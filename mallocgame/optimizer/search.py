@@ -46,8 +46,9 @@ def search_program(program: Program, work: Path, settings: Settings, progress: P
     started = monotonic()
     compile = _Compiles(work, compile_in_child)
     progress(f"compiling {program.module} for {program.target} as XLA does")
-    request = Request(program.topology, lowered=program.lowered, options=program.options)
-    capture = keep(compile(request, None), program.target, program.topology, program.module, program.options)
+    request = Request(program.topology, lowered=program.lowered, options=program.options, init_args=program.init_args)
+    compiled = compile(request, None)
+    capture = keep(compiled, program.target, program.topology, program.module, program.options, program.init_args)
     found = improve(
         capture,
         compile=compile,
@@ -91,6 +92,7 @@ def _confirmed(program: Program, capture: Capture, found: Improved, seconds: flo
         compiles=found.compiles + 1,
         seconds=seconds,
         notes=_lines([*program.notes, *problem.notes]),
+        init_args=program.init_args,
     )
 
 

@@ -16,6 +16,7 @@ from jaxlib import xla_client as xc
 from mallocgame.compiler.child_main import describe, load_program
 from mallocgame.compiler.devices import devices_of
 from mallocgame.compiler.stages import is_stage, lower
+from mallocgame.plan.compiler_options import EFFORT, OptionValue, effort_of
 from mallocgame.probe.inputs import Abstract
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from mallocgame.system.printable import one_line
@@ -52,18 +53,18 @@ def load(name: str, function: str | None, lowered: str | None, options: Mapping[
         BadInputError: the function cannot be loaded or traced, or the module is for several devices.
         CompilerRefusedError: the compiler refuses the program or its options.
     """
-    for_here = {key: _for_device(value) for key, value in options.items()}
+    for_here = {key: _for_device(value) for key, value in options.items()} | effort_of(options)
     return _from_function(name, function, for_here) if function is not None else _from_text(name, lowered, for_here)
 
 
-def _for_device(value: str) -> str | bool:
+def _for_device(value: str) -> OptionValue:
     """An option as JAX hands it on: outside of TPUs it reads true and false as values alone."""
     if jax.default_backend() == "tpu" or value not in ("true", "false"):
         return value
     return value == "true"
 
 
-def _from_function(name: str, function: str, options: Mapping[str, str | bool]) -> Executable:
+def _from_function(name: str, function: str, options: Mapping[str, OptionValue]) -> Executable:
     try:
         made, args, kwargs = load_program(function)
         lowered = lower(made, args, kwargs, None)
@@ -105,7 +106,7 @@ def _dtype(name: str, leaf: Any) -> np.dtype[Any]:
     return found
 
 
-def _from_text(name: str, lowered: str | None, options: Mapping[str, str | bool]) -> Executable:
+def _from_text(name: str, lowered: str | None, options: Mapping[str, OptionValue]) -> Executable:
     """A lowered module, as ``Lowered.compile`` has it; JAX has no public call for a text."""
     assert lowered is not None
     if devices_of(lowered) != 1:
@@ -116,7 +117,9 @@ def _from_text(name: str, lowered: str | None, options: Mapping[str, str | bool]
     wanted = xc.CompileOptions()
     wanted.num_replicas = wanted.num_partitions = 1
     wanted.device_assignment = xc.DeviceAssignment.create(np.array([[device.id]]))
-    wanted.env_option_overrides = sorted(options.items())
+    for effort in EFFORT.keys() & options.keys():
+        setattr(wanted.executable_build_options, effort, options[effort])
+    wanted.env_option_overrides = sorted(item for item in options.items() if item[0] not in EFFORT)
     try:
         with mlir.make_ir_context():
             module = mlir.ir.Module.parse(lowered)

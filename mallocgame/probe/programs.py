@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mallocgame.programs.environment import check_environment
 from mallocgame.system.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ def _program(name: str) -> Program:
 
     path = Path(name)
     if path.is_file() and is_capture(path):
-        return of_capture(load_capture(path), name)
+        capture = load_capture(path)
+        check_environment(capture.init_args, os.environ, name)
+        return of_capture(capture, name)
     if name.endswith(".mlir"):
         try:
             return Program(name, lowered=read_text(name))

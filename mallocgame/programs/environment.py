@@ -1,35 +1,32 @@
-"""What the environment of a process makes libtpu do: its flags are part of every program that the process compiles."""
+"""The flags of libtpu that a process compiles its programs with anyway."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-from mallocgame.plan.compiler_options import check_options
+from mallocgame.plan.init_args import VARIABLE, is_passed_on, read_flags
 from mallocgame.system.errors import BadInputError
 
-_FLAG = re.compile(r"--([a-z][a-z0-9_]*)(?:=(\S*))?")
 
+def init_args_of(environment: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words of ``LIBTPU_INIT_ARGS`` that the program is compiled with, and notes on what is left out.
 
-def options_of_environment(environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The compiler options in ``LIBTPU_INIT_ARGS``, and notes on what is left out.
-
-    Flags that are no compiler options, or that write files, are left out: they do not change the program. ``XLA_FLAGS``
-    are for all backends, and are not passed on.
+    Flags that read or write files or are about the log are left out. ``XLA_FLAGS`` are for all backends, and are not
+    passed on.
     """
-    options: dict[str, str] = {}
-    left: list[str] = []
-    for flag in environment.get("LIBTPU_INIT_ARGS", "").split():
-        found = _FLAG.fullmatch(flag)
-        option = {} if found is None else {found[1]: "true" if found[2] is None else found[2]}
-        try:
-            check_options(option)
-        except BadInputError:
-            option = {}
-        options |= option
-        if not option:
-            left.append(flag.partition("=")[0][:80])
-    notes = [f"left out of LIBTPU_INIT_ARGS: {', '.join(left)}"] if left else []
+    flags = read_flags(environment.get(VARIABLE, "").split())
+    left = [flag.name[:80] for flag in flags if not is_passed_on(flag)]
+    notes = [f"left out of {VARIABLE}, about files or the log: {', '.join(left)}"] if left else []
     if environment.get("XLA_FLAGS", "").strip():
         notes.append("XLA_FLAGS is set; the program was compiled without it")
-    return options, tuple(notes)
+    return tuple(word for flag in flags if is_passed_on(flag) for word in flag.words), tuple(notes)
+
+
+def check_environment(init_args: tuple[str, ...], environment: Mapping[str, str], name: str) -> None:
+    """Refuse to run a program here that was compiled under other flags of libtpu.
+
+    Raises:
+        BadInputError: the flags are not those of the environment.
+    """
+    if init_args and init_args_of(environment)[0] != init_args:
+        raise BadInputError(f"{name}: was compiled under other flags: set {VARIABLE}='{' '.join(init_args)}'")

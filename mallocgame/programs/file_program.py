@@ -58,7 +58,7 @@ def file_program(
     capture = load_capture(path)
     if target is not None and get_target(target).name != capture.target:
         raise BadInputError(f"{path}: was captured for {capture.target}, not for {target}; leave target out")
-    return Program(capture.lowered, capture.target, capture.topology, capture.options)
+    return Program(capture.lowered, capture.target, capture.topology, capture.options, capture.init_args)
 
 
 def _digest(path: Path, target: str | None) -> str:

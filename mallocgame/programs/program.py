@@ -12,11 +12,13 @@ from functools import cached_property
 from typing import Any
 
 from mallocgame.compiler.devices import devices_of
+from mallocgame.compiler.jax_settings import options_of_jax
 from mallocgame.compiler.lowered import is_lowered_module, read_lowered
 from mallocgame.compiler.stages import Lowering, in_one_line, lowering_of
 from mallocgame.plan.compiler_options import OptionValue, check_options, text_of
+from mallocgame.plan.init_args import split_option
 from mallocgame.problem.targets import TARGETS, get_target, topology_for
-from mallocgame.programs.environment import options_of_environment
+from mallocgame.programs.environment import init_args_of
 from mallocgame.programs.module_text import digest
 from mallocgame.system.errors import BadInputError
 
@@ -32,6 +34,7 @@ class Program:
         target: e.g. ``"v5p"``.
         topology: of its devices, e.g. ``"v5p:2x2x1"`` (``mallocgame.problem.topologies``).
         options: compiler options that it is compiled with anyway.
+        init_args: words of ``LIBTPU_INIT_ARGS`` that it is compiled with anyway.
         notes: what a reader should know, one line each.
     """
 
@@ -39,6 +42,7 @@ class Program:
     target: str
     topology: str
     options: Mapping[str, str]
+    init_args: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -49,8 +53,9 @@ class Program:
 
     @cached_property
     def digest(self) -> str:
-        """64 hex digits: the module without the places of its source, devices and options."""
-        parts = (digest(self.lowered), self.topology, sorted(self.options.items()))
+        """64 hex digits: the module without the places of its source, devices, options and flags."""
+        flags = [self.init_args] if self.init_args else []
+        parts = (digest(self.lowered), self.topology, sorted(self.options.items()), *flags)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -68,7 +73,7 @@ def program_of(
         args: of the function, abstract or not; none for the others.
         kwargs: likewise, by name.
         target: needed where neither the lowering nor the arguments are for a TPU.
-        compiler_options: that it is compiled with anyway, beside those of ``jax.jit`` and ``LIBTPU_INIT_ARGS``.
+        compiler_options: that it is compiled with anyway, beside those of ``jax.jit`` and of JAX's settings.
 
     Raises:
         BadInputError: it is none of these, lowered for another platform or target, on devices that cannot be described,
@@ -77,7 +82,7 @@ def program_of(
     """
     if target is not None:
         get_target(target)
-    options, notes = options_of_environment(os.environ)
+    init_args, notes = init_args_of(os.environ)
     if isinstance(program, str | os.PathLike):
         path = os.fspath(program)
         if args or kwargs or not is_lowered_module(path):
@@ -85,12 +90,13 @@ def program_of(
         if target is None:
             raise BadInputError(f"{path}: a module does not say its chip: add target=, one of: {', '.join(TARGETS)}")
         text = read_lowered(path)
-        made = Lowering(text, target, topology_for(target, devices_of(text)), {})
+        made = Lowering(text, target, topology_for(target, devices_of(text)), options_of_jax())
     else:
         try:
             made = lowering_of(program, args, kwargs, target)
         except Exception as error:
             raise in_one_line(error) from None
-    options |= {**made.options, **{name: text_of(value) for name, value in (compiler_options or {}).items()}}
+    given = {name: text_of(value) for name, value in (compiler_options or {}).items()}
+    options = {**split_option(init_args), **made.options, **given}
     check_options(options)
-    return Program(made.text, made.target, made.topology, options, notes)
+    return Program(made.text, made.target, made.topology, options, init_args, notes)

@@ -113,6 +113,7 @@ def test_a_compile_is_answered_from_the_folder(tmp_path: Path, compiler: FakeCom
         replace(REQUEST, lowered="module { }"),
         replace(REQUEST, topology="v5e:1x1"),
         replace(REQUEST, options={"xla_a": "1"}),
+        replace(REQUEST, init_args=("--xla_c=1",)),
         replace(REQUEST, vmodule=QUIET_VMODULE),
     ],
 )

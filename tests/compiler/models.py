@@ -20,6 +20,14 @@ def layers() -> tuple[Any, Any]:
     return run, (shape, [shape] * 3)
 
 
+def at_o1() -> tuple[Any, Any]:
+    """``layers`` where JAX is set to optimization level O1."""
+    import jax
+
+    jax.config.update("jax_optimization_level", "O1")
+    return layers()
+
+
 def looped() -> tuple[Any, Any]:
     """A scan with a carried array, a weight that it passes through, and a use of that weight after it."""
     import jax

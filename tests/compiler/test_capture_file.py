@@ -44,6 +44,9 @@ def test_round_trip_and_same_bytes(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mgz"]
     assert CAPTURE.scoped_vmem_kib == 32768
     assert replace(CAPTURE, options={}).scoped_vmem_kib is None
+    flagged = replace(CAPTURE, init_args=("--xla_a", "-1", "--noxla_b"), options={"optimization_level": "39"})
+    save_capture(flagged, path)
+    assert load_capture(path) == flagged
 
 
 def written(path: Path, entries: dict[str, bytes]) -> Path:
@@ -75,6 +78,11 @@ def entries() -> dict[str, bytes]:
         ({"options": {"xla_jf_dump_to": "/etc"}}, "not an option that a capture may have"),
         ({"options": {"--xla_a b": "1"}}, "not an option that a capture may have"),
         ({"versions": []}, "no valid versions"),
+        ({"options": {"optimization_level": "O1"}}, "optimization_level has to be a number, not 'O1'"),
+        ({"init_args": "--xla_a"}, "init_args: expected a list"),
+        ({"init_args": ["--xla_a b"]}, r"init_args\[0\]: expected a word"),
+        ({"init_args": ["--xla_a=" + "1" * 131_072]}, "longer than a value of LIBTPU_INIT_ARGS can be"),
+        ({"init_args": ["-xla_jf_dump_to", "/etc"]}, "'xla_jf_dump_to' is not a flag that a compile may have"),
     ],
 )
 def test_bad_manifests(tmp_path: Path, change: dict[str, object], words: str) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,12 @@ def test_a_child_knows_nothing_of_a_tpu_host() -> None:
         "JAX_PLATFORMS": "tpu",
         "PYTHONPATH": "/mine",
     }
-    found = child.child_environment(host | {"HOME": "/home/me", "TPU_LIBRARY_PATH": "/opt/libtpu.so"}, "x=1")
+    own = host | {"HOME": "/home/me", "TPU_LIBRARY_PATH": "/opt/libtpu.so", "JAX_FORCE_TPU_INIT": "1"}
+    request = Request(TOPOLOGY, lowered="module @m {}", init_args=("-xla_a", "1"), vmodule="x=1")
+    found = child.child_environment(own, request)
     assert found == {
         "HOME": "/home/me",
+        "LIBTPU_INIT_ARGS": "-xla_a 1",
         "TPU_LIBRARY_PATH": "/opt/libtpu.so",
         "JAX_PLATFORMS": "cpu",
         "TPU_SKIP_MDS_QUERY": "1",
@@ -60,6 +64,10 @@ def test_a_child_knows_nothing_of_a_tpu_host() -> None:
         "PYTHONFAULTHANDLER": "",
         "PYTHONPATH": f"{ROOT}{os.pathsep}/mine",
     }
+    del found["LIBTPU_INIT_ARGS"]
+    assert child.child_environment(own, replace(request, init_args=())) == found
+    function = Request(TOPOLOGY, function="m:f", vmodule="x=1")
+    assert child.child_environment(own, function) == found | {"JAX_FORCE_TPU_INIT": "1"}
 
 
 @pytest.mark.libtpu
@@ -107,12 +115,67 @@ def test_functions_that_go_wrong(function: str, kind: type[MallocgameError], wor
             CompilerRefusedError,
             "no compiler option xla_no_such_option; if it is a flag of the process, set it in LIBTPU_INIT_ARGS",
         ),
+        (
+            Request(TOPOLOGY, lowered="module @m {}", init_args=("--xla_no_such_flag=1",)),
+            CompilerRefusedError,
+            "libtpu refused a flag of LIBTPU_INIT_ARGS: Unknown command line flag 'xla_no_such_flag'",
+        ),
+        (
+            Request(TOPOLOGY, lowered="module @m {}", init_args=("--noxla_msa_enable",)),
+            CompilerRefusedError,
+            "libtpu refused a flag of LIBTPU_INIT_ARGS: Illegal value '' specified for flag 'xla_msa_enable'",
+        ),
     ],
 )
 def test_compiles_that_are_refused(request_: Request, kind: type[MallocgameError], words: str) -> None:
     with pytest.raises(kind, match=words) as caught:
         compile_in_child(request_)
     assert "\n" not in str(caught.value)
+
+
+DOTS = """module @m attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32} {
+  func.func public @main(%a: tensor<1024x1024xbf16>, %b: tensor<1024x1024xbf16>) -> tensor<1024x1024xbf16> {
+    %0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0]
+      : (tensor<1024x1024xbf16>, tensor<1024x1024xbf16>) -> tensor<1024x1024xbf16>
+    %1 = stablehlo.tanh %0 : tensor<1024x1024xbf16>
+    %2 = stablehlo.dot_general %1, %b, contracting_dims = [1] x [0]
+      : (tensor<1024x1024xbf16>, tensor<1024x1024xbf16>) -> tensor<1024x1024xbf16>
+    return %2 : tensor<1024x1024xbf16>
+  }
+}
+"""
+
+
+@pytest.mark.libtpu
+def test_flags_of_libtpu_in_all_spellings_are_in_the_compile() -> None:
+    def final(*init_args: str, **options: str) -> str:
+        return compile_in_child(Request(TOPOLOGY, DOTS, options=options, init_args=init_args)).final
+
+    default = final()
+    assert "S(1)" in default
+    assert final("--xla_sc_disjoint_spmem=false", "--xla_tpu_impure_oom_fast_exit_threshold", "-1", "word") == default
+    off = final(xla_msa_enable="false")
+    assert "S(1)" not in off
+    for flags in (
+        "--xla_msa_enable=false",
+        "-xla_msa_enable=false",
+        "--xla_msa_enable false",
+        "word -xla_msa_enable false",
+    ):
+        assert final(*flags.split()) == off
+    unfused = final(xla_jf_conv_output_fusion="false")
+    assert unfused != default
+    assert final("--noxla_jf_conv_output_fusion") == unfused
+    assert final("--noxla_jf_conv_output_fusion", "--xla_jf_conv_output_fusion") == default
+    assert final("--noxla_jf_conv_output_fusion", xla_jf_conv_output_fusion="true") == default
+
+
+@pytest.mark.libtpu
+def test_levels_of_optimization_are_in_the_compile() -> None:
+    """At O1 the compiler assigns no memory space; at O3 it does."""
+    low, high = (Request(TOPOLOGY, DOTS, options={"optimization_level": level}) for level in ("19", "39"))
+    assert "S(1)" not in compile_in_child(low).final
+    assert "S(1)" in compile_in_child(high).final
 
 
 @pytest.mark.libtpu

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mallocgame.compiler.export.formats import to_json, to_libtpu_init_args, to_python
+from mallocgame.compiler.export.formats import to_flags, to_json, to_libtpu_init_args, to_python
 from mallocgame.compiler.export.options import (
     GLOBAL_OPTIONS,
     REPACKS,
@@ -222,6 +222,13 @@ def test_formats_carry_the_same_options() -> None:
     name, _, value = assignment.partition("=")
     assert (export, name) == ("export", "LIBTPU_INIT_ARGS")
     assert dict(argument.removeprefix("--").split("=", 1) for argument in value.split()) == options
+
+
+def test_what_jax_has_settings_for_is_no_flag_and_levels_are_numbers() -> None:
+    options = {"optimization_level": "39", "xla_disable_hlo_passes": "rematerialization", "xla_a": "1"}
+    assert to_flags(options) == "--xla_a=1"
+    assert json.loads(to_json(options)) == options | {"optimization_level": 39}
+    assert "'optimization_level': 39," in to_python(options)
 
 
 names = (

@@ -41,6 +41,10 @@ def test_it_is_for_no_other_program_target_or_options(plan: mallocgame.Optimized
         plan.check(module, target="v5p")
     with pytest.raises(BadInputError, match="is for another program"):
         plan.check(module, target="v5e", compiler_options={"xla_a": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIBTPU_INIT_ARGS", "--xla_sc_disjoint_spmem=false")
+        with pytest.raises(BadInputError, match="is for another program"):
+            plan.check(module, target="v5e")
     module.write_text(MODULE.replace("8xf32", "16xf32"))
     with pytest.raises(BadInputError, match="is for another program") as caught:
         plan.check(module, target="v5e")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +128,50 @@ def test_another_program_is_another_search_and_moved_source_is_not(
 
 
 def test_options_of_the_user_are_in_every_compile(
-    fake: Fake, ask: Callable[..., mallocgame.Optimized], monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., mallocgame.Optimized], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("LIBTPU_INIT_ARGS", "--xla_a=1 --xla_b --xla_dump_to=/tmp/x --megascale_y=2")
+    asked: list[Request] = []
+
+    class Recording(Fake):
+        def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+            asked.append(request)
+            return super().__call__(request, limits)
+
+    monkeypatch.setattr(search, "compile_in_child", Recording())
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", "-xla_a=1 --noxla_b --xla_d -1 --xla_dump_to=/tmp/x")
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
-    plan = ask(compiles=1, compiler_options={"xla_a": 2, "xla_c": False})
-    assert fake.asked[0] == {"xla_a": "2", "xla_b": "true", "xla_c": "false"}
-    assert all(fake.asked[0].items() <= options.items() for options in fake.asked)
-    assert fake.asked[0].items() <= plan.compiler_options.items()
+    plan = ask(compiles=2, compiler_options={"xla_a": 2, "xla_c": False, "optimization_level": 39})
+    given = {"xla_a": "2", "xla_c": "false", "optimization_level": "39"}
+    assert asked[0].options == given
+    assert len(asked) == 3
+    assert all(given.items() <= request.options.items() for request in asked)
+    assert {request.init_args for request in asked} == {("-xla_a=1", "--noxla_b", "--xla_d", "-1")}
+    assert {"xla_a": "2", "xla_c": "false", "optimization_level": 39}.items() <= plan.compiler_options.items()
+    assert plan.flags().startswith("-xla_a=1 --noxla_b --xla_d -1 --xla_a=2 --xla_c=false --xla_")
+    assert "optimization_level" not in plan.flags()
     assert plan.notes[:2] == (
-        "left out of LIBTPU_INIT_ARGS: --xla_dump_to, --megascale_y",
+        "left out of LIBTPU_INIT_ARGS, about files or the log: xla_dump_to",
         "XLA_FLAGS is set; the program was compiled without it",
     )
+    plan.save(tmp_path / "plan.json")
+    assert mallocgame.load_optimized(tmp_path / "plan.json") == plan
+
+
+def test_a_capture_is_compiled_with_its_own_flags(
+    ask: Callable[..., mallocgame.Optimized], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: set[tuple[str, ...]] = set()
+
+    class Recording(Fake):
+        def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
+            seen.add(request.init_args)
+            return super().__call__(request, limits)
+
+    monkeypatch.setattr(search, "compile_in_child", Recording())
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", "--xla_other=1")
+    save_capture(replace(a_capture(), init_args=("--xla_a", "-1")), tmp_path / "a.mgz")
+    ask(tmp_path / "a.mgz", target=None, compiles=2)
+    assert seen == {("--xla_a", "-1")}
 
 
 def test_what_is_interrupted_is_not_kept(

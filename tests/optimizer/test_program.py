@@ -13,8 +13,9 @@ import pytest
 from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
 import mallocgame
+from mallocgame.plan.compiler_options import LEVELS
 from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS
-from mallocgame.programs.environment import options_of_environment
+from mallocgame.programs.environment import init_args_of
 from mallocgame.programs.program import Program, program_of
 from mallocgame.system.errors import BadInputError
 from tests.optimizer.fake_search import MODULE
@@ -221,12 +222,69 @@ def test_several_processes_are_told_to_share_a_file(monkeypatch: pytest.MonkeyPa
 
 
 def test_flags_of_the_environment() -> None:
-    assert options_of_environment({}) == ({}, ())
-    flags = "--xla_a=1  --xla_b --xla_c= --XLA_D=1 -x --xla_tpu_scoped_vmem_limit_kib=many"
-    assert options_of_environment({"LIBTPU_INIT_ARGS": flags}) == (
-        {"xla_a": "1", "xla_b": "true", "xla_c": ""},
-        ("left out of LIBTPU_INIT_ARGS: --XLA_D, -x, --xla_tpu_scoped_vmem_limit_kib",),
+    assert init_args_of({}) == ((), ())
+    flags = "--xla_a=1  -xla_b --noxla_c --xla_jf_dump_to=/tmp --xla_d -1 --vmodule a=1 --flagfile=x --xla_e word"
+    assert init_args_of({"LIBTPU_INIT_ARGS": flags}) == (
+        ("--xla_a=1", "-xla_b", "--noxla_c", "--xla_d", "-1", "--xla_e", "word"),
+        ("left out of LIBTPU_INIT_ARGS, about files or the log: xla_jf_dump_to, vmodule, flagfile",),
     )
+
+
+def test_another_flag_is_another_program(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = set()
+    for flags in (
+        "",
+        "--xla_a=1",
+        "--xla_a=2",
+        "--noxla_a",
+        "--xla_a=1 --xla_b=1",
+        "--xla_tpu_scoped_vmem_limit_kib 1",
+    ):
+        monkeypatch.setenv("LIBTPU_INIT_ARGS", flags)
+        found = asked(module, target="v5e")
+        assert found.init_args == tuple(flags.split())
+        digests.add(found.digest)
+    assert len(digests) == 6
+    assert found.options == {"xla_tpu_scoped_vmem_limit_kib": "1"}
+    assert asked(module, target="v5e", xla_tpu_scoped_vmem_limit_kib=2).options == {
+        "xla_tpu_scoped_vmem_limit_kib": "2"
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "options"),
+    [
+        ("jax_optimization_level", "O1", {"optimization_level": "19"}),
+        ("jax_memory_fitting_level", "O3", {"memory_fitting_level": "39"}),
+        ("jax_exec_time_optimization_effort", 0.5, {"exec_time_optimization_effort": "0.5"}),
+        ("jax_compiler_enable_remat_pass", False, {"xla_disable_hlo_passes": "rematerialization"}),
+        ("jax_enable_checks", True, {}),
+    ],
+)
+def test_settings_of_jax_are_part_of_the_program(
+    module: Path, setting: str, value: str | float, options: dict[str, str]
+) -> None:
+    plain = asked(module, target="v5e")
+    before = getattr(jax.config, setting)
+    jax.config.update(setting, value)
+    try:
+        found = asked(module, target="v5e")
+    finally:
+        jax.config.update(setting, before)
+    assert plain.options == {}
+    assert found.options == options
+    assert (found.digest == plain.digest) == (options == {})
+
+
+def test_the_levels_are_those_of_jax() -> None:
+    from jax._src.config import EffortLevel
+
+    assert {name: EffortLevel(name).value for name in LEVELS} == LEVELS
+
+
+def test_a_level_that_is_no_number(module: Path) -> None:
+    with pytest.raises(BadInputError, match="optimization_level has to be a number, not 'O1'"):
+        asked(module, target="v5e", optimization_level="O1")
 
 
 def test_a_saved_module(module: Path) -> None:

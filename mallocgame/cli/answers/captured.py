@@ -23,6 +23,7 @@ def of_capture(capture: Capture, out: Path) -> Document:
         "topology": capture.topology,
         "fingerprint": problem.fingerprint,
         "options": dict(capture.options),
+        "init_args": list(capture.init_args),
         "versions": dict(capture.versions),
         "seconds": round(capture.seconds, 3),
         "instructions": len(problem.instructions),
@@ -55,6 +56,9 @@ def lines(document: Value) -> list[str]:
         f"{document['tensors']} tensors, peak HBM {size(document['peak_hbm'])}",
         f"compiled     in {document['seconds']:.1f} s by {versions}",
     ]
+    options = [f"{name}={value}" for name, value in document["options"].items()]
+    if options or document["init_args"]:
+        found.append(f"with         {' '.join([*document['init_args'], *options])}")
     calibration = document["calibration"]
     if calibration is not None and calibration["plans"]:
         found.append(

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
+from mallocgame.plan.compiler_options import NO_FLAGS, for_jax
 from mallocgame.system.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _VALUE = re.compile(r"[!-~]*")
 
 def to_json(program: Exported) -> str:
     """A JSON object for ``jax.jit(f).lower(...).compile(compiler_options=...)``."""
-    return json.dumps(dict(_checked(program)), indent=1) + "\n"
+    return json.dumps(for_jax(dict(_checked(program))), indent=1) + "\n"
 
 
 def to_libtpu_init_args(program: Exported) -> str:
@@ -35,13 +36,13 @@ def to_libtpu_init_args(program: Exported) -> str:
 
 
 def to_flags(program: Exported) -> str:
-    """The value of ``LIBTPU_INIT_ARGS``."""
-    return " ".join(f"--{name}={value}" for name, value in _checked(program))
+    """The value of ``LIBTPU_INIT_ARGS``; what JAX has settings for is no flag, and left out."""
+    return " ".join(f"--{name}={value}" for name, value in _checked(program) if name not in NO_FLAGS)
 
 
 def to_python(program: Exported) -> str:
     """A Python snippet that compiles a function with the options."""
-    lines = [f"    {name!r}: {value!r}," for name, value in _checked(program)]
+    lines = [f"    {name!r}: {value!r}," for name, value in for_jax(dict(_checked(program))).items()]
     return "\n".join(
         [
             "COMPILER_OPTIONS = {",
