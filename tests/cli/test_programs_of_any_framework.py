@@ -65,8 +65,8 @@ def test_it_does_not_say_its_target(step: Path, run: Run) -> None:
 def test_it_is_compiled_once(step: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def compile_it(path: str, args: None, target: str, out: Path) -> None:
-        asked.append(target)
+    def compile_it(path: str, args: None, target: str, out: Path, *, init_args: tuple[str, ...]) -> None:
+        asked.append(" ".join((target, *init_args)))
         out.write_bytes(STORED.read_bytes())
 
     monkeypatch.setattr(compiled_file, "capture", compile_it)
@@ -83,7 +83,9 @@ def test_it_is_compiled_once(step: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     load(step, "v4 lite")
     step.write_bytes(gzip.compress(TEXT.replace("tanh", "exponential").encode()))
     load(step, "v4 lite")
-    assert asked == ["v4 lite", "v5e", "v4 lite", "v4 lite"]
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", "--xla_a=1")
+    load(step, "v4 lite")
+    assert asked == ["v4 lite", "v5e", "v4 lite", "v4 lite", "v4 lite --xla_a=1"]
 
 
 def test_a_cache_that_cannot_be_written_is_told(step: Path, monkeypatch: pytest.MonkeyPatch) -> None:
