@@ -5,6 +5,19 @@ from __future__ import annotations
 import time
 from typing import Any
 
+DOTS = """module @m attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32} {
+  func.func public @main(%a: tensor<1024x1024xbf16>, %b: tensor<1024x1024xbf16>) -> tensor<1024x1024xbf16> {
+    %0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0]
+      : (tensor<1024x1024xbf16>, tensor<1024x1024xbf16>) -> tensor<1024x1024xbf16>
+    %1 = stablehlo.tanh %0 : tensor<1024x1024xbf16>
+    %2 = stablehlo.dot_general %1, %b, contracting_dims = [1] x [0]
+      : (tensor<1024x1024xbf16>, tensor<1024x1024xbf16>) -> tensor<1024x1024xbf16>
+    return %2 : tensor<1024x1024xbf16>
+  }
+}
+"""
+"""Two products, as a lowered module."""
+
 
 def layers() -> tuple[Any, Any]:
     """Three dense layers; small enough to compile in a second."""

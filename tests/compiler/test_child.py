@@ -16,6 +16,7 @@ import pytest
 from mallocgame.compiler import child
 from mallocgame.compiler.child import Limits, Request, compile_in_child
 from mallocgame.system.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
+from tests.compiler.models import DOTS
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGY = "v5e:1x1"
@@ -131,19 +132,6 @@ def test_compiles_that_are_refused(request_: Request, kind: type[MallocgameError
     with pytest.raises(kind, match=words) as caught:
         compile_in_child(request_)
     assert "\n" not in str(caught.value)
-
-
-DOTS = """module @m attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32} {
-  func.func public @main(%a: tensor<1024x1024xbf16>, %b: tensor<1024x1024xbf16>) -> tensor<1024x1024xbf16> {
-    %0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0]
-      : (tensor<1024x1024xbf16>, tensor<1024x1024xbf16>) -> tensor<1024x1024xbf16>
-    %1 = stablehlo.tanh %0 : tensor<1024x1024xbf16>
-    %2 = stablehlo.dot_general %1, %b, contracting_dims = [1] x [0]
-      : (tensor<1024x1024xbf16>, tensor<1024x1024xbf16>) -> tensor<1024x1024xbf16>
-    return %2 : tensor<1024x1024xbf16>
-  }
-}
-"""
 
 
 @pytest.mark.libtpu
