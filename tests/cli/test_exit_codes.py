@@ -28,7 +28,7 @@ from tests.cli.support import Outcome
 def test_exit_code(
     run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, line: str
 ) -> None:
-    def fail(file: Path, target: str | None) -> None:
+    def fail(file: Path, **_: object) -> None:
         raise error
 
     monkeypatch.setattr(api, "inspect", fail)
