@@ -118,7 +118,7 @@ def test_abstract_leaves_what_is_no_array() -> None:
     import jax
     import numpy as np
 
-    arrays = {"of numpy": np.zeros((2, 3), np.float32), "of jax": jax.numpy.zeros((4,))}
+    arrays = {"of numpy": np.zeros((2, 3), np.float32), "of jax": jax.numpy.zeros((4,), "float32")}
     others = {"number": 3, "text": "tanh", "function": abs, "none": None, "type": np.float32}
     (found,) = mallocgame.abstract("v5e", arrays | others)
     assert {name: found[name] for name in others} == others

@@ -105,6 +105,7 @@ def test_packed_plans_are_valid_and_can_be_told_to_the_compiler(seed: int) -> No
     np.testing.assert_array_equal(again.plan, packed.decisions.plan)
 
 
+@example(1308)  # a gap that is just beyond reach
 @example(746)  # a product that is not made in fast memory after all
 @example(125774)  # a copy beyond reach less: its use is in HBM after a fast one
 @settings(max_examples=30, deadline=None)
@@ -121,7 +122,8 @@ def test_what_does_not_fit_is_left_out(seed: int) -> None:
     assume(all(aligned(problem, tensor.id) <= fast_bytes for tensor in problem.tensors))
     smaller = replace(problem, target=replace(target, fast_bytes=fast_bytes))
     ones, whole = np.ones(len(problem.groups)), search.decisions()
-    reach = None if search.reach is None else search.reach * target.fast_bytes / fast_bytes
+    # the reach here is the share of some gap itself, which rounding may take to the other side of it
+    reach = None if search.reach is None else search.reach * target.fast_bytes / fast_bytes * (1 - 1e-12)
     packed = packed_plan(Program(smaller), search.world, whole, lambda: ones, time_limit=0.1, seed=0, reach=reach)
     assert packed.status == "infeasible"
     assert not validate(smaller, packed.plan)
