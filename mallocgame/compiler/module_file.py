@@ -12,6 +12,7 @@ import zlib
 from typing import Any
 
 from mallocgame.compiler.lowered import read_lowered
+from mallocgame.problem.backend import marked
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import read_bytes
 from mallocgame.system.printable import one_line
@@ -30,10 +31,6 @@ _HEAD = 1 << 16
 """Bytes of a file that say what it is: a schedule's header says so behind the module's name."""
 _SCHEDULED = re.compile(rb"\bis_scheduled\s*=\s*true\b")
 _HLO_TEXT = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*HloModule[\s,]")
-_ELSEWHERE = re.compile(
-    r"__?cu(?:blas|dnn|solver|fft|sparse|b)|__gpu|__triton|triton_|xla\.gpu\.|__onednn|__nccl", re.IGNORECASE
-)
-"""Custom calls that only the back end of a GPU or a CPU knows."""
 
 
 def is_module_file(reference: str) -> bool:
@@ -172,8 +169,9 @@ def _copies(operation: Any) -> list[Any]:
 def _checked(text: str, path: str) -> str:
     """Refuse by name what StableHLO has no word for, and what only other back ends know."""
     for name in re.findall(r"stablehlo\.custom_call @([\w$.]+|\"[^\"]*\")", text):
-        if _ELSEWHERE.search(name):
-            raise BadInputError(f"{path}: calls {name}, which only the compiler of a GPU or CPU knows: no TPU program")
+        backend = marked([name if name.startswith('"') else f'"{name}"'])
+        if backend is not None:
+            raise BadInputError(f"{path}: calls {name}, which only the compiler of a {backend} knows: no TPU program")
     other = re.search(r"^\s*(?:%\S+ = )?\"?(mhlo\.[\w.]+)", text, re.MULTILINE)
     if other:
         raise BadInputError(f"{path}: has {other[1]}, which StableHLO lacks: give the text from before optimization")

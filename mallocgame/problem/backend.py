@@ -35,7 +35,13 @@ def backend_of(module: hlo.HloModule, computations: Iterable[hlo.Computation]) -
     for computation in computations:
         for step in computation.instructions:
             texts += (step.attributes.get(name, "") for name in ("backend_config", "custom_call_target"))
-    return next((name for name, mark in _MARKS.items() if any(map(mark.search, texts))), None)
+    return marked(texts)
+
+
+def marked(texts: Iterable[str]) -> Backend | None:
+    """The backend other than a TPU's that texts have a mark of: attributes as they stand, names in their quotes."""
+    found = list(texts)
+    return next((name for name, mark in _MARKS.items() if any(map(mark.search, found))), None)
 
 
 def is_untiled(computations: Iterable[hlo.Computation]) -> bool:
