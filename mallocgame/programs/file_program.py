@@ -13,8 +13,10 @@ from mallocgame.compiler.module_file import is_program
 from mallocgame.compiler.versions import versions_here
 from mallocgame.plan.compiler_options import OptionValue
 from mallocgame.problem.targets import get_target
-from mallocgame.programs.compiled_file import capture_of
+from mallocgame.programs.compiled_file import capture_of, capture_of_function
+from mallocgame.programs.loaded import needed_target
 from mallocgame.programs.program import Program
+from mallocgame.programs.readers import function
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.progress import Progress
 
@@ -49,6 +51,9 @@ def file_program(
     """
     if args or compiler_options:
         raise BadInputError(f"{path}: a file takes no arguments and no compiler options")
+    if function.claims(path):
+        asked = needed_target(path, None if target is None else get_target(target), "a function")
+        path = capture_of_function(str(path), asked.name, progress)
     if not path.exists():
         raise BadInputError(f"{path}: no such file or folder")
     if is_program(path) and target is not None and versions_here():

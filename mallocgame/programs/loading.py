@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mallocgame.problem.target_file import is_target_file, load_target
 from mallocgame.problem.targets import get_target
-from mallocgame.programs.readers import capture, dump_folder, hlo_text, module_file, problem_file
+from mallocgame.programs.readers import capture, dump_folder, function, hlo_text, module_file, problem_file
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.progress import Progress, silent
 
@@ -42,7 +42,7 @@ class Reader(Protocol):
         """
 
 
-READERS: tuple[Reader, ...] = (dump_folder, problem_file, capture, module_file, hlo_text)
+READERS: tuple[Reader, ...] = (function, dump_folder, problem_file, capture, module_file, hlo_text)
 """The first that claims a path reads it."""
 
 SUFFIXES = tuple(suffix for reader in READERS for suffix in reader.SUFFIXES)
@@ -88,10 +88,11 @@ def load(
 def _load(path: Path, target: Target | None, progress: Progress) -> Loaded:
     """As ``load``."""
     try:
-        if not path.exists():
-            raise BadInputError(f"{path}: no such file or folder")
-        if not (path.is_dir() or path.is_file()):
-            raise BadInputError(f"{path}: not a file or folder")
+        if not function.claims(path):
+            if not path.exists():
+                raise BadInputError(f"{path}: no such file or folder")
+            if not (path.is_dir() or path.is_file()):
+                raise BadInputError(f"{path}: not a file or folder")
         return next(reader for reader in READERS if reader.claims(path)).read(path, target, progress)
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read: {error.strerror or error}") from None

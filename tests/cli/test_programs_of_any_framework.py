@@ -94,6 +94,35 @@ def test_a_cache_that_cannot_be_written_is_told(step: Path, monkeypatch: pytest.
         load(step, "v5e")
 
 
+FUNCTION = """
+import jax
+import jax.numpy as jnp
+
+def step():
+    def forward(a):
+        return jnp.tanh(a @ a)
+    return forward, (jax.ShapeDtypeStruct((256, 256), jnp.float32),)
+"""
+
+
+@pytest.mark.libtpu
+def test_a_function_is_taken_as_a_file_is(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, step: Path
+) -> None:
+    (tmp_path / "own_program.py").write_text(FUNCTION)
+    monkeypatch.chdir(tmp_path)
+    asked = ("own_program:step", "--target", "v5e")
+    told = json.loads(run("inspect", *asked, "--json").out)
+    assert (told["module"], told["costs"], told["largest_bytes"]) == ("jit_forward", "log", 256 * 256 * 4)
+    budget = ("--compiles", "1", "--time-limit", "2", "--cache", tmp_path / "c")
+    assert json.loads(run("solve", *asked, *budget, "--json").out)["confirmed"]
+    plan = mallocgame.optimize("own_program:step", target="v5e", compiles=1, time_limit=2, cache=tmp_path / "answers")
+    assert plan.confirmed
+    assert len(list((tmp_path / "cache" / "mallocgame" / "captures").iterdir())) == 1
+    outcome = run("inspect", "own_program:other", "--target", "v5e")
+    assert (outcome.code, "has no attribute 'other'" in outcome.error) == (2, True)
+
+
 @pytest.mark.libtpu
 def test_solve_as_typed_is_confirmed(step: Path, run: Run, tmp_path: Path) -> None:
     out = tmp_path / "answer.json"

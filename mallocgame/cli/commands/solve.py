@@ -20,7 +20,7 @@ def solve(
         Path,
         Parameter(
             help="A capture, a problem file (.mgp), a dump folder, a scheduled HLO text, or a program (HLO from before "
-            "optimization, StableHLO, an HLO proto), which is compiled first; or several: a folder "
+            "optimization, StableHLO, an HLO proto, MODULE:FUNCTION), which is compiled first; or several: a folder "
             "without the schedule of a dump stands for the .mgz, .mgp, .hlo, .hlo.gz and dump folders in it, a quoted "
             "glob for all that it matches."
         ),
@@ -66,6 +66,7 @@ def solve(
     from mallocgame import api
     from mallocgame.batch.find import is_batch
     from mallocgame.compiler.module_file import is_program
+    from mallocgame.programs.readers import function
 
     if is_batch(file):
         if probe:
@@ -91,7 +92,7 @@ def solve(
         if outcome.failed:
             raise NoAnswerError(f"{len(outcome.failed)} of {len(outcome.results)} programs have no answer")
         return
-    if solver is None and is_program(file):
+    if solver is None and (is_program(file) or function.claims(file)):
         solver = "auto"
     if probe and solver not in (None, "auto"):
         raise BadInputError(f"--probe goes with auto's answer, not with --solver {solver}")
