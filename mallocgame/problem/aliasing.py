@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from mallocgame.problem.dataflow import Dataflow
+from mallocgame.problem.dataflow import Dataflow, is_in_place_permute, is_wrapped
 from mallocgame.problem.schedule import Schedule
 from mallocgame.problem.schema import ShapeIndex
 from mallocgame.system.errors import BadInputError
-from xla_dump_parser import hlo
+from xla_dump_parser import hlo, walk_shape
 
 InPlace = tuple[int, ShapeIndex, ShapeIndex]
 """(operand number, index in the operand, index in the result) that share a buffer."""
@@ -57,7 +57,11 @@ def alias_groups(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) 
 
 def in_place_pairs(module: hlo.HloModule, instruction: hlo.Instruction, depth: int = 0) -> list[InPlace]:
     """The operands that an instruction updates in place."""
-    opcode = instruction.opcode
+    return _pairs(module, instruction, instruction.opcode, depth)
+
+
+def _pairs(module: hlo.HloModule, instruction: hlo.Instruction, opcode: str, depth: int) -> list[InPlace]:
+    """The same for an instruction that does what an opcode says."""
     if opcode == "dynamic-update-slice":
         return [(0, (), ())]
     if opcode == "scatter":
@@ -66,15 +70,35 @@ def in_place_pairs(module: hlo.HloModule, instruction: hlo.Instruction, depth: i
     if opcode == "all-reduce-start":
         count = len(instruction.operands)
         return [(0, (), ())] if count == 1 else [(number, (), (number,)) for number in range(count)]
-    if opcode in ("collective-permute", "collective-permute-start") and len(instruction.operands) == 4:
-        return [(1, (), () if opcode == "collective-permute" else (1,))]
+    if opcode == "collective-permute" and is_in_place_permute(instruction):
+        return [(1, index, index) for index, _ in walk_shape(instruction.shape)]
+    if opcode == "collective-permute-start" and is_in_place_permute(instruction):
+        return [(1, index[1:], index) for index, _ in walk_shape(instruction.shape) if index[:1] == (1,)]
+    if opcode == "set-dimension-size":
+        return [(0, (), ())]
+    if opcode == "ragged-all-to-all":
+        return [(1, (), ())]
     if opcode == "custom-call":
         return _stated(module, instruction)
+    if opcode.endswith("-start") and is_wrapped(opcode):
+        return _stated(module, instruction) + _of_started(module, instruction, depth)
     if opcode == "fusion" and instruction.called:
         if depth > _MAX_FUSION_DEPTH:
             raise BadInputError(f"{module.source}:{instruction.line}: fusions nested deeper than {_MAX_FUSION_DEPTH}")
         return _stated(module, instruction) + list(_fusion_pairs(module, instruction, depth))
     return []
+
+
+def _of_started(module: hlo.HloModule, start: hlo.Instruction, depth: int) -> list[InPlace]:
+    """Pairs of the operation that a start is short for; its result is element 1 of the start's.
+
+    An async-start calls a computation that is scheduled itself, and has its pairs there.
+    """
+    opcode = start.opcode.removesuffix("-start")
+    if opcode == "async":
+        return []
+    pairs = _pairs(module, start, opcode, depth + 1)
+    return [(operand, inside, (1, *outside)) for operand, inside, outside in pairs]
 
 
 def _stated(module: hlo.HloModule, instruction: hlo.Instruction) -> list[InPlace]:

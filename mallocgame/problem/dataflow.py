@@ -27,6 +27,8 @@ MAX_POSITIONS = 20_000_000
 _NO_ARRAY = frozenset({"token", "opaque"})
 _FORWARDS = frozenset({"bitcast", "optimization-barrier", "opt-barrier", "domain", "add-dependency", "all-reduce-done"})
 _WHOLE_OPERAND = frozenset({"get-tuple-element", "copy"})
+_OF_ITS_OWN = frozenset({"copy", "send", "recv", "collective-permute", "all-gather", "all-reduce"})
+"""Operations whose starts have opcodes of their own; the start of any other is short for an async-start."""
 
 
 @dataclass(slots=True)
@@ -122,7 +124,7 @@ class _Analysis:
             return self._while(time, step, arrays)
         if opcode == "conditional":
             return self._conditional(time, step, arrays)
-        if opcode == "call" or opcode.startswith("async-"):
+        if opcode == "call" or is_wrapped(opcode):
             return self._call(time, step, arrays)
         passed: dict[ShapeIndex, int] = {}
         if opcode == "tuple":
@@ -137,9 +139,22 @@ class _Analysis:
         elif opcode in ("copy-done", "recv-done", "collective-permute-done", "all-gather-done"):
             passed = self._done(time, step)
         elif opcode in ("copy-start", "send", "collective-permute-start", "all-gather-start"):
-            place = 1 if opcode == "copy-start" else 0
-            passed = {(place, *index): value for index, value in self._operand(time, step.operands[0]).items()}
+            passed = self._start(time, step)
         return self._fill(time, step, arrays, passed, strict=opcode in ("tuple", "get-tuple-element", "bitcast"))
+
+    def _start(self, time: int, step: hlo.Instruction) -> dict[ShapeIndex, int]:
+        """Operands of a start, which it gives on: of several, that of number i as {0,i}."""
+        place: ShapeIndex = (1,) if step.opcode == "copy-start" else (0,)
+        several = step.opcode == "all-gather-start" or (
+            step.opcode == "collective-permute-start" and not is_in_place_permute(step)
+        )
+        if not several or len(step.operands) == 1:
+            return {(*place, *index): value for index, value in self._operand(time, step.operands[0]).items()}
+        return {
+            (*place, number, *index): value
+            for number, name in enumerate(step.operands)
+            for index, value in self._operand(time, name).items()
+        }
 
     def _done(self, time: int, step: hlo.Instruction) -> dict[ShapeIndex, int]:
         operand = self._operand(time, step.operands[0])
@@ -212,9 +227,9 @@ class _Analysis:
         if step.opcode == "call":
             passed = dict(self._root_values(step.called[0])) if step.called else {}
             return self._fill(time, step, arrays, passed, strict=True)
-        if step.opcode in ("async-start", "async-update"):
+        if not step.opcode.endswith("-done"):
             new = step.operands
-            if step.opcode == "async-update":
+            if step.opcode.endswith("-update") and new:
                 passed = dict(self._operand(time, new[0]))
                 new = new[1:]
             for number, name in enumerate(new):
@@ -241,8 +256,12 @@ class _Analysis:
         for time, step in enumerate(self.schedule.steps):
             for number, name in enumerate(step.operands):
                 for index, value in at[self.schedule.times[name]].items():
-                    if time in roots or _reads(step.opcode, index):
+                    if (time in roots or _reads(step.opcode, index)) and not self._passes_in(time, step):
                         values[value].reads.append((time, number, index))
+
+    def _passes_in(self, time: int, step: hlo.Instruction) -> bool:
+        """Whether a call only passes its operands on to what it calls: HloLiveRange leaves its uses out."""
+        return step.opcode == "call" and time in self.callees
 
     def _is_root(self, time: int) -> bool:
         body = self.schedule.bodies[self.schedule.computation_of[time]]
@@ -264,6 +283,17 @@ class _Analysis:
 
     def _where(self, step: hlo.Instruction) -> str:
         return f"{self.source}:{step.line}"
+
+
+def is_wrapped(opcode: str) -> bool:
+    """Whether an opcode is async-start, async-update or async-done, or short for one, as reduce-scatter-start is."""
+    name, dash, end = opcode.rpartition("-")
+    return bool(dash) and end in ("start", "update", "done") and name not in _OF_ITS_OWN
+
+
+def is_in_place_permute(step: hlo.Instruction) -> bool:
+    """Whether a collective-permute, or its start, writes slices of its first operand into its second."""
+    return len(step.operands) == 4
 
 
 def _reads(opcode: str, index: ShapeIndex) -> bool:

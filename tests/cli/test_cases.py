@@ -33,7 +33,18 @@ def test_refused_in_one_line(run: Run, name: str, words: str) -> None:
     assert f"{file}{words}" in outcome.error
 
 
-@pytest.mark.parametrize(("name", "mebibytes"), [("origin_recovery_table", 4), ("opt_barrier", 20)])
+@pytest.mark.parametrize(
+    ("name", "mebibytes"),
+    [
+        ("origin_recovery_table", 4),
+        ("opt_barrier", 20),
+        ("ragged_all_to_all", 96),
+        ("all_gather_multi", 32),
+        ("reduce_scatter_start", 10),
+        ("reduce_scatter_async", 10),
+        ("call_liveness", 12),
+    ],
+)
 def test_peak(run: Run, name: str, mebibytes: int) -> None:
     outcome = run("inspect", CASES / f"{name}.hlo", "--target", "v5e")
     assert outcome.code == 0

@@ -37,7 +37,7 @@ NO_TIME = frozenset({"parameter", "while", "conditional", "call"})
 
 def is_asynchronous(opcode: str) -> bool:
     """Whether an opcode starts, continues or ends an asynchronous operation."""
-    return opcode.endswith(("-start", "-done")) or opcode == "async-update"
+    return opcode.endswith(("-start", "-update", "-done"))
 
 
 def is_untimed(opcode: str) -> bool:
