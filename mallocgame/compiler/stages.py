@@ -88,8 +88,14 @@ def lower(program: object, args: Sequence[Any], kwargs: Mapping[str, Any], targe
         )
     if traced is None and hasattr(program, "lower") and not hasattr(program, "trace"):
         with nullcontext() if target is None else _on_a_described(target):
-            made = program.lower(*args, **kwargs)
-        return _stage(made, "lowered", jax.stages.Lowered) or made
+            try:
+                made = program.lower(*args, **kwargs)
+            except Exception:  # of the program's code
+                traced = _of_abstract_leaves(program, args, kwargs)
+                if traced is None:
+                    raise
+        if traced is None:
+            return _stage(made, "lowered", jax.stages.Lowered) or made
     if traced is None:
         function: Any = program
         jitted = function if hasattr(function, "trace") else jax.jit(function)
@@ -102,6 +108,33 @@ def lower(program: object, args: Sequence[Any], kwargs: Mapping[str, Any], targe
     except ValueError:  # host callbacks, for one, are lowered for a device, and not for a platform
         with _on_a_described(target):
             return traced.lower(lowering_platforms=("tpu",))
+
+
+def _of_abstract_leaves(program: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The ``Traced`` of a function that takes abstract arrays for static values, as ``eqx.filter_jit`` gives it.
+
+    It is traced with arrays in their places; of its results the arrays are kept. None where no leaf is abstract.
+    """
+    import jax
+
+    leaves, tree = jax.tree.flatten((tuple(args), dict(kwargs)))
+    places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)]
+    if not places:
+        return None
+
+    def with_arrays(*arrays: Any) -> Any:
+        given, named = jax.tree.unflatten(tree, _replaced(leaves, places, arrays))
+        return [leaf for leaf in jax.tree.leaves(program(*given, **named)) if isinstance(leaf, jax.Array)]
+
+    with_arrays.__name__ = getattr(program, "__name__", with_arrays.__name__)
+    return jax.jit(with_arrays).trace(*(leaves[place] for place in places))
+
+
+def _replaced(leaves: Sequence[Any], places: Sequence[int], others: Sequence[Any]) -> list[Any]:
+    found = list(leaves)
+    for place, other in zip(places, others, strict=True):
+        found[place] = other
+    return found
 
 
 def is_stage(program: object) -> bool:

@@ -162,6 +162,11 @@ def test_equinox() -> None:
     abstract, _ = mallocgame.abstract("v5e", model, x)
     assert abstract.activation is model.activation
     assert abstract.layers[0].weight.shape == (16, 8)
+    described = eqx.filter_eval_shape(eqx.nn.MLP, 8, 8, 16, 2, key=jax.random.key(0))
+    of_shapes = lowering_of(function, (described, jax.ShapeDtypeStruct((4, 8), jax.numpy.float32)), {}, "v5e")
+    assert of_shapes.text.count("stablehlo.dot_general") == 3
+    with pytest.raises(TypeError, match="contracting dimensions"):
+        lowering_of(function, (described, jax.ShapeDtypeStruct((4, 9), jax.numpy.float32)), {}, "v5e")
 
 
 def test_a_plan_is_honoured_in_full(looped: Capture) -> None:
