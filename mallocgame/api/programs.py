@@ -85,7 +85,7 @@ def inspect(file: PathLike, *, target: str | None = None, progress: Progress | N
     from mallocgame.report.inspection import inspect_problem
 
     loaded = load(file, target, any_backend=True, progress=progress or silent)
-    return inspect_problem(loaded.problem, loaded.default_seconds())
+    return inspect_problem(loaded.problem, loaded.default_seconds(), loaded.module, loaded.compiled_bytes())
 
 
 def _reference(reference: str, workload: bool) -> str:

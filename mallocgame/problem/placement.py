@@ -39,8 +39,8 @@ An override on any of them kills it ("Conflicting required assignment", libtpu 0
 ASYNCHRONOUS = "part of an asynchronous operation"
 """Why no plan has such a tensor in fast memory; XLA copies it there all the same, and only copies it."""
 
-HOST = 5
-"""The number n of host memory's S(n)."""
+HBM, HOST = 0, 5
+"""The numbers n of their S(n)."""
 
 ON_HOST = f"coloured to memory space {HOST}"
 """Why such a tensor is never in fast memory; nor is it in HBM."""

@@ -26,21 +26,25 @@ class Loaded:
     Attributes:
         problem: the schedule before MSA, as a problem.
         source: the path as given.
+        module: the text of that schedule, where the file has it.
         final: the compiled module with XLA's own placement, where the file has it.
         default: XLA's own placement with its figures, where the file has these instead.
         versions: of what compiled it, e.g. ``{"libtpu": "0.0.52"}``, as far as the file says.
         scoped_vmem_kib: the memory split it was compiled with; None for the compiler's default.
         buffer_assignment: text with the addresses of ``final``; empty where the file does not have it.
+        memory_usage: the compiler's report of what ``final`` takes in each memory; likewise.
         backend: that compiled it, where it is not a TPU's; there are no plans for it then.
     """
 
     problem: Problem
     source: str
+    module: HloModule | None = None
     final: HloModule | None = None
     default: Default | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     scoped_vmem_kib: int | None = None
     buffer_assignment: str = ""
+    memory_usage: str = ""
     backend: Backend | None = None
 
     def default_seconds(self) -> float | None:
@@ -50,6 +54,19 @@ class Loaded:
         if self.default is not None:
             return self.default.m_seconds
         return None if self.final is None else replay_final(self.problem, self.final, "M").total
+
+    def compiled_bytes(self) -> dict[int, int] | None:
+        """Bytes that XLA's default takes of each memory, by its memory space; None where there is no report of it.
+
+        Raises:
+            xla_dump_parser.ParseError: the report is damaged.
+        """
+        from xla_dump_parser import parse_memory_usage_report
+
+        if not self.memory_usage:
+            return None
+        spaces = parse_memory_usage_report(self.memory_usage, f"{self.source} (memory usage)")
+        return {space.memory_space: space.total_bytes for space in spaces}
 
     def model_e(self) -> tuple[CycleTable | None, tuple[float, float] | None]:
         """What E is predicted from, and seconds of XLA's own placement under E and M; where the file has its text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -11,6 +11,8 @@ from mallocgame.plan.plan import Plan
 from mallocgame.problem.costs.elapsed import m_elapsed
 from mallocgame.problem.placement import ON_HOST
 from mallocgame.problem.schema import Group, Problem
+from mallocgame.report.peak import LiveBuffer, largest_live
+from xla_dump_parser.hlo import HloModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,9 @@ class Inspection:
         peak_bytes: most bytes of tensors live on the device at one time; an alias group counts once.
         peak_time: the first such time.
         host_bytes: most bytes live in the host's memory at one time.
+        largest_at_peak: at most five of the buffers that are live then, largest first; empty without the text.
+        compiled_bytes: what XLA's default takes of each memory, by the number of its memory space; None where the
+            compiler's report is not known.
         movable: tensors that may be in fast memory for at least part of their life.
         all_hbm_seconds: everything in HBM.
         default_seconds: XLA's own placement, where it is known; else None.
@@ -54,6 +59,8 @@ class Inspection:
     peak_bytes: int
     peak_time: int
     host_bytes: int
+    largest_at_peak: tuple[LiveBuffer, ...]
+    compiled_bytes: Mapping[int, int] | None
     movable: int
     loops: int
     all_hbm_seconds: float
@@ -68,8 +75,20 @@ class Inspection:
         return 1 - self.bound_seconds / whole if whole else 0.0
 
 
-def inspect_problem(problem: Problem, default_seconds: float | None = None) -> Inspection:
-    """Summarise a problem; ``default_seconds`` are those of XLA's own placement under M, if they are known."""
+def inspect_problem(
+    problem: Problem,
+    default_seconds: float | None = None,
+    module: HloModule | None = None,
+    compiled_bytes: Mapping[int, int] | None = None,
+) -> Inspection:
+    """Summarise a problem.
+
+    Args:
+        problem: what is summarised.
+        default_seconds: of XLA's own placement under M, if known.
+        module: the text that it is of, if known.
+        compiled_bytes: as the attribute.
+    """
     replay = replay_plan(problem, Plan(problem.fingerprint), "M")
     rows = [_costly(problem, row) for row in replay.rows if row.time is not None and row.seconds]
     on_host = {tensor.group for tensor in problem.tensors if tensor.fixed == ON_HOST}
@@ -83,6 +102,8 @@ def inspect_problem(problem: Problem, default_seconds: float | None = None) -> I
         peak_bytes=peak_bytes,
         peak_time=peak_time,
         host_bytes=host_bytes,
+        largest_at_peak=() if module is None else largest_live(problem, module, device, peak_time, 5),
+        compiled_bytes=compiled_bytes,
         movable=sum(tensor.fixed is None for tensor in problem.tensors),
         loops=sum(computation.kind == "body" for computation in problem.computations),
         all_hbm_seconds=replay.total,

@@ -51,6 +51,52 @@ def test_peak(run: Run, name: str, mebibytes: int) -> None:
     assert f"peak         {mebibytes} MiB live" in outcome.out
 
 
+@pytest.mark.libtpu
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("hidden", "compiled     HBM 272.4 MiB of 16 GiB, host memory 256 MiB\n"),
+        ("kept", "compiled     HBM 496.2 MiB of 16 GiB\n"),
+    ],
+)
+def test_host_memory_is_told_apart(run: Run, monkeypatch: pytest.MonkeyPatch, function: str, words: str) -> None:
+    """The compiler's own figures."""
+    monkeypatch.chdir(CASES)
+    assert words in run("inspect", f"offload_residual:{function}", "--target", "v5e").out
+
+
+PADDED = """HloModule padded, is_scheduled=true
+
+FileNames
+1 "positions.py"
+
+FunctionNames
+1 "cell"
+
+FileLocations
+1 {file_name_id=1 function_name_id=1 line=6 end_line=6 column=4 end_column=9}
+
+StackFrames
+1 {file_location_id=1 parent_frame_id=1}
+
+ENTRY %main (p: f32[8388608,8,4]) -> f32[8388608,8,4] {
+  %p = f32[8388608,8,4]{0,2,1:T(4,128)} parameter(0)
+  %c = f32[8388608,8,4]{2,1,0:T(8,128)} copy(%p), metadata={op_name="cell" stack_frame_id=1}
+  ROOT %r = f32[8388608,8,4]{0,2,1:T(4,128)} copy(%c)
+}
+"""
+
+
+def test_what_fills_the_memory(run: Run, tmp_path: Path) -> None:
+    """After padding_oom.py: of 4 elements the tiles of 8 x 128 make 128, so 1 GiB becomes 32."""
+    (tmp_path / "padded.hlo").write_text(PADDED)
+    outcome = run("inspect", tmp_path / "padded.hlo", "--target", "v5e")
+    assert "peak         34 GiB live at r" in outcome.out
+    assert "does not fit  the peak is more than the 16 GiB of HBM" in outcome.out
+    (row,) = (line for line in outcome.out.splitlines() if line.startswith("c  "))
+    assert row.split() == ["c", "32", "GiB", "1", "GiB", "f32[8388608,8,4]{2,1,0:T(8,128)}", "positions.py:6"]
+
+
 def test_fixed_offsets_that_overlap(run: Run) -> None:
     outcome = run("pack", CASES / "pack_fixed_clash.csv", "--capacity", 256)
     assert outcome.code == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from dataclasses import replace
 from typing import Any
 
@@ -229,6 +230,19 @@ def test_what_jax_has_settings_for_is_no_flag_and_levels_are_numbers() -> None:
     assert to_flags(options) == "--xla_a=1"
     assert json.loads(to_json(options)) == options | {"optimization_level": 39}
     assert "'optimization_level': 39," in to_python(options)
+
+
+@pytest.mark.parametrize("spare", [0, -1])
+def test_flags_that_no_process_starts_with(spare: int) -> None:
+    """Linux: 131,072 bytes with the name, an equals sign and the zero at the end."""
+    room = 131_072 - len("LIBTPU_INIT_ARGS=--xla_a=") - 1 - spare
+    if spare:
+        with pytest.raises(BadInputError, match="would have 131073 bytes.*--format compiler-options"):
+            to_libtpu_init_args({"xla_a": "1" * room})
+    else:
+        flags = to_libtpu_init_args({"xla_a": "1" * room}).removeprefix("export ").rstrip("\n")
+        name, _, value = flags.partition("=")
+        subprocess.run(["true"], env={name: value}, check=True)
 
 
 names = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mallocgame.cli.app import Json, Target, app, tell
 from mallocgame.cli.show import Document, Value, show
+from mallocgame.problem.placement import HBM, HOST
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import duration, percent, size
 
@@ -24,7 +25,7 @@ def inspect(file: Path, /, *, target: Target = None, json: Json = False) -> None
 
 def of_inspection(inspection: Inspection) -> Document:
     """The answer of ``inspect``."""
-    problem = inspection.problem
+    problem, compiled = inspection.problem, inspection.compiled_bytes
     return {
         "command": "inspect",
         "module": problem.module,
@@ -42,6 +43,19 @@ def of_inspection(inspection: Inspection) -> Document:
         "peak_bytes": inspection.peak_bytes,
         "peak_at": problem.instructions[inspection.peak_time].name if problem.instructions else None,
         "host_bytes": inspection.host_bytes,
+        "largest_at_peak": [
+            {
+                "tensor": buffer.tensor,
+                "shape": buffer.shape,
+                "bytes": buffer.size,
+                "plain_bytes": buffer.plain_size,
+                "source": buffer.source,
+            }
+            for buffer in inspection.largest_at_peak
+        ],
+        "compiled_hbm_bytes": None if compiled is None else compiled.get(HBM, 0),
+        "compiled_host_bytes": None if compiled is None else compiled.get(HOST, 0),
+        "hbm_bytes": problem.target.hbm_bytes,
         "fast_bytes": problem.target.fast_bytes,
         "m_all_hbm": inspection.all_hbm_seconds,
         "m_default": inspection.default_seconds,
@@ -63,6 +77,20 @@ def of_inspection(inspection: Inspection) -> Document:
     }
 
 
+LARGEST_HEADER = ("largest at the peak", "bytes", "without padding", "shape", "source")
+
+
+def _memory(document: Value) -> list[str]:
+    """What the compiled program needs of the HBM; without the compiler's report, whether its peak is beyond that."""
+    hbm, compiled = size(document["hbm_bytes"]), document["compiled_hbm_bytes"]
+    if compiled is None:
+        beyond = document["peak_bytes"] > document["hbm_bytes"] + document["fast_bytes"]
+        return [f"does not fit  the peak is more than the {hbm} of HBM and the fast memory"] if beyond else []
+    host = f", host memory {size(document['compiled_host_bytes'])}" if document["compiled_host_bytes"] else ""
+    fits = "" if compiled <= document["hbm_bytes"] else ": does not fit"
+    return [f"compiled     HBM {size(compiled)} of {hbm}{host}{fits}"]
+
+
 def lines(document: Value) -> list[str]:
     """The answer in words."""
     default = document["m_default"]
@@ -77,6 +105,7 @@ def lines(document: Value) -> list[str]:
         f"alias groups of several: {document['alias_groups']}",
         f"peak         {size(document['peak_bytes'])} live at {document['peak_at']}; {host}"
         f"fast memory {size(document['fast_bytes'])}",
+        *_memory(document),
         f"M            {xla}everything in HBM {duration(document['m_all_hbm'])}, relaxed bound "
         f"{duration(document['m_bound'])}",
         f"headroom     {percent(document['headroom_share'])} of "
@@ -96,4 +125,10 @@ def lines(document: Value) -> list[str]:
         )
         for row in document["costliest"]
     ]
+    largest = [
+        (row["tensor"], size(row["bytes"]), size(row["plain_bytes"]), row["shape"], row["source"] or "")
+        for row in document["largest_at_peak"]
+    ]
+    if largest:
+        found += [*plain_table("", LARGEST_HEADER, largest), ""]
     return [*found, *plain_table("", header, rows)]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Format = Literal["compiler-options", "libtpu-init-args", "python"]
 """Names of the formats; a new one is one more here and in ``WRITERS``."""
 
+MOST_ARGUMENT_BYTES = 131_072
+"""Linux, execve(2), MAX_ARG_STRLEN: of one string of the environment, with its name and the zero at its end."""
+
 _OPTION = re.compile(r"[a-z][a-z0-9_]*")
 _VALUE = re.compile(r"[!-~]*")
 """No white space: libtpu splits LIBTPU_INIT_ARGS at it, and knows no quotes."""
@@ -31,8 +34,19 @@ def to_json(program: Exported) -> str:
 
 
 def to_libtpu_init_args(program: Exported) -> str:
-    """A shell line that sets ``LIBTPU_INIT_ARGS``; it has to be set before libtpu is loaded."""
-    return f"export LIBTPU_INIT_ARGS={shlex.quote(to_flags(program))}\n"
+    """A shell line that sets ``LIBTPU_INIT_ARGS``; it has to be set before libtpu is loaded.
+
+    Raises:
+        BadInputError: no process could be started with it.
+    """
+    flags = to_flags(program)
+    size = len(f"LIBTPU_INIT_ARGS={flags}") + 1
+    if size > MOST_ARGUMENT_BYTES:
+        raise BadInputError(
+            f"LIBTPU_INIT_ARGS would have {size} bytes, and Linux starts no process with a string of more than "
+            f"{MOST_ARGUMENT_BYTES}: give the options to the compile itself, --format compiler-options or python"
+        )
+    return f"export LIBTPU_INIT_ARGS={shlex.quote(flags)}\n"
 
 
 def to_flags(program: Exported) -> str:

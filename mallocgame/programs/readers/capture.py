@@ -35,8 +35,10 @@ def of_capture(capture: Capture, path: Path) -> Loaded:
     return Loaded(
         capture.problem(),
         str(path),
+        module=parse_hlo(capture.before_msa, f"{path} (before_msa)"),
         final=parse_hlo(capture.final, f"{path} (final)"),
         versions=capture.versions,
         scoped_vmem_kib=capture.scoped_vmem_kib,
         buffer_assignment=capture.buffer_assignment,
+        memory_usage=capture.memory_usage,
     )

@@ -28,7 +28,7 @@ def read(path: Path, target: Target | None, _: Progress) -> Loaded:
     final = read_hlo(dump.final) if dump.final is not None else None
     addresses = read_text(dump.buffer_assignment) if dump.buffer_assignment is not None else ""
     if dump.log is None:
-        return Loaded(build_problem(module, chosen, final=final), str(path), final, buffer_assignment=addresses)
+        return Loaded(build_problem(module, chosen, final=final), str(path), module, final, buffer_assignment=addresses)
     log = parse_compile_log(read_text(dump.log))
     problem = build_problem(module, target_from_log(chosen, log), log, final)
-    return Loaded(problem, str(path), final, buffer_assignment=addresses)
+    return Loaded(problem, str(path), module, final, buffer_assignment=addresses)

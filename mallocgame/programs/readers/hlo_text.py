@@ -56,7 +56,7 @@ def of_module(path: Path, module: HloModule, target: Target) -> Loaded:
         notes = (UNTILED,)
     if backend is None:
         _check_before_msa(path, computations, target.fast_space)
-    return Loaded(replace(problem, notes=(*problem.notes, *notes)), str(path), backend=backend)
+    return Loaded(replace(problem, notes=(*problem.notes, *notes)), str(path), module, backend=backend)
 
 
 def _check_before_msa(path: Path, computations: Iterable[Computation], fast_space: int) -> None:
