@@ -93,7 +93,7 @@ def test_what_fills_the_memory(run: Run, tmp_path: Path) -> None:
     outcome = run("inspect", tmp_path / "padded.hlo", "--target", "v5e")
     assert "peak         34 GiB live at r" in outcome.out
     assert "does not fit  the peak is more than the 16 GiB of HBM" in outcome.out
-    (row,) = (line for line in outcome.out.splitlines() if line.startswith("c  "))
+    row = next(line for line in outcome.out.splitlines() if line.startswith("c  "))
     assert row.split() == ["c", "32", "GiB", "1", "GiB", "f32[8388608,8,4]{2,1,0:T(8,128)}", "positions.py:6"]
 
 
