@@ -2,6 +2,7 @@
 
 from xla_dump_parser.buffer_assignment import Allocation, AssignedValue, parse_buffer_assignment
 from xla_dump_parser.dump import Dump, find_dump
+from xla_dump_parser.dump_modules import DumpModule, dump_modules
 from xla_dump_parser.errors import ParseError
 from xla_dump_parser.hlo import ArrayShape, Computation, HloModule, Instruction, Layout, Shape, TupleShape
 from xla_dump_parser.hlo_reader import parse_hlo, read_hlo
@@ -17,6 +18,7 @@ __all__ = [
     "AssignedValue",
     "Computation",
     "Dump",
+    "DumpModule",
     "HloModule",
     "Instruction",
     "Layout",
@@ -31,6 +33,7 @@ __all__ = [
     "SpaceUsage",
     "TupleShape",
     "UsageRow",
+    "dump_modules",
     "find_dump",
     "format_shape",
     "padded_bytes",

@@ -36,7 +36,7 @@ class Dump:
         live_range: the flattened schedule and live ranges.
         buffer_assignment: allocations and the values in them.
         memory_usage_report: bytes of each memory space.
-        log: the compile's log, where one lies in the folder.
+        log: the compile's log, where one lies in the folder of this module alone.
     """
 
     module: str
@@ -49,20 +49,21 @@ class Dump:
     log: Path | None
 
 
-def has_schedule(folder: str | os.PathLike[str]) -> bool:
-    """Whether a schedule before memory space assignment lies in a folder; False where it cannot be read."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return False
-    return any(pattern.fullmatch(name) for name in names for pattern in _BEFORE_MSA)
+def scheduled_module(name: str) -> str | None:
+    """The module whose schedule before memory space assignment has this file name; None where it is another file."""
+    found = next(filter(None, (pattern.fullmatch(name) for pattern in _BEFORE_MSA)), None)
+    return None if found is None else found[1]
 
 
-def find_dump(folder: str | os.PathLike[str]) -> Dump:
-    """The files of the one module in a dump folder.
+def find_dump(folder: str | os.PathLike[str], module: str | None = None) -> Dump:
+    """The files of one module in a dump folder.
+
+    Args:
+        folder: that ``xla_dump_to`` named.
+        module: as ``Dump.module``; None for the only one.
 
     Raises:
-        ParseError: not a folder, no schedule before memory space assignment in it, or several modules.
+        ParseError: not a folder, no schedule before memory space assignment in it, or several modules and none named.
     """
     source = os.fspath(folder)
     try:
@@ -83,12 +84,16 @@ def find_dump(folder: str | os.PathLike[str]) -> Dump:
             "no schedule before memory space assignment here; compile with the option xla_dump_to=FOLDER and "
             "with memory space assignment on",
         )
-    if len(modules) > 1:
+    if module is None and len(modules) > 1:
         listed = ", ".join(list(modules)[:4])
         raise ParseError(source, 0, 0, f"{len(modules)} modules here ({listed}); give the folder of one module alone")
-    (module, before_msa), *_ = modules.items()
+    module = next(iter(modules)) if module is None else module
+    if module not in modules:
+        raise ParseError(source, 0, 0, f"no schedule of the module {module} before memory space assignment here")
     found = {field: files.get(module + end) or files.get(f"{module}{end}.gz") for field, end in _SUFFIXES.items()}
     logs = [path for name, path in files.items() if name.endswith((".log", ".log.gz"))]
+    if len(modules) > 1:
+        logs = []
     if len(logs) > 1:
         raise ParseError(source, 0, 0, f"{len(logs)} logs here; keep the one of this module's compile")
-    return Dump(module=module, before_msa=before_msa, log=logs[0] if logs else None, **found)
+    return Dump(module=module, before_msa=modules[module], log=logs[0] if logs else None, **found)

@@ -24,6 +24,15 @@ def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> str:
     Raises:
         ParseError: the file cannot be read, is damaged, is not UTF-8, or is longer than ``max_bytes``.
     """
+    return decode_text(read_bytes(path, max_bytes), os.fspath(path))
+
+
+def read_bytes(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> bytes:
+    """The bytes of a file, plain or gzip, unpacked.
+
+    Raises:
+        ParseError: the file cannot be read, is damaged, or is longer than ``max_bytes``.
+    """
     source = os.fspath(path)
     too_large = f"more than {max_bytes} bytes of text: too large to read"
     try:
@@ -35,7 +44,15 @@ def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> str:
         raise ParseError(source, 0, 0, f"cannot read the file: {reason}") from None
     if len(raw) > max_bytes:
         raise ParseError(source, 0, 0, too_large)
-    return decode_text(raw, source)
+    return bytes(raw)
+
+
+def read_head(path: str | os.PathLike[str], size: int) -> bytes:
+    """The first bytes of a file, plain or gzip, unpacked; empty where it cannot be read."""
+    try:
+        return bytes(_read_bytes(Path(path), size - 1))
+    except (OSError, EOFError, zlib.error, ValueError):
+        return b""
 
 
 def decode_text(raw: bytes | bytearray, source: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mallocgame.api.arguments import PathLike
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 def capture(
     reference: object,
     *,
-    target: str,
+    target: str | None = None,
     out: PathLike,
     args: Sequence[Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     workload: bool = False,
+    module: str | None = None,
     scoped_vmem_kib: int | None = None,
     calibrate: int = 0,
     progress: Progress | None = None,
@@ -36,15 +39,17 @@ def capture(
         reference: ``MODULE:FUNCTION``, the path of a module file (``mallocgame.compiler.module_file``), or with
             ``workload`` the name of one of ``workloads.names()``. The function takes nothing and returns (function,
             abstract arguments), these with a dictionary of arguments by name, or a ``jax.stages.Traced`` or
-            ``Lowered``. Or such a stage or a function itself.
-        target: e.g. ``"v5p"``.
+            ``Lowered``. Or the path of a dump folder with a program. Or such a stage or a function itself.
+        target: e.g. ``"v5p"``. None for what a stage, its arguments or a dump says, else for ``DEFAULT_TARGET`` where
+            ``reference`` is a text.
         out: the capture file to write.
         args: abstract arguments where a function itself is given.
         kwargs: likewise, by name.
+        module: of a dump folder with several; None for the largest.
         scoped_vmem_kib: the memory split: KiB of VMEM for fusions' own windows; None for the compiler's default.
         calibrate: how many compiles more are to teach the capture what instructions cost under other placements. It
             is written before them, and again after them.
-        progress: called with one line for each of these.
+        progress: called with one line for each of these, and for a target that was not asked for.
 
     Raises:
         BadInputError: unknown target, workload or function, or ``out`` cannot be written.
@@ -57,24 +62,42 @@ def capture(
     from mallocgame.plan.compiler_options import SCOPED_VMEM
     from mallocgame.problem.targets import get_target
     from mallocgame.programs.environment import init_args_of
+    from mallocgame.programs.readers.dump_folder import dump_program
+    from mallocgame.programs.target_choice import target_chosen
 
-    get_target(target)
+    asked = None if target is None else get_target(target)
+    told = progress or silent
     if calibrate < 0:
         raise BadInputError(f"the number of calibrating compiles cannot be {calibrate}")
     check_writable(out)
-    init_args, notes = init_args_of(os.environ)
-    for note in notes:
-        (progress or silent)(note)
     options = {} if scoped_vmem_kib is None else {SCOPED_VMEM: str(scoped_vmem_kib)}
-    program = _reference(reference, workload) if isinstance(reference, str) else reference
-    kept = compile_and_keep(program, args, target, out, kwargs=kwargs, options=options, init_args=init_args)
+    program: object = reference
+    topology, init_args, notes = None, *init_args_of(os.environ)
+    if isinstance(reference, str | os.PathLike) and not workload and os.path.isdir(reference):
+        dump = dump_program(Path(reference), asked, module, told)
+        program, target, topology, init_args = str(dump.text), dump.target, dump.topology, ()
+        notes, options = dump.notes, {**dump.options, **options}
+    elif module is not None:
+        raise BadInputError("--module is for dump folders of several modules")
+    elif isinstance(reference, str | os.PathLike):
+        program = _reference(os.fspath(reference), workload)
+        target = target_chosen(asked, told)[0].name
+    for note in notes:
+        told(note)
+    if isinstance(program, str):
+        told(f"compiling {program} for {target}")
+    kept = compile_and_keep(
+        program, args, target, out, topology=topology, kwargs=kwargs, options=options, init_args=init_args
+    )
     if calibrate:
-        kept = calibration.calibrate(kept, calibrate, progress=progress or silent)
+        kept = calibration.calibrate(kept, calibrate, progress=told)
         save_capture(kept, out)
     return kept
 
 
-def inspect(file: PathLike, *, target: str | None = None, progress: Progress | None = None) -> Inspection:
+def inspect(
+    file: PathLike, *, target: str | None = None, module: str | None = None, progress: Progress | None = None
+) -> Inspection:
     """Tensors, sizes, peak, headroom and the ten costliest instructions of a file that ``solve`` takes.
 
     Raises:
@@ -84,8 +107,9 @@ def inspect(file: PathLike, *, target: str | None = None, progress: Progress | N
     from mallocgame.programs.loading import load
     from mallocgame.report.inspection import inspect_problem
 
-    loaded = load(file, target, any_backend=True, progress=progress or silent)
-    return inspect_problem(loaded.problem, loaded.default_seconds(), loaded.module, loaded.compiled_bytes())
+    loaded = load(file, target, module=module, any_backend=True, progress=progress or silent)
+    found = inspect_problem(loaded.problem, loaded.default_seconds(), loaded.module, loaded.compiled_bytes())
+    return replace(found, target_why=loaded.target_why)
 
 
 def _reference(reference: str, workload: bool) -> str:

@@ -43,6 +43,7 @@ def solve(
     file: PathLike,
     *,
     target: str | None = None,
+    module: str | None = None,
     solver: str = "local",
     time_limit: float = 30.0,
     seed: int = 0,
@@ -53,9 +54,10 @@ def solve(
     """Find a plan for FILE, check it, and write it to ``out`` if given.
 
     Args:
-        file: of a kind that ``mallocgame.programs.loading`` has a reader for. A text needs ``target``; its costs are
-            analytic.
-        target: a name, or a target file that ``calibrate`` wrote: measured figures in place of the table's.
+        file: of a kind that ``mallocgame.programs.loading`` has a reader for. Costs of a text are analytic.
+        target: a name, or a target file that ``calibrate`` wrote: measured figures in place of the table's. None for
+            what the file says, else ``mallocgame.problem.targets.DEFAULT_TARGET``.
+        module: of a dump folder with several; None for the largest.
         solver: one of ``mallocgame.solvers.SOLVERS``.
         time_limit: seconds for the solver.
         seed: the same seed, file and options give the same moves.
@@ -83,7 +85,7 @@ def solve(
     if out is not None:
         check_writable(out)
     start = monotonic()
-    loaded = load(file, target, progress=progress or silent)
+    loaded = load(file, target, module=module, progress=progress or silent)
     if progress is not None:
         tensors = f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors"
         progress(f"{tensors}; solving for at most {time_limit:g} s, after compiling native code at the first use")
@@ -126,6 +128,7 @@ def auto(
     file: PathLike,
     *,
     target: str | None = None,
+    module: str | None = None,
     time_limit: float = 60.0,
     compiles: int = 8,
     objective: Objective = "both",
@@ -145,6 +148,7 @@ def auto(
     Args:
         file: as ``solve``.
         target: likewise.
+        module: likewise.
         time_limit: seconds of search; compiles come on top.
         compiles: how many, other splits and refused ones included.
         objective: what the answer is best under, of all programs that beat XLA's default.
@@ -179,7 +183,7 @@ def auto(
         check_writable(out)
     capture = capture_for_device(Path(file)) if probe else None
     found = solve_automatically(
-        load(file, target, progress=progress or silent),
+        load(file, target, module=module, progress=progress or silent),
         CompileCache(cache),
         time_limit=time_limit,
         compiles=compiles,

@@ -1,9 +1,9 @@
 """Which programs a folder or a glob stands for.
 
-A folder is one program, a dump, if the schedule of a dump lies in it, or nothing that is named as a program is. Any
-other folder stands for the files in it that are named as a program is (``mallocgame.programs.loading.SUFFIXES``) and
-for its dump folders. A glob stands for all that it matches, whatever the names; the rest of a dump's ``.txt`` files
-are no programs, so a folder does not stand for these.
+A folder is one program, a dump, if the program or schedule of a module lies in it, or nothing that is named as a
+program is. Any other folder stands for the files in it that are named as a program is
+(``mallocgame.programs.loading.SUFFIXES``) and for its dump folders. A glob stands for all that it matches, whatever the
+names; the rest of a dump's ``.txt`` files are no programs, so a folder does not stand for these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mallocgame.programs.loading import SUFFIXES
 from mallocgame.system.errors import BadInputError
-from xla_dump_parser.dump import has_schedule
+from xla_dump_parser.dump_modules import is_dump
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def is_batch(file: str | os.PathLike[str]) -> bool:
     """Whether FILE of ``solve`` stands for several programs: a glob that is no path, or a folder that is no dump."""
     path = Path(file)
     if path.is_dir():
-        return not has_schedule(path) and bool(_in_folder(path))
+        return not is_dump(path) and bool(_in_folder(path))
     return not os.path.lexists(path) and glob.has_magic(str(path))
 
 
@@ -50,7 +50,7 @@ def find_programs(file: str | os.PathLike[str]) -> tuple[Program, ...]:
         found, base = _in_folder(path), path
     else:
         found, base = sorted(set(map(Path, glob.glob(str(path), recursive=True)))), _base(path)
-        found = [entry for entry in found if not entry.is_dir() or has_schedule(entry)]
+        found = [entry for entry in found if not entry.is_dir() or is_dump(entry)]
     if not found:
         raise BadInputError(f"{path}: matches no file and no dump folder")
     return tuple(Program(entry, _printable(entry.relative_to(base).as_posix())) for entry in found)
@@ -66,7 +66,7 @@ def _in_folder(folder: Path) -> list[Path]:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
         raise BadInputError(f"{folder}: cannot be read: {error.strerror}") from None
-    return [entry for entry in entries if (has_schedule(entry) if entry.is_dir() else entry.name.endswith(SUFFIXES))]
+    return [entry for entry in entries if (is_dump(entry) if entry.is_dir() else entry.name.endswith(SUFFIXES))]
 
 
 def _base(pattern: Path) -> Path:

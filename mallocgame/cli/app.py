@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import mallocgame
-from mallocgame.problem.targets import TARGETS
+from mallocgame.problem.targets import DEFAULT_TARGET, TARGETS
 from mallocgame.system.printable import printable
 
 app = App(
@@ -20,7 +20,14 @@ app = App(
 )
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
-Target = Annotated[str | None, Parameter(help=f"{', '.join(TARGETS)}, or a file of probe --calibrate.")]
+Target = Annotated[
+    str | None,
+    Parameter(
+        help=f"{', '.join(TARGETS)}, or a file of probe --calibrate. If not given, what the file says, else "
+        f"{DEFAULT_TARGET}."
+    ),
+]
+Module = Annotated[str | None, Parameter(help="Of a dump folder with several; the largest if not given.")]
 
 
 def tell(line: str) -> None:

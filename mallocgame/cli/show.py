@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mallocgame.programs.target_choice import UNSAID, told
 from mallocgame.system.printable import printable
 
 Document = dict[str, Any]
@@ -17,17 +18,22 @@ Value = Mapping[str, Any]
 
 
 def show(document: Value, lines: Callable[[Any], list[str]], as_json: bool) -> None:
-    """Print a document on stdout; ``lines`` says it in words, the notes come after them."""
+    """Print a document on stdout; ``lines`` says it in words, before them a target by default, after them the notes."""
     if as_json:
         print_json(document)
         return
-    for line in (*lines(document), *noted(document)):
+    for line in (*_targeted(document), *lines(document), *noted(document)):
         print(printable(line))
 
 
 def print_json(document: Value) -> None:
     """Print a document as JSON on stdout."""
     print(json.dumps(document, indent=1, allow_nan=False))
+
+
+def _targeted(document: Value) -> list[str]:
+    """The target, where nobody said one."""
+    return [told(document["target"], UNSAID)] if document.get("target_why") == UNSAID else []
 
 
 def noted(document: Value) -> list[str]:

@@ -16,16 +16,17 @@ from mallocgame.compiler.stages import in_one_line, lowering_of
 from mallocgame.plan.compiler_options import LEVELS, MSA_SWITCH, check_options
 from mallocgame.plan.init_args import read_flags, split_option
 from mallocgame.problem.targets import get_target
-from mallocgame.system.errors import CompilerRefusedError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from mallocgame.system.version import __version__
 
 
 def capture(
     program: object,
     args: Sequence[Any] | None,
-    target: str,
+    target: str | None,
     out: str | os.PathLike[str] | None = None,
     *,
+    topology: str | None = None,
     kwargs: Mapping[str, Any] | None = None,
     options: Mapping[str, str] | None = None,
     init_args: tuple[str, ...] = (),
@@ -40,8 +41,9 @@ def capture(
             process. A program over several devices is compiled for those of its mesh, or where that is an
             ``AbstractMesh`` for the smallest topology with as many, and what is captured is the program of each device.
         args: abstract arguments (pytrees of ``jax.ShapeDtypeStruct``) where a function itself is given, else None.
-        target: e.g. ``"v5p"``.
+        target: e.g. ``"v5p"``; None for that of a stage or of its arguments.
         out: capture file to write.
+        topology: of the devices of a module file, as text; None for the smallest with as many as it is for.
         kwargs: as ``args``, by name.
         options: compiler options, e.g. another memory split, over those that the program brings itself.
         init_args: words of ``LIBTPU_INIT_ARGS`` that it is compiled with.
@@ -49,35 +51,47 @@ def capture(
         compile: who compiles, e.g. a cache.
 
     Raises:
-        BadInputError: unknown target, the program cannot be loaded or lowered, or an option that is about files.
+        BadInputError: unknown target, none where one is needed, the program cannot be loaded or lowered, or an option
+            that is about files.
         CompilerRefusedError, NoAnswerError: as ``compile_in_child``.
     """
-    get_target(target)
     check_options(options or {})
-    request = replace(_request(program, args, kwargs or {}, target, options or {}), init_args=init_args)
-    compiled = compile(request, limits)
+    if target is not None:
+        get_target(target)
+    request, target = _request(program, args, kwargs or {}, target, topology, options or {})
+    compiled = compile(replace(request, init_args=init_args), limits)
     names = (program, getattr(program, "__name__", None), getattr(program, "fun_name", None), "function")
     name = next(name for name in names if isinstance(name, str))
-    topology = request.topology if request.lowered is not None else compiled.topology
-    kept = keep(compiled, target, topology, name, {**compiled.own_options, **request.options}, init_args)
+    made = request.topology if request.lowered is not None else compiled.topology
+    kept = keep(compiled, target, made, name, {**compiled.own_options, **request.options}, init_args)
     if out is not None:
         save_capture(kept, out)
     return kept
 
 
 def _request(
-    program: object, args: Sequence[Any] | None, kwargs: Mapping[str, Any], target: str, options: Mapping[str, str]
-) -> Request:
-    if isinstance(program, str) and is_module_file(program):
-        return Request(target, function=os.path.abspath(program), options={**options_of_jax(), **options})
-    if isinstance(program, str):
-        return Request(target, function=program, options=dict(options))
+    program: object,
+    args: Sequence[Any] | None,
+    kwargs: Mapping[str, Any],
+    target: str | None,
+    topology: str | None,
+    options: Mapping[str, str],
+) -> tuple[Request, str]:
+    """What is to be compiled, and its target."""
+    if isinstance(program, str) and target is None:
+        raise BadInputError(f"{program}: needs a target")
+    if isinstance(program, str) and target is not None:
+        devices = topology or target
+        if is_module_file(program):
+            own = options_of_jax() if topology is None else {}
+            return Request(devices, function=os.path.abspath(program), options={**own, **options}), target
+        return Request(devices, function=program, options=dict(options)), target
     try:
         made = lowering_of(program, args or (), kwargs, target)
     except Exception as error:
         raise in_one_line(error) from None
     check_options(made.options)
-    return Request(made.topology, lowered=made.text, options={**made.options, **options})
+    return Request(made.topology, lowered=made.text, options={**made.options, **options}), made.target
 
 
 def recapture(

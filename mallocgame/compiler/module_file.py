@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import zlib
 from typing import Any
 
-from mallocgame.compiler.lowered import read_lowered
 from mallocgame.problem.backend import marked
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.files import read_bytes
 from mallocgame.system.printable import one_line
 from xla_dump_parser import ParseError, parse_hlo
+from xla_dump_parser.text import decode_text, read_bytes, read_head
 
 SUFFIXES = (".mlir", ".hlo", ".txt", ".pb")
 """Names of module files end so, or so with ``.gz`` behind it."""
@@ -24,7 +22,7 @@ SUFFIXES = (".mlir", ".hlo", ".txt", ".pb")
 MOST_BYTES = 2 * 2**30
 """Of a file, and of what it unpacks to."""
 
-_GZIP, _BYTECODE = b"\x1f\x8b", b"ML\xefR"
+_BYTECODE = b"ML\xefR"
 _ARTIFACT, _HEADER = b"StableHLO_v", 32
 """Who wrote it stands in the first bytes of bytecode: a portable artifact is of a version of StableHLO."""
 _HEAD = 1 << 16
@@ -43,19 +41,10 @@ def is_program(path: str | os.PathLike[str]) -> bool:
     name = os.fspath(path)
     if not is_module_file(name):
         return False
-    try:
-        with open(name, "rb") as file:
-            head = file.read(_HEAD)
-    except OSError:
-        return False
-    if head.startswith(_GZIP):
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)
-        except zlib.error:
-            return False
+    head = read_head(name, _HEAD)
     if _HLO_TEXT.match(head):
         return _SCHEDULED.search(head) is None
-    return not name.removesuffix(".gz").endswith((".hlo", ".txt"))
+    return bool(head) and not name.removesuffix(".gz").endswith((".hlo", ".txt"))
 
 
 def read_module(path: str) -> str:
@@ -64,27 +53,44 @@ def read_module(path: str) -> str:
     Raises:
         BadInputError: it cannot be read, is damaged or a schedule, or has what a TPU's compiler does not know.
     """
-    data = _unpacked(read_bytes(path, MOST_BYTES), path)
+    data = _read(path)
     if data.startswith(_BYTECODE):
         return _checked(_text_of(data, path), path)
     if _HLO_TEXT.match(data):
         return _checked(_text_of(_of_hlo_text(data, path), path), path)
-    if path.removesuffix(".gz").endswith(".pb"):
+    if _is_proto(path):
         return _checked(_text_of(_of_proto(data, path), path), path)
-    return read_lowered(path)
+    return _decoded(data, path)
 
 
-def _unpacked(data: bytes, path: str) -> bytes:
-    if not data.startswith(_GZIP):
-        return data
-    stream = zlib.decompressobj(wbits=31)
+def stablehlo_text(path: str) -> str | None:
+    """The text of a module file that is StableHLO text, which needs no JAX; None where it is of another kind.
+
+    Raises:
+        BadInputError: it cannot be read, or is damaged.
+    """
+    data = _read(path)
+    if data.startswith(_BYTECODE) or _HLO_TEXT.match(data) or _is_proto(path):
+        return None
+    return _decoded(data, path)
+
+
+def _is_proto(path: str) -> bool:
+    return path.removesuffix(".gz").endswith(".pb")
+
+
+def _read(path: str) -> bytes:
     try:
-        found = stream.decompress(data, MOST_BYTES)
-    except zlib.error as error:
-        raise BadInputError(f"{path}: damaged gzip file: {one_line(error, 200)}") from None
-    if not stream.eof:
-        raise BadInputError(f"{path}: cut off, or unpacks to more than {MOST_BYTES} bytes")
-    return found
+        return read_bytes(path, MOST_BYTES)
+    except ParseError as error:
+        raise BadInputError(str(error)) from None
+
+
+def _decoded(data: bytes, path: str) -> str:
+    try:
+        return decode_text(data, path)
+    except ParseError as error:
+        raise BadInputError(str(error)) from None
 
 
 def _of_hlo_text(data: bytes, path: str) -> bytes:

@@ -18,6 +18,7 @@ from mallocgame.plan.compiler_options import OptionValue
 from mallocgame.plan.objective import Objective
 from mallocgame.programs.file_program import file_program
 from mallocgame.programs.program import Program, program_of
+from mallocgame.system.errors import BadInputError
 from mallocgame.system.progress import Progress, silent
 
 
@@ -39,6 +40,7 @@ def optimize(
     *args: Any,
     kwargs: Mapping[str, Any] | None = None,
     target: str | None = None,
+    module: str | None = None,
     time_limit: float = 60.0,
     compiles: int = 8,
     objective: Objective = "both",
@@ -63,11 +65,14 @@ def optimize(
     Args:
         program: one of: a ``jax.stages.Lowered`` or ``Traced``; a function, jitted or not, by ``jax.jit``,
             ``eqx.filter_jit`` or ``nnx.jit``; the path of a module of any framework
-            (``mallocgame.compiler.module_file``); of a capture; or of a dump folder, problem file or scheduled HLO
-            text, of which nothing can be compiled, so that the answer is predicted and not confirmed.
+            (``mallocgame.compiler.module_file``); of a capture; of a dump folder with a program from before
+            optimization; or of a dump folder without one, a problem file or a scheduled HLO text, of which nothing can
+            be compiled, so that the answer is predicted and not confirmed.
         args: of a function: arrays, abstract arguments (``jax.ShapeDtypeStruct``), static ones.
         kwargs: likewise, those by name.
-        target: e.g. ``"v5p"``; needed where neither lowering, arguments nor file say which TPU the program is for.
+        target: e.g. ``"v5p"``; needed where neither lowering nor arguments say which TPU a function is for. A file that
+            does not say is for ``mallocgame.problem.targets.DEFAULT_TARGET`` without, which is told.
+        module: of a dump folder with several modules; None for the largest.
         time_limit: seconds of search; compiles come on top.
         compiles: how many beside that of XLA's default; other memory splits and refused ones count.
         objective: what the answer is best under, of all programs that beat XLA's default: E, M, or both.
@@ -89,7 +94,7 @@ def optimize(
     """
     settings = Settings(time_limit, compiles, objective, strict, seed)
     told = progress or silent
-    task = _task(program, args, kwargs or {}, target, compiler_options, told)
+    task = _task(program, args, kwargs or {}, target, module, compiler_options, told)
     key = settings.key(task.digest)
     store = open_store(cache)
     found = store.find(key)
@@ -115,14 +120,16 @@ def _task(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     target: str | None,
+    module: str | None,
     compiler_options: Mapping[str, OptionValue] | None,
     progress: Progress,
 ) -> _Task:
-    if isinstance(program, str | os.PathLike) and not os.fspath(program).endswith(".mlir"):
-        file = file_program(Path(program), (*args, *kwargs), target, compiler_options, progress)
-        if not isinstance(file, Program):
-            return _Task(file.digest, partial(search_file, file))
-        asked = file
+    if isinstance(program, str | os.PathLike):
+        asked = file_program(Path(program), (*args, *kwargs), target, module, compiler_options, progress)
+        if not isinstance(asked, Program):
+            return _Task(asked.digest, partial(search_file, asked))
+    elif module is not None:
+        raise BadInputError("module= is for dump folders of several modules")
     else:
-        asked = program_of(program, args, kwargs, target, compiler_options)
+        asked = program_of(program, args, kwargs, target, compiler_options, progress)
     return _Task(asked.digest, partial(search_program, asked))

@@ -103,7 +103,7 @@ def search_file(file: File, _: Path, settings: Settings, progress: Progress) -> 
         BadInputError, xla_dump_parser.ParseError: the file cannot be used.
     """
     found = solve_automatically(
-        load(file.path, file.target),
+        load(file.path, file.target, module=file.module, progress=progress),
         compile_in_child,
         time_limit=settings.time_limit,
         compiles=0,

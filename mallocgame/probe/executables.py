@@ -15,6 +15,7 @@ from jaxlib import xla_client as xc
 
 from mallocgame.compiler.child_main import describe, load_program
 from mallocgame.compiler.devices import devices_of
+from mallocgame.compiler.module_file import is_module_file, read_module
 from mallocgame.compiler.stages import is_stage, lower
 from mallocgame.plan.compiler_options import EFFORT, OptionValue, effort_of
 from mallocgame.probe.inputs import Abstract
@@ -54,6 +55,8 @@ def load(name: str, function: str | None, lowered: str | None, options: Mapping[
         CompilerRefusedError: the compiler refuses the program or its options.
     """
     for_here = {key: _for_device(value) for key, value in options.items()} | effort_of(options)
+    if function is not None and is_module_file(function):
+        return _from_text(name, read_module(function), for_here)
     return _from_function(name, function, for_here) if function is not None else _from_text(name, lowered, for_here)
 
 

@@ -26,7 +26,7 @@ class Program:
     Attributes:
         name: what the user called it.
         function: ``MODULE:FUNCTION``; called without arguments it returns (function, arguments). Arguments that are
-            arrays are the real inputs, abstract ones get made-up inputs.
+            arrays are the real inputs, abstract ones get made-up inputs. Or the path of a module file.
         lowered: StableHLO text of a lowered module.
         target: that the lowered module is for; None where it does not say.
         options: compiler options, as text; none for XLA's default.
@@ -45,7 +45,7 @@ def programs_of(names: Sequence[str | os.PathLike[str]]) -> tuple[Program, ...]:
     """The programs of a command line.
 
     Args:
-        names: each is a program (``MODULE:FUNCTION``, a capture, a lowered module ``*.mlir``), or a JSON file for the
+        names: each is a program (``MODULE:FUNCTION``, a capture, a module file), or a JSON file for the
             program before it: a plan, an answer of ``solve``, or an object of compiler options.
 
     Raises:
@@ -58,7 +58,7 @@ def programs_of(names: Sequence[str | os.PathLike[str]]) -> tuple[Program, ...]:
         if name.endswith(".json"):
             if base is None:
                 raise BadInputError(
-                    f"{name}: options need a program before them: MODULE:FUNCTION, a capture, or FILE.mlir"
+                    f"{name}: options need a program before them: MODULE:FUNCTION, a capture, or a module file"
                 )
             found.append(with_options(base, name))
         else:
@@ -107,21 +107,21 @@ def _texts(value: Mapping[str, object]) -> dict[str, object]:
 
 def _program(name: str) -> Program:
     from mallocgame.compiler.capture_file import is_capture, load_capture
-    from xla_dump_parser import ParseError, read_text
+    from mallocgame.compiler.module_file import is_program, stablehlo_text
 
     path = Path(name)
     if path.is_file() and is_capture(path):
         capture = load_capture(path)
         check_environment(capture.init_args, os.environ, name)
         return of_capture(capture, name)
-    if name.endswith(".mlir"):
-        try:
-            return Program(name, lowered=read_text(name))
-        except ParseError as error:
-            raise BadInputError(str(error)) from None
+    if is_program(path):
+        text = stablehlo_text(name)
+        return Program(name, function=os.path.abspath(name) if text is None else None, lowered=text)
     module, _, function = name.partition(":")
     if path.exists() or not (module and function):
-        raise BadInputError(f"{name}: not a program: give MODULE:FUNCTION, a capture (.mgz) or FILE.mlir")
+        raise BadInputError(
+            f"{name}: not a program: give MODULE:FUNCTION, a capture (.mgz) or a module file (FILE.mlir, .hlo, .pb)"
+        )
     return Program(name, function=name)
 
 

@@ -98,6 +98,7 @@ class Chip:
         device_kinds: ``jax.Device.device_kind``: libtpu 0.0.52's name of described devices, then those that hosts have
             shown.
         splits: of VMEM; None where there are none.
+        dumped_as: version and variant in the ``target_arguments`` of a dump by libtpu 0.0.52.
     """
 
     rates: Rates
@@ -106,6 +107,7 @@ class Chip:
     topologies: Mapping[int, str] = field(default_factory=dict)
     device_kinds: tuple[str, ...] = ()
     splits: Splits | None = None
+    dumped_as: tuple[str, str] | None = None
 
 
 GPU_EXPOSED = 0.5
@@ -185,6 +187,7 @@ CHIPS: Mapping[str, Chip] = {
         target=_target("v4 lite", _CMEM, 134_217_728, 4.91774e11, 6.0, 1.05e9, 8),
         topologies=_topologies("v4 lite", _FLAT),
         device_kinds=("TPU v4 lite",),
+        dumped_as=("PUFFERFISH", "lite"),
     ),
     "v4": Chip(
         rates=Rates(1.37e14, 5.3775e11),
@@ -192,6 +195,7 @@ CHIPS: Mapping[str, Chip] = {
         target=_target("v4", _CMEM, 67_108_864, 4.91238e11, 6.0, 1.05e9, 32),
         topologies=_topologies("v4", _DEEP, cores=2),
         device_kinds=("TPU v4",),
+        dumped_as=("PUFFERFISH", ""),
     ),
     "v5e": Chip(
         rates=Rates(1.97e14, 1.536e12),
@@ -199,6 +203,7 @@ CHIPS: Mapping[str, Chip] = {
         target=_target("v5e", _VMEM, 117_440_512, 7.37660e11, 22.5, 1.5e9, 16),
         topologies=_topologies("v5e", _FLAT),
         device_kinds=("TPU v5 lite", "TPU v5e"),
+        dumped_as=("VIPERFISH", "lite"),
         splits=Splits(16384, 49152, (8192, 16384, 24576, 32768, 49152, 65536, 98304)),
     ),
     "v5p": Chip(
@@ -207,6 +212,7 @@ CHIPS: Mapping[str, Chip] = {
         target=_target("v5p", _VMEM, 50_266_112, 2.3504e12, 7.7, 1.75e9, 95),
         topologies=_topologies("v5p", _DEEP),
         device_kinds=("TPU v5", "TPU v5p"),
+        dumped_as=("VIPERFISH", ""),
         splits=Splits(16384, 40960, (8192, 16384, 24576, 32768, 40960, 49152), by_hand=(12288,)),
     ),
     "v6e": Chip(
@@ -215,6 +221,7 @@ CHIPS: Mapping[str, Chip] = {
         target=_target("v6e", _VMEM, 100_597_760, 1.638e12, 13.0, 1.75e9, 32),
         topologies=_topologies("v6e", _FLAT),
         device_kinds=("TPU v6 lite", "TPU v6e"),
+        dumped_as=("GHOSTLITE", ""),
         splits=Splits(32768, 49152, (16384, 24576, 32768, 49152, 65536, 81920, 98304)),
     ),
     "tpu7x": Chip(
@@ -223,6 +230,7 @@ CHIPS: Mapping[str, Chip] = {
         target=_target("tpu7x", _VMEM, 33_488_896, 3.68600e12, 3.2, 1.9e9, 96),
         topologies=_topologies("tpu7x", _DEEP, cores=2),
         device_kinds=("TPU7x",),
+        dumped_as=("6acc60406", ""),
         splits=Splits(32768, 40960, (16384, 24576, 32768, 40960, 49152, 57344)),
     ),
 }

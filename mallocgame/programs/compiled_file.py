@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mallocgame.compiler.capture_file import save_capture
 from mallocgame.compiler.capturing import capture
@@ -16,7 +17,10 @@ from mallocgame.programs.environment import init_args_of
 from mallocgame.programs.module_text import digest
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import cache_folder
-from mallocgame.system.progress import Progress
+
+if TYPE_CHECKING:
+    from mallocgame.programs.dump_program import DumpProgram
+    from mallocgame.system.progress import Progress
 
 
 def capture_of(path: Path, target: str, progress: Progress) -> Path:
@@ -28,18 +32,41 @@ def capture_of(path: Path, target: str, progress: Progress) -> Path:
         BadInputError: the file is damaged or no program, or the cache cannot be written.
         CompilerRefusedError, NoAnswerError: as ``capture``.
     """
+    init_args, notes = init_args_of(os.environ)
+    for note in notes:
+        progress(note)
+    return _kept(path, target, None, {}, init_args, options_of_jax(), progress)
+
+
+def capture_of_dump(program: DumpProgram, progress: Progress) -> Path:
+    """Likewise of the program of a dump, with the devices, options and flags that it says; not those of this process.
+
+    Raises:
+        BadInputError, CompilerRefusedError, NoAnswerError: as ``capture_of``.
+    """
+    target = program.target
+    return _kept(program.text, target, program.topology or target, program.options, (), {}, progress)
+
+
+def _kept(
+    path: Path,
+    target: str,
+    topology: str | None,
+    options: Mapping[str, str],
+    init_args: tuple[str, ...],
+    settings: Mapping[str, str],
+    progress: Progress,
+) -> Path:
     try:
         with open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _not_kept(str(path), error) from None
-    init_args, notes = init_args_of(os.environ)
-    parts = (content, target, installed_versions(), init_args, options_of_jax())
+    parts = (content, target, installed_versions(), init_args, settings, topology, options)
     kept = _folder(str(path)) / _name(parts)
     if not kept.exists():
-        for line in (*notes, f"compiling {path} for {target}"):
-            progress(line)
-        capture(str(path), None, target, kept, init_args=init_args)
+        progress(f"compiling {path} for {target}")
+        capture(str(path), None, target, kept, topology=topology, options=options, init_args=init_args)
     return kept
 
 

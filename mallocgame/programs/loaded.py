@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mallocgame.problem.targets import TARGETS
-from mallocgame.system.errors import BadInputError
+from mallocgame.programs.target_choice import ASKED
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mallocgame.models.cycles.table import CycleTable
     from mallocgame.plan.problem_file import Default
     from mallocgame.problem.backend import Backend
-    from mallocgame.problem.schema import Problem, Target
+    from mallocgame.problem.schema import Problem
     from xla_dump_parser.hlo import HloModule
 
 
@@ -34,6 +31,7 @@ class Loaded:
         buffer_assignment: text with the addresses of ``final``; empty where the file does not have it.
         memory_usage: the compiler's report of what ``final`` takes in each memory; likewise.
         backend: that compiled it, where it is not a TPU's; there are no plans for it then.
+        target_why: why it is for the problem's target, in words of ``target_choice``.
     """
 
     problem: Problem
@@ -46,6 +44,7 @@ class Loaded:
     buffer_assignment: str = ""
     memory_usage: str = ""
     backend: Backend | None = None
+    target_why: str = ASKED
 
     def default_seconds(self) -> float | None:
         """Seconds under M of XLA's own placement, where the file has it."""
@@ -80,26 +79,3 @@ class Loaded:
         observe_final(self.problem, self.final, table)
         e, m = (replay_final(self.problem, self.final, model).total for model in ("E", "M"))
         return table, (e, m)
-
-
-def check_target(path: Path, asked: Target | None, captured: str) -> None:
-    """Refuse another target than the file's own.
-
-    Raises:
-        BadInputError: ``asked`` is another one.
-    """
-    if asked is not None and asked.name != captured:
-        raise BadInputError(f"{path}: was captured for {captured}, not for {asked.name}; leave --target out")
-
-
-def needed_target(path: Path, target: Target | None, what: str) -> Target:
-    """The target that was asked for, for a file that does not say its own.
-
-    Raises:
-        BadInputError: none was.
-    """
-    if target is None:
-        raise BadInputError(
-            f"{path}: {what} does not say which chip it is for: add --target, one of: {', '.join(TARGETS)}"
-        )
-    return target

@@ -33,11 +33,11 @@ class Reader(Protocol):
 
         Args:
             path: of a file or folder that it claims.
-            target: that was asked for.
+            target: that was asked for, if one was.
             progress: is told what takes long.
 
         Raises:
-            BadInputError: it cannot be used, or for another target; or it does not say its target, and none was given.
+            BadInputError: it cannot be used, or is for another target.
             xla_dump_parser.ParseError: a text is damaged; with file, line and column.
         """
 
@@ -53,6 +53,7 @@ def load(
     file: str | os.PathLike[str],
     target: str | None = None,
     *,
+    module: str | None = None,
     any_backend: bool = False,
     progress: Progress = silent,
 ) -> Loaded:
@@ -61,22 +62,24 @@ def load(
     Args:
         file: path.
         target: a name, or a target file that ``mallocgame probe --calibrate`` wrote, whose measured figures then take
-            the place of the table's and of the log's. Needed unless ``file`` is a capture or a problem file.
+            the place of the table's and of the log's. None for what the file says, else ``DEFAULT_TARGET``.
+        module: of a dump folder with several; None for the largest.
         any_backend: whether a text that was compiled for no TPU will do.
-        progress: is told of a compile, where the file is a program that has to be compiled first.
+        progress: is told of a target that was not asked for, and of a compile, where the file is a program that has to
+            be compiled first.
 
     Raises:
         CompilerRefusedError, NoAnswerError: a program does not compile.
-        BadInputError: no such file, not readable, no target, another target than the file's, or another backend.
+        BadInputError: no such file, not readable, another target than the file's, or another backend.
         xla_dump_parser.ParseError: the text is damaged; with file, line and column.
     """
     measured = load_target(target) if target is not None and is_target_file(target) else None
     if measured is not None:
-        loaded = _load(Path(file), measured.target, progress)
+        loaded = _load(Path(file), measured.target, module, progress)
         problem = loaded.problem
         loaded = replace(loaded, problem=replace(problem, target=measured.applied_to(problem.target)))
     else:
-        loaded = _load(Path(file), None if target is None else get_target(target), progress)
+        loaded = _load(Path(file), None if target is None else get_target(target), module, progress)
     if loaded.backend is not None and not any_backend:
         raise BadInputError(
             f"{file}: was compiled for a {loaded.backend}, and plans are for TPUs; `mallocgame inspect` tells its "
@@ -85,14 +88,20 @@ def load(
     return loaded
 
 
-def _load(path: Path, target: Target | None, progress: Progress) -> Loaded:
+def is_compiled_first(path: Path) -> bool:
+    """Whether FILE is a program that is compiled before anything else is done with it."""
+    return function.claims(path) or module_file.claims(path) or dump_folder.is_compiled(path)
+
+
+def _load(path: Path, target: Target | None, module: str | None, progress: Progress) -> Loaded:
     """As ``load``."""
     try:
-        if not function.claims(path):
-            if not path.exists():
-                raise BadInputError(f"{path}: no such file or folder")
-            if not (path.is_dir() or path.is_file()):
-                raise BadInputError(f"{path}: not a file or folder")
+        if not (path.is_dir() or path.is_file() or function.claims(path)):
+            raise BadInputError(f"{path}: {'not a file or folder' if path.exists() else 'no such file or folder'}")
+        if module is not None and not path.is_dir():
+            raise BadInputError(f"{path}: is one module, and --module is for dump folders of several")
+        if module is not None:
+            return dump_folder.read(path, target, progress, module)
         return next(reader for reader in READERS if reader.claims(path)).read(path, target, progress)
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read: {error.strerror or error}") from None

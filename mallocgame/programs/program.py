@@ -9,18 +9,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from mallocgame.compiler.capture_file import load_capture
 from mallocgame.compiler.devices import devices_of
 from mallocgame.compiler.jax_settings import options_of_jax
-from mallocgame.compiler.lowered import is_lowered_module, read_lowered
+from mallocgame.compiler.module_file import is_program, stablehlo_text
 from mallocgame.compiler.stages import Lowering, in_one_line, lowering_of
 from mallocgame.plan.compiler_options import OptionValue, check_options, text_of
 from mallocgame.plan.init_args import split_option
-from mallocgame.problem.targets import TARGETS, get_target, topology_for
+from mallocgame.problem.targets import get_target, topology_for
+from mallocgame.programs.compiled_file import capture_of
 from mallocgame.programs.environment import init_args_of
 from mallocgame.programs.module_text import digest
+from mallocgame.programs.target_choice import UNSAID, target_chosen, told
 from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Progress, silent
 
 _NAME = re.compile(r"^module @([\w.\-]+)", re.MULTILINE)
 
@@ -65,32 +70,35 @@ def program_of(
     kwargs: Mapping[str, Any],
     target: str | None,
     compiler_options: Mapping[str, OptionValue] | None,
+    progress: Progress = silent,
 ) -> Program:
-    """The program of a ``jax.stages.Traced`` or ``Lowered``, of a function and its arguments, or of a saved module.
+    """The program of a ``jax.stages.Traced`` or ``Lowered``, of a function and its arguments, or of a module file.
 
     Args:
-        program: one of these; a saved module is the path of StableHLO text, named ``*.mlir``.
+        program: one of these; a module file is a path (``mallocgame.compiler.module_file``). What is no StableHLO text
+            is compiled once, which translates it.
         args: of the function, abstract or not; none for the others.
         kwargs: likewise, by name.
-        target: needed where neither the lowering nor the arguments are for a TPU.
+        target: needed where neither the lowering nor the arguments are for a TPU; of a file ``DEFAULT_TARGET`` if none.
         compiler_options: that it is compiled with anyway, beside those of ``jax.jit`` and of JAX's settings.
+        progress: is told of a target that was not asked for, and of a compile.
 
     Raises:
         BadInputError: it is none of these, lowered for another platform or target, on devices that cannot be described,
             or with options that are none.
-        CompilerRefusedError: JAX is missing.
+        CompilerRefusedError, NoAnswerError: JAX is missing, or a file does not compile.
     """
     if target is not None:
         get_target(target)
     init_args, notes = init_args_of(os.environ)
     if isinstance(program, str | os.PathLike):
         path = os.fspath(program)
-        if args or kwargs or not is_lowered_module(path):
-            raise BadInputError(f"{path}: not a saved module (*.mlir), or arguments were given with it")
-        if target is None:
-            raise BadInputError(f"{path}: a module does not say its chip: add target=, one of: {', '.join(TARGETS)}")
-        text = read_lowered(path)
-        made = Lowering(text, target, topology_for(target, devices_of(text)), options_of_jax())
+        if args or kwargs or not is_program(path):
+            raise BadInputError(f"{path}: not a module from before optimization, or arguments were given with it")
+        chosen, why = target_chosen(None if target is None else get_target(target), progress)
+        text = stablehlo_text(path) or load_capture(capture_of(Path(path), chosen.name, progress)).lowered
+        made = Lowering(text, chosen.name, topology_for(chosen.name, devices_of(text)), options_of_jax())
+        notes = (*notes, *([told(chosen.name, why)] if why == UNSAID else []))
     else:
         try:
             made = lowering_of(program, args, kwargs, target)

@@ -51,6 +51,7 @@ class Inspection:
         default_seconds: XLA's own placement, where it is known; else None.
         bound_seconds: ``mallocgame.models.replay.relaxed_bound``, which no plan can beat.
         costliest: at most ten, most seconds first.
+        target_why: why it is for the problem's target.
     """
 
     problem: Problem
@@ -67,6 +68,7 @@ class Inspection:
     default_seconds: float | None
     bound_seconds: float
     costliest: tuple[CostlyInstruction, ...]
+    target_why: str = ""
 
     @property
     def headroom(self) -> float:

@@ -55,17 +55,10 @@ def test_a_schedule_is_no_program(tmp_path: Path, name: str, text: str, program:
     assert is_program(tmp_path / f"{name}.gz") is program
 
 
-def test_it_does_not_say_its_target(step: Path, run: Run) -> None:
-    for command in ("solve", "inspect"):
-        outcome = run(command, step)
-        assert outcome.code == 2
-        assert "add --target, one of: v4 lite" in outcome.error
-
-
 def test_it_is_compiled_once(step: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def compile_it(path: str, args: None, target: str, out: Path, *, init_args: tuple[str, ...]) -> None:
+    def compile_it(path: str, args: None, target: str, out: Path, *, init_args: tuple[str, ...], **_: object) -> None:
         asked.append(" ".join((target, *init_args)))
         out.write_bytes(STORED.read_bytes())
 
@@ -77,7 +70,7 @@ def test_it_is_compiled_once(step: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         assert loaded.problem.fingerprint == stored().problem().fingerprint
         assert Path(loaded.source).suffix == ".mgz"
     assert (asked, told) == (["v4 lite"], [f"compiling {step} for v4 lite"])
-    with pytest.raises(BadInputError, match="was captured for v4 lite, not for v5e"):
+    with pytest.raises(BadInputError, match="is for v4 lite, not for v5e"):
         load(step, "v5e")  # asked anew, for it is another target; the fake compiler knows one only
     monkeypatch.setattr(compiled_file, "installed_versions", lambda: {"libtpu": "2"})
     load(step, "v4 lite")
@@ -86,6 +79,26 @@ def test_it_is_compiled_once(step: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("LIBTPU_INIT_ARGS", "--xla_a=1")
     load(step, "v4 lite")
     assert asked == ["v4 lite", "v5e", "v4 lite", "v4 lite", "v4 lite --xla_a=1"]
+
+
+def test_it_does_not_say_its_target(step: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def compile_it(path: str, args: None, target: str, out: Path, **_: object) -> None:
+        asked.append(target)
+        raise BadInputError("enough")
+
+    monkeypatch.setattr(compiled_file, "capture", compile_it)
+    monkeypatch.setattr(compiled_file, "installed_versions", lambda: {"libtpu": "1"})
+    monkeypatch.delenv("LIBTPU_INIT_ARGS", raising=False)
+    told: list[str] = []
+    with pytest.raises(BadInputError, match="enough"):
+        load(step, progress=told.append)
+    with pytest.raises(BadInputError, match="enough"):
+        mallocgame.optimize(step, progress=told.append, cache=step.parent / "answers")
+    assert asked == ["v5e", "v5e"]
+    default = "target v5e: the file does not say one, --target NAME for another"
+    assert told == [default, f"compiling {step} for v5e"] * 2
 
 
 def test_a_cache_that_cannot_be_written_is_told(step: Path, monkeypatch: pytest.MonkeyPatch) -> None:

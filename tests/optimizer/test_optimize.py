@@ -245,7 +245,7 @@ def test_a_text_gets_a_prediction(ask: Callable[..., mallocgame.Optimized], tmp_
         ({"compiles": 0}, "at least one compile"),
         ({"objective": "speed"}, "unknown objective 'speed'; known: E, M, both"),
         ({"target": "v99"}, "unknown target 'v99'"),
-        ({"target": None}, "a module does not say its chip: add target="),
+        ({"module": "jit_step"}, "is one module, and module= is for dump folders of several"),
         ({"compiler_options": {"xla_dump_to": "/etc"}}, "'xla_dump_to' is not an option"),
         ({"program": 5}, "a int cannot be optimized"),
         ({"program": "no_such.mlir"}, "no_such.mlir"),

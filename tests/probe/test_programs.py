@@ -57,12 +57,14 @@ def test_options_that_cannot_be_used(tmp_path: Path, content: str, words: str) -
 
 
 def test_names_that_are_no_programs(tmp_path: Path) -> None:
-    (tmp_path / "text.txt").write_text("HloModule m")
+    (tmp_path / "text.txt").write_text("HloModule m, is_scheduled=true")
     for name in ("nothing", str(tmp_path), str(tmp_path / "text.txt"), "a:", ":b"):
         with pytest.raises(BadInputError, match="not a program: give MODULE:FUNCTION"):
             programs_of([name])
     with pytest.raises(BadInputError, match="options need a program before them"):
         programs_of([tmp_path / "options.json"])
+    (tmp_path / "text.txt").write_text("HloModule m")
+    assert programs_of([tmp_path / "text.txt"])[0].function == str(tmp_path / "text.txt")
     with pytest.raises(BadInputError, match=r"missing\.mlir"):
         programs_of([tmp_path / "missing.mlir"])
 

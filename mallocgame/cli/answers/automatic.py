@@ -27,6 +27,7 @@ def of_automatic(found: Automatic, out: Path | None) -> Document:
         "file": found.loaded.source,
         "module": problem.module,
         "target": problem.target.name,
+        "target_why": found.loaded.target_why,
         "fingerprint": problem.fingerprint,
         "costs": problem.costs,
         "confirmed": found.improved is not None,

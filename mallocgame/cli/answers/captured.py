@@ -6,20 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.cli.show import Document, Value
+from mallocgame.programs.target_choice import ASKED
 from mallocgame.report.units import size
 
 if TYPE_CHECKING:
     from mallocgame.compiler.capture import Capture
 
 
-def of_capture(capture: Capture, out: Path) -> Document:
-    """The answer of ``capture``."""
+def of_capture(capture: Capture, out: Path, target_why: str = ASKED) -> Document:
+    """The answer of ``capture``; ``target_why`` in words of ``programs.target_choice``."""
     problem = capture.problem()
     return {
         "command": "capture",
         "function": capture.function,
         "module": problem.module,
         "target": capture.target,
+        "target_why": target_why,
         "topology": capture.topology,
         "fingerprint": problem.fingerprint,
         "options": dict(capture.options),

@@ -22,6 +22,7 @@ def of_solved(solved: Solved, out: Path | None) -> Document:
         "file": solved.loaded.source,
         "module": problem.module,
         "target": problem.target.name,
+        "target_why": solved.loaded.target_why,
         "fingerprint": problem.fingerprint,
         "costs": problem.costs,
         "confirmed": False,

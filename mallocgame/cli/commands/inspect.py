@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mallocgame.cli.app import Json, Target, app, tell
+from mallocgame.cli.app import Json, Module, Target, app, tell
 from mallocgame.cli.show import Document, Value, show
 from mallocgame.problem.placement import HBM, HOST
 from mallocgame.report.table import plain_table
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @app.command
-def inspect(file: Path, /, *, target: Target = None, json: Json = False) -> None:
+def inspect(file: Path, /, *, target: Target = None, module: Module = None, json: Json = False) -> None:
     """Tensors, sizes, peak, headroom and the ten costliest instructions."""
     from mallocgame import api
 
-    show(of_inspection(api.inspect(file, target=target, progress=tell)), lines, json)
+    show(of_inspection(api.inspect(file, target=target, module=module, progress=tell)), lines, json)
 
 
 def of_inspection(inspection: Inspection) -> Document:
@@ -30,6 +30,7 @@ def of_inspection(inspection: Inspection) -> Document:
         "command": "inspect",
         "module": problem.module,
         "target": problem.target.name,
+        "target_why": inspection.target_why,
         "fingerprint": problem.fingerprint,
         "costs": problem.costs,
         "instructions": len(problem.instructions),

@@ -18,7 +18,7 @@ def probe(
     *programs: Annotated[
         str,
         Parameter(
-            help="MODULE:FUNCTION, capture or FILE.mlir; after it plans, answers of solve, or JSON of compiler options."
+            help="MODULE:FUNCTION, capture or module file; then plans, answers of solve, or JSON of compiler options."
         ),
     ],
     calibrate: Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from mallocgame.cli.answers import automatic, several, solved
-from mallocgame.cli.app import Json, Target, app, tell
+from mallocgame.cli.app import Json, Module, Target, app, tell
 from mallocgame.cli.show import show
 from mallocgame.plan.objective import Objective
 from mallocgame.system.errors import BadInputError, NoAnswerError
@@ -28,6 +28,7 @@ def solve(
     /,
     *,
     target: Target = None,
+    module: Module = None,
     solver: Annotated[
         str | None,
         Parameter(help="local if not given; auto with --probe, and for a program that is compiled first."),
@@ -65,12 +66,13 @@ def solve(
     """
     from mallocgame import api
     from mallocgame.batch.find import is_batch
-    from mallocgame.compiler.module_file import is_program
-    from mallocgame.programs.readers import function
+    from mallocgame.programs.loading import is_compiled_first
 
     if is_batch(file):
         if probe:
             raise BadInputError(f"{file} stands for several programs: --probe runs the answer of one")
+        if module is not None:
+            raise BadInputError(f"{file} stands for several programs: --module names one of a dump folder's")
         if out is None:
             raise BadInputError(f"{file} stands for several programs: add --out FOLDER for their plans and results")
         outcome = api.solve_all(
@@ -92,7 +94,7 @@ def solve(
         if outcome.failed:
             raise NoAnswerError(f"{len(outcome.failed)} of {len(outcome.results)} programs have no answer")
         return
-    if solver is None and (is_program(file) or function.claims(file)):
+    if solver is None and is_compiled_first(file):
         solver = "auto"
     if probe and solver not in (None, "auto"):
         raise BadInputError(f"--probe goes with auto's answer, not with --solver {solver}")
@@ -100,6 +102,7 @@ def solve(
         found = api.auto(
             file,
             target=target,
+            module=module,
             time_limit=time_limit,
             compiles=compiles,
             objective=objective or "both",
@@ -115,6 +118,7 @@ def solve(
     plan = api.solve(
         file,
         target=target,
+        module=module,
         solver=solver or "local",
         time_limit=time_limit,
         seed=seed,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.compiler.capture_file import is_capture, load_capture
-from mallocgame.programs.loaded import Loaded, check_target
+from mallocgame.programs.loaded import Loaded
+from mallocgame.programs.target_choice import target_said
 from xla_dump_parser import parse_hlo
 
 if TYPE_CHECKING:
@@ -19,11 +21,11 @@ SUFFIXES = (".mgz",)
 claims = is_capture
 
 
-def read(path: Path, target: Target | None, _: Progress) -> Loaded:
+def read(path: Path, target: Target | None, progress: Progress) -> Loaded:
     """As ``Reader``."""
     found = load_capture(path)
-    check_target(path, target, found.target)
-    return of_capture(found, path)
+    why = target_said(path, target, found.target, progress)
+    return replace(of_capture(found, path), target_why=why)
 
 
 def of_capture(capture: Capture, path: Path) -> Loaded:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.programs.compiled_file import capture_of_function
-from mallocgame.programs.loaded import Loaded, needed_target
 from mallocgame.programs.readers import capture
+from mallocgame.programs.target_choice import target_chosen
 
 if TYPE_CHECKING:
     from mallocgame.problem.schema import Target
+    from mallocgame.programs.loaded import Loaded
     from mallocgame.system.progress import Progress
 
 SUFFIXES: tuple[str, ...] = ()
@@ -26,5 +28,6 @@ def claims(path: Path) -> bool:
 
 def read(path: Path, target: Target | None, progress: Progress) -> Loaded:
     """As ``Reader``; what is loaded is the capture."""
-    chosen = needed_target(path, target, "a function")
-    return capture.read(capture_of_function(str(path), chosen.name, progress), chosen, progress)
+    chosen, why = target_chosen(target, progress)
+    made = capture_of_function(str(path), chosen.name, progress)
+    return replace(capture.read(made, chosen, progress), target_why=why)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mallocgame.problem.backend import backend_of, is_untiled
 from mallocgame.problem.build import build_problem
-from mallocgame.programs.loaded import Loaded, needed_target
+from mallocgame.programs.loaded import Loaded
+from mallocgame.programs.target_choice import target_chosen
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import read_hlo, walk_shape
 
@@ -29,9 +30,10 @@ UNTILED = (
 claims = Path.is_file
 
 
-def read(path: Path, target: Target | None, _: Progress) -> Loaded:
+def read(path: Path, target: Target | None, progress: Progress) -> Loaded:
     """As ``Reader``."""
-    return of_module(path, read_hlo(path), needed_target(path, target, "an HLO text"))
+    chosen, why = target_chosen(target, progress)
+    return replace(of_module(path, read_hlo(path), chosen), target_why=why)
 
 
 def of_module(path: Path, module: HloModule, target: Target) -> Loaded:

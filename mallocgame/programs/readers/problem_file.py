@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.plan.problem_file import is_problem_file, load_problem
-from mallocgame.programs.loaded import Loaded, check_target
+from mallocgame.programs.loaded import Loaded
+from mallocgame.programs.target_choice import target_said
 
 if TYPE_CHECKING:
     from mallocgame.problem.schema import Target
@@ -17,14 +18,15 @@ SUFFIXES = (".mgp",)
 claims = is_problem_file
 
 
-def read(path: Path, target: Target | None, _: Progress) -> Loaded:
+def read(path: Path, target: Target | None, progress: Progress) -> Loaded:
     """As ``Reader``."""
     found = load_problem(path)
-    check_target(path, target, found.problem.target.name)
+    why = target_said(path, target, found.problem.target.name, progress)
     return Loaded(
         found.problem,
         str(path),
         default=found.default,
         versions=found.versions,
         scoped_vmem_kib=found.scoped_vmem_kib,
+        target_why=why,
     )
