@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from mallocgame.problem.backend import marked
@@ -27,6 +28,9 @@ _ARTIFACT, _HEADER = b"StableHLO_v", 32
 """Who wrote it stands in the first bytes of bytecode: a portable artifact is of a version of StableHLO."""
 _HEAD = 1 << 16
 """Bytes of a file that say what it is: a schedule's header says so behind the module's name."""
+_DEVICES = {"mhlo.num_replicas": "replica_count", "mhlo.num_partitions": "num_partitions"}
+"""Attributes of StableHLO, and those of the header of an HLO text."""
+_COUNT = re.compile(r"[1-9][0-9]{0,5}")
 _SCHEDULED = re.compile(rb"\bis_scheduled\s*=\s*true\b")
 _HLO_TEXT = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*HloModule[\s,]")
 
@@ -57,7 +61,8 @@ def read_module(path: str) -> str:
     if data.startswith(_BYTECODE):
         return _checked(_text_of(data, path), path)
     if _HLO_TEXT.match(data):
-        return _checked(_text_of(_of_hlo_text(data, path), path), path)
+        bytecode, devices = _of_hlo_text(data, path)
+        return _checked(_text_of(bytecode, path, devices), path)
     if _is_proto(path):
         return _checked(_text_of(_of_proto(data, path), path), path)
     return _decoded(data, path)
@@ -93,8 +98,11 @@ def _decoded(data: bytes, path: str) -> str:
         raise BadInputError(str(error)) from None
 
 
-def _of_hlo_text(data: bytes, path: str) -> bytes:
-    """StableHLO bytecode; read by our own parser first, which says where an error is: jaxlib's may crash instead."""
+def _of_hlo_text(data: bytes, path: str) -> tuple[bytes, Mapping[str, int]]:
+    """StableHLO bytecode, and numbers of devices by attribute, which are no part of a proto.
+
+    The text is read by our own parser first, which says where an error is: jaxlib's may crash instead.
+    """
     import jaxlib._hlo as hlo
 
     try:
@@ -115,7 +123,10 @@ def _of_hlo_text(data: bytes, path: str) -> bytes:
         proto = hlo.hlo_module_from_text(text).as_serialized_hlo_module_proto()
     except RuntimeError as error:
         raise BadInputError(f"{path}: not an HLO text: {one_line(error, 300)}") from None
-    return _of_proto(proto, path)
+    counts = {attribute: module.header.get(name, "1") for attribute, name in _DEVICES.items()}
+    if not all(_COUNT.fullmatch(count) for count in counts.values()):
+        raise BadInputError(f"{path}: damaged: its header says {counts} devices")
+    return _of_proto(proto, path), {attribute: int(count) for attribute, count in counts.items()}
 
 
 def _of_proto(data: bytes, path: str) -> bytes:
@@ -143,7 +154,7 @@ def _first_message(data: bytes) -> bytes:
     return b""
 
 
-def _text_of(bytecode: bytes, path: str) -> str:
+def _text_of(bytecode: bytes, path: str, devices: Mapping[str, int] | None = None) -> str:
     """The text of a module; copies of HLO, which change a layout at most, are taken out."""
     from jax.interpreters import mlir
     from jaxlib import _jax
@@ -156,6 +167,9 @@ def _text_of(bytecode: bytes, path: str) -> str:
             for copy in _copies(module.operation):
                 copy.results[0].replace_all_uses_with(copy.operands[0])
                 copy.erase()
+            for attribute, count in (devices or {}).items():
+                number = mlir.ir.IntegerAttr.get(mlir.ir.IntegerType.get_signless(32), count)
+                module.operation.attributes[attribute] = number
             return str(module.operation.get_asm(enable_debug_info=True))
     except Exception as error:  # MLIR's own
         raise BadInputError(f"{path}: damaged StableHLO: {one_line(error, 300)}") from None

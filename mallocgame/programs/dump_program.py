@@ -127,13 +127,16 @@ def dumped_target(module: DumpModule) -> tuple[str, str] | None:
 
 def _order(module: DumpModule, target: str, sides: list[int]) -> tuple[int, ...]:
     """The order of devices, where the program has all of the topology's in another than that of their ids."""
-    file = module.files.get("execution_options.txt")
-    if file is None:
-        return ()
-    by_partition = [list(map(int, _ID.findall(ids))) for ids in _DEVICES.findall(read_text(file))]
-    ids = tuple(number for replica in zip(*by_partition, strict=False) for number in replica)
+    ids = _ids(module)
     whole = list(range(prod(sides) * DEVICES_PER_CHIP[target]))
     return ids if sorted(ids) == whole and list(ids) != whole else ()
+
+
+def _ids(module: DumpModule) -> tuple[int, ...]:
+    """The devices of a module, by replica and partition; none where its files do not say."""
+    file = module.files.get("execution_options.txt")
+    by_partition = [] if file is None else [_ID.findall(ids) for ids in _DEVICES.findall(read_text(file))]
+    return tuple(int(number) for replica in zip(*by_partition, strict=False) for number in replica)
 
 
 def program_of_dump(module: DumpModule, target: str) -> DumpProgram:
@@ -144,6 +147,10 @@ def program_of_dump(module: DumpModule, target: str) -> DumpProgram:
         xla_dump_parser.ParseError: a file cannot be read.
     """
     assert module.program is not None, "a program was dumped"
+    if module.instructions is None and len(_ids(module)) > 1:
+        raise BadInputError(
+            f"{module.program}: a proto does not say its devices, of which it has {len(_ids(module))}: dump it as text"
+        )
     said = dumped_target(module)
     options, notes = _options(module)
     check_options(options)
