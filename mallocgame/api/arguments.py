@@ -10,7 +10,7 @@ from mallocgame.system.errors import BadInputError
 PathLike = str | os.PathLike[str]
 
 
-def check_time_limit(time_limit: float) -> None:
+def check_time_limit(seconds: float, what: str = "time limit") -> None:
     """Refuse what is no positive number of seconds."""
-    if not (math.isfinite(time_limit) and time_limit > 0):
-        raise BadInputError(f"the time limit has to be a positive number of seconds, not {time_limit}")
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise BadInputError(f"the {what} has to be a positive number of seconds, not {seconds}")

@@ -131,6 +131,7 @@ def auto(
     module: str | None = None,
     time_limit: float = 60.0,
     compiles: int = 8,
+    compile_time: float | None = None,
     objective: Objective = "both",
     strict: bool = False,
     probe: bool = False,
@@ -151,6 +152,7 @@ def auto(
         module: likewise.
         time_limit: seconds of search; compiles come on top.
         compiles: how many, other splits and refused ones included.
+        compile_time: seconds that these may take in all, a cached one as long as it took; None for no such bound.
         objective: what the answer is best under, of all programs that beat XLA's default.
         strict: whether another memory split may not lose under M.
         probe: run the answer beside XLA's default on the device at hand, which has to be the target, and keep it only
@@ -175,6 +177,8 @@ def auto(
     from mallocgame.programs.loading import load
 
     check_time_limit(time_limit)
+    if compile_time is not None:
+        check_time_limit(compile_time, "compile time")
     if target is not None and is_target_file(target):
         raise BadInputError(f"{target}: auto goes by the compiler's own models; a target file is for the other solvers")
     if compiles < 0:
@@ -187,6 +191,7 @@ def auto(
         CompileCache(cache),
         time_limit=time_limit,
         compiles=compiles,
+        compile_time=compile_time,
         seed=seed,
         choice=Choice(objective, strict),
         progress=progress or silent,
@@ -208,6 +213,7 @@ def solve_all(
     solver: str = "local",
     time_limit: float = 30.0,
     compiles: int = 8,
+    compile_time: float | None = None,
     objective: Objective | None = None,
     strict: bool = False,
     seed: int = 0,
@@ -238,11 +244,14 @@ def solve_all(
     if solver not in (*solvers.SOLVERS, "auto"):
         raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(solvers.SOLVERS)}, auto")
     check_time_limit(time_limit)
+    if compile_time is not None:
+        check_time_limit(compile_time, "compile time")
     options = options_of(
         target=target,
         solver=solver,
         time_limit=time_limit,
         compiles=compiles,
+        compile_time=compile_time,
         objective=objective,
         strict=strict,
         seed=seed,

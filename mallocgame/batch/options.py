@@ -15,6 +15,7 @@ def options_of(
     solver: str,
     time_limit: float,
     compiles: int,
+    compile_time: float | None,
     objective: Objective | None,
     strict: bool,
     seed: int,
@@ -23,6 +24,8 @@ def options_of(
     given = {"--target": target, "--objective": objective}
     always = {"--solver": solver, "--time-limit": str(time_limit), "--seed": str(seed)}
     budget = {"--compiles": str(compiles)} if solver == "auto" else {}
+    if solver == "auto" and compile_time is not None:
+        budget["--compile-time"] = f"{compile_time}s"
     pairs = {**{name: value for name, value in given.items() if value is not None}, **always, **budget}
     return (*(f"{name}={value}" for name, value in pairs.items()), *(("--strict",) if strict else ()))
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 from mallocgame.compiler import archive
 from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
@@ -82,10 +83,13 @@ class CompileCache:
                 return _load(path)
             except BadInputError:
                 path.unlink(missing_ok=True)
+        started = monotonic()
         try:
             compiled = _reduced(self._compile(request, limits))
         except OverrideRefusedError as refusal:
-            self._keep(path, archive.pack(_KIND, VERSION, {"refused": True}, {"refusal": _of_refusal(refusal)}))
+            refusal.seconds = monotonic() - started
+            manifest = {"refused": True, "seconds": refusal.seconds}
+            self._keep(path, archive.pack(_KIND, VERSION, manifest, {"refusal": _of_refusal(refusal)}))
             raise
         self._keep(path, _to_bytes(compiled, request))
         return compiled
@@ -134,7 +138,10 @@ def _load(path: Path) -> Compiled:
     source = str(path)
     manifest, _ = archive.unpack(path, _KIND, VERSION, ())
     if manifest.get("refused") is True:
-        raise _to_refusal(archive.unpack(path, _KIND, VERSION, _REFUSAL)[1]["refusal"], source)
+        refusal = _to_refusal(archive.unpack(path, _KIND, VERSION, _REFUSAL)[1]["refusal"], source)
+        if "seconds" in manifest:  # older caches did not keep them
+            refusal.seconds = float(archive.field(manifest, "seconds", (int, float), source))
+        raise refusal
     manifest, texts = archive.unpack(path, _KIND, VERSION, _TEXTS)
     return Compiled(
         versions=archive.strings(manifest, "versions", source),

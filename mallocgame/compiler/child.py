@@ -128,6 +128,10 @@ class Compiled:
     own_options: Mapping[str, str] = field(default_factory=dict)
 
 
+class TookTooLongError(NoAnswerError):
+    """A compile reached its limit of seconds."""
+
+
 Compile = Callable[[Request, Limits | None], Compiled]
 """Who compiles: ``compile_in_child``, or a cache before it."""
 
@@ -243,7 +247,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> tuple[int, int]:
         except subprocess.TimeoutExpired:
             pass
         if time.monotonic() - started > limits.seconds:
-            raise NoAnswerError(f"the compile took longer than {limits.seconds:g} s; {SECONDS} allows more")
+            raise TookTooLongError(f"the compile took longer than {limits.seconds:g} s; {SECONDS} allows more")
         resident = _resident_bytes(process.pid)
         peak = max(peak, resident)
         if resident > limits.memory:

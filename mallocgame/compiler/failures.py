@@ -36,7 +36,10 @@ class OverrideRefusedError(CompilerRefusedError):
         defining: the instruction that defines the tensor, or None where the compiler does not say.
         index: tuple index of the tensor at its definition, or None where the compiler does not say.
         reason: the compiler's words.
+        seconds: that the compile took until then, where who compiled keeps that.
     """
+
+    seconds: float | None = None
 
     def __init__(
         self,

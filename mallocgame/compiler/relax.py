@@ -1,15 +1,24 @@
-"""What to do when the compiler refuses an override: allocate that group first, and if that fails leave it in HBM."""
+"""What to do when the compiler refuses an override: allocate that group first, and if that fails leave it in HBM.
+
+Where compiles are few, each refusal cuts the plan down to what surely finds room: the refused group is never the only
+one that the compiler sees otherwise than we do, and it names one at a time.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from mallocgame.compiler.export.options import allocation_of
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.verification import Relaxed
 from mallocgame.plan.named_plan import NamedPlan, NamedTensor
 
 NO_ROOM = "spatial placement conflict"
 """In the compiler's words when it finds no address; another order may help then."""
+
+CUTS = (0.9, 0.7, 0.4)
+"""Shares of the fast memory that a plan takes, of which it may keep so much in its last compiles. The allocator is
+foreseen by simulation, which is off by a few percent; a plan of much less finds room however far it is off."""
 
 
 def refused_tensor(named: NamedPlan, refusal: OverrideRefusedError) -> NamedTensor | None:
@@ -65,12 +74,14 @@ class Relaxation:
         named: what to compile next.
         first: groups to allocate before all others.
         relaxed: groups left in HBM so far.
+        cuts: how often the memory that it may take was cut.
     """
 
     def __init__(self, named: NamedPlan) -> None:
         self.named = named
         self.first: tuple[int, ...] = ()
         self.relaxed: list[Relaxed] = []
+        self.cuts = 0
 
     def refuse(self, refusal: OverrideRefusedError) -> bool:
         """Take a refusal into account; False if it does not tell which tensor it is about."""
@@ -83,8 +94,53 @@ class Relaxation:
         self.leave(tensor, refusal.reason)
         return True
 
-    def leave(self, tensor: NamedTensor, reason: str) -> None:
+    def cut(self, refusal: OverrideRefusedError, left: int) -> None:
+        """Leave in HBM what the last ``left`` compiles have no room to find out about; nothing while there are many.
+
+        After a refusal for want of room, and before the last compile, the plan is cut to what the simulated allocator
+        finds room for in a share of its memory. For another reason all that is made and used as the refused tensor is
+        goes: by instructions of the same names, but for their numbers, as the same operand.
+        """
+        if left > len(CUTS):
+            return
+        if NO_ROOM not in refusal.reason:
+            for tensor in _alike(self.named, refusal):
+                self.leave(tensor, f"as {refusal.instruction}: {refusal.reason}", cut=True)
+            if left > 1:
+                return
+        self.cuts += 1
+        self.first = ()
+        order, missed = allocation_of(self.named, share=CUTS[-left])
+        if len(missed) == len(order):
+            return  # nothing would be left of the plan
+        first_of = {tensor.group: tensor for tensor in reversed(self.named.tensors)}
+        for group in missed:
+            self.leave(first_of[group], "left out for others to find room", cut=True)
+        self.named = replace(self.named, order=tuple(group for group in order if group not in missed))
+
+    def leave(self, tensor: NamedTensor, reason: str, cut: bool = False) -> None:
         """Leave a tensor's group in HBM from now on."""
         name = tensor.instruction + ("{" + ",".join(map(str, tensor.index)) + "}" if tensor.index else "")
-        self.relaxed.append(Relaxed(tensor.group, name, reason))
+        self.relaxed.append(Relaxed(tensor.group, name, reason, cut))
         self.named = leave_in_hbm(self.named, tensor.group)
+
+
+def _alike(named: NamedPlan, refusal: OverrideRefusedError) -> list[NamedTensor]:
+    """Of each group in fast memory that is used as a refused one is, one tensor."""
+    if refusal.instruction is None:
+        return []
+    user, maker = _stem(refusal.instruction), refusal.defining and _stem(refusal.defining)
+    found: dict[int, NamedTensor] = {}
+    for tensor in named.tensors:
+        if maker in (None, _stem(tensor.instruction)) and any(
+            use.fast and _stem(use.instruction) == user and any(n == refusal.operand for n, _ in use.operands)
+            for use in tensor.uses
+        ):
+            found.setdefault(tensor.group, tensor)
+    return list(found.values())
+
+
+def _stem(name: str) -> str:
+    """An instruction's name without its number."""
+    stem, _, number = name.rpartition(".")
+    return stem if stem and number.isdecimal() else name

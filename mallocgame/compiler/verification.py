@@ -67,11 +67,13 @@ class Relaxed:
         group: its number.
         tensor: name of its tensor that the compiler refused.
         reason: the compiler's words.
+        cut: whether it was not this group that was refused, but others beside it.
     """
 
     group: int
     tensor: str
     reason: str
+    cut: bool = False
 
 
 @dataclass(frozen=True)

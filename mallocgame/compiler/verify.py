@@ -98,6 +98,7 @@ def carry_out(
     *,
     limits: Limits | None = None,
     max_compiles: int = MAX_COMPILES,
+    cut: bool = False,
     progress: Progress = silent,
 ) -> tuple[Confirmed, int]:
     """Compile with a plan's options until none is refused.
@@ -108,6 +109,7 @@ def carry_out(
         compile: who compiles.
         limits: of each compile.
         max_compiles: after how many to give up.
+        cut: whether to leave out more and more of a plan that is refused, so that the last compile is likely accepted.
         progress: is told of each compile and refusal.
 
     Returns:
@@ -123,7 +125,11 @@ def carry_out(
             return confirm(capture, "plan", options, compile, limits), number
         except OverrideRefusedError as refusal:
             progress(str(refusal))
-            if not relaxation.refuse(refusal):
+            taken = relaxation.refuse(refusal)
+            if cut and number < max_compiles:
+                relaxation.cut(refusal, max_compiles - number)
+                progress(f"left in HBM: {len(relaxation.relaxed)} groups")
+            elif not taken:
                 raise
     raise NoAnswerError(f"the compiler still refuses overrides after {max_compiles} compiles")
 

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import inf, isfinite
 from time import monotonic
 
 from mallocgame.compiler.capture import Capture
-from mallocgame.compiler.capturing import recapture
 from mallocgame.compiler.child import Compile, Limits
-from mallocgame.compiler.confirm import Confirmed, confirm, confirm_other
 from mallocgame.compiler.meter import Meter
-from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verification import Row
-from mallocgame.compiler.verify import carry_out, judge_sites
 from mallocgame.optimizer.knowledge import agent
 from mallocgame.optimizer.knowledge.base import Base, base_of
-from mallocgame.optimizer.knowledge.candidates import Candidate, Tried
+from mallocgame.optimizer.knowledge.candidates import Tried
 from mallocgame.optimizer.knowledge.choice import Choice, pareto
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
 from mallocgame.optimizer.proposers.order import PROPOSERS, turn
-from mallocgame.plan.compiler_options import SCOPED_VMEM, split_of
-from mallocgame.plan.verdict import verdict
+from mallocgame.optimizer.trials import Trials, ratio
+from mallocgame.problem.chips import CHIPS
 from mallocgame.solvers.annealing.warm_up import compile_native
-from mallocgame.system.errors import BadInputError, CompilerRefusedError, MallocgameError
-from mallocgame.system.printable import one_line
+from mallocgame.system.errors import BadInputError
 from mallocgame.system.progress import Progress, silent
-from xla_dump_parser import ParseError
 
-REFUSALS = 2
-"""Compiles of one plan; if refused until then, the groups are barred and the next plan does without them."""
-
-ROOM = 0.93
-"""Share of the fast memory that the next plan may fill, of what the one before might for which there was no room: the
-compiler's allocator is foreseen by simulation, which is not exact."""
+SLOW, PATIENCE = 4.0, 60.0
+"""A compile is ended after so many times the default's seconds, and as many seconds more: of the programs of
+benchmarks/results/auto no kind of compile takes twice as long as the default."""
 
 AGENT = "agent"
 """Its name among what can be left out."""
@@ -55,10 +47,12 @@ class Improved:
         default: figures of XLA's default.
         compiles: how many it took.
         compile_seconds: of them; a cached one counts as long as it took.
+        compile_time: seconds that they might take; None where there was no such bound.
         search_seconds: wall time of the searches.
         peak_memory: resident bytes of the largest compile.
         base: the schedule of the answer, with XLA's own figures and the bound under M; None where it was not captured.
-        status: why it ended: ``"compiles spent"``, ``"time limit"``, ``"nothing left to try"`` or ``"interrupted"``.
+        status: why it ended: ``"compiles spent"``, ``"compile time spent"``, ``"time limit"``,
+            ``"nothing left to try"`` or ``"interrupted"``.
     """
 
     answer: Tried
@@ -68,6 +62,7 @@ class Improved:
     default: Row
     compiles: int
     compile_seconds: float
+    compile_time: float | None
     search_seconds: float
     peak_memory: int
     status: str
@@ -80,6 +75,7 @@ def improve(
     compile: Compile,
     time_limit: float,
     compiles: int,
+    compile_time: float | None = None,
     seed: int = 0,
     choice: Choice | None = None,
     without: Collection[str] = (),
@@ -95,6 +91,8 @@ def improve(
         compile: who compiles, e.g. a cache: then the same call goes on where an interrupted one stopped.
         time_limit: seconds of search; compiles come on top.
         compiles: how many, refused ones, other splits and calibration included.
+        compile_time: seconds that all of them may take; None for no such bound. None is started that is foreseen, by
+            the default's seconds, to end later, and a running one is ended.
         seed: of all random choices.
         choice: how the answer is chosen.
         without: names of ``PROPOSERS`` to leave out, or ``"agent"``.
@@ -104,7 +102,13 @@ def improve(
     Raises:
         BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
     """
-    loop = _Loop(capture, Meter(compile), time_limit, compiles, seed, choice or Choice(), without, limits, progress)
+    meter = Meter(
+        compile,
+        budget=inf if compile_time is None else compile_time,
+        foreseen=capture.seconds,
+        longest=SLOW * capture.seconds + PATIENCE,
+    )
+    loop = _Loop(capture, meter, time_limit, compiles, seed, choice or Choice(), without, limits, progress)
     with loop.playing:
         try:
             status = loop.run()
@@ -126,7 +130,7 @@ class _Loop:
         limits: Limits | None,
         progress: Progress,
     ) -> None:
-        self.meter, self.limits, self.progress = meter, limits, progress
+        self.meter, self.progress = meter, progress
         self.compiles, self.time_limit = compiles, time_limit
         self.started = monotonic()
         self.playing = ExitStack()
@@ -134,8 +138,17 @@ class _Loop:
         first = base_of(capture)
         self.proposers = {name: make() for name, make in PROPOSERS.items() if name not in without}
         self.known = Knowledge(
-            first, [first], choice, seed, compiles, time_limit, progress, searches="plans" in self.proposers
+            first,
+            [first],
+            choice,
+            seed,
+            meter.left(compiles),
+            time_limit,
+            progress,
+            searches="plans" in self.proposers,
+            splits="splits" in self.proposers and CHIPS[capture.target].splits is not None,
         )
+        self.trials = Trials(self.known, meter, compiles, limits, self._play, progress)
         self.known.tried.append(
             Tried(
                 proposer="xla default",
@@ -165,15 +178,17 @@ class _Loop:
     def _try_all(self) -> str:
         number = idle = 0
         while self.known.compiles_left > 0:
-            proposer = self.proposers.get(turn(number))
+            name = turn(number)
+            proposer = None if name in self.known.dropped else self.proposers.get(name)
             number += 1
             candidate = None if proposer is None else proposer.propose(self.known)
             idle = 0 if candidate is not None else idle + 1
             if candidate is not None:
-                self._try(candidate)
+                self.progress(f"{self._standing()}: compiling {candidate.about}")
+                self.trials.carry_out(candidate)
             elif idle > 2 * len(PROPOSERS):
                 return "time limit" if self.known.seconds_left <= 0 else "nothing left to try"
-        return "compiles spent"
+        return "compiles spent" if self.meter.compiles >= self.compiles else "compile time spent"
 
     def improved(self, status: str) -> Improved:
         known = self.known
@@ -185,6 +200,7 @@ class _Loop:
             default=known.default,
             compiles=self.meter.compiles,
             compile_seconds=self.meter.seconds,
+            compile_time=self.meter.budget if isfinite(self.meter.budget) else None,
             search_seconds=self.time_limit - known.seconds_left,
             peak_memory=self.meter.peak_memory,
             status=status,
@@ -204,105 +220,6 @@ class _Loop:
         except BadInputError as error:
             self.progress(f"no proven bound: {error}")
 
-    def _try(self, candidate: Candidate) -> None:
-        """Compile, read back, learn."""
-        self.progress(f"{self._standing()}: compiling {candidate.about}")
-        before = self.meter.compiles
-        known = self.known
-        tried = Tried(
-            proposer=candidate.proposer,
-            kind=candidate.kind,
-            about=candidate.about,
-            options={**candidate.base.capture.options, **candidate.options},
-            scoped_vmem_kib=candidate.base.capture.scoped_vmem_kib,
-            fingerprint=candidate.base.problem.fingerprint,
-            predicted=candidate.predicted,
-            plan=candidate.plan,
-        )
-        try:
-            tried = self._confirmed(candidate, tried)
-        except (MallocgameError, ParseError) as error:
-            tried = replace(tried, failure=one_line(error, 1000))
-            self.progress(f"{candidate.about}: {tried.failure}")
-        tried = replace(tried, compiles=self.meter.compiles - before)
-        known.compiles_left = self.compiles - self.meter.compiles
-        known.tried.append(tried)
-
-    def _confirmed(self, candidate: Candidate, tried: Tried) -> Tried:
-        if candidate.options.keys() == {SCOPED_VMEM}:
-            return self._split(tried)
-        if candidate.plan is not None:
-            return self._plan(candidate, tried)
-        how = confirm_other if candidate.kind in ("global flags", "split") else confirm
-        found = how(candidate.base.capture, candidate.kind, tried.options, self.meter, self.limits)
-        if found.problem is candidate.base.problem:
-            candidate.base.observe(found.final)
-        return self._judged(tried, found.row, found.options, found.problem.fingerprint)
-
-    def _split(self, tried: Tried) -> Tried:
-        capture = recapture(self.known.first.capture, tried.options, limits=self.limits, compile=self.meter)
-        base = base_of(capture)
-        if _offloaded(base) != _offloaded(self.known.first):
-            raise CompilerRefusedError("this split gives work to another core, whose time is in neither model")
-        self.known.bases.append(base)
-        self._play(base)
-        row = replace(base.default, name="split")
-        return self._judged(tried, row, tried.options, base.problem.fingerprint)
-
-    def _plan(self, candidate: Candidate, tried: Tried) -> Tried:
-        assert candidate.plan is not None
-        base, relaxation = candidate.base, Relaxation(candidate.plan)
-        base.plans += 1
-        try:
-            found, _ = carry_out(
-                relaxation,
-                base.capture,
-                self.meter,
-                limits=self.limits,
-                max_compiles=min(REFUSALS, self.known.compiles_left),
-                progress=self.progress,
-            )
-        except MallocgameError:
-            base.barred |= {*relaxation.first}
-            if relaxation.first:
-                base.room *= ROOM
-            raise
-        finally:
-            base.barred |= {entry.group for entry in relaxation.relaxed}
-        honoured, sites = self._learn(candidate, base, relaxation, found)
-        tried = self._judged(tried, found.row, found.options, base.problem.fingerprint)
-        return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites)
-
-    def _learn(self, candidate: Candidate, base: Base, relaxation: Relaxation, found: Confirmed) -> tuple[int, int]:
-        """Cycles, what the compiler did otherwise, and the best plan."""
-        assert candidate.plan is not None
-        base.observe(found.final)
-        honoured, sites, misses = judge_sites(base.problem, relaxation, candidate.plan.plan, found.final)
-        groups = {tensor.name: tensor.group for tensor in base.problem.tensors}
-        base.barred |= {groups[miss.tensor] for miss in misses if miss.planned != "HBM"}
-        rank = self.known.choice.rank(found.row, self.known.default, base is not self.known.first)
-        if base.plan is None or rank < base.rank:
-            base.plan, base.rank = relaxation.named.plan, rank
-        return honoured, sites
-
-    def _judged(self, tried: Tried, row: Row, options: Mapping[str, str], fingerprint: str) -> Tried:
-        default, split = self.known.default, split_of(options)
-        changed = split != self.known.first.capture.scoped_vmem_kib
-        tried = replace(
-            tried,
-            options=dict(options),
-            scoped_vmem_kib=split,
-            fingerprint=fingerprint,
-            row=row,
-            verdict=verdict(row, default, changed),
-            strict_verdict=verdict(row, default, changed, strict=True),
-        )
-        self.progress(
-            f"{tried.about}: E {_ratio(default.e_seconds, row.e_seconds)}, "
-            f"M {_ratio(default.m_seconds, row.m_seconds)}, {tried.verdict}"
-        )
-        return tried
-
     def _standing(self) -> str:
         """Time, compiles, the incumbent, and how far it can be from the best, for a line of progress."""
         known = self.known
@@ -311,15 +228,5 @@ class _Loop:
         gap = f", M bound {1 - base.bound_m / row.m_seconds:.1%} below" if row.m_seconds else ""
         return (
             f"{monotonic() - self.started:.0f} s, {self.meter.compiles} of {self.compiles} compiles, {best.about}: "
-            f"E {_ratio(default.e_seconds, row.e_seconds)}, M {_ratio(default.m_seconds, row.m_seconds)}{gap}"
+            f"E {ratio(default.e_seconds, row.e_seconds)}, M {ratio(default.m_seconds, row.m_seconds)}{gap}"
         )
-
-
-def _offloaded(base: Base) -> int:
-    """How many pieces of work a program gives to other cores (the SparseCore), asynchronously."""
-    return sum(instruction.opcode == "async-start" for instruction in base.problem.instructions)
-
-
-def _ratio(default: float, row: float) -> str:
-    """XLA's default over a program, as text: above 1 is faster."""
-    return f"{default / row:.4f}" if row else "-"

@@ -43,6 +43,7 @@ def optimize(
     module: str | None = None,
     time_limit: float = 60.0,
     compiles: int = 8,
+    compile_time: float | None = None,
     objective: Objective = "both",
     strict: bool = False,
     seed: int = 0,
@@ -75,6 +76,8 @@ def optimize(
         module: of a dump folder with several modules; None for the largest.
         time_limit: seconds of search; compiles come on top.
         compiles: how many beside that of XLA's default; other memory splits and refused ones count.
+        compile_time: seconds that these may take in all, e.g. of a large program, whose compiles take minutes; None for
+            no such bound. A compile that is foreseen to end later is not started, and a running one is ended.
         objective: what the answer is best under, of all programs that beat XLA's default: E, M, or both.
         strict: whether another memory split may not lose under M.
         seed: of all random choices.
@@ -92,7 +95,7 @@ def optimize(
         NoAnswerError: XLA's default does not compile within the limits of a child process.
         xla_dump_parser.ParseError: a given text is damaged.
     """
-    settings = Settings(time_limit, compiles, objective, strict, seed)
+    settings = Settings(time_limit, compiles, compile_time, objective, strict, seed)
     told = progress or silent
     task = _task(program, args, kwargs or {}, target, module, compiler_options, told)
     key = settings.key(task.digest)

@@ -54,6 +54,7 @@ def search_program(program: Program, work: Path, settings: Settings, progress: P
         compile=compile,
         time_limit=settings.time_limit,
         compiles=settings.compiles,
+        compile_time=settings.compile_time,
         seed=settings.seed,
         choice=Choice(settings.objective, settings.strict),
         progress=progress,

@@ -22,6 +22,7 @@ class Settings:
     Attributes:
         time_limit: seconds of search; compiles come on top.
         compiles: how many beside XLA's default.
+        compile_time: seconds that these may take; None for no such bound.
         objective: what the answer is best under, of all programs that beat XLA's default.
         strict: whether another memory split may not lose under M.
         seed: of all random choices.
@@ -32,6 +33,7 @@ class Settings:
 
     time_limit: float
     compiles: int
+    compile_time: float | None
     objective: Objective
     strict: bool
     seed: int
@@ -41,6 +43,8 @@ class Settings:
             raise BadInputError(f"the time limit has to be a positive number of seconds, not {self.time_limit}")
         if self.compiles < 1:
             raise BadInputError(f"at least one compile is needed to confirm anything, not {self.compiles}")
+        if self.compile_time is not None and not (math.isfinite(self.compile_time) and self.compile_time > 0):
+            raise BadInputError(f"the compile time has to be a positive number of seconds, not {self.compile_time}")
         if self.objective not in get_args(Objective):
             raise BadInputError(f"unknown objective {self.objective!r}; known: {', '.join(get_args(Objective))}")
 

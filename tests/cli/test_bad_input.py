@@ -180,6 +180,13 @@ def test_time_limit(run: Run, program: Path, limit: str) -> None:
     assert run("solve", program, "--target", "v5e", f"--time-limit={limit}").code == 2
 
 
+@pytest.mark.parametrize("budget", ["0", "-1m", "nan", "inf", "ten minutes", "10 d", "0s"])
+def test_compile_time(run: Run, program: Path, budget: str) -> None:
+    outcome = run("solve", program, "--solver", "auto", f"--compile-time={budget}")
+    assert outcome.code == 2
+    assert f"--compile-time has to be a duration like 90s, 10m or 1h, not {budget!r}" in outcome.error
+
+
 def test_out_is_checked_before_the_work(run: Run, program: Path, tmp_path: Path) -> None:
     for out in (tmp_path / "missing" / "plan.json", tmp_path, program / "plan.json"):
         outcome = run("solve", program, "--target", "v5e", "--out", out)

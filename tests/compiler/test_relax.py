@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import NO_ROOM, Relaxation, leave_in_hbm
@@ -52,6 +54,35 @@ def test_a_check_that_names_the_parameter_finds_its_group() -> None:
     relaxation = Relaxation(a_plan())
     assert relaxation.refuse(OverrideRefusedError(None, 0, "arg", "compiler died", (0,)))
     assert [entry.group for entry in relaxation.relaxed] == [1]
+
+
+@pytest.mark.parametrize(("left", "kept"), [(4, 10), (3, 9), (2, 7), (1, 4)])
+def test_the_fewer_compiles_are_left_the_less_room_a_refused_plan_may_take(left: int, kept: int) -> None:
+    tensors = [tensor(number, f"copy.{number}", [use(f"f.{number}", True)], fast=True) for number in range(10)]
+    relaxation = Relaxation(plan(tensors, [Stay(number, 2, 5, number * MIB) for number in range(10)]))
+    relaxation.cut(OverrideRefusedError("f.1", 0, "copy.1", NO_ROOM), left)
+    assert sum(tensor.is_fast for tensor in relaxation.named.tensors) == kept
+    assert [entry.cut for entry in relaxation.relaxed] == [True] * (10 - kept)
+    assert len(relaxation.named.order) == (kept if kept < 10 else 0)
+
+
+def test_for_another_reason_than_room_all_that_is_alike_is_left_out() -> None:
+    makers = ["copy.1", "copy.2", "fusion.3", "copy.4"]
+    uses = [use("f.5", True), use("f.6", True), use("f.7", True), use("f.8", True, operand=1)]
+    tensors = [tensor(number, maker, [used]) for number, (maker, used) in enumerate(zip(makers, uses, strict=True))]
+    relaxation = Relaxation(plan(tensors, [Stay(number, 2, 5, 10 * number) for number in range(4)]))
+    refusal = OverrideRefusedError("f.5", 0, "copy.1", "an override that cannot be")
+    assert relaxation.refuse(refusal)
+    relaxation.cut(refusal, 3)
+    assert {entry.tensor for entry in relaxation.relaxed} >= {"copy.1", "copy.2"}
+    assert [tensor.is_fast for tensor in relaxation.named.tensors][2:] == [True, True]
+
+
+def test_a_plan_is_not_cut_to_nothing() -> None:
+    one = plan([tensor(0, "copy.1", [use("f", True)], fast=True)], [Stay(0, 2, 5, 0)])
+    relaxation = Relaxation(one)
+    relaxation.cut(OverrideRefusedError("g", 0, "copy.2", NO_ROOM), 1)
+    assert relaxation.named.plan == one.plan
 
 
 def test_leaving_everything_in_hbm_leaves_only_keeps() -> None:

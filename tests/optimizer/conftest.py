@@ -8,7 +8,7 @@ import pytest
 
 from mallocgame.optimizer import search
 from tests.optimizer.fake_search import MODULE
-from tests.optimizer.improve.test_loop import Fake
+from tests.optimizer.improve.fake import Fake
 
 
 @pytest.fixture

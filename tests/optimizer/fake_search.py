@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mallocgame.compiler.child import Compiled, Limits, Request
 from mallocgame.optimizer import optimize, search
-from tests.optimizer.improve.test_loop import Fake
+from tests.optimizer.improve.fake import Fake
 
 MODULE = """module @jit_step attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32} {
   func.func public @main(%arg0: tensor<8xf32> loc("x")) -> (tensor<8xf32>) {

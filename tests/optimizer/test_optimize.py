@@ -20,7 +20,7 @@ from mallocgame.plan.compiler_options import SCOPED_VMEM
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from tests.bench.scan import CLOCK, a_capture
 from tests.optimizer.fake_search import MODULE
-from tests.optimizer.improve.test_loop import Fake
+from tests.optimizer.improve.fake import Fake
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def ask(module: Path, tmp_path: Path) -> Callable[..., mallocgame.Optimized]:
 
 def test_the_answer_is_what_the_compiler_confirmed(fake: Fake, ask: Callable[..., mallocgame.Optimized]) -> None:
     plan = ask()
-    assert [options.get(SCOPED_VMEM) for options in fake.asked] == [None, "49152", "49152", "49152"]
+    assert [options.get(SCOPED_VMEM) for options in fake.asked] == [None, "49152", "49152", "32768"]
     assert (plan.module, plan.target, plan.kind, plan.verdict) == ("jit_scan", "v5e", "plan", "better")
-    assert plan.compiler_options == fake.asked[-1]
+    assert plan.compiler_options == fake.asked[2]
     assert TENSOR_OVERRIDES in plan.compiler_options
     assert plan.confirmed
     assert plan.compiles == 4
@@ -88,6 +88,7 @@ def test_nothing_beats_xla(monkeypatch: pytest.MonkeyPatch, ask: Callable[..., m
         {"target": "v5p"},
         {"time_limit": 0.4},
         {"compiles": 1},
+        {"compile_time": 100.0},
         {"objective": "E"},
         {"strict": True},
         {"seed": 1},
@@ -243,6 +244,7 @@ def test_a_text_gets_a_prediction(ask: Callable[..., mallocgame.Optimized], tmp_
         ({"time_limit": 0.0}, "positive number of seconds, not 0.0"),
         ({"time_limit": float("nan")}, "positive number of seconds, not nan"),
         ({"compiles": 0}, "at least one compile"),
+        ({"compile_time": 0.0}, "compile time has to be a positive number of seconds, not 0.0"),
         ({"objective": "speed"}, "unknown objective 'speed'; known: E, M, both"),
         ({"target": "v99"}, "unknown target 'v99'"),
         ({"module": "jit_step"}, "is one module, and module= is for dump folders of several"),

@@ -52,6 +52,7 @@ def _confirmed(found: Improved) -> Document:
         "objective": found.choice.objective,
         "strict": found.choice.strict,
         "compiles": found.compiles,
+        "compile_time": found.compile_time,
         "compile_seconds": round(found.compile_seconds, 3),
         "search_seconds": round(found.search_seconds, 3),
         "programs": [_program(tried, found) for tried in found.tried],

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from mallocgame.cli.answers import automatic, several, solved
 from mallocgame.cli.app import Json, Module, Target, app, tell
+from mallocgame.cli.durations import seconds_of
 from mallocgame.cli.show import show
 from mallocgame.plan.objective import Objective
 from mallocgame.system.errors import BadInputError, NoAnswerError
@@ -35,6 +36,9 @@ def solve(
     ] = None,
     time_limit: Annotated[float, Parameter(help="Seconds of search.")] = 30.0,
     compiles: Annotated[int, Parameter(help="Budget of auto: other splits and refused plans count.")] = 8,
+    compile_time: Annotated[
+        str | None, Parameter(help="What auto's compiles may take in all: 90s, 10m, 1h; no bound if not given.")
+    ] = None,
     objective: Annotated[
         Objective | None, Parameter(help="What to be quick under; both for auto, M for other solvers.")
     ] = None,
@@ -68,6 +72,7 @@ def solve(
     from mallocgame.batch.find import is_batch
     from mallocgame.programs.loading import is_compiled_first
 
+    compile_seconds = None if compile_time is None else seconds_of(compile_time, "--compile-time")
     if is_batch(file):
         if probe:
             raise BadInputError(f"{file} stands for several programs: --probe runs the answer of one")
@@ -81,6 +86,7 @@ def solve(
             solver=solver or "local",
             time_limit=time_limit,
             compiles=compiles,
+            compile_time=compile_seconds,
             objective=objective,
             strict=strict,
             seed=seed,
@@ -105,6 +111,7 @@ def solve(
             module=module,
             time_limit=time_limit,
             compiles=compiles,
+            compile_time=compile_seconds,
             objective=objective or "both",
             strict=strict,
             probe=probe,

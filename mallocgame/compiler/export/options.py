@@ -64,16 +64,17 @@ def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, s
     return options
 
 
-def allocation_of(named: NamedPlan, first: Sequence[int] = ()) -> tuple[list[int], list[int]]:
+def allocation_of(named: NamedPlan, first: Sequence[int] = (), share: float = 1.0) -> tuple[list[int], list[int]]:
     """Groups in an order for the compiler's allocator, and those of them that it is foreseen to find no room for.
 
     Args:
         named: the plan.
         first: groups that come before all others.
+        share: below 1: of the fast memory that the plan takes so much may be taken, and no more.
     """
     target = get_target(named.target)
     used = max((stay.offset + named.tensors[stay.tensor].size for stay in named.plan.stays), default=0)
-    capacity = max(used, target.fast_bytes if named.scoped_vmem_kib is None else 0)
+    capacity = max(used, target.fast_bytes if named.scoped_vmem_kib is None else 0) if share >= 1 else int(share * used)
     blocks = blocks_of(named.plan, named.tensors)
     order, missed = fitting_order(blocks, capacity, target.alignment, first, named.seed, named.order)
     return [block.group for block in order], [block.group for block in missed]

@@ -24,11 +24,13 @@ class Knowledge:
         bases: all schedules, ``first`` included, in the order in which they were captured.
         choice: how the answer is chosen.
         seed: of all random choices.
-        compiles_left: of the budget.
+        compiles_left: of the budgets of compiles and of their seconds, as far as these are foreseen.
         seconds_left: of the search time.
         progress: is told what the searches do.
         searches: whether plans are searched at all.
+        splits: whether other splits are proposed: the target has some.
         tried: what was compiled, in order; XLA's default first.
+        dropped: proposers whose programs take far longer to compile than the default; they are not asked again.
     """
 
     first: Base
@@ -39,7 +41,9 @@ class Knowledge:
     seconds_left: float
     progress: Progress
     searches: bool = True
+    splits: bool = False
     tried: list[Tried] = field(default_factory=list)
+    dropped: set[str] = field(default_factory=set)
 
     @property
     def default(self) -> Row:
@@ -71,7 +75,13 @@ class Knowledge:
 
     def plans_are_open(self) -> bool:
         """Whether a search on some schedule may still find a plan that is worth a compile."""
-        return self.searches and self.seconds_left > 0 and any(not base.exhausted for base in self.bases)
+        searches = self.searches and "plans" not in self.dropped and self.seconds_left > 0
+        return searches and any(not base.exhausted for base in self.bases)
+
+    @property
+    def opens_with_splits(self) -> bool:
+        """Whether nothing is compiled yet, and a split can be."""
+        return self.splits and len(self.tried) == 1
 
     def slice(self) -> float:
         """Seconds for the next search."""

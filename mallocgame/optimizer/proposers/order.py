@@ -32,11 +32,12 @@ PROPOSERS: Mapping[str, type[Proposer]] = {
 }
 """By name; a proposer has no state beside what it takes from ``Knowledge`` and what it has proposed."""
 
-OPENING = ("splits", "msa off", "plans", "plans")
-"""Whose turn it is at first: another split is worth most where there are any, then plans on the best of them."""
+OPENING = ("plans", "splits", "plans", "plans")
+"""Whose turn it is at first: a plan of XLA's own schedule comes before a split, unless it promises little."""
 
-ROUND = ("splits", "plans", "least m", "plans", "soft plans", "flags")
-"""Whose turn it is after that, again and again; who has nothing is passed over."""
+ROUND = ("splits", "plans", "msa off", "least m", "plans", "soft plans", "flags")
+"""Whose turn it is after that, again and again; who has nothing is passed over. MSA off is seldom the answer, and
+teaches what plans show, too."""
 
 
 def turn(number: int) -> str:

@@ -8,15 +8,15 @@ from mallocgame.optimizer.knowledge.knowledge import Knowledge
 
 
 class SwitchedOff:
-    """One candidate in all, of the schedule that the first plan is going to be for: it teaches its cycles."""
+    """One candidate in all, of the schedule where plans promise most, else of the answer's: it teaches its cycles."""
 
     def __init__(self) -> None:
         self._done = False
 
     def propose(self, known: Knowledge) -> Candidate | None:
         """The program of the most promising schedule without MSA."""
-        base = known.most_promising()
-        if self._done or base is None:
+        if self._done:
             return None
         self._done = True
+        base = known.most_promising() or known.base_of(known.incumbent) or known.first
         return Candidate("msa off", "msa off", f"MSA switched off{known.where(base)}", base, MSA_OFF_OPTIONS)

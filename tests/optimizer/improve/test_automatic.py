@@ -21,7 +21,7 @@ from mallocgame.plan.options_file import ProgramOptions, load_answer, save_optio
 from mallocgame.programs.loading import load
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from tests.bench.scan import a_capture
-from tests.optimizer.improve.test_loop import Fake
+from tests.optimizer.improve.fake import Fake
 
 OPTIONS = ProgramOptions(
     "split", "split of 32768 KiB", "jit_f", "v5e", "abc", {"libtpu": "0.0.52"}, {SCOPED_VMEM: "32768"}

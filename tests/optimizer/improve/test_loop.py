@@ -11,17 +11,16 @@ from mallocgame.bench.settings import splits as split_settings
 from mallocgame.compiler.cache import CompileCache
 from mallocgame.compiler.child import Compiled, Limits, Request
 from mallocgame.compiler.export.options import SORT_ORDER, TENSOR_OVERRIDES
-from mallocgame.compiler.failures import OverrideRefusedError
-from mallocgame.optimizer.improve import Improved, improve
+from mallocgame.optimizer.improve import improve
 from mallocgame.optimizer.knowledge.base import Outlook, base_of
 from mallocgame.optimizer.knowledge.candidates import Tried
 from mallocgame.optimizer.knowledge.choice import Choice
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
 from mallocgame.optimizer.proposers.least_m import LeastM
 from mallocgame.optimizer.proposers.order import PROPOSERS
-from mallocgame.optimizer.proposers.plans import Plans
+from mallocgame.optimizer.proposers.plans import FEW, Plans
 from mallocgame.plan.compiler_options import SCOPED_VMEM
-from mallocgame.plan.named_plan import NamedTensor, name_plan
+from mallocgame.plan.named_plan import name_plan
 from mallocgame.plan.objective import Objective
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.chips import CHIPS
@@ -29,54 +28,47 @@ from mallocgame.solvers import solve
 from mallocgame.system.errors import CompilerRefusedError
 from mallocgame.system.progress import silent
 from tests.bench.scan import CLOCK, a_capture, compiled
-
-FASTER = {"49152": 40_000, "65536": 50_000, "32768": 10_000}
-"""Cycles that a split saves of 150,000."""
-
-OFF = "xla_msa_enable"
-SLICES = "xla_tpu_sliced_prefetch_max_slices"
+from tests.optimizer.improve.fake import OFF, SLICES, Fake, improved, splits_of
 
 
-class Fake:
-    """150,000 cycles; splits and plans save some, MSA off costs some."""
-
-    def __init__(self, plan_saves: int = 20_000) -> None:
-        self.asked: list[dict[str, str]] = []
-        self.plan_saves = plan_saves
-
-    def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
-        options = dict(request.options)
-        self.asked.append(options)
-        saved = FASTER.get(options.get(SCOPED_VMEM, ""), 0)
-        saved += self.plan_saves * (TENSOR_OVERRIDES in options) - 30_000 * (OFF in options)
-        return compiled(request, 150_000 - saved)
-
-
-def improved(fake: Fake, compiles: int = 8, without: tuple[str, ...] = (), choice: Choice | None = None) -> Improved:
-    return improve(a_capture(), compile=fake, time_limit=1.0, compiles=compiles, without=without, choice=choice)
-
-
-def splits_of(fake: Fake) -> list[str]:
-    return [options[SCOPED_VMEM] for options in fake.asked if options.keys() == {SCOPED_VMEM}]
-
-
-def test_another_split_first_then_msa_off_and_plans_on_the_best() -> None:
+def test_where_a_plan_promises_little_a_split_is_first_then_plans_and_msa_off_last() -> None:
     fake = Fake()
-    found = improved(fake, compiles=3)
-    assert [tried.kind for tried in found.tried] == ["xla default", "split", "msa off", "plan"]
+    found = improved(fake, compiles=5)
+    assert [tried.about for tried in found.tried] == [
+        "XLA's default",
+        "split of 49152 KiB",
+        "plan 1 at 49152 KiB",
+        "split of 32768 KiB",
+        "MSA switched off at 49152 KiB",
+        "order of the plan at 49152 KiB",
+    ]
     assert fake.asked[0] == {SCOPED_VMEM: "49152"}
-    assert fake.asked[1] == {SCOPED_VMEM: "49152", OFF: "false"}
-    assert fake.asked[2][SCOPED_VMEM] == "49152"
-    assert found.compiles == len(fake.asked) == 3
+    assert fake.asked[1][SCOPED_VMEM] == "49152"
+    assert fake.asked[3] == {SCOPED_VMEM: "49152", OFF: "false"}
+    assert found.compiles == len(fake.asked) == 5
     assert found.status == "compiles spent"
     answer = found.answer
     assert (answer.kind, answer.proposer, answer.scoped_vmem_kib) == ("plan", "plans", 49152)
     assert answer.row is not None
     saved = (found.default.e_seconds - answer.row.e_seconds) * CLOCK
     assert saved == pytest.approx(40_000 + 20_000, abs=1.0)
-    assert answer.options == fake.asked[2]
+    assert answer.options == fake.asked[1]
     assert found.base is not None
     assert found.base.bound_m <= answer.row.m_seconds
+
+
+@pytest.mark.parametrize(("gains", "splits", "proposed"), [(1.1, True, True), (0.9, True, False), (0.9, False, True)])
+def test_a_plan_that_promises_much_is_first_or_where_there_are_no_splits(
+    gains: float, splits: bool, proposed: bool
+) -> None:
+    known = knowledge(plans=0)
+    known.splits = splits
+    plan = name_plan(known.first.problem, Plan(known.first.problem.fingerprint), solver="auto", seed=0)
+    value = 1 - gains * FEW
+    known.first.outlook = Outlook(plan, value * known.default.e_seconds, known.default.m_seconds)
+    candidate = Plans().propose(known)
+    assert (candidate is not None) == proposed
+    assert known.seconds_left == 10.0, "what was found is kept"
 
 
 def test_splits_climb_from_the_best_to_its_neighbours() -> None:
@@ -262,53 +254,10 @@ def test_what_the_compiler_refuses_is_counted_and_the_others_go_on() -> None:
     assert found.answer.scoped_vmem_kib is None
 
 
-class RefusingOverrides(Fake):
-    """Refuses the override of an instruction at the compiles of these numbers, from 1."""
-
-    def __init__(self, name: str, reason: str, compiles: tuple[int, ...]) -> None:
-        super().__init__()
-        self.refused = "nothing", 0, name, reason
-        self.compiles = compiles
-
-    def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
-        done = super().__call__(request, limits)
-        if len(self.asked) in self.compiles:
-            raise OverrideRefusedError(*self.refused)
-        return done
-
-
-def pinned_by_the_first_plan() -> NamedTensor:
-    (wanted,) = (tried.plan for tried in improved(Fake(), compiles=2, without=("splits",)).tried if tried.plan)
-    return next(tensor for tensor in wanted.tensors if tensor.fast_definition)
-
-
-def test_groups_that_are_refused_are_left_in_hbm_and_barred() -> None:
-    pinned = pinned_by_the_first_plan()
-    refusing = RefusingOverrides(pinned.instruction, "an override that cannot be", compiles=(2,))
-    found = improved(refusing, compiles=4, without=("splits",))
-    plan = found.tried[2]
-    assert plan.plan is not None
-    assert (plan.kind, plan.compiles) == ("plan", 2)
-    assert not plan.plan.tensors[pinned.id].fast_definition
-    assert found.base is not None
-    assert pinned.group in found.base.barred
-
-
-def test_where_the_compiler_finds_no_room_the_next_plan_takes_less() -> None:
-    refusing = RefusingOverrides(pinned_by_the_first_plan().instruction, "spatial placement conflict", compiles=(2, 3))
-    found = improved(refusing, compiles=3, without=("splits",))
-    assert found.tried[2].failure == "the compiler still refuses overrides after 2 compiles"
-    assert found.base is not None
-    fast_bytes = found.base.problem.target.fast_bytes
-    assert 0.929 * fast_bytes < found.base.roomy_problem.target.fast_bytes <= 0.93 * fast_bytes
-    assert found.base.whole(Plan("f", reach=2.0)).reach == pytest.approx(2.0 * 0.93, rel=1e-2), "so many seconds"
-    assert found.base.whole(Plan("f")) == Plan("f")
-
-
 def test_a_plan_is_learned_from() -> None:
     found = improved(Fake(), compiles=3, without=("splits",))
-    off, plan = found.tried[1], found.tried[2]
-    assert (off.kind, plan.kind) == ("msa off", "plan")
+    plan = found.tried[1]
+    assert (plan.kind, found.tried[2].kind) == ("plan", "msa off")
     assert plan.predicted is not None
     assert plan.honoured is not None
     assert plan.plan is not None

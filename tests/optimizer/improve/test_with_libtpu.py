@@ -22,7 +22,7 @@ def test_a_small_program_is_improved_or_left_alone(tmp_path: Path) -> None:
     assert improved.answer.row is not None
     assert improved.answer.row.e_seconds <= improved.default.e_seconds * 1.001
     assert improved.answer.row.m_seconds <= improved.default.m_seconds * 1.025
-    assert [tried.kind for tried in improved.tried[:3]] == ["xla default", "split", "msa off"]
+    assert [tried.kind for tried in improved.tried[:3]] == ["xla default", "split", "plan"]
     assert json.loads(api.export(tmp_path / "answer.json")) == dict(improved.answer.options)
 
     again = api.auto(file, time_limit=3.0, compiles=2, cache=tmp_path / "compiles")

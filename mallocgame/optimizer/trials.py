@@ -1,0 +1,166 @@
+"""Compiles what is proposed, reads it back, and learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from mallocgame.compiler.capturing import recapture
+from mallocgame.compiler.child import Limits
+from mallocgame.compiler.confirm import Confirmed, confirm, confirm_other
+from mallocgame.compiler.meter import Meter, TooSlowError
+from mallocgame.compiler.relax import Relaxation
+from mallocgame.compiler.verification import Row
+from mallocgame.compiler.verify import carry_out, judge_sites
+from mallocgame.optimizer.knowledge.base import Base, base_of
+from mallocgame.optimizer.knowledge.candidates import Candidate, Tried
+from mallocgame.optimizer.knowledge.knowledge import Knowledge
+from mallocgame.plan.compiler_options import SCOPED_VMEM, split_of
+from mallocgame.plan.verdict import verdict
+from mallocgame.system.errors import CompilerRefusedError, MallocgameError
+from mallocgame.system.printable import one_line
+from mallocgame.system.progress import Progress
+from xla_dump_parser import ParseError
+
+REFUSALS = 4
+"""Compiles of one plan, of which the last ones have less and less of it in fast memory (``relax.CUTS``)."""
+
+ROOM = 0.93
+"""Share of the fast memory that the next plan may fill, of what the one before might for which there was no room: the
+compiler's allocator is foreseen by simulation, which is not exact."""
+
+
+@dataclass
+class Trials:
+    """Carries candidates out.
+
+    Attributes:
+        known: learns what became of them.
+        meter: compiles.
+        compiles: how many, in all.
+        limits: of each compile.
+        play: is told of each new schedule.
+        progress: is told one line at each step.
+    """
+
+    known: Knowledge
+    meter: Meter
+    compiles: int
+    limits: Limits | None
+    play: Callable[[Base], None]
+    progress: Progress
+
+    def carry_out(self, candidate: Candidate) -> None:
+        """Compile, read back, learn; a kind of candidate that takes far too long is not proposed again."""
+        before = self.meter.compiles
+        known = self.known
+        tried = Tried(
+            proposer=candidate.proposer,
+            kind=candidate.kind,
+            about=candidate.about,
+            options={**candidate.base.capture.options, **candidate.options},
+            scoped_vmem_kib=candidate.base.capture.scoped_vmem_kib,
+            fingerprint=candidate.base.problem.fingerprint,
+            predicted=candidate.predicted,
+            plan=candidate.plan,
+        )
+        try:
+            tried = self._confirmed(candidate, tried)
+        except (MallocgameError, ParseError) as error:
+            tried = replace(tried, failure=one_line(error, 1000))
+            dropped = f"; {candidate.proposer} are dropped" if isinstance(error, TooSlowError) else ""
+            self.progress(f"{candidate.about}: {tried.failure}{dropped}")
+            if dropped:
+                known.dropped.add(candidate.proposer)
+        tried = replace(tried, compiles=self.meter.compiles - before)
+        known.compiles_left = self.meter.left(self.compiles)
+        known.tried.append(tried)
+
+    def _confirmed(self, candidate: Candidate, tried: Tried) -> Tried:
+        if candidate.options.keys() == {SCOPED_VMEM}:
+            return self._split(tried)
+        if candidate.plan is not None:
+            return self._plan(candidate, tried)
+        how = confirm_other if candidate.kind in ("global flags", "split") else confirm
+        found = how(candidate.base.capture, candidate.kind, tried.options, self.meter, self.limits)
+        if found.problem is candidate.base.problem:
+            candidate.base.observe(found.final)
+            if candidate.kind == "msa off":  # what everything costs in HBM may show other plans
+                candidate.base.exhausted = False
+        return self._judged(tried, found.row, found.options, found.problem.fingerprint)
+
+    def _split(self, tried: Tried) -> Tried:
+        capture = recapture(self.known.first.capture, tried.options, limits=self.limits, compile=self.meter)
+        base = base_of(capture)
+        if _offloaded(base) != _offloaded(self.known.first):
+            raise CompilerRefusedError("this split gives work to another core, whose time is in neither model")
+        self.known.bases.append(base)
+        self.play(base)
+        row = replace(base.default, name="split")
+        return self._judged(tried, row, tried.options, base.problem.fingerprint)
+
+    def _plan(self, candidate: Candidate, tried: Tried) -> Tried:
+        assert candidate.plan is not None
+        base, relaxation = candidate.base, Relaxation(candidate.plan)
+        base.plans += 1
+        try:
+            found, _ = carry_out(
+                relaxation,
+                base.capture,
+                self.meter,
+                limits=self.limits,
+                max_compiles=min(REFUSALS, self.known.compiles_left),
+                cut=True,
+                progress=self.progress,
+            )
+        except MallocgameError:
+            base.barred |= {*relaxation.first}
+            raise
+        finally:
+            base.barred |= {entry.group for entry in relaxation.relaxed if not entry.cut}
+            if relaxation.cuts or relaxation.first:
+                base.room *= ROOM
+        honoured, sites = self._learn(candidate, base, relaxation, found)
+        tried = self._judged(tried, found.row, found.options, base.problem.fingerprint)
+        return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites)
+
+    def _learn(self, candidate: Candidate, base: Base, relaxation: Relaxation, found: Confirmed) -> tuple[int, int]:
+        """Cycles, what the compiler did otherwise, and the best plan."""
+        assert candidate.plan is not None
+        base.observe(found.final)
+        honoured, sites, misses = judge_sites(base.problem, relaxation, candidate.plan.plan, found.final)
+        groups = {tensor.name: tensor.group for tensor in base.problem.tensors}
+        cut = {entry.group for entry in relaxation.relaxed if entry.cut}
+        base.barred |= {groups[miss.tensor] for miss in misses if miss.planned != "HBM"} - cut
+        rank = self.known.choice.rank(found.row, self.known.default, base is not self.known.first)
+        if base.plan is None or rank < base.rank:
+            base.plan, base.rank = relaxation.named.plan, rank
+        return honoured, sites
+
+    def _judged(self, tried: Tried, row: Row, options: Mapping[str, str], fingerprint: str) -> Tried:
+        default, split = self.known.default, split_of(options)
+        changed = split != self.known.first.capture.scoped_vmem_kib
+        tried = replace(
+            tried,
+            options=dict(options),
+            scoped_vmem_kib=split,
+            fingerprint=fingerprint,
+            row=row,
+            verdict=verdict(row, default, changed),
+            strict_verdict=verdict(row, default, changed, strict=True),
+        )
+        self.progress(
+            f"{tried.about}: E {ratio(default.e_seconds, row.e_seconds)}, "
+            f"M {ratio(default.m_seconds, row.m_seconds)}, {tried.verdict}"
+        )
+        return tried
+
+
+def _offloaded(base: Base) -> int:
+    """How many pieces of work a program gives to other cores (the SparseCore), asynchronously."""
+    return sum(instruction.opcode == "async-start" for instruction in base.problem.instructions)
+
+
+def ratio(default: float, row: float) -> str:
+    """XLA's default over a program, as text: above 1 is faster."""
+    return f"{default / row:.4f}" if row else "-"
