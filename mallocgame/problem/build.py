@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mallocgame.problem.aliasing import alias_groups
 from mallocgame.problem.costs.analytic import AnalyticCosts
@@ -14,7 +14,7 @@ from mallocgame.problem.fingerprint import fingerprint
 from mallocgame.problem.liveness import covering, live_ranges
 from mallocgame.problem.placement import HINTED, carried_by, hbm_definition, is_given, never_fast, read_by_condition
 from mallocgame.problem.prefetches import earliest_starts
-from mallocgame.problem.schedule import CALLERS, Schedule, asynchronous_start, flatten
+from mallocgame.problem.schedule import Schedule, asynchronous_start, flatten, scheduled_computations
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.target_log import target_from_log
 from mallocgame.system.errors import BadInputError
@@ -141,7 +141,7 @@ def _instructions(schedule: Schedule, costs: list[Cost], final: hlo.HloModule | 
 
 def _cycles(final: hlo.HloModule, wanted: Mapping[str, int]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for computation in _scheduled(final):
+    for computation in scheduled_computations(final):
         for instruction in computation.instructions:
             if instruction.name not in wanted:
                 continue
@@ -149,19 +149,6 @@ def _cycles(final: hlo.HloModule, wanted: Mapping[str, int]) -> dict[str, int]:
             if cycles:
                 found[instruction.name] = int(cycles[1])
     return found
-
-
-def _scheduled(module: hlo.HloModule) -> Iterable[hlo.Computation]:
-    """The entry and what it calls, apart from fused computations."""
-    pending, seen = [module.entry.name], {module.entry.name}
-    while pending:
-        computation = module.computations[pending.pop()]
-        yield computation
-        for instruction in computation.instructions:
-            if instruction.opcode in CALLERS:
-                new = [name for name in instruction.called if name not in seen and name in module.computations]
-                seen.update(new)
-                pending.extend(new)
 
 
 def _tensors(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mallocgame.problem.schema import Computation
@@ -87,6 +87,19 @@ class _Names:
             fresh = f"{name}.{self._numbers[name]}"
         self._taken.add(fresh)
         return fresh
+
+
+def scheduled_computations(module: hlo.HloModule) -> Iterator[hlo.Computation]:
+    """The entry and what it calls, apart from fused computations."""
+    pending, seen = [module.entry.name], {module.entry.name}
+    while pending:
+        computation = module.computations[pending.pop()]
+        yield computation
+        for instruction in computation.instructions:
+            if instruction.opcode in CALLERS:
+                new = [name for name in instruction.called if name not in seen and name in module.computations]
+                seen.update(new)
+                pending.extend(new)
 
 
 def flatten(module: hlo.HloModule) -> Schedule:

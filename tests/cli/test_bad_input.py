@@ -39,10 +39,12 @@ TEXTS = {
     "defined twice": PROGRAM.replace("%multiply.1 =", "%add.1 ="),
     "no entry": PROGRAM.replace("ENTRY ", ""),
     "two modules": PROGRAM + PROGRAM,
-    "after memory space assignment": PROGRAM.replace(
+    "copied from fast memory to fast memory": PROGRAM.replace(
         "  %multiply.1 =",
         "  %copy-start = (bf16[1024,1024]{1,0:T(8,128)(2,1)S(1)}, bf16[1024,1024]{1,0:T(8,128)(2,1)}, u32[]{:S(2)}) "
         "copy-start(%v)\n  %copy-done = bf16[1024,1024]{1,0:T(8,128)(2,1)S(1)} copy-done(%copy-start)\n"
+        "  %again = (bf16[1024,1024]{1,0:T(8,128)(2,1)S(1)}, bf16[1024,1024]{1,0:T(8,128)(2,1)S(1)}, u32[]{:S(2)}) "
+        "copy-start(%copy-done)\n  %done = bf16[1024,1024]{1,0:T(8,128)(2,1)S(1)} copy-done(%again)\n"
         "  %multiply.1 =",
     ),
     "overflowing size": PROGRAM.replace("bf16[1024,1024]", "bf16[9223372036854775807,9223372036854775807]"),

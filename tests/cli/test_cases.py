@@ -112,7 +112,9 @@ def test_a_gpus_text(run: Run) -> None:
 
 
 def test_a_text_after_memory_space_assignment(run: Run) -> None:
-    assert (
-        "memory space assignment has been over"
-        in run("inspect", CASES / "after_msa_donated.hlo", "--target", "v5e").error
-    )
+    """No copies, one loop that reads 64 MiB in fast memory: that placement is XLA's, and there is no better one."""
+    file = CASES / "after_msa_donated.hlo"
+    outcome = run("inspect", file, "--target", "v5e")
+    assert outcome.code == 0
+    assert "note: a text after memory space assignment: its copies were taken out again (0)" in outcome.out
+    assert "M            XLA's default 277.3 us, everything in HBM 364.2 us" in outcome.out

@@ -1,0 +1,233 @@
+"""Is a text after memory space assignment taken back to the schedule before it?
+
+    python -m benchmarks.reading.lifting CAPTURE... [--workloads NAME...] [--targets NAME...]
+
+Each capture has both texts of one compile. Its final text alone is lifted (``mallocgame.problem.lifting``) and held
+against the text before MSA. Captures are files or folders of files; ``--workloads`` and ``--targets`` are made where
+out/captures lacks them.
+
+same        the fingerprints are the same: every name, operand, shape and place
+alike       the same problem: instructions that take time, in their order, with their costs; tensors with their sizes,
+            definitions, readers, live ranges and buffers; XLA's placement and its seconds under E and M. Only what
+            moves no bytes (parameters, constants, tuples, their elements, bitcasts) has another name or place, and
+            copies that MSA made asynchronous another name, or place among copies: the final text does not say theirs.
+refused     with the reason
+different   anything else
+
+Costs are analytic on both sides, as of a text that stands alone. Exit code 1 if any is different.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose
+from pathlib import Path
+
+from mallocgame.bench.store import CaptureStore
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capture_file import load_capture
+from mallocgame.models.replay import replay_final
+from mallocgame.models.replay.read_back import ReadBack, read_back
+from mallocgame.problem.build import build_problem
+from mallocgame.problem.lifting.lift import lift
+from mallocgame.problem.schema import Instruction, Problem, Tensor
+from mallocgame.problem.targets import get_target
+from mallocgame.system.errors import BadInputError, MallocgameError
+from xla_dump_parser import HloModule, parse_hlo
+
+KEPT = Path(__file__).parents[2] / "out" / "captures"
+VIEWS = frozenset({"tuple", "get-tuple-element", "bitcast"})
+GIVEN = frozenset({"parameter", "constant"})
+REPLACED = frozenset({"copy", "slice", "dynamic-slice"})
+
+Fact = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of one text: one of the four words, and what there is to say."""
+
+    verdict: str
+    reason: str = ""
+
+
+def judge(before: HloModule, final: HloModule, target_name: str) -> Judged:
+    """Lift the final text and hold it against the one before MSA."""
+    target = get_target(target_name)
+    original = build_problem(before, target, final=final)
+    try:
+        lifted = build_problem(lift(final, target).module, target, final=final)
+    except BadInputError as error:
+        return Judged("refused", str(error))
+    reason = difference(original, lifted, final)
+    if reason:
+        return Judged("different", reason)
+    return Judged("same" if original.fingerprint == lifted.fingerprint else "alike")
+
+
+def difference(original: Problem, lifted: Problem, final: HloModule) -> str:
+    """The first thing in which two problems differ beyond names and places of what moves no bytes; empty if nothing."""
+    names = _names(original, lifted)
+    if isinstance(names, str):
+        return names
+    one, other = _View(original, {}), _View(lifted, names)
+    for what, ours, theirs in (
+        ("instruction", one.timed(), other.timed()),
+        ("tensor", one.tensors(), other.tensors()),
+        ("placement", one.placement(final), other.placement(final)),
+    ):
+        for fact in sorted(map(repr, (ours - theirs) + (theirs - ours))):
+            return f"{what}: {fact}"
+    for model in ("E", "M"):
+        seconds = [replay_final(problem, final, model).total for problem in (original, lifted)]
+        if not isclose(*seconds, rel_tol=1e-9):
+            return f"{model} of XLA's placement: {seconds[0]} and {seconds[1]}"
+    return ""
+
+
+def _names(original: Problem, lifted: Problem) -> dict[str, str] | str:
+    """Original names of what was put back, by the lifted ones; or why there are none."""
+    names: dict[str, str] = {}
+    ours, theirs = _runs(original), _runs(lifted)
+    for one, other in zip(ours, theirs, strict=False):
+        lost = [step for step in one if step.name not in {step.name for step in other}]
+        new = [step for step in other if step.name not in {step.name for step in one}]
+        if [step.opcode for step in lost] != [step.opcode for step in new] or any(
+            step.opcode not in REPLACED for step in new
+        ):
+            return f"{[step.name for step in one]} has other instructions in its place: {[step.name for step in other]}"
+        names.update({step.name: step.name for step in other})
+        names.update(zip((step.name for step in new), (step.name for step in lost), strict=True))
+    return names if len(ours) == len(theirs) else f"{len(ours)} instructions that take time, and {len(theirs)}"
+
+
+def _runs(problem: Problem) -> list[list[Instruction]]:
+    """Instructions that take time, in order, copies that follow one another together: their order is not looked at."""
+    timed = [step for step in problem.instructions if not _is_still(step)]
+    runs: list[list[Instruction]] = []
+    for step in timed:
+        if runs and step.opcode == runs[-1][0].opcode == "copy":
+            runs[-1].append(step)
+        else:
+            runs.append([step])
+    return runs
+
+
+def _is_still(step: Instruction) -> bool:
+    return step.opcode in VIEWS or step.opcode in GIVEN
+
+
+class _View:
+    """A problem as a set of facts that names and places of what moves no bytes do not change."""
+
+    def __init__(self, problem: Problem, names: Mapping[str, str]) -> None:
+        self.problem = problem
+        self.names = names
+        opcodes = [(time, step.opcode) for time, step in enumerate(problem.instructions) if not _is_still(step)]
+        self.timed_at = [time for time, _ in opcodes]
+        before = ["", *(opcode for _, opcode in opcodes)]
+        self.begins = [
+            time for (time, opcode), last in zip(opcodes, before, strict=False) if {opcode, last} != {"copy"}
+        ]
+
+    def name(self, time: int) -> str:
+        found = self.problem.instructions[time].name
+        return self.names.get(found, found)
+
+    def rank(self, time: int) -> int:
+        """How many instructions that take time are at or before a time, copies that follow one another as one."""
+        return bisect_right(self.begins, time)
+
+    def timed(self) -> Counter[Fact]:
+        steps = [(time, self.problem.instructions[time]) for time in self.timed_at]
+        return Counter(
+            (self.rank(time), self.name(time), step.opcode, self.problem.computations[step.computation].name,
+             step.compute_seconds, step.total_bytes, step.free, None if step.opcode in REPLACED else step.cycles)
+            for time, step in steps
+        )  # fmt: skip
+
+    def key(self, tensor: Tensor) -> Fact:
+        return (self.name(tensor.time), tensor.index)
+
+    def tensors(self) -> Counter[Fact]:
+        groups = [
+            tuple(sorted(repr(self.key(self.problem.tensors[id])) for id in group.tensors))
+            for group in self.problem.groups
+        ]
+        return Counter(
+            (*self.key(tensor), tensor.size, tensor.defined_bytes, self.rank(tensor.live[0]), self.rank(tensor.live[1]),
+             groups[tensor.group], self.problem.groups[tensor.group].size, tensor.fixed, tensor.hbm_definition,
+             tuple(self.uses(tensor)))
+            for tensor in self.problem.tensors
+        )  # fmt: skip
+
+    def uses(self, tensor: Tensor) -> Iterator[Fact]:
+        for use in tensor.uses:
+            if self.problem.instructions[use.time].opcode not in VIEWS:
+                after = None if use.copy_after is None else self.rank(use.copy_after)
+                yield self.name(use.time), use.operands, use.accessed_bytes, after
+
+    def placement(self, final: HloModule) -> Counter[Fact]:
+        found: ReadBack = read_back(self.problem, final)
+        tensors = self.problem.tensors
+        facts: Counter[Fact] = Counter(("defined", *self.key(tensors[id])) for id in found.fast_definitions)
+        for id, number in found.fast_uses:
+            use = tensors[id].uses[number]
+            if self.problem.instructions[use.time].opcode not in VIEWS:
+                facts["read", *self.key(tensors[id]), self.name(use.time), use.operands] += 1
+        for copy in found.copies:
+            tensor: Fact = () if copy.tensor is None else self.key(tensors[copy.tensor])
+            replaced: Fact = () if copy.replaces is None else self.key(tensors[copy.replaces])
+            facts[
+                copy.kind, tensor, replaced, copy.starts, copy.size, self.rank(copy.after), self.rank(copy.before)
+            ] += 1
+        return facts
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reading.lifting")
+    parser.add_argument("captures", nargs="*", type=Path)
+    parser.add_argument("--workloads", nargs="*", default=[])
+    parser.add_argument("--targets", nargs="*", default=["v4 lite", "v4", "v5e", "v5p", "v6e"])
+    options = parser.parse_args(arguments)
+    counts: dict[str, Counter[str]] = {}
+    for name, capture in _captures(options.captures, options.workloads, options.targets):
+        source = f"{name} (final)"
+        try:
+            found = judge(parse_hlo(capture.before_msa, name), parse_hlo(capture.final, source), capture.target)
+        except MallocgameError as error:
+            found = Judged("different", f"{type(error).__name__}: {error}")
+        counts.setdefault(capture.target, Counter())[found.verdict] += 1
+        print(f"{name}: {found.verdict}{': ' * bool(found.reason)}{found.reason[:1000]}", flush=True)
+    for target, count in sorted(counts.items()):
+        print(f"{target}: {_line(count)}")
+    every = sum(counts.values(), Counter[str]())
+    print(f"all: {_line(every)}")
+    return int(every["different"] > 0)
+
+
+def _line(count: Counter[str]) -> str:
+    total = count.total()
+    equal = count["same"] + count["alike"]
+    words = ", ".join(f"{count[word]} {word}" for word in ("same", "alike", "refused", "different"))
+    return f"{words}; equal {equal} of {total}" + (f" = {100 * equal / total:.1f} %" if total else "")
+
+
+def _captures(paths: Sequence[Path], workloads: Sequence[str], targets: Sequence[str]) -> Iterator[tuple[str, Capture]]:
+    """(name, capture), one at a time: a large one takes much memory."""
+    for path in paths:
+        for file in sorted(path.glob("*.mgz")) if path.is_dir() else [path]:
+            yield file.stem, load_capture(file)
+    store = CaptureStore(KEPT)
+    for target in targets if workloads else ():
+        for workload in workloads:
+            yield store.path(workload, target).stem, store.get(workload, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

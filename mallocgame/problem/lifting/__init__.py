@@ -1,0 +1,1 @@
+"""A text after memory space assignment, taken back to the schedule before it."""

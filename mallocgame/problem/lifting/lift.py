@@ -1,0 +1,119 @@
+"""A text after memory space assignment, taken back to the schedule before it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from mallocgame.problem.lifting.legality import Clashes, clashes_of
+from mallocgame.problem.lifting.loops import without_added_elements
+from mallocgame.problem.lifting.marks import check_liftable
+from mallocgame.problem.lifting.order import in_place
+from mallocgame.problem.lifting.rebuild import rebuilt, restored_name
+from mallocgame.problem.lifting.records import Body, Module
+from mallocgame.problem.lifting.transfers import Transfer, transfers_of
+from mallocgame.problem.schedule import scheduled_computations
+from mallocgame.problem.schema import Target
+from mallocgame.system.errors import BadInputError
+from xla_dump_parser import hlo
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A schedule before memory space assignment.
+
+    Attributes:
+        module: the schedule.
+        copies: how many copies were taken out.
+        restored: names in ``module`` of the synchronous copies and slices that were put back for some of them.
+    """
+
+    module: hlo.HloModule
+    copies: int
+    restored: tuple[str, ...]
+
+
+def lift(module: hlo.HloModule, target: Target) -> Lifted:
+    """Take the copies of memory space assignment out of a scheduled text.
+
+    What takes time keeps its name and order, and every array its readers. What moves no bytes (tuples and their
+    elements, bitcasts, parameters) may have another name or place than before MSA: the compiler makes those anew after
+    it, and says nowhere what was there.
+
+    Args:
+        module: the text.
+        target: whose compiler made it.
+
+    Raises:
+        BadInputError: the module is not scheduled or does not hold together, or something in it that MSA may have made
+            cannot be taken back.
+    """
+    check_liftable(module, scheduled_computations(module), target)
+    return _Lifting(module, target.fast_space).run()
+
+
+class _Lifting:
+    def __init__(self, module: hlo.HloModule, fast: int) -> None:
+        self.module = module
+        self.fast = fast
+        self.bodies = {body.name: body for body in scheduled_computations(module)}
+        self.transfers = {name: transfers_of(module, body, fast) for name, body in self.bodies.items()}
+
+    def run(self) -> Lifted:
+        every = [transfer for found in self.transfers.values() for transfer in found]
+        restored = {transfer.done for transfer in every if transfer.changes}
+        clashes = clashes_of(self._without(restored))
+        if clashes.groups:
+            restored |= self._needed(restored, _sources_in(clashes, every))
+        module = self._without(restored)
+        names = tuple(restored_name(transfer.done) for transfer in every if transfer.done in restored)
+        return Lifted(module, len(every), names)
+
+    def _without(self, restored: Collection[str]) -> Module:
+        """The module without the copies, synchronous ones put back for some."""
+        bodies = {name: self._rebuilt(body, restored) for name, body in self.bodies.items()}
+        return Module.of(self.module, without_added_elements(self.bodies, bodies))
+
+    def _rebuilt(self, body: hlo.Computation, restored: Collection[str]) -> Body:
+        found = self.transfers[body.name]
+        bare = rebuilt(body, found, restored, self.fast)
+        first = body.instructions[:2]
+        starts = {start: transfer.source for transfer in found for start in transfer.starts}
+        ahead = [first[0].name] if body.is_entry and starts.get(first[-1].name) == first[0].name else []
+        return in_place(bare, ahead)
+
+    def _needed(self, restored: Collection[str], candidates: Sequence[Transfer]) -> set[str]:
+        """The copies without which a buffer would hold two arrays at once: they were there before MSA.
+
+        The compiler leaves a synchronous copy in a program only where it needs one.
+        """
+        needed = {transfer.done for transfer in candidates}
+        if not self._holds({*restored, *needed}):
+            raise self._refused(candidates, "a buffer holds two arrays at once whatever they are taken for")
+        for transfer in candidates:
+            if self._holds({*restored, *needed} - {transfer.done}):
+                needed.remove(transfer.done)
+        for transfer in candidates:
+            if transfer.done not in needed and any(
+                self._holds(({*restored, *needed} - {one}) | {transfer.done}) for one in needed
+            ):
+                raise self._refused([transfer], "either it or another one of the same array was there before")
+        return needed
+
+    def _holds(self, restored: Collection[str]) -> bool:
+        return not clashes_of(self._without(restored)).groups
+
+    def _refused(self, transfers: Sequence[Transfer], reason: str) -> BadInputError:
+        first = transfers[0] if transfers else None
+        body = next(body for body in self.bodies.values() if first is None or first.done in body.by_name)
+        step = body.root if first is None else body.by_name[first.starts[0]]
+        return BadInputError(
+            f"{self.module.source}:{step.line}: {step.name}: what of the copies here memory space assignment made, and "
+            f"what was there before it, cannot be told: {reason}"
+        )
+
+
+def _sources_in(clashes: Clashes, transfers: Sequence[Transfer]) -> list[Transfer]:
+    """The copies of arrays that are in a buffer that cannot be."""
+    members = {number for group in clashes.groups for number in group}
+    return [transfer for transfer in transfers if clashes.values.get(transfer.source) in members]
