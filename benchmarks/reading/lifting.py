@@ -33,8 +33,10 @@ from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import load_capture
 from mallocgame.models.replay import replay_final
 from mallocgame.models.replay.read_back import ReadBack, read_back
+from mallocgame.plan.validate import validate
 from mallocgame.problem.build import build_problem
 from mallocgame.problem.lifting.lift import lift
+from mallocgame.problem.placement import ON_HOST
 from mallocgame.problem.schema import Instruction, Problem, Tensor
 from mallocgame.problem.targets import get_target
 from mallocgame.system.errors import BadInputError, MallocgameError
@@ -44,6 +46,9 @@ KEPT = Path(__file__).parents[2] / "out" / "captures"
 VIEWS = frozenset({"tuple", "get-tuple-element", "bitcast"})
 GIVEN = frozenset({"parameter", "constant"})
 REPLACED = frozenset({"copy", "slice", "dynamic-slice"})
+
+ADDRESSES = frozenset({"overlap", "alias offsets differ", "misaligned", "beyond capacity"})
+"""Causes that a plan without addresses has."""
 
 Fact = tuple[object, ...]
 
@@ -161,10 +166,14 @@ class _View:
         ]
         return Counter(
             (*self.key(tensor), tensor.size, tensor.defined_bytes, self.rank(tensor.live[0]), self.rank(tensor.live[1]),
-             groups[tensor.group], self.problem.groups[tensor.group].size, tensor.fixed, tensor.hbm_definition,
+             groups[tensor.group], self.problem.groups[tensor.group].size, self.fixed(tensor), tensor.hbm_definition,
              tuple(self.uses(tensor)))
             for tensor in self.problem.tensors
         )  # fmt: skip
+
+    def fixed(self, tensor: Tensor) -> str | None:
+        """Whether a tensor may never be in fast memory; why may differ: final texts leave out SparseCore memories."""
+        return tensor.fixed if tensor.fixed in (None, ON_HOST) else "fixed"
 
     def uses(self, tensor: Tensor) -> Iterator[Fact]:
         for use in tensor.uses:
@@ -186,6 +195,13 @@ class _View:
             facts[
                 copy.kind, tensor, replaced, copy.starts, copy.size, self.rank(copy.after), self.rank(copy.before)
             ] += 1
+        plan = found.to_plan()
+        for copy in plan.copies:
+            facts[
+                "planned", copy.kind, self.key(tensors[copy.tensor]), self.rank(copy.after), self.rank(copy.before)
+            ] += 1
+        causes = Counter(violation.cause for violation in validate(self.problem, plan))
+        facts.update({("violation", cause): count for cause, count in causes.items() if cause not in ADDRESSES})
         return facts
 
 

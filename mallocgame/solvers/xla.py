@@ -42,7 +42,8 @@ def solve(task: Task) -> Answer:
         return _stored(task.problem, task.default)
     if task.final is None:
         raise BadInputError(
-            "the solver xla reads the final HLO: give it a capture, a problem file or a dump folder, not an HLO text"
+            "the solver xla reads the final HLO: give it a capture, a problem file, a dump folder, or an HLO text from "
+            "after memory space assignment"
         )
     found = read_back(task.problem, task.final)
     late = {(copy.tensor, copy.after): max(after for after, _ in copy.slices) for copy in found.copies if copy.slices}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from mallocgame.problem.dataflow import analyse
 from mallocgame.problem.lifting.legality import Clashes, clashes_of
 from mallocgame.problem.lifting.loops import without_added_elements
 from mallocgame.problem.lifting.marks import check_liftable
@@ -12,7 +13,7 @@ from mallocgame.problem.lifting.order import in_place
 from mallocgame.problem.lifting.rebuild import rebuilt, restored_name
 from mallocgame.problem.lifting.records import Body, Module
 from mallocgame.problem.lifting.transfers import Transfer, transfers_of
-from mallocgame.problem.schedule import scheduled_computations
+from mallocgame.problem.schedule import flatten, scheduled_computations
 from mallocgame.problem.schema import Target
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
@@ -48,6 +49,7 @@ def lift(module: hlo.HloModule, target: Target) -> Lifted:
         BadInputError: the module is not scheduled or does not hold together, or something in it that MSA may have made
             cannot be taken back.
     """
+    analyse(flatten(module), module.source)
     check_liftable(module, scheduled_computations(module), target)
     return _Lifting(module, target.fast_space).run()
 
@@ -80,7 +82,7 @@ class _Lifting:
         first = body.instructions[:2]
         starts = {start: transfer.source for transfer in found for start in transfer.starts}
         ahead = [first[0].name] if body.is_entry and starts.get(first[-1].name) == first[0].name else []
-        return in_place(bare, ahead)
+        return in_place(bare, ahead, [restored_name(transfer.done) for transfer in found if transfer.done in restored])
 
     def _needed(self, restored: Collection[str], candidates: Sequence[Transfer]) -> set[str]:
         """The copies without which a buffer would hold two arrays at once: they were there before MSA.

@@ -7,17 +7,37 @@ from collections.abc import Collection
 from mallocgame.problem.lifting.records import Body, Step
 
 
-def in_place(body: Body, ahead: Collection[str]) -> Body:
+def in_place(body: Body, ahead: Collection[str], restored: Collection[str]) -> Body:
     """The computation with such instructions put back.
 
     Args:
         body: the computation without MSA's copies.
         ahead: names of parameters that stand first because a copy of them starts before everything else.
+        restored: names of the synchronous instructions that were put back where their copies ended.
     """
-    steps = list(body.instructions)
+    steps = _bitcasts_after_operands(body)
     for name in ahead:
         _put_among_parameters(steps, name)
+    for name in restored:
+        _put_before_waits(steps, name)
     return Body(body.name, body.is_entry, tuple(steps))
+
+
+def _bitcasts_after_operands(body: Body) -> list[Step]:
+    """The instructions with bitcasts directly after what they read, as before MSA (402 of 415 in 40 programs, libtpu
+    0.0.52); after it they stand before their readers. One of a parameter stays where it is."""
+    steps: list[Step] = []
+    waiting: dict[str, list[Step]] = {}
+    for step in body.instructions:
+        if step.opcode == "bitcast" and body.by_name[step.operands[0]].opcode != "parameter":
+            waiting.setdefault(step.operands[0], []).append(step)
+    for step in body.instructions:
+        if step.opcode != "bitcast" or step not in waiting.get(step.operands[0], ()):
+            pending = [step]
+            while pending:
+                steps.append(pending.pop(0))
+                pending += waiting.get(steps[-1].name, ())
+    return steps
 
 
 def _put_among_parameters(steps: list[Step], name: str) -> None:
@@ -34,3 +54,15 @@ def _put_among_parameters(steps: list[Step], name: str) -> None:
     before = steps.index(step)
     steps.insert(after, step)
     steps.pop(before if after > before else before + 1)
+
+
+def _put_before_waits(steps: list[Step], name: str) -> None:
+    """Put a synchronous instruction before the waits in front of it: the compiler waits as late as it can."""
+    place = next(place for place, step in enumerate(steps) if step.name == name)
+    first = place
+    while first and (steps[first - 1].opcode.endswith("-done") or steps[first - 1].opcode == "bitcast"):
+        first -= 1
+    waits = [step.name for step in steps[first:place] if step.opcode.endswith("-done")]
+    between = {step.name for step in steps[first:place]}
+    if waits and not between.intersection(steps[place].operands):
+        steps.insert(next(at for at in range(first, place) if steps[at].name == waits[0]), steps.pop(place))

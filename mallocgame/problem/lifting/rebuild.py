@@ -31,6 +31,14 @@ def restored_name(done: str) -> str:
     return f"{done}.synchronous"
 
 
+def view_name(view: str) -> str:
+    """Name of what moves no bytes and was made anew for a copy; its own is lost, and this one is in no text.
+
+    Such a bitcast or element reads and gives what it does in the text only because of the copy.
+    """
+    return f"{view}.uncopied"
+
+
 class _Rebuilding:
     def __init__(
         self,
@@ -57,9 +65,20 @@ class _Rebuilding:
                 self._keep(step)
         root = self.names[self.body.root.name]
         steps = _alive(self.body, list(self.made.values()), root)
-        return Body(
+        body = Body(
             self.body.name, self.body.is_entry, tuple(replace(step, is_root=step.name == root) for step in steps)
         )
+        return body.renamed({name: view_name(name) for name in self._anew(steps, root)})
+
+    def _anew(self, steps: Sequence[Step], root: str) -> set[str]:
+        """Names of bitcasts and elements that the compiler made anew because of a copy of what they read or give."""
+        found: set[str] = set()
+        for step in steps:
+            if step.opcode == "bitcast" and (step.written.operands[0] in self.ends or step.operands[0] in found):
+                found.add(step.name)
+        if self.made[root].opcode == "get-tuple-element" and self.body.root.name in self.ends:
+            found.add(root)
+        return found
 
     def _end(self, step: hlo.Instruction, transfer: Transfer) -> None:
         source = self.names[transfer.source]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
+from xla_dump_parser.layout_text import split_fields
 
 CONCAT = '"ConcatBitcast"'
 """Target of the custom call that joins the slices of a prefetch; it does nothing."""
@@ -116,11 +117,15 @@ def _joined(module: hlo.HloModule, step: hlo.Instruction, parts: Mapping[str, Tr
 
 
 def without_space(shape: hlo.Shape, space: int) -> hlo.Shape:
-    """The shape with the arrays that are in one memory space put back into HBM."""
+    """The shape with the arrays that are in one memory space put back into HBM.
+
+    On v5p MSA also splits some of these between the cores: ``SC(1:128)``.
+    """
     if isinstance(shape, hlo.TupleShape):
         return hlo.TupleShape(tuple(without_space(element, space) for element in shape.elements))
     if not space or space_of(shape) != space or shape.layout is None:
         return shape
     layout = shape.layout
-    bare = hlo.Layout(layout.minor_to_major, layout.tiles, 0, layout.element_bits, layout.other)
+    other = "".join(name + value for name, value in split_fields(layout.other) if name != "SC")
+    bare = hlo.Layout(layout.minor_to_major, layout.tiles, 0, layout.element_bits, other)
     return hlo.ArrayShape(shape.dtype, shape.dims, bare, shape.dynamic, shape.buffer)

@@ -37,6 +37,8 @@ MADE_ANEW = (
     "assignment: capture the program where a plan is to be compiled"
 )
 
+PUT_BACK = "copies that stand for synchronous ones or slices, put back where they ended, names lost: {count}: {names}"
+
 claims = Path.is_file
 
 
@@ -75,5 +77,7 @@ def _after_msa(path: Path, module: HloModule, target: Target) -> Loaded:
     """The schedule before memory space assignment, and what it has made of it as the default."""
     lifted = lift(module, target)
     problem = build_problem(lifted.module, target, final=module)
-    notes = (*problem.notes, AFTER_MSA.format(copies=lifted.copies), MADE_ANEW)
-    return Loaded(replace(problem, notes=notes), str(path), lifted.module, module)
+    notes = [*problem.notes, AFTER_MSA.format(copies=lifted.copies), MADE_ANEW]
+    if lifted.restored:
+        notes.append(PUT_BACK.format(names=", ".join(lifted.restored[:3]), count=len(lifted.restored)))
+    return Loaded(replace(problem, notes=tuple(notes)), str(path), lifted.module, module)

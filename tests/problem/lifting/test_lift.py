@@ -195,6 +195,55 @@ def test_a_slice_and_a_turned_copy_are_put_back() -> None:
     assert step.attributes["slice"] == "{[16:32], [0:128]}"
 
 
+def test_the_compiler_waits_after_what_is_synchronous() -> None:
+    after = f"""
+        %x = {SLOW} parameter(0)
+        %w = {SLOW} parameter(1)
+        %gather = (({SLOW}), {SLOW}, {SYNC}) async-start(%x), calls=%there
+        %start = (({SLOW}), {PART}, {SYNC}) slice-start(%w), slice={{[16:32], [0:128]}}
+        %a = {SLOW} negate(%w)
+        %gathered = {SLOW} async-done(%gather)
+        %done = {PART} slice-done(%start)
+        ROOT %r = {SLOW} custom-call(%gathered, %done, %a), custom_call_target="mix"
+        """
+    there = f"%there (t: f32[32,128]) -> f32[32,128] {{\n  %t = {SLOW} parameter(0)\n  ROOT %u = {SLOW} negate(%t)\n}}"
+    assert lines(lifted(text(after, there)))[3:6] == [
+        "a = negate(w)",
+        "done.synchronous = slice(w)",
+        "gathered = async-done(gather)",
+    ]
+
+
+def test_an_array_that_is_split_between_two_cores_in_fast_memory_is_the_same_array() -> None:
+    split = FAST.replace("S(1)", "S(1)SC(1:128)")
+    after = PLAIN.replace(
+        f"%b = {SLOW} add(%a, %w)",
+        f"%start = ({split}, {SLOW}, {SYNC}) copy-start(%w)\n %done = {split} copy-done(%start)\n"
+        f" %b = {split} add(%a, %done)",
+    )
+    assert is_back(text(after), text(PLAIN))
+
+
+def test_a_bitcast_of_a_copy_stands_after_what_was_copied() -> None:
+    """It has a name that the text does not have, so that what it reads counts as being where that is defined."""
+    after = f"""
+        %x = {SLOW} parameter(0)
+        %a = {SLOW} negate(%x)
+        %start = {TO_FAST} copy-start(%a)
+        %b = {SLOW} exponential(%x)
+        %done = {FAST} copy-done(%start)
+        %v.1 = f32[4096]{{0:T(1024)S(1)}} bitcast(%done)
+        %v.2 = f32[64,64]{{1,0:T(8,128)S(1)}} bitcast(%v.1)
+        ROOT %r = {SLOW} custom-call(%v.2, %b), custom_call_target="mix"
+        """
+    assert lines(lifted(text(after)))[2:] == [
+        "v.1.uncopied = bitcast(a)",
+        "v.2.uncopied = bitcast(v.1.uncopied)",
+        "b = exponential(x)",
+        "ROOT r = custom-call(v.2.uncopied, b)",
+    ]
+
+
 def in_loop(state: str, weight: str, around: str) -> str:
     """A loop that starts from a parameter's copy ``%s`` and reads ``%k``."""
     whole = f"({STEP}, {state}, {weight})"
