@@ -99,6 +99,7 @@ def _names(original: Problem, lifted: Problem) -> dict[str, str] | str:
     """Original names of what was put back, by the lifted ones; or why there are none."""
     names: dict[str, str] = {}
     ours, theirs = _runs(original), _runs(lifted)
+    our_copies, their_copies = _copied(original), _copied(lifted)
     for one, other in zip(ours, theirs, strict=False):
         lost = [step for step in one if step.name not in {step.name for step in other}]
         new = [step for step in other if step.name not in {step.name for step in one}]
@@ -107,8 +108,24 @@ def _names(original: Problem, lifted: Problem) -> dict[str, str] | str:
         ):
             return f"{[step.name for step in one]} has other instructions in its place: {[step.name for step in other]}"
         names.update({step.name: step.name for step in other})
+        new.sort(key=lambda step: their_copies.get(step.name, []))
+        lost.sort(key=lambda step: our_copies.get(step.name, []))
         names.update(zip((step.name for step in new), (step.name for step in lost), strict=True))
     return names if len(ours) == len(theirs) else f"{len(ours)} instructions that take time, and {len(theirs)}"
+
+
+def _copied(problem: Problem) -> dict[str, list[str]]:
+    """For each copy or slice, what it reads and what reads it: which of several in a row it is."""
+    found: dict[str, list[str]] = {}
+    for tensor in problem.tensors:
+        reads = [(problem.instructions[use.time], use.operands) for use in tensor.uses]
+        for step, _ in reads:
+            if step.opcode in REPLACED:
+                found.setdefault(step.name, []).append(f"{tensor.instruction} {tensor.index}")
+        if problem.instructions[tensor.time].opcode in REPLACED:
+            readers = [f"{step.name} {operands}" for step, operands in reads if step.opcode not in VIEWS]
+            found.setdefault(tensor.instruction, []).extend(readers)
+    return found
 
 
 def _runs(problem: Problem) -> list[list[Instruction]]:

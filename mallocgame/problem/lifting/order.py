@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import pairwise
 
 from mallocgame.problem.lifting.records import Body, Step
 
@@ -41,19 +42,19 @@ def _bitcasts_after_operands(body: Body) -> list[Step]:
 
 
 def _put_among_parameters(steps: list[Step], name: str) -> None:
-    """Put a parameter where its number belongs, where the others are in order of their numbers, up or down."""
-    step = next(step for step in steps if step.name == name)
-    others = [(place, int(other.literal or 0)) for place, other in enumerate(steps) if other.opcode == "parameter"]
+    """Put a parameter where its number belongs: between its two neighbours, or where all are in order, up or down."""
+    place = next(place for place, step in enumerate(steps) if step.name == name)
+    step = steps.pop(place)
     number = int(step.literal or 0)
-    others = [(place, other) for place, other in others if other != number]
+    others = [(at, int(other.literal or 0)) for at, other in enumerate(steps) if other.opcode == "parameter"]
     numbers = [other for _, other in others]
     up = numbers == sorted(numbers)
-    if len(numbers) < 2 or not (up or numbers == sorted(numbers, reverse=True)):
-        return
-    after = next((place for place, other in others if (other > number) == up), others[-1][0] + 1)
-    before = steps.index(step)
-    steps.insert(after, step)
-    steps.pop(before if after > before else before + 1)
+    between = [at for (_, one), (at, other) in pairwise(others) if {one, other} == {number - 1, number + 1}]
+    if between:
+        place = between[0]
+    elif len(numbers) > 1 and (up or numbers == sorted(numbers, reverse=True)):
+        place = next((at for at, other in others if (other > number) == up), others[-1][0] + 1)
+    steps.insert(place, step)
 
 
 def _put_before_waits(steps: list[Step], name: str) -> None:

@@ -171,6 +171,21 @@ def test_cross_program_prefetch_stands_first_and_comes_again_at_the_end() -> Non
     assert is_back(text(after), text(before))
 
 
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [([3, 1], [3, 2, 1]), ([1, 3, 0], [1, 2, 3, 0]), ([4, 0, 3], [2, 4, 0, 3]), ([0, 1], [0, 1, 2]), ([7], [2, 7])],
+)
+def test_where_a_parameter_that_is_prefetched_across_programs_belongs(others: list[int], expected: list[int]) -> None:
+    rest = "\n".join(f"%p.{number} = {SLOW} parameter({number})" for number in others)
+    after = f"""
+        %p.2 = {SLOW} parameter(2)
+        %start = {TO_FAST} copy-start(%p.2)
+        {rest}
+        %done = {FAST} copy-done(%start)
+        ROOT %r = {SLOW} negate(%done)"""
+    assert lines(lifted(text(after)))[:-1] == [f"p.{number} = parameter()" for number in expected]
+
+
 def test_a_slice_and_a_turned_copy_are_put_back() -> None:
     after = f"""
         %w = {SLOW} parameter(1)
