@@ -25,8 +25,8 @@ from mallocgame.system.errors import BadInputError
 from mallocgame.system.progress import Progress, silent
 
 SLOW, PATIENCE = 4.0, 60.0
-"""A compile is ended after so many times the default's seconds, and as many seconds more: of the programs of
-benchmarks/results/auto no kind of compile takes twice as long as the default."""
+"""A compile is ended after so many times the default's seconds, and as many seconds more. Of 30 compiles of nine
+programs, on a machine with six times more work than cores, the slowest took 2.8 times the default's seconds."""
 
 AGENT = "agent"
 """Its name among what can be left out."""
