@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from mallocgame.batch import Engine
     from mallocgame.batch import Outcome as SeveralSolved
     from mallocgame.optimizer.automatic import Automatic
+    from mallocgame.optimizer.foresight import Foresight
     from mallocgame.plan.plan_file import NamedPlan
+    from mallocgame.plan.verdict import Verdict
     from mallocgame.programs.loaded import Loaded
     from mallocgame.solvers import Solution
 
@@ -31,12 +33,16 @@ class Solved:
         solution: the plan, the solver's name and status, seconds under M of the plan and of everything in HBM.
         named: what a plan file holds.
         seconds: wall time, reading the program included.
+        foresight: what the plan is compared with; None where the program can be compiled, or a solver was asked for.
+        verdict: of that comparison. A plan that is not better is not written.
     """
 
     loaded: Loaded
     solution: Solution
     named: NamedPlan
     seconds: float
+    foresight: Foresight | None = None
+    verdict: Verdict | None = None
 
 
 def solve(
@@ -44,24 +50,27 @@ def solve(
     *,
     target: str | None = None,
     module: str | None = None,
-    solver: str = "local",
+    solver: str | None = None,
     time_limit: float = 30.0,
     seed: int = 0,
-    objective: Objective = "M",
+    objective: Objective | None = None,
     out: PathLike | None = None,
     progress: Progress | None = None,
 ) -> Solved:
     """Find a plan for FILE, check it, and write it to ``out`` if given.
+
+    Where the program cannot be compiled and no solver is named, the plan is compared with XLA's own placement, foreseen
+    where it is not known, and written only if it is predicted better by game.md's rule.
 
     Args:
         file: of a kind that ``mallocgame.programs.loading`` has a reader for. Costs of a text are analytic.
         target: a name, or a target file that ``calibrate`` wrote: measured figures in place of the table's. None for
             what the file says, else ``mallocgame.problem.targets.DEFAULT_TARGET``.
         module: of a dump folder with several; None for the largest.
-        solver: one of ``mallocgame.solvers.SOLVERS``.
+        solver: one of ``mallocgame.solvers.SOLVERS``, whose plan is given whatever it is worth; None for local.
         time_limit: seconds for the solver.
         seed: the same seed, file and options give the same moves.
-        objective: what the plan is to be quick under.
+        objective: what the plan is to be quick under; None for M, or both where it is compared.
         progress: called with one line now and then.
 
     Raises:
@@ -70,6 +79,8 @@ def solve(
         xla_dump_parser.ParseError: the text is damaged.
     """
     from mallocgame import solvers
+    from mallocgame.compiler.capture_file import is_capture
+    from mallocgame.optimizer.foresight import foresight_of
     from mallocgame.plan.named_plan import FILE_OPTION
     from mallocgame.plan.plan_file import name_plan, save_plan
     from mallocgame.plan.validate import validate
@@ -79,7 +90,7 @@ def solve(
         raise BadInputError(
             "auto is not one solver but the whole way: call api.auto, or `mallocgame solve --solver auto`"
         )
-    if solver not in solvers.SOLVERS:
+    if solver is not None and solver not in solvers.SOLVERS:
         raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(solvers.SOLVERS)}")
     check_time_limit(time_limit)
     if out is not None:
@@ -89,7 +100,12 @@ def solve(
     if progress is not None:
         tensors = f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors"
         progress(f"{tensors}; solving for at most {time_limit:g} s, after compiling native code at the first use")
-    cycles, default_seconds = loaded.model_e() if objective != "M" else (None, None)
+    compared = None if solver is not None or is_capture(loaded.source) else foresight_of(loaded, seed)
+    objective = objective or ("M" if compared is None else "both")
+    solver = solver or "local"
+    cycles, default_seconds = loaded.model_e() if compared is None and objective != "M" else (None, None)
+    if compared is not None:
+        cycles, default_seconds = compared.cycles, (compared.default.e_seconds, compared.default.m_seconds)
     solution = solvers.solve(
         loaded.problem,
         solver=solver,
@@ -119,9 +135,10 @@ def solve(
         versions=loaded.versions,
         scoped_vmem_kib=loaded.scoped_vmem_kib,
     )
-    if out is not None:
+    judged = None if compared is None else compared.verdict(solution.plan)
+    if out is not None and judged in (None, "better"):
         save_plan(named, out)
-    return Solved(loaded, solution, named, monotonic() - start)
+    return Solved(loaded, solution, named, monotonic() - start, compared, judged)
 
 
 def auto(
@@ -143,8 +160,8 @@ def auto(
     """Propose, recompile, read back, correct the model, propose again: the best program that the compiler confirms.
 
     The answer is never worse than XLA's default. Ctrl-C ends it with the best so far. The same call goes on where an
-    interrupted one stopped, for finished compiles are kept. Where ``file`` is no capture, or no compiler is installed,
-    the answer is a plan that nothing has confirmed.
+    interrupted one stopped, for finished compiles are kept. Where ``file`` has no program to compile, or no compiler is
+    installed, the answer is a plan that nothing has confirmed, and it is not written unless it is predicted better.
 
     Args:
         file: as ``solve``.
@@ -198,7 +215,7 @@ def auto(
     )
     if capture is not None:
         found = choose_by_measuring(found, capture, seed=seed, progress=progress or silent)
-    if out is not None and isinstance(found.answer, NamedPlan):
+    if out is not None and isinstance(found.answer, NamedPlan) and found.verdict in (None, "better"):
         save_plan(found.answer, out)
     elif out is not None and not isinstance(found.answer, NamedPlan):
         save_options(found.answer, out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -11,13 +10,13 @@ from mallocgame.compiler.capture_file import is_capture, load_capture
 from mallocgame.compiler.child import Compile
 from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.versions import COMPILERS, installed_versions
-from mallocgame.models.replay import replay_plan
+from mallocgame.optimizer.foresight import Foresight, foresight_of
 from mallocgame.optimizer.improve import Improved, improve
-from mallocgame.optimizer.knowledge.base import Base, base_of
 from mallocgame.optimizer.knowledge.choice import Choice
 from mallocgame.plan.named_plan import FILE_OPTION, NamedPlan, name_plan
 from mallocgame.plan.options_file import ProgramOptions
 from mallocgame.plan.validate import validate
+from mallocgame.plan.verdict import Verdict
 from mallocgame.programs.loaded import Loaded
 from mallocgame.solvers import solve
 from mallocgame.system.errors import CompilerRefusedError, MallocgameError
@@ -35,20 +34,24 @@ class Automatic:
         loaded: what was solved.
         answer: a plan, or the options of a program that is none, as a file holds it.
         improved: what the loop found; None where nothing could be compiled.
-        predicted: (E, M) in seconds of a plan that is not confirmed; None where it is. E is None without cycles.
+        predicted: (E, M) in seconds of a plan that is not confirmed; None where it is.
         status: why it ended.
         notes: what a reader should know, one line each.
         seconds: wall time, reading the program included.
+        foresight: what an answer that is not confirmed is compared with; None where it is confirmed.
+        verdict: of that comparison.
         probed: the answer against XLA's default on the device, where that was asked for.
     """
 
     loaded: Loaded
     answer: NamedPlan | ProgramOptions
     improved: Improved | None
-    predicted: tuple[float | None, float] | None
+    predicted: tuple[float, float] | None
     status: str
     notes: tuple[str, ...]
     seconds: float
+    foresight: Foresight | None = None
+    verdict: Verdict | None = None
     probed: Probe | None = None
 
 
@@ -96,7 +99,7 @@ def solve_automatically(
 
 
 def _why_nothing_compiles(loaded: Loaded) -> str | None:
-    if not (Path(loaded.source).is_file() and is_capture(Path(loaded.source))):
+    if not is_capture(loaded.source):
         return "the file is no capture, so there is no program to compile"
     try:
         installed_versions()
@@ -131,7 +134,7 @@ def _unconfirmed(
 ) -> Automatic:
     """The best plan by the costs of the file."""
     problem = loaded.problem
-    base = _base(loaded)
+    compared = _foresight(loaded, seed)
     solution = solve(
         problem,
         "local",
@@ -140,9 +143,9 @@ def _unconfirmed(
         loaded.final,
         progress,
         default=loaded.default,
-        objective=choice.objective if base is not None else "M",
-        cycles=None if base is None else base.cycles,
-        default_seconds=None if base is None else (base.default.e_seconds, base.default.m_seconds),
+        objective=choice.objective,
+        cycles=compared.cycles,
+        default_seconds=(compared.default.e_seconds, compared.default.m_seconds),
         evict_products=True,
     )
     violations = validate(problem, solution.plan)
@@ -162,19 +165,21 @@ def _unconfirmed(
         versions=loaded.versions,
         scoped_vmem_kib=loaded.scoped_vmem_kib,
     )
-    m_seconds = replay_plan(problem, solution.plan, "M").total
+    figures = compared.figures(solution.plan)
     return Automatic(
         loaded=loaded,
         answer=named,
         improved=None,
-        predicted=(None, m_seconds) if base is None else base.predict(solution.plan),
+        predicted=(figures.e_seconds, figures.m_seconds),
         status=solution.status,
         notes=(f"nothing is confirmed: {reason}",),
         seconds=monotonic() - started,
+        foresight=compared,
+        verdict=compared.verdict(solution.plan),
     )
 
 
-def _base(loaded: Loaded) -> Base | None:
-    """What is known of E, where the file is a capture."""
-    path = Path(loaded.source)
-    return base_of(load_capture(path)) if path.is_file() and is_capture(path) else None
+def _foresight(loaded: Loaded, seed: int) -> Foresight:
+    """What the plan is compared with; of a capture more is known than of its final text."""
+    found = foresight_of(loaded, seed)
+    return replace(found, cycles=load_capture(loaded.source).cycles()) if is_capture(loaded.source) else found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
@@ -21,7 +20,6 @@ from mallocgame.optimizer.knowledge.choice import Choice
 from mallocgame.optimizer.settings import Settings
 from mallocgame.optimizer.store import warn
 from mallocgame.plan.named_plan import NamedPlan
-from mallocgame.plan.verdict import Verdict, verdict
 from mallocgame.programs.file_program import File
 from mallocgame.programs.loading import load
 from mallocgame.programs.program import Program
@@ -116,13 +114,13 @@ def search_file(file: File, _: Path, settings: Settings, progress: Progress) -> 
 
 
 def _predicted(file: File, found: Automatic) -> Optimized:
-    """The plan, unless the file has XLA's figures and the plan is not predicted to beat them."""
+    """The plan, unless it is not predicted to beat XLA's own placement, foreseen where the file does not have it."""
     assert isinstance(found.answer, NamedPlan)
     assert found.predicted is not None
-    problem = found.loaded.problem
-    default, answer = _default(found), Estimate(*found.predicted)
-    judged = None if default is None else _judge(answer, default)
-    beaten = default is not None and judged != "better"
+    assert found.foresight is not None
+    problem, expected = found.loaded.problem, found.foresight.default
+    default, answer = Estimate(expected.e_seconds, expected.m_seconds), Estimate(*found.predicted)
+    beaten = found.verdict != "better"
     return Optimized(
         module=problem.module,
         target=problem.target.name,
@@ -133,39 +131,14 @@ def _predicted(file: File, found: Automatic) -> Optimized:
         about="XLA's default" if beaten else "plan of the local search",
         options={} if beaten else compiler_options(found.answer),
         default=default,
-        answer=default if default is not None and beaten else answer,
-        verdict="equal" if beaten else judged,
+        answer=default if beaten else answer,
+        verdict="equal" if beaten else "better",
         confirmed=False,
         status=found.status,
         compiles=0,
         seconds=found.seconds,
         notes=_lines([*problem.notes, *found.notes]),
     )
-
-
-def _default(found: Automatic) -> Estimate | None:
-    """XLA's own placement by the figures of the file."""
-    if found.loaded.default is not None:
-        return Estimate(found.loaded.default.e_seconds, found.loaded.default.m_seconds)
-    _, seconds = found.loaded.model_e()
-    return None if seconds is None else Estimate(*seconds)
-
-
-def _judge(answer: Estimate, default: Estimate) -> Verdict:
-    """By game.md's rule, as far as the file goes: by M alone where E of the plan cannot be predicted."""
-    e_default, e_answer = default.e_seconds, answer.e_seconds
-    if e_default is None or e_answer is None:
-        e_default = e_answer = 0.0
-    return verdict(_Figures(e_answer, answer.m_seconds), _Figures(e_default, default.m_seconds))
-
-
-@dataclass(frozen=True, slots=True)
-class _Figures:
-    """What a verdict needs; that a program fits is not known before it is compiled."""
-
-    e_seconds: float
-    m_seconds: float
-    fits: bool = True
 
 
 def _of_row(row: Row) -> Estimate:

@@ -16,6 +16,8 @@ SPLIT_TOLERANCE = 0.025
 """The share by which another memory split may be worse under M, which cannot see windows, where it gains under E."""
 
 
+NOTHING_BETTER = "nothing is predicted better than XLA's own placement; nothing written"
+
 MIN_HEADROOM = 0.01
 """Share of XLA's M below which it is not told how much of the headroom is closed."""
 

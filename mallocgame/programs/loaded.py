@@ -67,6 +67,12 @@ class Loaded:
         spaces = parse_memory_usage_report(self.memory_usage, f"{self.source} (memory usage)")
         return {space.memory_space: space.total_bytes for space in spaces}
 
+    def products(self) -> frozenset[int]:
+        """Times of the problem that multiply matrices, as far as the text of the schedule says."""
+        from mallocgame.models.cycles.products import products_of
+
+        return frozenset() if self.module is None else products_of(self.problem, self.module)
+
     def model_e(self) -> tuple[CycleTable | None, tuple[float, float] | None]:
         """What E is predicted from, and seconds of XLA's own placement under E and M; where the file has its text."""
         from mallocgame.models.cycles.table import CycleTable

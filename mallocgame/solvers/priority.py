@@ -66,10 +66,10 @@ def _benefit(program: Program, time: int, site_bytes: float, writes: bool) -> fl
         return all_hbm - instruction.compute_seconds
     fast = target.fast_write_bandwidth if writes else target.fast_read_bandwidth
     saved = site_bytes / target.hbm_bandwidth - site_bytes / fast
-    return saved * float(WHILE_EXECUTIONS) ** _loops(program, time)
+    return saved * float(WHILE_EXECUTIONS) ** loops(program, time)
 
 
-def _loops(program: Program, time: int) -> int:
+def loops(program: Program, time: int) -> int:
     """How many while loops enclose a time."""
     loops = 0
     computation: int | None = program.computation[time]

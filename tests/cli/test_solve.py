@@ -30,7 +30,7 @@ def test_solve_on_text_says_that_nothing_is_confirmed(run: Run, program: Path) -
 
 def test_json_is_one_document(run: Run, program: Path, tmp_path: Path) -> None:
     out = tmp_path / "plan.json"
-    options = ("--target", "v5e", "--time-limit", "1", "--seed", "3", "--out", out, "--json")
+    options = ("--target", "v5e", "--solver", "local", "--time-limit", "1", "--seed", "3", "--out", out, "--json")
     answer = json.loads(run("solve", program, *options).out)
     assert answer["command"] == "solve"
     assert (answer["target"], answer["seed"], answer["costs"], answer["confirmed"]) == ("v5e", 3, "analytic", False)
@@ -44,7 +44,7 @@ def test_json_is_one_document(run: Run, program: Path, tmp_path: Path) -> None:
 
 
 def test_the_plan_is_for_the_program_and_valid(program: Path, tmp_path: Path) -> None:
-    solved = api.solve(program, target="v5e", time_limit=1.0, out=tmp_path / "plan.json")
+    solved = api.solve(program, target="v5e", solver="local", time_limit=1.0, out=tmp_path / "plan.json")
     named = load_plan(tmp_path / "plan.json")
     check_plan(named, solved.loaded.problem)
     assert named == solved.named
@@ -81,7 +81,7 @@ def test_inspect_by_hand(run: Run, program: Path) -> None:
 @pytest.mark.parametrize("format", WRITERS)
 def test_export(run: Run, program: Path, tmp_path: Path, format: str) -> None:
     plan = tmp_path / "plan.json"
-    run("solve", program, "--target", "v5e", "--time-limit", "1", "--out", plan)
+    run("solve", program, "--target", "v5e", "--solver", "local", "--time-limit", "1", "--out", plan)
     outcome = run("export", plan, "--format", format)
     assert outcome.code == 0
     assert "xla_tpu_msa_tensor_overrides" in outcome.out

@@ -230,10 +230,9 @@ def test_a_text_gets_a_prediction(ask: Callable[..., mallocgame.Optimized], tmp_
     file = tmp_path / "small.txt"
     file.write_text(PROGRAM)
     plan = ask(file)
-    assert (plan.kind, plan.verdict, plan.default, plan.confirmed) == ("plan", None, None, False)
-    assert plan.saving == (None, None)
-    assert TENSOR_OVERRIDES in plan.compiler_options
-    assert str(plan).endswith("not compared; predicted, not confirmed")
+    assert (plan.kind, plan.verdict, plan.confirmed, plan.compiler_options) == ("xla default", "equal", False, {})
+    assert plan.default == plan.answer
+    assert str(plan).endswith("nothing beats XLA's default; predicted, not confirmed")
     file.write_text(PROGRAM + "\n")
     assert not ask(file).from_cache
 

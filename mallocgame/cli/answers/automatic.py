@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.cli.answers import probed
+from mallocgame.cli.answers.solved import compared_lines, of_foresight
 from mallocgame.cli.show import Document, Value
 from mallocgame.probe.document import of_probe
 from mallocgame.report.table import plain_table
@@ -34,7 +35,7 @@ def of_automatic(found: Automatic, out: Path | None) -> Document:
         "status": found.status,
         "seconds": round(found.seconds, 3),
         "notes": [*problem.notes, *found.notes],
-        "out": None if out is None else str(out),
+        "out": None if out is None or found.verdict not in (None, "better") else str(out),
         "out_kind": "plan" if isinstance(found.answer, NamedPlan) else "compiler options",
         "probe": None if found.probed is None else of_probe(found.probed, None),
     }
@@ -44,7 +45,8 @@ def of_automatic(found: Automatic, out: Path | None) -> Document:
     predicted_e, predicted_m = found.predicted
     assert isinstance(found.answer, NamedPlan)
     objective = found.answer.options["objective"]
-    return document | {"objective": objective, "predicted_e": predicted_e, "predicted_m": predicted_m}
+    predicted = {"objective": objective, "predicted_e": predicted_e, "predicted_m": predicted_m}
+    return document | predicted | of_foresight(found.foresight, found.verdict, found.answer.plan)
 
 
 def _confirmed(found: Improved) -> Document:
@@ -95,8 +97,9 @@ def lines(document: Value) -> list[str]:
         under_e, under_m = document["predicted_e"], document["predicted_m"]
         found = [
             f"{title}: a plan, {document['status']}",
-            f"predicted    {'' if under_e is None else f'E {duration(under_e)}, '}M {duration(under_m)}",
+            f"predicted    E {duration(under_e)}, M {duration(under_m)}",
             "not confirmed by the compiler",
+            *compared_lines(document),
         ]
     else:
         found = plain_table(title, AUTO_HEADER, [_program_row(row, document) for row in document["programs"]])

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.cli.show import Document, Value
+from mallocgame.plan.verdict import NOTHING_BETTER
 from mallocgame.report.units import duration, percent, size
 
 if TYPE_CHECKING:
     from mallocgame.api import Solved
+    from mallocgame.optimizer.foresight import Foresight
     from mallocgame.plan.plan import Plan
+    from mallocgame.plan.verdict import Verdict
     from mallocgame.problem.schema import Problem
 
 
@@ -35,9 +38,49 @@ def of_solved(solved: Solved, out: Path | None) -> Document:
         "m_plan": solution.seconds_under_m,
         "m_saved_share": solution.share_saved,
         **of_plan(problem, solution.plan),
+        **of_foresight(solved.foresight, solved.verdict, solution.plan),
         "notes": list(problem.notes),
-        "out": None if out is None else str(out),
+        "out": None if out is None or solved.verdict not in (None, "better") else str(out),
     }
+
+
+def of_foresight(foresight: Foresight | None, verdict: Verdict | None, plan: Plan) -> Document:
+    """How a plan that nothing will compile compares with XLA's own placement; empty where it is not compared."""
+    if foresight is None:
+        return {}
+    figures, default = foresight.figures(plan), foresight.default
+    return {
+        "compared": {
+            "verdict": verdict,
+            "xla": "foreseen" if foresight.foreseen else "known",
+            "e_known_share": foresight.known,
+            "e_xla": default.e_seconds,
+            "e_plan": figures.e_seconds,
+            "m_xla": default.m_seconds,
+            "m_plan": figures.m_seconds,
+        }
+    }
+
+
+def compared_lines(document: Value) -> list[str]:
+    """The comparison in words; the last line says where nothing is better."""
+    compared = document.get("compared")
+    if compared is None:
+        return []
+    values = {model: (compared[f"{model}_plan"], compared[f"{model}_xla"]) for model in "em"}
+    ratios = (
+        f"{model.upper()} {duration(plan)} ({xla / plan:.4f} times as fast)"
+        for model, (plan, xla) in values.items()
+        if plan
+    )
+    how = "foreseen" if compared["xla"] == "foreseen" else "known"
+    shown = (
+        f"by cycles of compiles for {percent(compared['e_known_share'])}"
+        if compared["e_known_share"]
+        else "an estimate"
+    )
+    found = [f"against XLA  {', '.join(ratios)}; XLA's own placement is {how}, E {shown}"]
+    return found if compared["verdict"] == "better" else [*found, NOTHING_BETTER]
 
 
 def of_plan(problem: Problem, plan: Plan) -> Document:
@@ -69,5 +112,6 @@ def lines(document: Value) -> list[str]:
         f"M            {duration(document['m_plan'])}; everything in HBM {duration(document['m_all_hbm'])}; "
         f"saved {percent(document['m_saved_share'])}",
         "not confirmed by the compiler: `mallocgame verify` recompiles and reads it back",
+        *compared_lines(document),
     ]
     return [*found, f"written      {document['out']}"] if document["out"] else found

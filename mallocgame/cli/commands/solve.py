@@ -32,7 +32,10 @@ def solve(
     module: Module = None,
     solver: Annotated[
         str | None,
-        Parameter(help="local if not given; auto with --probe, and for a program that is compiled first."),
+        Parameter(
+            help="local if not given, whose plan is written only if it is predicted better where the program cannot be "
+            "compiled; auto with --probe, and for a program that is compiled first."
+        ),
     ] = None,
     time_limit: Annotated[float, Parameter(help="Seconds of search.")] = 30.0,
     compiles: Annotated[int, Parameter(help="Budget of auto: other splits and refused plans count.")] = 8,
@@ -40,7 +43,7 @@ def solve(
         str | None, Parameter(help="What auto's compiles may take in all: 90s, 10m, 1h; no bound if not given.")
     ] = None,
     objective: Annotated[
-        Objective | None, Parameter(help="What to be quick under; both for auto, M for other solvers.")
+        Objective | None, Parameter(help="What to be quick under. Both for auto and where a plan is compared, else M.")
     ] = None,
     strict: Annotated[
         bool, Parameter(negative="", help="Auto's answer at another split may not lose under M.")
@@ -61,6 +64,9 @@ def solve(
     json: Json = False,
 ) -> None:
     """Find a plan and check it. A text or a folder without a log gets analytic costs, and nothing is confirmed.
+
+    Where there is no program to compile, the plan is compared with XLA's own placement, foreseen where the file does
+    not have it, and nothing is written that is not predicted better.
 
     The solver auto works on a capture with the real compiler: it proposes plans, memory splits and flags, recompiles,
     reads back and learns. Its answer is confirmed and never worse than XLA's default; Ctrl-C gives the best so far.
@@ -126,10 +132,10 @@ def solve(
         file,
         target=target,
         module=module,
-        solver=solver or "local",
+        solver=solver,
         time_limit=time_limit,
         seed=seed,
-        objective=objective or "M",
+        objective=objective,
         out=out,
         progress=tell,
     )
