@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ def bench(
 ) -> Outcome:
     """Run every method on every workload and target that has no row in ``out`` yet, and write rows and tables there.
 
+    Rows are to be the same wherever they are replayed, so nothing here is compiled under the ``LIBTPU_INIT_ARGS`` of
+    this process, which is told where it is set.
+
     Args:
         workloads: names; all of the benchmark if empty.
         targets: names; those of ``mallocgame.bench.selection`` if empty.
@@ -47,10 +51,14 @@ def bench(
     from mallocgame.bench.selection import select
     from mallocgame.bench.store import CaptureStore
     from mallocgame.compiler.cache import CompileCache
+    from mallocgame.plan.init_args import VARIABLE
 
     selection = select(workloads, targets, methods, solvers, settings or Settings())
+    told = progress or silent
+    if os.environ.get(VARIABLE, "").strip():
+        told(f"{VARIABLE} is set; bench compiles without it, for rows are to be the same wherever they are replayed")
     cache = CompileCache(Path(out).parent / "compiles")
-    return run(selection, CaptureStore(Path(captures)), cache, Path(out), progress or silent)
+    return run(selection, CaptureStore(Path(captures)), cache, Path(out), told)
 
 
 def replay(row: str, *, captures: PathLike = "out/captures", progress: Progress | None = None) -> Compared:

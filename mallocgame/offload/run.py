@@ -22,6 +22,7 @@ from mallocgame.offload.solve import OffloadSolution, solve
 from mallocgame.offload.solver_name import SolverName
 from mallocgame.problem.chips import Link
 from mallocgame.problem.targets import TARGETS, get_target
+from mallocgame.programs.environment import flag_notes, init_args_of
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from mallocgame.system.progress import Progress
 
@@ -104,6 +105,8 @@ def offload(
         return _of_file(program, target, between, budget, solver, time_limit, seed)
     name = program if isinstance(program, str) else getattr(program, "__name__", "program")
     build = load_program(program) if isinstance(program, str) else program
+    for note in flag_notes(os.environ) if target in TARGETS else ():
+        progress(note)
     problem = read_residuals(build, between, name)
     progress(f"{name}: {len(problem.tensors)} residuals of {len({t.decided_as for t in problem.tensors})} names")
     if target not in TARGETS:
@@ -171,18 +174,22 @@ def _file(name: str, target: str, budget: int, candidate: Candidate) -> MovesFil
 
 
 def compiler_of(build: Build, target: str, link: Link, cache: str | os.PathLike[str]) -> CompileMoves:
-    """Who compiles a program for a target; finished compiles are kept in the folder ``cache``."""
+    """Who compiles a program for a target, under the flags of ``LIBTPU_INIT_ARGS``.
+
+    Finished compiles are kept in the folder ``cache``.
+    """
     from mallocgame.compiler.cache import CompileCache
     from mallocgame.compiler.child import QUIET_VMODULE, Request
     from mallocgame.compiler.devices import devices_of
     from mallocgame.problem.targets import topology_for
 
     compiles = CompileCache(cache)
+    flags = init_args_of(os.environ)[0]
 
     def compile(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
         lowered = lower_program(build, moves, target)
         topology = topology_for(target, devices_of(lowered))
-        request = Request(topology, lowered=lowered, options=dict(options), vmodule=QUIET_VMODULE)
+        request = Request(topology, lowered=lowered, options=dict(options), init_args=flags, vmodule=QUIET_VMODULE)
         return read_back(compiles(request), get_target(target), link)
 
     return compile

@@ -22,6 +22,12 @@ def init_args_of(environment: Mapping[str, str]) -> tuple[tuple[str, ...], tuple
     return tuple(word for flag in flags if is_passed_on(flag) for word in flag.words), tuple(notes)
 
 
+def flag_notes(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Under which flags a program is compiled and which are left out, as lines; none where there are none."""
+    flags, notes = init_args_of(environment)
+    return (*([f"compiled with {VARIABLE}='{' '.join(flags)}'"] if flags else []), *notes)
+
+
 def check_environment(init_args: tuple[str, ...], environment: Mapping[str, str], name: str) -> None:
     """Refuse to run a program here that was compiled under other flags of libtpu.
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mallocgame import api
 from mallocgame.cli import main
+from mallocgame.compiler.child import Request
+from mallocgame.offload import run as offload_run
 from mallocgame.offload.compiled import ReadBack
 from mallocgame.offload.confirm import MOST_HBM, CompileMoves, Confirmed, confirm, modelled_bytes
+from mallocgame.offload.links import get_link
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
 from mallocgame.offload.run import Offloaded
-from mallocgame.system.errors import CompilerRefusedError
+from mallocgame.programs.environment import flag_notes
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from tests.offload.made_problems import link
 
 # Forward makes a, b and c of 10 bytes in steps 0 to 2; backward uses c, b, a in steps 4 to 6.
@@ -153,3 +158,27 @@ def test_a_plan_that_fits_by_the_model_alone_is_no_answer(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err == "mallocgame: error: made:up: no program was found that fits into 27 B (no proof)\n"
+
+
+def test_it_compiles_under_the_flags_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As ``capture`` does; what is about files is left out, and all of it is told."""
+    asked: list[Request] = []
+
+    class Cache:
+        def __init__(self, _: object) -> None: ...
+
+        def __call__(self, request: Request) -> None:
+            asked.append(request)
+            raise BadInputError("enough")
+
+    monkeypatch.setattr("mallocgame.compiler.cache.CompileCache", Cache)
+    monkeypatch.setattr(offload_run, "lower_program", lambda *_: "module @f {}")
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", "--xla_a=1 --xla_dump_to=/x -xla_b 2")
+    compile = offload_run.compiler_of(lambda _: (None, ()), "v5e", get_link("v5e"), tmp_path)
+    with pytest.raises(BadInputError, match="enough"):
+        compile(NamedMoves(None), {})
+    assert asked[0].init_args == ("--xla_a=1", "-xla_b", "2")
+    assert flag_notes({"LIBTPU_INIT_ARGS": "--xla_a=1 --xla_dump_to=/x"}) == (
+        "compiled with LIBTPU_INIT_ARGS='--xla_a=1'",
+        "left out of LIBTPU_INIT_ARGS, about files or the log: xla_dump_to",
+    )
