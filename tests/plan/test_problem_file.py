@@ -235,7 +235,7 @@ def test_the_commands_take_it(stored: Path, tmp_path: Path) -> None:
     check_plan(solved.named, SMALL.problem)
     assert (solved.named.versions, solved.named.scoped_vmem_kib) == ({"libtpu": "0.0.52"}, 16384)
     assert api.inspect(stored, target="v5e").default_seconds == 2.5e-6
-    with pytest.raises(BadInputError, match="was captured for v5e, not for v5p"):
+    with pytest.raises(BadInputError, match="is for v5e, not for v5p"):
         load(stored, "v5p")
 
 
