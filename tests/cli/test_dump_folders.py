@@ -14,7 +14,7 @@ from mallocgame.programs import compiled_file
 from mallocgame.programs.dump_program import chosen_module, dumped_target, program_of_dump
 from mallocgame.programs.loading import load
 from mallocgame.programs.readers import dump_folder
-from mallocgame.system.errors import BadInputError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from tests.bench.fake import STORED, stored
 from tests.cli.support import PROGRAM, Outcome
 from tests.cli.test_programs_of_any_framework import TEXT
@@ -235,3 +235,28 @@ def test_a_real_dump(dump: Path, run: Run, tmp_path: Path) -> None:
     assert document["options"]["xla_tpu_scoped_vmem_limit_kib"] == "24576"
     plan = mallocgame.optimize(dump, module="jit_small", compiles=1, time_limit=2, cache=tmp_path / "answers")
     assert (plan.target, plan.confirmed) == ("v5p", True)
+
+
+def test_what_the_compiler_refuses_is_read_from_its_schedule(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dump of a compile that ran out of memory tells what filled it."""
+
+    def refuses(*_: object, **__: object) -> None:
+        raise CompilerRefusedError("the compiler refused: RESOURCE_EXHAUSTED")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(compiled_file, "capture", refuses)
+    monkeypatch.setattr(compiled_file, "installed_versions", lambda: {"libtpu": "1"})
+    monkeypatch.setattr(dump_folder, "versions_here", lambda: {"libtpu": "1"})
+    folder = tmp_path / "dump"
+    folder.mkdir()
+    beginning = folder / "module_0000.small"
+    beginning.with_suffix(".small.before_optimizations.txt").write_text(TEXT)
+    outcome = run("inspect", folder, "--target", "v5e")
+    assert (outcome.code, "RESOURCE_EXHAUSTED" in outcome.error) == (4, True)
+    beginning.with_suffix(".small.after_optimizations_before_buffer_assignment.txt").write_text(PROGRAM)
+    outcome = run("inspect", folder, "--target", "v5e")
+    assert outcome.code == 0
+    assert "peak" in outcome.out
+    assert "note: not compiled anew: the compiler refused: RESOURCE_EXHAUSTED" in outcome.out

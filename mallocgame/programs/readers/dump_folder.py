@@ -15,7 +15,7 @@ from mallocgame.programs.dump_program import chosen_module, dumped_target, progr
 from mallocgame.programs.loaded import Loaded
 from mallocgame.programs.readers import capture
 from mallocgame.programs.target_choice import target_chosen, target_said
-from mallocgame.system.errors import BadInputError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from xla_dump_parser import find_dump, read_hlo, read_text
 from xla_dump_parser.compile_log import parse_compile_log
 from xla_dump_parser.dump_modules import has_program
@@ -37,12 +37,22 @@ def is_compiled(path: Path) -> bool:
 
 
 def read(path: Path, target: Target | None, progress: Progress, name: str | None = None) -> Loaded:
-    """As ``Reader``; of several modules the one of this name, else the largest. What is compiled is its capture."""
+    """As ``Reader``; of several modules the one of this name, else the largest. What is compiled is its capture.
+
+    Where the compiler refuses it, as where it does not fit, the schedule that the folder has is read.
+    """
     module, notes, chosen, why = _chosen(path, target, name, progress)
     if module.program is not None and (versions_here() or not module.scheduled):
         program = program_of_dump(module, chosen.name)
         notes += program.notes
-        loaded = capture.read(capture_of_dump(program, progress), chosen, progress)
+        try:
+            loaded = capture.read(capture_of_dump(program, progress), chosen, progress)
+        except (CompilerRefusedError, NoAnswerError) as error:
+            if not module.scheduled:
+                raise
+            notes += (f"not compiled anew: {error}",)
+            progress(notes[-1])
+            loaded = _schedule(path, module.beginning, chosen)
     else:
         loaded = _schedule(path, module.beginning, chosen)
     problem = replace(loaded.problem, notes=(*loaded.problem.notes, *notes))
