@@ -24,11 +24,16 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno
 """What the system answers when a disk is full, broken or read-only, or too much is open: no bug of ours."""
 
 
+def load_commands() -> None:
+    """Import every command, which registers it with the application."""
+    for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
+        importlib.import_module(module.name)
+
+
 def main(tokens: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every error is one line on stderr and an exit code."""
     arguments = list(sys.argv[1:] if tokens is None else tokens)
-    for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
-        importlib.import_module(module.name)
+    load_commands()
     try:
         command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
         command(*bound.args, **bound.kwargs)

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.robustness.faults import COMMANDS
 from mallocgame.cli.app import app
+from mallocgame.cli.run import load_commands
 from tests.faults.sources import ROOT
 
 HEAT = ROOT / "workloads" / "problems" / "heat-v4.mgp"
@@ -43,6 +44,7 @@ def _with_argument(text: str) -> list[int]:
 
 
 def test_every_command_has_its_faults() -> None:
+    load_commands()
     faulted = {command.tokens[0] for command in COMMANDS.values() if "mallocgame" in command.start}
     assert {name for name in app if not name.startswith("-")} == faulted
 
