@@ -9,7 +9,7 @@ from mallocgame.problem.dataflow import analyse
 from mallocgame.problem.lifting.legality import Clashes, clashes_of
 from mallocgame.problem.lifting.loops import without_added_elements
 from mallocgame.problem.lifting.marks import check_liftable
-from mallocgame.problem.lifting.order import in_place
+from mallocgame.problem.lifting.order import in_place, takes_time
 from mallocgame.problem.lifting.rebuild import rebuilt, restored_name
 from mallocgame.problem.lifting.records import Body, Module
 from mallocgame.problem.lifting.transfers import Transfer, transfers_of
@@ -69,6 +69,10 @@ class _Lifting:
             restored |= self._needed(restored, _sources_in(clashes, every))
         module = self._without(restored)
         names = tuple(restored_name(transfer.done) for transfer in every if transfer.done in restored)
+        for name, found in self.transfers.items():
+            for transfer in found:
+                if transfer.done in restored:
+                    self._check_place(module.computations[name], transfer, names)
         return Lifted(module, len(every), names)
 
     def _without(self, restored: Collection[str]) -> Module:
@@ -83,6 +87,25 @@ class _Lifting:
         starts = {start: transfer.source for transfer in found for start in transfer.starts}
         ahead = [first[0].name] if body.is_entry and starts.get(first[-1].name) == first[0].name else []
         return in_place(bare, ahead, [restored_name(transfer.done) for transfer in found if transfer.done in restored])
+
+    def _check_place(self, body: hlo.Computation, transfer: Transfer, restored: Collection[str]) -> None:
+        """Refuse what was synchronous and may have stood before or after something that takes time.
+
+        It stood anywhere between what it reads and its first reader.
+        """
+        end = restored_name(transfer.done)
+        steps = body.instructions
+        places = {step.name: place for place, step in enumerate(steps)}
+        beginning = max(places[operand] for operand in body.by_name[end].operands)
+        between = [
+            step for step in steps[beginning + 1 : places[end]] if step.name not in restored and takes_time(step)
+        ]
+        if between:
+            step = self.bodies[body.name].by_name[transfer.starts[0]]
+            raise BadInputError(
+                f"{self.module.source}:{step.line}: {step.name} stands for a synchronous {transfer.opcode} from before "
+                f"memory space assignment, and the text does not say where: before or after {between[-1].name}"
+            )
 
     def _needed(self, restored: Collection[str], candidates: Sequence[Transfer]) -> set[str]:
         """The copies without which a buffer would hold two arrays at once: they were there before MSA.
@@ -116,6 +139,14 @@ class _Lifting:
 
 
 def _sources_in(clashes: Clashes, transfers: Sequence[Transfer]) -> list[Transfer]:
-    """The copies of arrays that are in a buffer that cannot be."""
+    """The copies of arrays that are in a buffer that cannot be, copies of their copies among them."""
     members = {number for group in clashes.groups for number in group}
-    return [transfer for transfer in transfers if clashes.values.get(transfer.source) in members]
+    sources = {transfer.done: transfer.source for transfer in transfers}
+    found = []
+    for transfer in transfers:
+        name = transfer.source
+        while clashes.values.get(name) is None and name in sources:
+            name = sources[name]
+        if clashes.values.get(name) in members:
+            found.append(transfer)
+    return found

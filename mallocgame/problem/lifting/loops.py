@@ -22,9 +22,9 @@ def without_added_elements(written: Mapping[str, hlo.Computation], bodies: Mappi
     """
     found = dict(bodies)
     for name in bodies:
-        for loop in [step for step in found[name].instructions if step.opcode == "while"]:
-            while _last_is_added(written[name], found, found[name].by_name[loop.name]):
-                _take_last(found, name, found[name].by_name[loop.name])
+        for loop in [step.name for step in found[name].instructions if step.opcode == "while"]:
+            while (twin := _twin_of_last(written[name], found, found[name], found[name].by_name[loop])) is not None:
+                _take_last(found, name, found[name].by_name[loop], twin)
     return found
 
 
@@ -35,69 +35,94 @@ def _parts(bodies: Mapping[str, Body], loop: Step) -> tuple[Body, Body] | None:
     return None if condition is None or body is None else (condition, body)
 
 
-def _last_is_added(written: hlo.Computation, bodies: Mapping[str, Body], loop: Step) -> bool:
-    """Whether the last element goes through the loop unread, and enters it a second time as a copy in fast memory."""
-    home = next(body for body in bodies.values() if body.by_name.get(loop.name) is loop)
+def _twin_of_last(written: hlo.Computation, bodies: Mapping[str, Body], home: Body, loop: Step) -> int | None:
+    """Number of the element that the last one of a loop is, if that was added.
+
+    The last goes through the loop as it is, and both enter it as one array, one of them as a copy in fast memory. The
+    twin goes through as it is, too, or is copied anew from the last at the end of the body.
+    """
     initial = home.by_name[loop.operands[0]]
     parts = _parts(bodies, loop)
     if initial.opcode != "tuple" or parts is None or len(home.users[initial.name]) != 1:
-        return False
+        return None
     last = len(initial.operands) - 1
     condition, body = parts
-    passed = _passed(body, last)
-    if passed is None or body.users[passed.name] != (body.root.name,) or _reads_element(condition, last):
-        return False
-    source = initial.operands[last]
-    before = written.by_name[initial.name].operands
-    others = (number for number in range(last) if initial.operands[number] == source)
-    return before[last] == source and any(before[number] != source for number in others)
-
-
-def _passed(body: Body, number: int) -> Step | None:
-    """The element of the parameter that a loop's body gives back at the same place, if it does."""
-    if body.root.opcode != "tuple":
+    carried = _element(body, last)
+    if body.root.opcode != "tuple" or carried is None or _element(condition, last) is not None:
         return None
-    step = body.by_name[body.root.operands[number]]
-    if step.opcode != "get-tuple-element" or step.attributes["index"] != str(number):
+    source, before = initial.operands[last], written.by_name[initial.name].operands
+    if body.root.operands[last] != carried.name or before[last] != source:
         return None
-    return step if body.by_name[step.operands[0]].opcode == "parameter" else None
+    for number in range(last):
+        own = _element(body, number)
+        kept = {carried.name} if own is None else {carried.name, own.name}
+        copied = initial.operands[number] == source != before[number]
+        if copied and _entered(bodies, body, body.root.operands[number]) in kept:
+            return number
+    return None
 
 
-def _reads_element(condition: Body, number: int) -> bool:
-    return any(
-        step.opcode == "get-tuple-element"
-        and step.attributes["index"] == str(number)
-        and condition.by_name[step.operands[0]].opcode == "parameter"
-        for step in condition.instructions
-    )
+def _entered(bodies: Mapping[str, Body], body: Body, name: str) -> str:
+    """Name of what an element of a loop's result was before the loop, which gives it back as it is; else ``name``."""
+    step = body.by_name[name]
+    loop = body.by_name[step.operands[0]] if step.opcode == "get-tuple-element" else step
+    parts = _parts(bodies, loop) if loop.opcode == "while" else None
+    if parts is None or step is loop or body.by_name[loop.operands[0]].opcode != "tuple":
+        return name
+    number, inner = int(step.attributes["index"]), parts[1]
+    passed = _element(inner, number)
+    if passed is None or inner.root.opcode != "tuple" or inner.root.operands[number] != passed.name:
+        return name
+    return _entered(bodies, body, body.by_name[loop.operands[0]].operands[number])
 
 
-def _take_last(bodies: dict[str, Body], home: str, loop: Step) -> None:
+def _element(body: Body, number: int) -> Step | None:
+    """The element of its parameter that a computation takes, if it does."""
+    for step in body.instructions:
+        taken = step.opcode == "get-tuple-element" and step.attributes["index"] == str(number)
+        if taken and body.by_name[step.operands[0]].opcode == "parameter":
+            return step
+    return None
+
+
+def _take_last(bodies: dict[str, Body], home: str, loop: Step, twin: int) -> None:
+    """Take the last element out of a loop; who reads it in the body reads its twin, and after the loop what entered."""
     parts = _parts(bodies, loop)
     assert parts is not None
     condition, body = parts
     initial = bodies[home].by_name[loop.operands[0]]
     last = len(initial.operands) - 1
-    for inside in (condition, body):
-        steps = [_narrow(step, last) if step.opcode == "parameter" else step for step in inside.instructions]
-        if inside is body:
-            passed = body.root.operands[last]
-            steps = [_narrow(step, last) if step.is_root else step for step in steps if step.name != passed]
-        bodies[inside.name] = Body(inside.name, inside.is_entry, tuple(steps))
+    carried, own = _element(body, last), _element(body, twin)
+    assert carried is not None
+    bodies[condition.name] = _narrowed(condition, {}, last)
+    one = replace(own or carried, index=twin)
+    steps: list[Step] = []
+    for step in body.instructions:
+        if step.name not in (carried.name, one.name):
+            steps.append(step)
+        elif one not in steps:
+            steps.append(one)
+    bodies[body.name] = _narrowed(Body(body.name, body.is_entry, tuple(steps)), {carried.name: one.name}, last)
+    around = bodies[home]
     results = {
-        step.name: initial.operands[last]
-        for step in bodies[home].instructions
-        if step.opcode == "get-tuple-element"
-        and step.operands == (loop.name,)
-        and step.attributes["index"] == str(last)
+        name: initial.operands[last]
+        for name in around.users[loop.name]
+        if around.by_name[name].opcode == "get-tuple-element" and around.by_name[name].attributes["index"] == str(last)
     }
-    kept = tuple(
-        _narrow(step, last) if step.name in (initial.name, loop.name) else step
-        for step in bodies[home].instructions
-        if step.name not in results
-    )
-    narrowed = Body(home, bodies[home].is_entry, kept)
-    bodies[home] = narrowed.reading(results)
+    steps = [step for step in around.instructions if step.name not in results]
+    steps = [_narrow(step, last) if step.name in (initial.name, loop.name) else step for step in steps]
+    bodies[home] = Body(home, around.is_entry, tuple(steps)).reading(results)
+
+
+def _narrowed(body: Body, names: Mapping[str, str], last: int) -> Body:
+    """A loop's condition or body without the last element of what it is given and gives."""
+    steps = [
+        _narrow(step, last)
+        if step.opcode == "parameter" or (step.is_root and isinstance(step.shape, hlo.TupleShape))
+        else step
+        for step in body.instructions
+    ]
+    return Body(body.name, body.is_entry, tuple(steps)).reading(names)
 
 
 def _narrow(step: Step, last: int) -> Step:

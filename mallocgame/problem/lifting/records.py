@@ -16,6 +16,7 @@ class Step:
 
     Attributes:
         written: the instruction of the text that has the rest.
+        index: of a get-tuple-element, where it is another than in the text.
     """
 
     written: hlo.Instruction
@@ -24,6 +25,7 @@ class Step:
     shape: hlo.Shape
     operands: tuple[str, ...]
     is_root: bool
+    index: int | None = None
 
     @property
     def called(self) -> tuple[str, ...]:
@@ -33,7 +35,7 @@ class Step:
     @property
     def attributes(self) -> Mapping[str, str]:
         """Attributes, raw text by name."""
-        return self.written.attributes
+        return self.written.attributes if self.index is None else {**self.written.attributes, "index": str(self.index)}
 
     @property
     def backend_config(self) -> Mapping[str, Any]:
