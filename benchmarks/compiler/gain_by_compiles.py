@@ -5,9 +5,10 @@
 
 A gain is the logarithm of E times M of XLA's default over that of the best better program so far. ``--rows`` is the
 reference: all that `auto` gained on a program with the compiles that the row had (3 to 8), plans after MSA off and, on
-v5p, after a split. ``--new``: rows of the order as it is now, run. A program without such a row is replayed: the order
-of now over what the reference compiled, as far as that was compiled. Where its first plan was not, the first compile
-and the second count nothing, and the third only what the first split and its plan gave.
+v5p, after a split. ``--new``: rows of the order as it is now, run; of several of a program the one with most compiles.
+What such a row did not compile, and a program without one, is replayed: the order of now over what the reference
+compiled, as far as that was compiled. Where its first plan was not, the first compile and the second count nothing, and
+the third only what the first split and its plan gave.
 """
 
 from __future__ import annotations
@@ -59,34 +60,54 @@ def main() -> None:
 
 
 def rows_of(path: Path) -> dict[Key, BenchRow]:
-    """The rows of the whole loop that have programs; the last of a program."""
+    """The rows of the whole loop that have programs: of each that with most compiles, the last of equals."""
     if not path.exists():
         return {}
     lines = path.read_bytes().splitlines()
-    rows = (from_json(line, f"{path}:{number}") for number, line in enumerate(lines, 1))
+    rows = [from_json(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+    rows.sort(key=lambda row: row.compiles)
     return {(row.workload, row.target): row for row in rows if row.method == LOOP and row.programs}
 
 
 def table(target: str, reference: dict[Key, BenchRow], new: dict[Key, BenchRow]) -> Iterator[str]:
     """Lines for people."""
     total = sum(map(whole, reference.values()))
-    run = {key: run_curve(new[key]) for key in reference if key in new}
-    replayed = {key: replay(row) for key, row in reference.items() if key not in run}
     before = [run_curve(row) for row in reference.values()]
-    yield f"{target}: {len(reference)} programs, {len(run)} run, {len(replayed)} replayed; gain of the rows {total:.3f}"
+    yield f"{target}: {len(reference)} programs; gain of the rows {total:.3f}"
+    curves = {key: now(row, new.get(key)) for key, row in reference.items()}
     for place, compiles in enumerate(COMPILES):
-        curves = [*run.values(), *replayed.values()]
-        unknown = [key for key, curve in replayed.items() if not curve.known[place]]
-        open_share = sum(whole(reference[key]) for key in unknown) / total
-        of_run = sum(whole(reference[key]) for key in run)
+        run = [key for key in reference if key in new and budget(new[key]) >= compiles]
+        unknown = [key for key, curve in curves.items() if not curve.known[place]]
+        of_run, of_unknown = (sum(whole(reference[key]) for key in keys) for keys in (run, unknown))
         yield (
-            f"  {compiles} compiles: {share(curves, place, total)} (order before: {share(before, place, total)}); "
-            f"of those run {share(run.values(), place, of_run)}; "
-            f"not known {len(unknown)}, with {open_share:.1%} of the gain"
+            f"  {compiles} compiles: {share(curves.values(), place, total)} "
+            f"(order before: {share(before, place, total)}); "
+            f"run {len(run)}, and of theirs {share([curves[key] for key in run], place, of_run)}; "
+            f"replayed {len(reference) - len(run) - len(unknown)}; "
+            f"not known {len(unknown)}, with {of_unknown / total:.1%} of the gain"
         )
-    for key, curve in sorted(run.items(), key=lambda entry: -whole(reference[entry[0]])):
-        gains = ", ".join(f"{gain:.3f}" for gain in curve.gains)
+    for key in sorted(reference.keys() & new.keys(), key=lambda key: -whole(reference[key])):
+        gains = ", ".join(f"{gain:.3f}" for gain in curves[key].gains[: budget(new[key])])
         yield f"  {key[0]:<20} {whole(reference[key]):.3f} with {reference[key].compiles} compiles; now {gains}"
+
+
+def budget(row: BenchRow) -> int:
+    """Of compiles."""
+    return int(row.options.get("compiles") or 0)
+
+
+def now(reference: BenchRow, new: BenchRow | None) -> Curve:
+    """As it was run, and after that as it is replayed."""
+    replayed = replay(reference)
+    if new is None:
+        return replayed
+    run, known = run_curve(new), [compiles <= budget(new) for compiles in COMPILES]
+    return Curve(
+        tuple(
+            own if sure else max(own, other) for own, other, sure in zip(run.gains, replayed.gains, known, strict=True)
+        ),
+        tuple(sure or other for sure, other in zip(known, replayed.known, strict=True)),
+    )
 
 
 def share(curves: Iterable[Curve], place: int, total: float) -> str:

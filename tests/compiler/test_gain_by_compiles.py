@@ -62,6 +62,10 @@ def test_without_splits_there_are_plans() -> None:
 
 def test_shares_are_of_what_the_rows_gained() -> None:
     key = ("p", "v5p")
-    lines = list(table("v5p", {key: a_row(SPLIT)}, {key: a_row(tried("plan", 0.05))}))
-    assert lines[0] == "v5p: 1 programs, 1 run, 0 replayed; gain of the rows 0.100"
-    assert lines[1].startswith("  1 compiles: 50.0% (order before: 100.0%); of those run 50.0%; not known 0")
+    new = replace(a_row(tried("plan", 0.05)), options={"compiles": 1})
+    plan = tried("plan", 0.1, None, 0.1)
+    lines = list(table("v5p", {key: a_row(plan, OFF)}, {key: new}))
+    assert lines[0] == "v5p: 1 programs; gain of the rows 0.100"
+    assert lines[1].startswith("  1 compiles: 50.0% (order before: 100.0%); run 1, and of theirs 50.0%; replayed 0;")
+    assert lines[2].startswith("  2 compiles: 100.0% (order before: 100.0%); run 0, and of theirs -; replayed 1;")
+    assert lines[-1].endswith("0.100 with 3 compiles; now 0.050")
