@@ -2,7 +2,8 @@
 
     python -m benchmarks.agreement.environment [--moves 100000] [--problems 300] [--shipped 20] [--seed 0]
 
-The problems are random ones of the generator and the smaller ones of the shipped problem files. Compared after each
+The problems are random ones of the generator, every third with instructions that reserve fast memory, and the smaller
+ones of the shipped problem files. Compared after each
 move: legal moves, reward, total, recorded moves, barred groups, every stay's offset, start and end; after each episode
 the plan. Exit code 1 if anything differs.
 """
@@ -17,7 +18,7 @@ from time import monotonic
 import workloads.problems as shipped
 from mallocgame.problem.schema import Problem
 from muzero.environment.conformance import ConformanceError, Played, play
-from workloads.generator import Recipe, random_problem, tiny_recipe, varied_recipe
+from workloads.generator import Recipe, random_problem, tiny_recipe, varied_recipe, with_reservations
 
 
 def problems(count: int, from_files: int, seed: int) -> Iterator[tuple[str, Problem]]:
@@ -32,7 +33,8 @@ def problems(count: int, from_files: int, seed: int) -> Iterator[tuple[str, Prob
             Recipe(instructions=40, fast_bytes=16384, aliasing=0.6, nesting=0.3),
             tiny_recipe(number),
         )
-        yield f"random {number}", random_problem(number, recipes[number % len(recipes)])
+        problem = random_problem(number, recipes[number % len(recipes)])
+        yield f"random {number}", problem if number % 3 else with_reservations(problem, number)
 
 
 def main() -> int:

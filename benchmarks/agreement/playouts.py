@@ -2,7 +2,8 @@
 
     python -m benchmarks.agreement.playouts [CAPTURE ...] [--count 10000] [--tiny 200] [--seed 0]
 
-Half of the playouts are over random problems, half over the captures given (all over random ones if none is given).
+Half of the playouts are over random problems, half over the captures given (all over random ones if none is given);
+instructions of every third random problem, and of every second tiny one, reserve fast memory.
 A playout disagrees if its plan has a violation, cannot be expressed, or saves under ``replay_plan`` something else than
 the return (more than 1e-9 of the all-HBM time apart). Tiny problems have at most 8 uses; local search is compared with
 every plan of the plan space (every start, every address) and with every sequence of moves of the game.
@@ -26,7 +27,7 @@ from mallocgame.problem.schema import Problem
 from mallocgame.solvers import solve
 from mallocgame.system.errors import MallocgameError
 from tests.game.brute_force import best_plan, best_return
-from workloads.generator import random_problem, tiny_recipe, varied_recipe
+from workloads.generator import random_problem, tiny_recipe, varied_recipe, with_reservations
 
 TOLERANCE = 1e-9
 _COUNTED = ("moves", "prefetches", "evictions", "drop-backups", "with stalls")
@@ -75,7 +76,13 @@ def subjects(captures: list[Subject], count: int, seed: int) -> Iterator[Subject
         if captures and number % 2:
             yield captures[(number // 2) % len(captures)]
         else:
-            yield subject(f"random {seed + number}", random_problem(seed + number, varied_recipe(seed + number)))
+            problem = random_problem(seed + number, varied_recipe(seed + number))
+            yield subject(f"random {seed + number}", _reserving(problem, seed + number, 3))
+
+
+def _reserving(problem: Problem, seed: int, every: int) -> Problem:
+    """With reservations where the seed is a multiple of ``every``."""
+    return problem if seed % every else with_reservations(problem, seed)
 
 
 def play(captures: list[Subject], count: int, seed: int) -> int:
@@ -106,7 +113,7 @@ def compare(count: int, seed: int) -> int:
     compared = missed = reached = nontrivial = 0
     while compared < count:
         seed += 1
-        problem = random_problem(seed, tiny_recipe(seed))
+        problem = _reserving(random_problem(seed, tiny_recipe(seed)), seed, 2)
         if sum(len(tensor.uses) for tensor in problem.tensors) > 8:
             continue
         best, of_game = best_plan(problem, 5000), best_return(problem, 50000)

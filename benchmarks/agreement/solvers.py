@@ -2,7 +2,8 @@
 
     python -m benchmarks.agreement.solvers [--count 500] [--seed 0] [--plans 3000] [--seconds 0.5]
 
-Two problems of five come from the generator of known optima, the others are random; those with more than ``--plans``
+Two problems of five come from the generator of known optima, the others are random; instructions of every second one of
+these reserve fast memory. Those with more than ``--plans``
 plans, or with copies for whole loops, which enumeration does not know, are passed over. CP-SAT and HiGHS have to prove
 their answers; every plan goes through the validator. Local search has ``--seconds`` a problem. Every disagreement by
 more than a millionth is printed and makes the exit code 1; so does a proven bound above the optimum.
@@ -25,7 +26,7 @@ from mallocgame.problem.schema import Problem
 from mallocgame.solvers import solve
 from mallocgame.solvers.exact import BACKENDS, proven_bound, solve_exactly
 from tests.game.brute_force import best_plan
-from workloads.generator import KINDS, KnownRecipe, known_optimum, random_problem, tiny_recipe
+from workloads.generator import KINDS, KnownRecipe, known_optimum, random_problem, tiny_recipe, with_reservations
 from workloads.generator.known_recipe import Kind
 
 TOLERANCE = 1e-6
@@ -55,7 +56,8 @@ def cases(first: int, plans: int) -> Iterator[Case]:
 
 def _problem(seed: int, kind: Kind | Literal["random"]) -> Problem:
     if kind == "random":
-        return random_problem(seed, tiny_recipe(seed))
+        problem = random_problem(seed, tiny_recipe(seed))
+        return with_reservations(problem, seed) if seed % 2 else problem
     return known_optimum(seed, KnownRecipe(kind, steps=4 + seed % 4, tensors=2 + seed % 3)).problem
 
 
@@ -103,9 +105,10 @@ def main() -> int:
     options = parser.parse_args()
     start = perf_counter()
     spent: dict[str, float] = defaultdict(float)
-    disagreements = better_than_hbm = 0
+    disagreements = better_than_hbm = reserving = 0
     for number, case in zip(range(1, options.count + 1), cases(options.seed, options.plans), strict=False):
         better_than_hbm += solve(case.problem, "hbm").seconds_under_m > case.seconds * (1 + TOLERANCE)
+        reserving += bool(case.problem.reserved)
         found = list(differences(case, options.seconds, spent))
         disagreements += bool(found)
         for line in found:
@@ -113,7 +116,8 @@ def main() -> int:
         if number % 50 == 0:
             print(f"{number} of {options.count}", file=sys.stderr, flush=True)
     print(
-        f"{options.count} problems ({better_than_hbm} where something is gained), {perf_counter() - start:.0f} s; "
+        f"{options.count} problems ({better_than_hbm} where something is gained, {reserving} with reservations), "
+        f"{perf_counter() - start:.0f} s; "
         f"CP-SAT {spent['cp-sat']:.0f} s, HiGHS {spent['highs']:.0f} s, local {spent['local']:.0f} s, "
         f"proven bound {spent['bound']:.0f} s"
     )

@@ -29,7 +29,7 @@ class Board:
     def __init__(self, program: Program) -> None:
         target = program.problem.target
         self.program = program
-        self.occupancy = Occupancy(target.fast_bytes, target.alignment)
+        self.occupancy = Occupancy(target.fast_bytes, target.alignment, program.problem.reserved)
         self.timeline = Timeline(program)
         self.fast_definitions: set[int] = set()
         self.fast_uses: set[tuple[int, int]] = set()

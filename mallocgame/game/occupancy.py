@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mallocgame.plan.plan import Stay
+from mallocgame.problem.schema import Reservation
+
+RESERVED = -1
+"""Owner of what instructions reserve for themselves; alias groups have numbers from 0."""
 
 _START, _END, _LOW, _HIGH, _OWNER = range(5)
 
@@ -19,14 +23,17 @@ class Occupancy:
     Args:
         capacity: bytes of fast memory.
         alignment: offsets are multiples of it, in bytes.
+        reserved: what is taken from the start on, and never given back.
     """
 
-    def __init__(self, capacity: int, alignment: int) -> None:
+    def __init__(self, capacity: int, alignment: int, reserved: Sequence[Reservation] = ()) -> None:
         self.capacity = capacity
         self.alignment = alignment
         self._rows: NDArray[np.int64] = np.zeros((5, 64), np.int64)
         self._row_of: dict[Stay, int] = {}
         self._stay_at: list[Stay] = []
+        for one in reserved:
+            self.add(Stay(RESERVED, one.start, one.end, one.offset), one.size, RESERVED)
 
     def copy(self) -> Self:
         """An independent copy."""

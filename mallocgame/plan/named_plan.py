@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.reach import Gaps
 from mallocgame.problem.placement import HINTED
-from mallocgame.problem.schema import Problem, ShapeIndex
+from mallocgame.problem.schema import Problem, Reservation, ShapeIndex
 from mallocgame.system.errors import BadInputError
 
 Option = str | int | float | bool | None
@@ -90,6 +90,7 @@ class NamedPlan:
         tensors: every tensor of the problem.
         order: alias groups in an order in which the compiler is foreseen to find room for all of them; empty where none
             has been sought yet.
+        reserved: of the problem: what instructions take of fast memory for themselves.
     """
 
     fingerprint: str
@@ -103,6 +104,7 @@ class NamedPlan:
     versions: Mapping[str, str] = field(default_factory=dict)
     scoped_vmem_kib: int | None = None
     order: tuple[int, ...] = ()
+    reserved: tuple[Reservation, ...] = ()
 
 
 def name_plan(
@@ -165,22 +167,25 @@ def name_plan(
         scoped_vmem_kib=scoped_vmem_kib,
         plan=plan,
         tensors=tuple(tensors),
+        reserved=problem.reserved,
     )
 
 
 def check_plan(named: NamedPlan, problem: Problem) -> None:
     """Refuse a plan that is not for ``problem``.
 
-    An older file tells neither loops nor hints, which is no contradiction.
+    An older file tells neither loops, hints nor reservations, which is no contradiction.
 
     Raises:
-        BadInputError: another fingerprint, target, or other tensors.
+        BadInputError: another fingerprint, target, or other tensors or reservations.
     """
     if named.fingerprint != problem.fingerprint:
         raise BadInputError(_other_program(named.fingerprint, problem))
     if named.target != problem.target.name:
         raise BadInputError(f"the plan is for target {named.target!r}, not for {problem.target.name!r}")
     expected = name_plan(problem, named.plan, solver=named.solver).tensors
+    if named.reserved not in ((), problem.reserved):
+        raise BadInputError("what instructions reserve of fast memory is not the same in the plan and in the program")
     if len(named.tensors) != len(expected):
         raise BadInputError(f"the plan lists {len(named.tensors)} tensors, the program has {len(expected)}")
     for ours, theirs in zip(named.tensors, expected, strict=True):

@@ -11,7 +11,7 @@ from typing import Any
 from mallocgame.plan.named_plan import NamedPlan, NamedTensor, NamedUse, Option, check_plan, name_plan
 from mallocgame.plan.plan import Copy, Plan, Stay
 from mallocgame.problem.schedule import MAX_INSTRUCTIONS
-from mallocgame.problem.schema import ShapeIndex
+from mallocgame.problem.schema import Reservation, ShapeIndex
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import write_atomically
@@ -70,6 +70,11 @@ def _to_json(named: NamedPlan) -> dict[str, Any]:
         "stays": [[stay.tensor, stay.start, stay.end, stay.offset] for stay in named.plan.stays],
         "copies": [[copy.tensor, copy.kind, copy.after, copy.before] for copy in named.plan.copies],
         "tensors": [_tensor_to_json(tensor) for tensor in named.tensors],
+        **(
+            {"reserved": [[one.start, one.end, one.offset, one.size] for one in named.reserved]}
+            if named.reserved
+            else {}
+        ),
     }
 
 
@@ -101,7 +106,7 @@ def _tensor_to_json(tensor: NamedTensor) -> dict[str, Any]:
 
 _KEYS = (
     "format", "version", "fingerprint", "module", "target", "solver", "seed", "options", "versions",
-    "scoped_vmem_kib", "order", "reach", "stays", "copies", "tensors",
+    "scoped_vmem_kib", "order", "reach", "stays", "copies", "tensors", "reserved",
 )  # fmt: skip
 
 
@@ -112,7 +117,7 @@ def _from_json(value: object, source: str) -> NamedPlan:
     version = value.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version not in (*_NEW_KEYS, VERSION):
         raise checked.bad(f"{source}: version of the plan format", str(VERSION), version)
-    top = checked.record({**_NEW_KEYS.get(version, {}), **value}, source, _KEYS)
+    top = checked.record({"reserved": [], **_NEW_KEYS.get(version, {}), **value}, source, _KEYS)
     tensors = checked.each(_tensor)(top["tensors"], f"{source}: tensors")
     _check_tensors(tensors, source)
     fingerprint = checked.name(top["fingerprint"], f"{source}: fingerprint")
@@ -139,6 +144,7 @@ def _from_json(value: object, source: str) -> NamedPlan:
         versions=checked.mapping(checked.text)(top["versions"], f"{source}: versions"),
         scoped_vmem_kib=checked.optional(checked.natural)(top["scoped_vmem_kib"], f"{source}: scoped_vmem_kib"),
         order=checked.each(checked.natural)(top["order"], f"{source}: order"),
+        reserved=checked.each(_reservation)(top["reserved"], f"{source}: reserved"),
     )
 
 
@@ -197,6 +203,16 @@ def _stay(value: object, where: str) -> Stay:
     if stay.start > stay.end:
         raise BadInputError(f"{where}: starts at {stay.start}, after its end {stay.end}")
     return stay
+
+
+def _reservation(value: object, where: str) -> Reservation:
+    start, end, offset, size = checked.row(value, where, 4)
+    one = Reservation(
+        _time(start, where), _time(end, where), checked.natural(offset, where), checked.natural(size, where)
+    )
+    if one.start > one.end or one.offset + one.size > MAX_FAST_BYTES:
+        raise BadInputError(f"{where}: ends before it starts, or at a byte that no fast memory has")
+    return one
 
 
 def _copy(value: object, where: str) -> Copy:

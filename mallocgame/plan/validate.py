@@ -23,6 +23,7 @@ CAUSES = {
     "listed twice": "the same stay or copy twice",
     "misaligned": "an offset that is negative or no multiple of the alignment",
     "beyond capacity": "a stay that ends above the fast memory",
+    "reserved": "a stay has bytes that an instruction reserves for itself at that time",
     "overlap": "stays of two alias groups share bytes at one time",
     "twice in fast memory": "two stays of one tensor share a time",
     "fixed in HBM": "a tensor that may never be in fast memory is there",
@@ -98,7 +99,7 @@ class _Check(PlanTables):
             seen.add(item)
 
     def space(self) -> Iterator[Violation]:
-        """Alignment, capacity, and bytes taken twice."""
+        """Alignment, capacity, what instructions reserve, and bytes taken twice."""
         target, tensors = self.problem.target, self.problem.tensors
         active: list[tuple[int, Stay]] = []
         for stay in sorted(self.plan.stays, key=lambda stay: stay.start):
@@ -108,6 +109,11 @@ class _Check(PlanTables):
                 yield self.violation("misaligned", tensor, stay.start, f"offset {stay.offset}")
             if high > target.fast_bytes:
                 yield self.violation("beyond capacity", tensor, stay.start, f"{high} > {target.fast_bytes} bytes")
+            for one in self.problem.reserved:
+                beside = high <= one.offset or one.offset + one.size <= stay.offset
+                if not beside and stay.start <= one.end and one.start <= stay.end:
+                    detail = f"{one.size} bytes at offset {one.offset} are the instructions' own from {one.start} on"
+                    yield self.violation("reserved", tensor, max(stay.start, one.start), detail)
             while active and active[0][0] < stay.start:
                 heapq.heappop(active)
             for _, other in active:

@@ -14,6 +14,7 @@ from mallocgame.problem.fingerprint import fingerprint
 from mallocgame.problem.liveness import covering, live_ranges
 from mallocgame.problem.placement import HINTED, carried_by, hbm_definition, is_given, never_fast, read_by_condition
 from mallocgame.problem.prefetches import earliest_starts
+from mallocgame.problem.reserved import reserved_in
 from mallocgame.problem.schedule import Schedule, asynchronous_start, flatten, scheduled_computations
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.target_log import target_from_log
@@ -60,6 +61,7 @@ def build_problem(
         tensors=_tensors(module, schedule, dataflow, groups, costs, target),
         groups=_groups(dataflow, groups),
         costs="analytic" if log is None else "log",
+        reserved=() if log is None else reserved_in(log, len(schedule.steps)),
     )
 
 

@@ -6,14 +6,14 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from mallocgame.problem.columns import Distinct, Table
-from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Target, Tensor, Use
+from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Reservation, Target, Tensor, Use
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
 
 _KINDS = ("entry", "body", "condition", "branch", "call")
 _KEYS = (
     "fingerprint", "module", "costs", "notes", "target", "texts", "operands", "indices", "computations",
-    "instructions", "tensors", "uses",
+    "instructions", "tensors", "uses", "reserved",
 )  # fmt: skip
 _COMPUTATIONS = ("name", "start", "end", "kind", "caller", "trips")
 _INSTRUCTIONS = ("name", "opcode", "computation", "compute_seconds", "total_bytes", "free", "cycles")
@@ -21,10 +21,14 @@ _TENSORS = (
     "time", "index", "size", "live_from", "live_to", "defined_bytes", "uses", "group", "fixed", "hbm_definition",
 )  # fmt: skip
 _USES = ("time", "operands", "accessed_bytes", "copy_after")
+_RESERVED = ("start", "end", "offset", "size")
 
 
 def problem_to_json(problem: Problem) -> dict[str, Any]:
-    """The problem as a JSON value. A tensor's instruction and the groups follow from the rest and are left out."""
+    """The problem as a JSON value. A tensor's instruction and the groups follow from the rest and are left out.
+
+    ``reserved`` is there only where something is.
+    """
     texts, operands, indices = Distinct(), Distinct(), Distinct()
     target = problem.target
     uses = [use for tensor in problem.tensors for use in tensor.uses]
@@ -70,6 +74,8 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
             "copy_after": [use.copy_after for use in uses],
         },
     }
+    if problem.reserved:
+        value["reserved"] = {name: [getattr(one, name) for one in problem.reserved] for name in _RESERVED}
     return {**value, "texts": texts.values(), "operands": operands.values(), "indices": indices.values()}
 
 
@@ -84,7 +90,8 @@ def problem_from_json(value: object, where: str) -> Problem:
     Raises:
         BadInputError: a wrong type or length, a number out of range, or parts that contradict each other.
     """
-    top = checked.record(value, where, _KEYS)
+    nothing: dict[str, list[int]] = {name: [] for name in _RESERVED}
+    top = checked.record({"reserved": nothing, **value} if isinstance(value, dict) else value, where, _KEYS)
     texts = checked.each(checked.text)(top["texts"], f"{where}: texts")
     instructions = _instructions(top["instructions"], f"{where}: instructions", texts)
     computations = _computations(top["computations"], f"{where}: computations", instructions)
@@ -99,6 +106,7 @@ def problem_from_json(value: object, where: str) -> Problem:
         groups=_groups(tensors, f"{where}: tensors"),
         costs=checked.text(top["costs"], f"{where}: costs"),
         notes=checked.each(checked.text)(top["notes"], f"{where}: notes"),
+        reserved=_reserved(top["reserved"], f"{where}: reserved", len(instructions)),
     )
 
 
@@ -254,6 +262,18 @@ def _uses(top: dict[str, Any], where: str, instructions: tuple[Instruction, ...]
 def _operand(value: object, where: str) -> tuple[int, tuple[int, ...]]:
     number, index = checked.row(value, where, 2)
     return checked.natural(number, where), checked.each(checked.natural)(index, where)
+
+
+def _reserved(value: object, where: str, times: int) -> tuple[Reservation, ...]:
+    table = Table(value, where, _RESERVED)
+    starts, ends = table.integers("start", times), table.integers("end", times)
+    found = tuple(map(Reservation, starts, ends, table.integers("offset"), table.integers("size")))
+    last = -1
+    for number, one in enumerate(found):
+        if not last < one.start <= one.end or one.size == 0:
+            raise BadInputError(f"{where}[{number}]: is empty, or not after the one before")
+        last = one.end
+    return found
 
 
 def _groups(tensors: tuple[Tensor, ...], where: str) -> tuple[Group, ...]:

@@ -158,6 +158,25 @@ class Group:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Bytes of fast memory that instructions take for themselves while they run: a Pallas kernel's scoped memory.
+
+    No tensor may be there then, not even one that the instruction itself reads or writes.
+
+    Attributes:
+        start: first time, inclusive.
+        end: last time, inclusive.
+        offset: bytes from the start of fast memory.
+        size: bytes.
+    """
+
+    start: int
+    end: int
+    offset: int
+    size: int
+
+
 @dataclass(frozen=True)
 class Problem:
     """A scheduled program and its costs on one target.
@@ -166,6 +185,8 @@ class Problem:
         fingerprint: hex digest of the schedule before MSA: names, shapes, operands, order. A plan carries it.
         module: name of the HLO module.
         costs: where the costs come from: ``"log"`` or ``"analytic"``.
+        reserved: what instructions take of fast memory, in order of time, no two at one time. Empty for most programs:
+            where every instruction may take the same, the target's ``fast_bytes`` are already without that.
     """
 
     fingerprint: str
@@ -177,6 +198,7 @@ class Problem:
     groups: tuple[Group, ...]
     costs: str
     notes: tuple[str, ...] = field(default=())
+    reserved: tuple[Reservation, ...] = ()
 
     @cached_property
     def uses_at(self) -> tuple[tuple[tuple[int, int], ...], ...]:

@@ -20,6 +20,9 @@ memory, or the wait for a copy."""
 
 Reason = Literal["crosses", "compiler", "capacity", "bandwidth", "left"]
 
+_RESERVED = -1
+"""Owner of what instructions reserve; alias groups have numbers from 0."""
+
 REASONS: dict[Reason, str] = {
     "crosses": "parameters and results that have to cross HBM once, whatever the plan",
     "compiler": "the compiler does not allow them in fast memory there, or no override can ask for it",
@@ -110,13 +113,13 @@ class _Room:
 
     def __init__(self, problem: Problem, plan: Plan, replay: Replay) -> None:
         self._problem = problem
-        stays = sorted(plan.stays, key=lambda stay: stay.offset)
-        tensors = [problem.tensors[stay.tensor] for stay in stays]
-        self._start = np.array([stay.start for stay in stays], np.int64)
-        self._end = np.array([stay.end for stay in stays], np.int64)
-        self._group = np.array([tensor.group for tensor in tensors], np.int64)
-        self._low = np.array([stay.offset for stay in stays], np.int64)
-        self._high = self._low + np.array([tensor.size for tensor in tensors], np.int64)
+        taken = [(one.offset, one.size, one.start, one.end, _RESERVED) for one in problem.reserved]
+        for stay in plan.stays:
+            tensor = problem.tensors[stay.tensor]
+            taken.append((stay.offset, tensor.size, stay.start, stay.end, tensor.group))
+        columns = np.array(sorted(taken), np.int64).reshape(-1, 5).T
+        self._low, size, self._start, self._end, self._group = columns
+        self._high = self._low + size
         idle = [0.0] * len(problem.instructions)
         for row in replay.rows:
             if row.time is not None:

@@ -23,6 +23,8 @@ _COLOURS = {
     "prefetched from HBM": "#e8923a",
     "prefetch in flight": "#f6d3ac",
 }
+RESERVED = "reserved by instructions"
+_RESERVED_COLOUR = "#b8bec7"
 KINDS = tuple(_COLOURS)
 """What a rectangle shows."""
 _PRODUCED, _FETCHED, _IN_FLIGHT = KINDS
@@ -54,7 +56,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Rectangle:
-    """Part of a stay in one colour: times [start, end], closed; offset and size in bytes."""
+    """Part of a stay, or a reservation, in one colour: times [start, end], closed; offset and size in bytes."""
 
     kind: str
     start: int
@@ -82,6 +84,11 @@ def rectangles(problem: Problem, panel: Panel) -> tuple[Rectangle, ...]:
         start = min(landing, stay.end)
         found.append(Rectangle(_FETCHED, start, stay.end, stay.offset, tensor.size, tensor.name))
     return tuple(found)
+
+
+def reserved_rectangles(problem: Problem) -> tuple[Rectangle, ...]:
+    """What instructions reserve for themselves; to be drawn below the stays."""
+    return tuple(Rectangle(RESERVED, one.start, one.end, one.offset, one.size, "reserved") for one in problem.reserved)
 
 
 def positions(problem: Problem) -> tuple[int, ...]:
@@ -120,13 +127,16 @@ def memory_map(problem: Problem, panels: Sequence[Panel], kind: str) -> bytes:
     figure = Figure(figsize=(width, height * len(panels) + 0.7), layout="constrained")
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     across = positions(problem)
-    drawn = [rectangles(problem, panel) for panel in panels]
+    reserved = reserved_rectangles(problem)
+    drawn = [(*reserved, *rectangles(problem, panel)) for panel in panels]
     top = _height(problem, [shape for shapes in drawn for shape in shapes])
     for panel, shapes, axis in zip(panels, drawn, axes, strict=True):
         axis.set_title(panel.title, loc="left", fontsize=11, color=_INK, parse_math=False)
         _draw_panel(problem, shapes, axis, across, top)
     axes[-1].set_xlabel("time (instructions of the schedule that take time)", color=_INK)
     handles: list[Any] = [Patch(color=colour, label=kind) for kind, colour in _COLOURS.items()]
+    if reserved:
+        handles.append(Patch(color=_RESERVED_COLOUR, label=RESERVED))
     if any(computation.kind == "body" for computation in problem.computations):
         handles.append(Patch(color=_LOOP, label="inside a loop body"))
     figure.legend(handles=handles, loc="outside lower right", ncols=len(handles), frameon=False, fontsize=9)
@@ -150,7 +160,7 @@ def _draw_panel(
     for computation in problem.computations:
         if computation.kind == "body":
             axis.axvspan(across[computation.start], across[computation.end + 1], color=_LOOP, zorder=0)
-    for kind, colour in _COLOURS.items():
+    for kind, colour in ((RESERVED, _RESERVED_COLOUR), *_COLOURS.items()):
         boxes = [
             Box((across[shape.start], shape.offset / MIB), _width(shape, across), shape.size / MIB)
             for shape in shapes

@@ -39,6 +39,9 @@ def of_page(comparison: Comparison, explanation: Mapping[str, Any], plan_file: s
         "status": _status(explanation),
         "fast_bytes": problem.target.fast_bytes,
         "kinds": list(KINDS),
+        "reserved": [
+            {"start": one.start, "end": one.end, "offset": one.offset, "size": one.size} for one in problem.reserved
+        ],
         "bounds": {model: _bound(comparison, model) for model in MODELS},
         **_program(problem),
         "moves": _moves(comparison),

@@ -124,7 +124,7 @@ def _size(problem: Problem, part: Part) -> int:
 
 def _best_fit(problem: Problem, parts: list[Part]) -> tuple[list[Stay], Part | None]:
     """Stays with addresses, up to the first part that finds no room, and that part."""
-    occupancy = Occupancy(problem.target.fast_bytes, problem.target.alignment)
+    occupancy = Occupancy(problem.target.fast_bytes, problem.target.alignment, problem.reserved)
     placed: list[Stay] = []
     for owner, part in enumerate(parts):
         size = _size(problem, part)

@@ -19,7 +19,7 @@ from muzero.environment.plans import plan_of
 from muzero.environment.sizes import SizeClass
 from muzero.environment.state import BARRED, State
 from muzero.environment.steps import start, step
-from muzero.environment.tables import size_class_of, tables_of
+from muzero.environment.tables import RESERVED, size_class_of, tables_of
 
 TOLERANCE = 1e-9
 """Differences of seconds up to this share of the time with everything in HBM are rounding."""
@@ -118,6 +118,7 @@ def _compare(game: Game, state: State, reference: Reference, slack: float) -> No
         for stays in reference.board.stays.values()
         for stay in stays
     )
+    stays = sorted(stays + [(one.offset, one.start, one.end, RESERVED) for one in game.problem.reserved])
     columns = (state.stays.low, state.stays.start, state.stays.end, state.stays.owner)
     count = int(state.stays.number)
     rows = sorted(zip(*(np.asarray(column)[:count].tolist() for column in columns), strict=True))

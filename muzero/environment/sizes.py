@@ -12,7 +12,7 @@ class SizeClass(NamedTuple):
         uses: the class's name: it is made for programs of at most about this many uses.
         times: instructions of the flattened schedule.
         sites: questions of the game.
-        rows: stays that can be in fast memory over a whole episode.
+        rows: stays that can be in fast memory over a whole episode, with what instructions reserve.
         copies: copies that can be queued: copyable servings and evictions.
         changes: traffic that servings change beside that of the use that is asked about.
         carried: stays that servings bring with them (``Program.tails``).

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from muzero.environment.arrays import Array
-from muzero.environment.tables import FARTHEST, NEVER, Tables
+from muzero.environment.tables import FARTHEST, NEVER, RESERVED, Tables
 
 READ, WRITTEN, IDLE, DRAINED, SPENT = range(5)
 STARTS, LAST, BEHIND, QUEUED = (slice(first, first + 2) for first in range(5, 13, 2))
@@ -27,7 +27,7 @@ took back, which counts as DROP."""
 
 
 class Stays(NamedTuple):
-    """The stays so far, by ascending offset; behind them rows that are none.
+    """The stays so far, and what instructions reserve, by ascending offset; behind them rows that are none.
 
     Attributes:
         number: int32[], how many there are.
@@ -35,7 +35,7 @@ class Stays(NamedTuple):
         top: int32[rows], byte after the last one, rounded up to the alignment.
         start: int32[rows], first time; ``FARTHEST`` where there is none.
         end: int32[rows], last time; ``NEVER`` where there is none.
-        owner: int32[rows], alias group; ``NEVER`` where there is none.
+        owner: int32[rows], alias group, or ``RESERVED``; ``NEVER`` where there is none.
     """
 
     number: Array
@@ -94,7 +94,7 @@ class State(NamedTuple):
 
 def empty(tables: Tables) -> State:
     """Everything in HBM and nothing answered; times and what the next move would do are still to be found."""
-    sites, rows = tables.sites.shape[-2], tables.rows.shape[-1]
+    sites = tables.sites.shape[-2]
     copies, relations = tables.copy_rank.shape[-1], tables.kept_owner.shape[-1]
     return State(
         at=jnp.int32(0),
@@ -102,20 +102,27 @@ def empty(tables: Tables) -> State:
         legal=jnp.zeros(3, bool),
         total=jnp.float64(0.0),
         moves=jnp.full(sites, UNANSWERED, jnp.int8),
-        stays=Stays(
-            jnp.int32(0),
-            jnp.full(rows, 2**31 - 1, jnp.int32),
-            jnp.zeros(rows, jnp.int32),
-            jnp.full(rows, FARTHEST, jnp.int32),
-            jnp.full(rows, NEVER, jnp.int32),
-            jnp.full(rows, NEVER, jnp.int32),
-        ),
+        stays=_reserved(tables),
         flow=nothing_moves(tables),
         calls=jnp.zeros((4, tables.computations.shape[-1]), jnp.float64),
         queued=jnp.full(copies, NEVER, jnp.int32),
         kept=jnp.zeros(relations, bool),
         moved=jnp.zeros(relations, bool),
         ahead=Ahead(jnp.int32(0), jnp.int32(0), jnp.array(False)),
+    )
+
+
+def _reserved(tables: Tables) -> Stays:
+    """What is in fast memory from the start on."""
+    count, rows = tables.reserved_count, tables.reserved
+    there = jnp.arange(rows.shape[-2], dtype=jnp.int32) < count
+    return Stays(
+        count,
+        jnp.where(there, rows[:, 0], 2**31 - 1),
+        jnp.where(there, rows[:, 1], 0),
+        jnp.where(there, rows[:, 2], FARTHEST),
+        jnp.where(there, rows[:, 3], NEVER),
+        jnp.where(there, RESERVED, NEVER).astype(jnp.int32),
     )
 
 

@@ -16,12 +16,16 @@ from mallocgame.game.program import Program, Serving
 from mallocgame.game.program import Site as Question
 from mallocgame.game.timeline import Timeline
 from mallocgame.problem.placement import starts_in_hbm
+from mallocgame.problem.reserved import fixed_reservations
 from mallocgame.system.errors import BadInputError
 from muzero.environment.arrays import Array
 from muzero.environment.sizes import SIZE_CLASSES, SPANS, SizeClass
 
 NEVER = -1
 """No such site, copy, time."""
+
+RESERVED = -2
+"""Owner of what instructions reserve for themselves; alias groups have numbers from 0."""
 
 FIRST_DEFINITION, LATER_DEFINITION, SERVING, OTHER_USE = range(4)
 """Kinds of sites: the first definition of a group that can be pinned, a later one, the first use of a copyable serving,
@@ -134,7 +138,9 @@ class Tables(NamedTuple):
         copy_rank: int32[copies], order in a queue of those that start at the same time.
         copy_demand: float64[copies], seconds of the whole HBM bandwidth.
         copy_evicts: bool[copies], is an eviction.
-        rows: bool[rows], nothing but the number of stays that there is place for.
+        reserved: int32[rows, 4], first byte, byte after the last one (rounded up to the alignment), first and last time
+            of what instructions reserve for themselves, by ascending offset; as many rows as there can be stays.
+        reserved_count: int32[], rows of it that count.
         computations: bool[computations], nothing but the number of computations that there is place for.
         kept_owner: int32[relations], group of the tensor whose use may have to be kept in HBM; ``NEVER`` at padding.
         kept_number: int32[relations], its serving that begins with that use.
@@ -169,7 +175,8 @@ class Tables(NamedTuple):
     copy_rank: Array
     copy_demand: Array
     copy_evicts: Array
-    rows: Array
+    reserved: Array
+    reserved_count: Array
     computations: Array
     kept_owner: Array
     kept_number: Array
@@ -260,7 +267,11 @@ class _Writer:
             eviction = program.eviction_of(group)
             if eviction is not None:
                 self.eviction_copy[eviction.tensor] = self._copy(eviction.tensor, eviction.after, eviction.before, True)
-        self.rows = 0
+        self.reserved = sorted(
+            (one.offset, -(-(one.offset + one.size) // target.alignment) * target.alignment, one.start, one.end)
+            for one in fixed_reservations(problem)
+        )
+        self.rows = len(self.reserved)
         self.sites = [self._site(number, site) for number, site in enumerate(program.sites)]
         self.relations = list(self._relations())
 
@@ -315,7 +326,8 @@ class _Writer:
             "copy_rank": _padded(self._ranks(), size.copies, 0, np.int32),
             "copy_demand": _padded([copy[4] for copy in self.copies], size.copies, 0.0, float),
             "copy_evicts": _padded([copy[5] for copy in self.copies], size.copies, False, bool),
-            "rows": np.zeros(size.rows, bool),
+            "reserved": _rows(self.reserved, size.rows, 4),
+            "reserved_count": np.int32(len(self.reserved)),
             "computations": np.zeros(size.computations, bool),
             "kept_owner": _padded([relation[0] for relation in self.relations], size.relations, NEVER, np.int32),
             "kept_number": _padded([relation[1] for relation in self.relations], size.relations, NEVER, np.int32),

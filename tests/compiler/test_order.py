@@ -14,6 +14,7 @@ from mallocgame.compiler.export.allocator import NOWHERE, best_fit
 from mallocgame.compiler.export.order import Block, blocks_of, fitting_order, requests_of
 from mallocgame.plan.named_plan import NamedUse
 from mallocgame.plan.plan import Copy, Plan, Stay
+from mallocgame.problem.schema import Reservation
 from tests.compiler.plans import tensor
 
 
@@ -134,6 +135,22 @@ def test_room_is_sought_until_the_uses_within_reach() -> None:
     beyond = replace(stay, far=frozenset({9}))
     assert place([short, long, top, beyond], 100, 1)[1] == [beyond]
     assert place([beyond, short, long, top], 100, 1)[0] == {3: 0, 0: 4, 1: 8, 2: 12}
+
+
+def test_what_is_reserved_is_there_first() -> None:
+    """4 bytes of 12 are always reserved, 8 of them at 5."""
+    reserved = [Reservation(0, 4, 0, 4), Reservation(5, 5, 0, 8), Reservation(6, 9, 0, 4)]
+    before, across, after, large = block(0, 4, 0, 4), block(1, 4, 3, 7), block(2, 4, 6, 9), block(3, 8, 5, 9)
+    found, missed = fitting_order([before, across, after, large], 12, 1, reserved=reserved)
+    assert missed == [large]
+    offsets = best_fit(*requests_of(found, reserved), np.arange(len(found)), 12, 1).tolist()
+    assert dict(zip((one.group for one in found), offsets, strict=True)) == {0: 4, 1: 8, 2: 4, 3: NOWHERE}
+
+
+def test_what_is_reserved_counts_one_time_before_a_hasty_copy() -> None:
+    hasty = Block(0, 4, ((5, 6),), 0, hasty=(5,))
+    assert fitting_order([hasty], 12, 1, reserved=[Reservation(4, 4, 0, 8)])[1] == []
+    assert fitting_order([hasty], 12, 1, reserved=[Reservation(4, 4, 0, 9)])[1] == [hasty]
 
 
 @pytest.fixture(autouse=True)

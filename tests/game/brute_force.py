@@ -200,25 +200,32 @@ def _pack(problem: Problem, plan: Plan) -> Plan | None:
                 size = max(problem.tensors[stay.tensor].size for stay in part)
                 items.append((tuple((stay.start, stay.end) for stay in part), size, len(owners)))
                 owners.append(part)
-    offsets = _place(problem.target.fast_bytes, problem.target.alignment, items, {})
+    reserved = {}
+    for one in problem.reserved:
+        reserved[len(items)] = one.offset
+        items.append((((one.start, one.end),), one.size, len(items)))
+    offsets = _place(problem.target.fast_bytes, problem.target.alignment, items, reserved, {})
     if offsets is None:
         return None
     moved = [replace(stay, offset=offsets[number]) for number, part in enumerate(owners) for stay in part]
     return replace(plan, stays=tuple(sorted(moved)))
 
 
-def _place(capacity: int, alignment: int, items: list[Item], placed: dict[int, int]) -> dict[int, int] | None:
-    """Offsets by trying every order, each item at 0 or on top of a placed one; complete for existence."""
-    if len(placed) == len(items):
+def _place(
+    capacity: int, alignment: int, items: list[Item], reserved: dict[int, int], placed: dict[int, int]
+) -> dict[int, int] | None:
+    """Offsets by trying every order, each item at 0 or on top of a placed or reserved one; complete for existence."""
+    if len(placed) + len(reserved) == len(items):
         return placed
+    there = {**reserved, **placed}
     floor = max(placed.values(), default=0)
     for intervals, size, number in items:
-        if number in placed:
+        if number in there:
             continue
-        below = {0} | {-(-(offset + items[other][1]) // alignment) * alignment for other, offset in placed.items()}
+        below = {0} | {-(-(offset + items[other][1]) // alignment) * alignment for other, offset in there.items()}
         for offset in sorted(below):
-            if floor <= offset <= capacity - size and not _hits(items, placed, intervals, offset, size):
-                found = _place(capacity, alignment, items, {**placed, number: offset})
+            if floor <= offset <= capacity - size and not _hits(items, there, intervals, offset, size):
+                found = _place(capacity, alignment, items, reserved, {**placed, number: offset})
                 if found is not None:
                     return found
     return None

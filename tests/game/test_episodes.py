@@ -12,9 +12,15 @@ from mallocgame.game.timeline import EVICTION, PREFETCH, Timeline
 from mallocgame.models.replay import replay_plan
 from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem.schema import Problem
-from workloads.generator import Recipe, random_problem, varied_recipe
+from workloads.generator import Recipe, random_problem, varied_recipe, with_reservations
 
 SEEDS = st.integers(0, 2**32)
+
+
+def varied(seed: int) -> Problem:
+    """A random problem; instructions of every second one reserve fast memory."""
+    problem = random_problem(seed, varied_recipe(seed))
+    return with_reservations(problem, seed) if seed % 2 else problem
 
 
 def random_episode(game: Game, rng: random.Random) -> tuple[State, float]:
@@ -39,7 +45,7 @@ def check(problem: Problem, state: State, returned: float) -> None:
 @settings(max_examples=150, deadline=None)
 @given(SEEDS, SEEDS)
 def test_every_episode_ends_in_a_valid_plan_whose_replay_is_the_return(problem_seed: int, play_seed: int) -> None:
-    problem = random_problem(problem_seed, varied_recipe(problem_seed))
+    problem = varied(problem_seed)
     state, returned = random_episode(Game(problem), random.Random(play_seed))
     check(problem, state, returned)
 
@@ -47,7 +53,7 @@ def test_every_episode_ends_in_a_valid_plan_whose_replay_is_the_return(problem_s
 @settings(max_examples=100, deadline=None)
 @given(SEEDS, SEEDS)
 def test_an_episode_that_follows_the_known_plan_gives_it_again(problem_seed: int, play_seed: int) -> None:
-    problem = random_problem(problem_seed, varied_recipe(problem_seed))
+    problem = varied(problem_seed)
     known = random_episode(Game(problem), random.Random(play_seed))[0].board.plan()
     game = Game(problem, known)
     state = game.start()
@@ -63,7 +69,7 @@ def test_an_episode_that_follows_the_known_plan_gives_it_again(problem_seed: int
 @settings(max_examples=100, deadline=None)
 @given(SEEDS, SEEDS)
 def test_episodes_that_know_a_plan_and_play_otherwise_are_valid_too(problem_seed: int, play_seed: int) -> None:
-    problem, rng = random_problem(problem_seed, varied_recipe(problem_seed)), random.Random(play_seed)
+    problem, rng = varied(problem_seed), random.Random(play_seed)
     known = random_episode(Game(problem), rng)[0].board.plan()
     state, returned = random_episode(Game(problem, known), rng)
     check(problem, state, returned)
@@ -82,7 +88,7 @@ def test_drop_backups_happen_and_keep_the_plan_valid() -> None:
 @settings(max_examples=50, deadline=None)
 @given(SEEDS)
 def test_timeline_changed_step_by_step_equals_one_made_at_once(seed: int) -> None:
-    problem = random_problem(seed, varied_recipe(seed))
+    problem = varied(seed)
     game = Game(problem)
     state, _ = random_episode(game, random.Random(seed))
     grown, fresh = state.board.timeline, Timeline(game.program)
@@ -116,7 +122,7 @@ def test_step_leaves_the_old_state_as_it_was(seed: int) -> None:
 @settings(max_examples=30, deadline=None)
 @given(SEEDS)
 def test_dropping_everything_changes_nothing(seed: int) -> None:
-    game = Game(random_problem(seed, varied_recipe(seed)))
+    game = Game(varied(seed))
     state = game.start()
     while not game.done(state):
         state, reward = game.step(state, Move.DROP)

@@ -20,7 +20,15 @@ from mallocgame.solvers.priority import boundedness, order
 from mallocgame.system.errors import BadInputError
 from tests.game.brute_force import best_plan, best_return
 from tests.game.hand_made import Step, problem
-from workloads.generator import KnownRecipe, Recipe, known_optimum, random_problem, tiny_recipe, varied_recipe
+from workloads.generator import (
+    KnownRecipe,
+    Recipe,
+    known_optimum,
+    random_problem,
+    tiny_recipe,
+    varied_recipe,
+    with_reservations,
+)
 
 
 def check(task: Problem, solution: Solution) -> None:
@@ -162,6 +170,8 @@ def test_local_search_finds_the_optimum_of_tiny_problems(two_cores: float) -> No
     compared = 0
     for seed in range(60):
         task = random_problem(seed, replace(tiny_recipe(seed), two_cores=two_cores))
+        if seed % 2:
+            task = with_reservations(task, seed)
         if sum(len(tensor.uses) for tensor in task.tensors) > 8:
             continue
         best, of_game = best_plan(task, 3000), best_return(task, 20000)

@@ -24,7 +24,7 @@ from muzero.environment import SIZE_CLASSES, State, Tables, size_class_of, table
 from muzero.environment import tables as tables_module
 from muzero.environment.conformance import compiled, play
 from muzero.search import environment as search_environment
-from workloads.generator import Recipe, random_problem, tiny_recipe, varied_recipe
+from workloads.generator import Recipe, random_problem, tiny_recipe, varied_recipe, with_reservations
 
 SEEDS = st.integers(0, 2**32)
 SMALL, MEDIUM = SIZE_CLASSES[:2]
@@ -52,20 +52,23 @@ def random_legal(rng: random.Random, legal: Any) -> int:
 @given(SEEDS, SEEDS, st.sampled_from([0.0, 0.5]))
 def test_random_moves_give_the_same_in_both(problem_seed: int, play_seed: int, two_cores: float) -> None:
     recipe = replace(varied_recipe(problem_seed, largest=30), two_cores=two_cores)
-    play(random_problem(problem_seed, recipe), play_seed, 1, MEDIUM)
+    problem = random_problem(problem_seed, recipe)
+    play(with_reservations(problem, problem_seed) if problem_seed % 2 else problem, play_seed, 1, MEDIUM)
 
 
 @settings(max_examples=15, deadline=None)
 @given(SEEDS, SEEDS)
 def test_tiny_problems_too(problem_seed: int, play_seed: int) -> None:
-    play(random_problem(problem_seed, tiny_recipe(problem_seed)), play_seed, 20, MEDIUM)
+    problem = random_problem(problem_seed, tiny_recipe(problem_seed))
+    play(with_reservations(problem, problem_seed) if problem_seed % 2 else problem, play_seed, 20, MEDIUM)
 
 
 @settings(max_examples=10, deadline=None)
 @given(SEEDS, SEEDS)
 def test_known_plans_are_kept_to_alike(problem_seed: int, play_seed: int) -> None:
     recipe = varied_recipe(problem_seed, largest=20)
-    assert play(random_problem(problem_seed, recipe), play_seed, 250, MEDIUM).episodes != 1
+    problem = with_reservations(random_problem(problem_seed, recipe), problem_seed)
+    assert play(problem, play_seed, 250, MEDIUM).episodes != 1
 
 
 def test_drop_backups_are_the_same() -> None:
@@ -88,7 +91,7 @@ def test_what_a_stay_would_carry_has_to_end_within_fast_memory(seed: int) -> Non
 
 def test_plans_are_valid() -> None:
     for seed in range(4):
-        problem = small_problem(1000 * seed)
+        problem = with_reservations(small_problem(1000 * seed), seed)
         program = Program(problem)
         tables = tables_of(program, MEDIUM)
         state, rng = compiled(environment.start)(tables), random.Random(seed)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mallocgame.plan.plan import Copy, Plan, Stay
 from mallocgame.plan.plan_file import NamedPlan, NamedTensor, NamedUse, check_plan, load_plan, name_plan, save_plan
 from mallocgame.problem.placement import HINTED
-from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Target, Tensor, Use
+from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Reservation, Target, Tensor, Use
 from mallocgame.system.errors import BadInputError
 
 TARGET = Target("v5e", 1, 8192, 4096, 1e9, 1e10, 1e10, 1e-9, 2**34)
@@ -330,6 +330,7 @@ def named_plans(draw: st.DrawFn) -> NamedPlan:
         versions=draw(st.dictionaries(texts, texts, max_size=3)),
         scoped_vmem_kib=draw(st.none() | naturals),
         order=tuple(draw(st.lists(naturals, max_size=4))),
+        reserved=draw(st.sampled_from([(), (Reservation(0, 3, 0, 16), Reservation(5, 5, 8, 2**35))])),
     )
 
 

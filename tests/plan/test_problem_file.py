@@ -35,7 +35,7 @@ from mallocgame.programs.loading import load
 from mallocgame.solvers import solve
 from mallocgame.system.errors import BadInputError, NoAnswerError
 from tests.plan.test_plan_file import small_plan, small_problem
-from workloads.generator import random_problem, varied_recipe
+from workloads.generator import random_problem, varied_recipe, with_reservations
 
 
 def content_of(problem: Problem, plan: Plan | None) -> ProblemFile:
@@ -112,6 +112,8 @@ def test_same_content_same_bytes() -> None:
 @given(st.integers(0, 10**6), st.sampled_from(["hbm", "greedy", None]))
 def test_round_trip_of_random_problems(seed: int, solver: str | None) -> None:
     problem = random_problem(seed, varied_recipe(seed))
+    if seed % 2:
+        problem = with_reservations(problem, seed)
     content = content_of(problem, None if solver is None else solve(problem, solver).plan)
     found = from_bytes(to_bytes(content), "x")
     assert found == content

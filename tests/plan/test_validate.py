@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mallocgame.plan.plan import Copy, Plan, Stay
 from mallocgame.plan.validate import CAUSES, INEXPRESSIBLE, inexpressible, validate
-from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Target, Tensor, Use
+from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Reservation, Target, Tensor, Use
 from tests.game.hand_made import Step
 from tests.game.hand_made import problem as hand_made
 
@@ -28,6 +28,7 @@ def problem() -> Problem:
     0 w: parameter at 0, used at 4 (body), no: at 9 and 11; 1 a: made at 1, used at 8 (the loop takes it over);
     2 p: body parameter at 2, used at 4; 3 r: body root at 4, used at 5; 4 o: loop result at 8, used at 9;
     5 b: made at 9, used at 10 and 11; 6 c: made at 10, used at 11; 7 out: entry result at 11; 8 f: fixed at 1.
+    The loop reserves the last 4 KiB.
     """
     rows = [
         ("w", "parameter", 0), ("a", "fusion", 0), ("p", "parameter", 1), ("x", "fusion", 1), ("r", "fusion", 1),
@@ -64,6 +65,7 @@ def problem() -> Problem:
         groups=(Group((0,), KIB4), Group((1, 2, 3, 4), KIB4), Group((5,), 2 * KIB4), Group((6,), KIB4),
                 Group((7,), KIB4), Group((8,), 8)),
         costs="analytic",
+        reserved=(Reservation(8, 8, 3 * KIB4, KIB4),),
     )  # fmt: skip
 
 
@@ -107,6 +109,13 @@ def test_stays_of_one_group_share_bytes_at_their_joint() -> None:
     assert validate(PROBLEM, LOOP) == ()
 
 
+def test_a_stay_may_be_beside_a_reservation_and_in_its_bytes_before_and_after() -> None:
+    beside = prefetch(stays=(Stay(0, 1, 11, 2 * KIB4),))
+    after = prefetch(stays=(Stay(0, 9, 11, 3 * KIB4),), copies=(Copy(0, "prefetch", 8, 9),))
+    before = Plan("f", frozenset(), frozenset({(2, 0)}), (Stay(2, 3, 7, 3 * KIB4),), (Copy(2, "prefetch", 2, 3),))
+    assert causes(beside) == causes(after) == causes(before) == set()
+
+
 def test_an_evicted_entry_result_may_be_written_to_fast_memory() -> None:
     result = replace(PROBLEM.tensors[6], hbm_definition="entry result")
     changed = replace(PROBLEM, tensors=(*PROBLEM.tensors[:6], result, *PROBLEM.tensors[7:]))
@@ -128,6 +137,7 @@ BROKEN = {
     "listed twice": prefetch(copies=PREFETCH.copies * 2),
     "misaligned": prefetch(stays=(Stay(0, 1, 11, 100),)),
     "beyond capacity": prefetch(stays=(Stay(0, 1, 11, 4 * KIB4),)),
+    "reserved": prefetch(stays=(Stay(0, 1, 11, 3 * KIB4),)),
     "overlap": Plan(
         "f",
         frozenset({5}),
@@ -176,7 +186,7 @@ def test_each_cause_is_found(cause: str) -> None:
 
 @pytest.mark.parametrize(
     "cause",
-    ["overlap", "misaligned", "beyond capacity", "copy after use", "alias offsets differ", "fixed in HBM",
+    ["reserved", "overlap", "misaligned", "beyond capacity", "copy after use", "alias offsets differ", "fixed in HBM",
      "definition must be in HBM", "stay ends before live range", "use without stay"],
 )  # fmt: skip
 def test_no_other_cause_is_named_where_one_thing_is_wrong(cause: str) -> None:

@@ -4,6 +4,7 @@ from workloads.generator.known import Known, known_optimum
 from workloads.generator.known_recipe import KINDS, KnownRecipe, varied_known_recipe
 from workloads.generator.random_problems import random_problem
 from workloads.generator.recipes import Recipe, tiny_recipe, varied_recipe
+from workloads.generator.reservations import with_reservations
 
 __all__ = [
     "KINDS",
@@ -15,4 +16,5 @@ __all__ = [
     "tiny_recipe",
     "varied_known_recipe",
     "varied_recipe",
+    "with_reservations",
 ]

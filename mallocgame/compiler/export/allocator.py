@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mallocgame.problem.schema import Reservation
 from mallocgame.system.machine_code import machine_code
 
 Ints = npt.NDArray[np.int64]
@@ -28,6 +29,8 @@ class Requests(NamedTuple):
         until: ``[U]`` times until which room is sought, those of an allocation in ascending order: the first is that of
             the first use that it is for, those after it are of uses for which it could stay.
         until_ends: ``[A + 1]`` where an allocation's times begin; the last is ``U``.
+        reserved: ``[R, 4]`` what instructions reserve, which the compiler allocates before all blocks: first byte, byte
+            after the last one, first and last time; ascending.
     """
 
     sizes: Ints
@@ -37,6 +40,7 @@ class Requests(NamedTuple):
     ends: Ints
     until: Ints
     until_ends: Ints
+    reserved: Ints
 
 
 def requests(
@@ -44,6 +48,7 @@ def requests(
     parts: Sequence[Sequence[Sequence[tuple[int, int]]]],
     early: Sequence[Sequence[int]],
     until: Sequence[Sequence[Sequence[int]]],
+    reserved: Sequence[Reservation],
 ) -> Requests:
     """Arrays of blocks: bytes, and for each of their allocations its parts, time before, and times to stay until."""
     times = list(chain.from_iterable(until))
@@ -56,6 +61,9 @@ def requests(
         _ends(parts),
         np.array(list(chain.from_iterable(times)), np.int64),
         _ends(times),
+        np.array(sorted((one.offset, one.offset + one.size, one.start, one.end) for one in reserved), np.int64).reshape(
+            -1, 4
+        ),
     )
 
 
@@ -72,6 +80,7 @@ def best_fit(
     ends: Ints,
     until: Ints,
     until_ends: Ints,
+    reserved: Ints,
     order: Ints,
     capacity: int,
     alignment: int,
@@ -83,7 +92,7 @@ def best_fit(
     allocations is placed whole or not at all.
 
     Args:
-        sizes, parts, part_ends, early, ends, until, until_ends: see ``Requests``.
+        sizes, parts, part_ends, early, ends, until, until_ends, reserved: see ``Requests``.
         order: ``[n]`` blocks, in the order in which they ask.
         capacity: bytes.
         alignment: bytes.
@@ -92,8 +101,9 @@ def best_fit(
         ``[B]`` the offset of each block's last allocation; NOWHERE where it found no room.
     """
     offsets = np.full(len(sizes), NOWHERE, np.int64)
-    taken = np.empty((len(parts), 4), np.int64)  # low, high, first time, last time; ascending
-    count = 0
+    count = len(reserved)
+    taken = np.empty((count + len(parts), 4), np.int64)  # low, high, first time, last time; ascending
+    taken[:count] = reserved
     for block in order:
         size, before = sizes[block], count
         new = np.full(ends[block + 1] - ends[block], NOWHERE, np.int64)

@@ -74,7 +74,9 @@ def allocation_of(named: NamedPlan, first: Sequence[int] = (), share: float = 1.
     """
     target = get_target(named.target)
     used = max((stay.offset + named.tensors[stay.tensor].size for stay in named.plan.stays), default=0)
-    capacity = max(used, target.fast_bytes if named.scoped_vmem_kib is None else 0) if share >= 1 else int(share * used)
+    kept = max((one.offset + one.size for one in named.reserved), default=0)
+    whole = max(used, kept, target.fast_bytes if named.scoped_vmem_kib is None else 0)
+    capacity = whole if share >= 1 else max(kept, int(share * used))
     blocks = blocks_of(named.plan, named.tensors)
-    order, missed = fitting_order(blocks, capacity, target.alignment, first, named.seed, named.order)
+    order, missed = fitting_order(blocks, capacity, target.alignment, first, named.seed, named.order, named.reserved)
     return [block.group for block in order], [block.group for block in missed]

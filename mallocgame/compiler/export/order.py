@@ -17,6 +17,7 @@ import numpy as np
 from mallocgame.compiler.export.allocator import NEVER, NOWHERE, Ints, Requests, best_fit, requests
 from mallocgame.plan.named_plan import NamedTensor
 from mallocgame.plan.plan import Plan, Stay
+from mallocgame.problem.schema import Reservation
 
 RANDOM_TRIES = 4000
 STALE_TRIES = 150
@@ -116,7 +117,7 @@ def _merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def requests_of(blocks: Sequence[Block]) -> Requests:
+def requests_of(blocks: Sequence[Block], reserved: Sequence[Reservation] = ()) -> Requests:
     """What the compiler's allocator is asked for; each interval of a block is placed for itself."""
     spans = [_merged(block.intervals) for block in blocks]  # what overlaps or touches keeps one offset
     parts = [
@@ -130,7 +131,7 @@ def requests_of(blocks: Sequence[Block]) -> Requests:
         [_until(block, first, last) for first, last in intervals]
         for block, intervals in zip(blocks, spans, strict=True)
     ]
-    return requests([block.size for block in blocks], parts, early, until)
+    return requests([block.size for block in blocks], parts, early, until, reserved)
 
 
 def _until(block: Block, first: int, last: int) -> list[int]:
@@ -157,13 +158,14 @@ def fitting_order(
     first: Sequence[int] = (),
     seed: int = 0,
     known: Sequence[int] = (),
+    reserved: Sequence[Reservation] = (),
 ) -> tuple[list[Block], list[Block]]:
-    """An order for the compiler's allocator, and the blocks that find no room even so.
+    """An order for the compiler's allocator, and the blocks that find no room even so, beside what is reserved.
 
     Groups of ``first`` come first, in that order. The order of ``known`` is tried before all others. The same arguments
     give the same order.
     """
-    asked, cost = requests_of(blocks), np.array([block.size * block.duration for block in blocks], np.float64)
+    asked, cost = requests_of(blocks, reserved), np.array([block.size * block.duration for block in blocks], np.float64)
     front = np.array([first.index(block.group) if block.group in first else len(first) for block in blocks], np.int64)
 
     def tried(order: Ints) -> _Try:

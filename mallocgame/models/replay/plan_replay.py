@@ -97,6 +97,8 @@ def calls_at(problem: Problem, time: int) -> tuple[Call, ...]:
 
 
 def stay_intervals(problem: Problem, stays: Iterable[Stay]) -> list[Interval]:
-    """What stays occupy; the tensors of an alias group share their bytes."""
+    """What stays occupy, and what instructions reserve; the tensors of an alias group share their bytes."""
     tensors = problem.tensors
-    return [(tensors[stay.tensor].group, stay.start, stay.end, tensors[stay.tensor].size) for stay in stays]
+    found: list[Interval] = [(one, one.start, one.end, one.size) for one in problem.reserved]
+    found += ((tensors[stay.tensor].group, stay.start, stay.end, tensors[stay.tensor].size) for stay in stays)
+    return found

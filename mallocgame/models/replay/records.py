@@ -70,7 +70,8 @@ class Replay:
         model: the cost model.
         total: seconds of one run of the program: the sum of runs * (seconds + stall) over the rows.
         stall: the part of it that waits for asynchronous copies.
-        peak_fast: most bytes of fast memory occupied at one time; tensors of one alias group count once.
+        peak_fast: most bytes of fast memory occupied at one time, by tensors (those of one alias group count once) and
+            by what instructions reserve.
         rows: in order of the schedule.
         missing: instructions of a final text for which the problem has no cost; they are costed by their bytes alone.
         flights: the copies, computation by computation, in order of their starts.

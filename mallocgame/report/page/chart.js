@@ -64,7 +64,7 @@ function draw() {
   const pen = chart.canvas.getContext("2d");
   const ink = Object.fromEntries(
     ["paper", "ink", "soft", "line", "grid", "loop", "written", "written-ink", "fetched", "fetched-ink", "flight",
-     "flight-line", "own", "copies", "wait", "edge", "mark", "accent"].map((name) => [name, colour(name)]));
+     "flight-line", "reserved", "own", "copies", "wait", "edge", "mark", "accent"].map((name) => [name, colour(name)]));
   pen.setTransform(chart.scale, 0, 0, chart.scale, 0, 0);
   pen.fillStyle = ink.paper;
   pen.fillRect(0, 0, chart.width, HEIGHT);
@@ -101,6 +101,7 @@ function drawPanel(pen, ink, side, number, ticks) {
   pen.beginPath();
   pen.rect(LEFT, mapTop, right - LEFT, MAP);
   pen.clip();
+  drawReserved(pen, ink, number, at);
   drawBoxes(pen, ink, side, number, at);
   pen.restore();
 
@@ -114,6 +115,14 @@ function drawPanel(pen, ink, side, number, ticks) {
   drawAddresses(pen, ink, number, mapTop);
   frame(pen, ink, bandwidthTop, BANDWIDTH, ["HBM in use", "100 %", "0"]);
   frame(pen, ink, waitsTop, WAITS, ["waiting", line.longest ? duration(line.longest) : "none", ""]);
+}
+
+function drawReserved(pen, ink, number, at) {
+  pen.fillStyle = ink.reserved;
+  for (const { start, end, offset, size } of DATA.reserved) {
+    const left = across(at[start]), y = up(number, offset + size);
+    pen.fillRect(left, y, across(at[end + 1]) - left, up(number, offset) - y);
+  }
 }
 
 function drawBoxes(pen, ink, side, number, at) {

@@ -55,6 +55,7 @@ function fillWords() {
 
 function fillLegend() {
   const entries = [["written", DATA.kinds[0]], ["fetched", DATA.kinds[1]], ["flight", DATA.kinds[2]], ["own", "HBM: the instructions' own bytes"], ["copies", "HBM: copies"], ["wait", "waiting for copies"]];
+  if (DATA.reserved.length) entries.push(["reserved", "reserved by instructions"]);
   if (DATA.computations.some(({ kind }) => kind === "body")) entries.push(["loop", "inside a loop body"]);
   for (const [name, words] of entries) {
     const box = element("i");

@@ -11,6 +11,7 @@ from mallocgame.game.program import Program
 from mallocgame.plan.reach import Gaps
 from mallocgame.problem.evictions import product_wait
 from mallocgame.problem.placement import starts_in_hbm
+from mallocgame.problem.reserved import reserved_bytes
 from mallocgame.solvers.annealing import world as w
 from mallocgame.solvers.annealing.emitter import emitter_arrays
 from mallocgame.solvers.annealing.saving import possible_saving
@@ -106,7 +107,7 @@ class _Maker:
         return w.World(
             slots=slot_records,
             slot_of=np.array(self.slot_of, np.int64),
-            used=np.zeros(slots, np.int64),
+            used=np.array(reserved_bytes(self.problem), np.int64),
             computations=self.computation_records(),
             sites=sites,
             seen=seen,

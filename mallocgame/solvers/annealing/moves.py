@@ -137,7 +137,10 @@ def make_room(wd: Any) -> None:
         _resolve(wd, group, NO)
     for time in range(len(wd.used)):
         while wd.used[time] > wd.scalars[0].capacity:
-            clear(wd, _resident_at(wd, time))
+            group = _resident_at(wd, time)
+            if group < 0:  # what instructions reserve is more than the capacity, if that has been made smaller
+                break
+            clear(wd, group)
 
 
 @inner

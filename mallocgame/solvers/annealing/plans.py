@@ -11,6 +11,7 @@ from mallocgame.packing import Buffer, fit_most, pack
 from mallocgame.packing.buffer import Status
 from mallocgame.plan.plan import Copy, Plan, Stay
 from mallocgame.problem.evictions import product_eviction
+from mallocgame.solvers.addresses import reserved_buffers
 from mallocgame.solvers.annealing.search import Decisions
 from mallocgame.solvers.annealing.world import FETCHED, IN_HBM, MADE, PINNED, STAYS, UNSERVED, Floats, World
 
@@ -91,12 +92,15 @@ def packed_plan(
         )
         for number, piece in enumerate(pieces)
     ]
+    buffers += reserved_buffers(program.problem)
     packing = pack(buffers, target.fast_bytes, time_limit=time_limit, seed=seed)
     if packing.offsets is not None:
-        return PackedPlan(decisions, plan_of(program, world, decisions, packing.offsets, reach), packing.status)
+        offsets = packing.offsets[: len(pieces)]
+        return PackedPlan(decisions, plan_of(program, world, decisions, offsets, reach), packing.status)
     share, lost = Counter(piece.group for piece in pieces), losses()
     values = [float(lost[piece.group]) / share[piece.group] for piece in pieces]
-    fitting = fit_most(buffers, values, target.fast_bytes, time_limit=time_limit, seed=seed)
+    values += [0.0] * (len(buffers) - len(pieces))
+    fitting = fit_most(buffers, values, target.fast_bytes, time_limit=time_limit, seed=seed)[: len(pieces)]
     reduced = _without(world, decisions, [piece for piece, at in zip(pieces, fitting, strict=True) if at is None])
     found = {piece: at for piece, at in zip(pieces, fitting, strict=True) if at is not None}
     kept = pieces_of(program, world, reduced)

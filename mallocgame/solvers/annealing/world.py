@@ -106,7 +106,7 @@ class World(NamedTuple):
     Attributes:
         slots: SLOT ``[N]``.
         slot_of: ``[N]`` slot of each time of the problem.
-        used: ``[N]`` bytes of fast memory taken at each time.
+        used: ``[N]`` bytes of fast memory taken at each time, those that instructions reserve included.
         computations: COMPUTATION ``[C]``.
         sites: SITE ``[S]``; of a slot its uses, then its definitions.
         seen: SEEN ``[O]``.

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from mallocgame.game.program import Program, Serving
 from mallocgame.plan.plan import Plan
+from mallocgame.problem.reserved import reserved_bytes
 from mallocgame.solvers.exact.model import ONE, ZERO, Linear, Model, total
 
 
@@ -198,12 +199,13 @@ class Taken(NamedTuple):
 
 
 def capacity(model: Model, program: Program, made: Choices) -> None:
-    """At every time, what is in fast memory fits."""
-    room = ceil(program.problem.target.fast_bytes / program.problem.target.alignment)
+    """At every time, what is in fast memory fits beside what is reserved."""
+    problem = program.problem
+    room, reserved = ceil(problem.target.fast_bytes / problem.target.alignment), reserved_bytes(problem)
     taken = sorted(_taken(program, made), key=lambda part: part.start)
     active: list[Taken] = []
     coming = 0
-    for time in sorted({part.end for part in taken}):
+    for time in sorted({part.end for part in taken} | {one.end for one in problem.reserved}):
         active = [part for part in active if part.end >= time]
         while coming < len(taken) and taken[coming].start <= time:
             if taken[coming].end >= time:
@@ -218,7 +220,8 @@ def capacity(model: Model, program: Program, made: Choices) -> None:
             elif part.kind != "served":
                 key = part.group, part.kind
                 shared[key] = max(shared.get(key, part), part, key=lambda part: part.size)
-        model.at_least(float(room), total((*sizes, *(part.fast * float(part.size) for part in shared.values()))))
+        free = room - reserved[time] // problem.target.alignment
+        model.at_least(float(free), total((*sizes, *(part.fast * float(part.size) for part in shared.values()))))
 
 
 def _taken(program: Program, made: Choices) -> Iterator[Taken]:

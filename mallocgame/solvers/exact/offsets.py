@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from mallocgame.packing import Buffer, pack
 from mallocgame.plan.plan import Plan, Stay
+from mallocgame.problem.reserved import fixed_reservations
 from mallocgame.problem.schema import Problem
+from mallocgame.solvers.addresses import reserved_buffers
 
 Part = tuple[Stay, ...]
 """Stays with one offset: all of an alias group of several tensors, else one."""
@@ -61,10 +63,10 @@ def find_offsets(problem: Problem, plan: Plan, time_limit: float, seed: int) -> 
 
 def _pack(problem: Problem, parts: Sequence[Part], time_limit: float, seed: int) -> tuple[list[int] | None, bool]:
     """(Offsets or None, whether it is proven that there are none)."""
-    buffers = [_buffer(problem, number, part) for number, part in enumerate(parts)]
+    buffers = [*(_buffer(problem, number, part) for number, part in enumerate(parts)), *reserved_buffers(problem)]
     packing = pack(buffers, problem.target.fast_bytes, time_limit=max(0.1, time_limit), seed=seed)
     if packing.offsets is not None:
-        return list(packing.offsets), False
+        return list(packing.offsets[: len(parts)]), False
     if all(len({problem.tensors[stay.tensor].size for stay in part}) == 1 for part in parts):
         return None, packing.status == "infeasible"
     return _Search(problem, parts).run()
@@ -85,13 +87,15 @@ def _buffer(problem: Problem, number: int, part: Part) -> Buffer:
 class _Search:
     """Offsets where a part is not always equally large: each part at 0 or on top of another, from the lowest up.
 
-    Any packing can be pushed down until every part lies so, and then be built from the lowest offset up.
+    Any packing can be pushed down until every part lies so, and then be built from the lowest offset up. What
+    instructions reserve is there from the start, and parts may lie on top of it, too.
     """
 
     def __init__(self, problem: Problem, parts: Sequence[Part]) -> None:
         self.capacity, self.alignment = problem.target.fast_bytes, problem.target.alignment
         self.shapes = [[(stay.start, stay.end, problem.tensors[stay.tensor].size) for stay in part] for part in parts]
         self.heights = [max(size for _, _, size in shape) for shape in self.shapes]
+        self.reserved = fixed_reservations(problem)
         self.left = MOST_NODES
 
     def run(self) -> tuple[list[int] | None, bool]:
@@ -104,7 +108,7 @@ class _Search:
         if len(placed) == len(self.shapes):
             return placed
         floor = max(placed.values(), default=0)
-        tops = {0}
+        tops = {0, *(-(-(one.offset + one.size) // self.alignment) * self.alignment for one in self.reserved)}
         for number, offset in placed.items():
             tops.update(-(-(offset + size) // self.alignment) * self.alignment for _, _, size in self.shapes[number])
         for number in range(len(self.shapes)):
@@ -122,7 +126,12 @@ class _Search:
         return None
 
     def _hits(self, placed: dict[int, int], number: int, offset: int) -> bool:
-        return any(
+        reserved = any(
+            a <= one.end and one.start <= b and offset < one.offset + one.size and one.offset < offset + height
+            for one in self.reserved
+            for a, b, height in self.shapes[number]
+        )
+        return reserved or any(
             a <= d and c <= b and offset < low + size and low < offset + height
             for other, low in placed.items()
             for c, d, size in self.shapes[other]

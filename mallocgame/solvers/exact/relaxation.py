@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from math import inf
 
 from mallocgame.game.program import Program
+from mallocgame.problem.reserved import reserved_bytes
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.exact.formulation import call, named, new_model
 from mallocgame.solvers.exact.model import ZERO, Linear, Model, total
@@ -162,9 +163,9 @@ def _by_place(moves: Sequence[Moved], count: int, bandwidth: float) -> tuple[lis
 
 
 def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahead: Sequence[dict[int, Linear]]) -> None:
-    """At every time, what is resident and what has crossed ahead of its use fits into fast memory."""
+    """At every time, what is resident and what has crossed ahead of its use fits beside what is reserved."""
     problem = program.problem
-    room = problem.target.fast_bytes
+    room, reserved = problem.target.fast_bytes, reserved_bytes(program.problem)
     bytes_a_unit = problem.target.hbm_bandwidth * model.unit
     order = sorted(occupied, key=lambda part: part.start)
     active: list[Occupied] = []
@@ -190,7 +191,7 @@ def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahea
             if crossed is not None:
                 free.append(crossed * (-bytes_a_unit / room))
             at = program.caller[computation]
-        model.at_least(total(free), -1.0)
+        model.at_least(total(free), min(0.0, reserved[time] / room - 1.0))
 
 
 def _shared(model: Model, parts: Sequence[Occupied]) -> Linear:

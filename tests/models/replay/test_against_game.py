@@ -14,7 +14,7 @@ from mallocgame.models.replay import relaxed_bound, replay_plan
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem.schema import Problem
-from workloads.generator import random_problem, varied_recipe
+from workloads.generator import random_problem, varied_recipe, with_reservations
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -41,6 +41,8 @@ def play(problem: Problem, seed: int, eager: float) -> tuple[Plan, float]:
 )
 def test_game_validator_and_replay_agree(problem_seed: int, play_seed: int, eager: float, two_cores: float) -> None:
     problem = random_problem(problem_seed, replace(varied_recipe(problem_seed), two_cores=two_cores))
+    if problem_seed % 2:
+        problem = with_reservations(problem, problem_seed)
     plan, gained = play(problem, play_seed, eager)
     assert validate(problem, plan) == ()
     assert inexpressible(problem, plan) == ()

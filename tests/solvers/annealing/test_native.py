@@ -16,13 +16,14 @@ from mallocgame.models.cycles.table import CycleTable
 from mallocgame.models.replay import replay_plan
 from mallocgame.plan.reach import Gaps
 from mallocgame.plan.validate import inexpressible, validate
+from mallocgame.problem.reserved import reserved_bytes
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers import priority
 from mallocgame.solvers.annealing.plans import packed_plan, pieces_of, plan_of
 from mallocgame.solvers.annealing.replay import replay_whole
 from mallocgame.solvers.annealing.search import Decisions, Search
 from mallocgame.solvers.annealing.world import IN_HBM, STAYS
-from workloads.generator import random_problem, varied_recipe
+from workloads.generator import random_problem, varied_recipe, with_reservations
 from workloads.problems import load
 
 
@@ -61,8 +62,9 @@ def annealed(problem: Problem, seed: int, table: CycleTable | None, moves: int =
 
 
 def varied_problem(seed: int) -> Problem:
-    """A random problem; in every other one two cores write half of the values."""
-    return random_problem(seed, replace(varied_recipe(seed), two_cores=seed % 2 / 2))
+    """A random problem; two cores write half of the values in every other, kernels reserve memory in every third."""
+    problem = random_problem(seed, replace(varied_recipe(seed), two_cores=seed % 2 / 2))
+    return problem if seed % 3 else with_reservations(problem, seed)
 
 
 @settings(max_examples=60, deadline=None)
@@ -147,9 +149,9 @@ def test_losses_are_those_of_each_group_alone() -> None:
 @example(9036)  # a conditional reads the parameter, with tensors of its group inside, before an update in place
 @given(st.integers(0, 10**6))
 def test_bytes_taken_are_those_of_the_stays(seed: int) -> None:
-    problem = random_problem(seed, varied_recipe(seed))
+    problem = varied_problem(seed)
     search = annealed(problem, seed, None)
-    least, most = np.zeros((2, len(problem.instructions)), np.int64)
+    least, most = np.array([reserved_bytes(problem)] * 2, np.int64)
     for _, stays, _ in pieces_of(search.program, search.world, search.decisions()):
         largest = max(aligned(problem, id) for id, _, _ in stays)
         for time in {time for _, start, end in stays for time in range(start, end + 1)}:

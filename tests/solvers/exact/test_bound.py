@@ -14,12 +14,15 @@ from mallocgame.solvers.exact import proven_bound
 from mallocgame.solvers.exact.bound import certified
 from mallocgame.solvers.exact.model import Linear, Model
 from tests.game.hand_made import Step, problem
-from workloads.generator import known_optimum, random_problem, varied_known_recipe, varied_recipe
+from workloads.generator import known_optimum, random_problem, varied_known_recipe, varied_recipe, with_reservations
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 def test_no_plan_is_below(seed: int) -> None:
+    """From seed 12 on instructions reserve fast memory."""
     task = random_problem(seed, varied_recipe(seed, largest=40))
+    if seed >= 12:
+        task = with_reservations(task, seed)
     bound = proven_bound(task, time_limit=5)
     assert bound.linear <= bound.seconds
     plans = [solve(task, "greedy", time_limit=5).plan]
