@@ -36,6 +36,8 @@ class Capture:
         peak_memory: most resident bytes of the compiling process; 0 in captures of before it was kept.
         init_args: words of ``LIBTPU_INIT_ARGS`` of the compile.
         observed: what calibrating compiles showed (``mallocgame.models.replay.observe``); empty without any.
+        kernels: what its kernels cost (``mallocgame.problem.costs.kernels.encode``); empty without any, and in captures
+            of before it was kept: these are read anew, where JAX is installed.
     """
 
     target: str
@@ -55,6 +57,7 @@ class Capture:
     peak_memory: int = 0
     init_args: tuple[str, ...] = ()
     observed: str = ""
+    kernels: str = ""
 
     @property
     def scoped_vmem_kib(self) -> int | None:
@@ -67,16 +70,20 @@ class Capture:
 
     @cached_property
     def _problem(self) -> Problem:
+        from mallocgame.compiler.kernels.reading import kernel_costs
         from mallocgame.problem.build import build_problem
+        from mallocgame.problem.costs.kernels import decode
         from mallocgame.problem.targets import get_target
         from xla_dump_parser import parse_hlo
         from xla_dump_parser.compile_log import parse_compile_log
 
+        module = parse_hlo(self.before_msa, "before_msa")
         return build_problem(
-            parse_hlo(self.before_msa, "before_msa"),
+            module,
             get_target(self.target),
             parse_compile_log(self.log),
             parse_hlo(self.final, "final"),
+            decode(self.kernels, "kernels") or kernel_costs(module),
         )
 
     def cycles(self) -> CycleTable:

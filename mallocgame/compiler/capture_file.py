@@ -16,7 +16,7 @@ VERSION = 1
 
 _KIND = "capture"
 _TEXTS = ("lowered", "before_msa", "final", "log", "buffer_assignment", "memory_usage")
-_OPTIONAL = ("observed",)
+_OPTIONAL = ("observed", "kernels")
 _ZIP_MAGIC = b"PK\x03\x04"
 
 

@@ -144,11 +144,15 @@ def keep(
         CompilerRefusedError: the compiler ran no memory space assignment, or logged no schedule or costs.
     """
     from mallocgame.compiler.hidden_elements import show_elements
+    from mallocgame.compiler.kernels.reading import kernel_costs
+    from mallocgame.problem.costs.kernels import encode
+    from xla_dump_parser import parse_hlo
     from xla_dump_parser.compile_log import parse_compile_log, reduce_compile_log
 
     log = reduce_compile_log(compiled.log)
     if not compiled.before_msa or "Initial resource[" not in log:
         raise CompilerRefusedError(_why_no_costs(options, init_args))
+    before = show_elements(compiled.before_msa, parse_compile_log(log).sequence)
     return Capture(
         target=target,
         topology=topology,
@@ -159,13 +163,14 @@ def keep(
         peak_hbm=peak_hbm(compiled.memory_usage),
         schedule=schedule_of(compiled.before_msa),
         lowered=compiled.lowered,
-        before_msa=show_elements(compiled.before_msa, parse_compile_log(log).sequence),
+        before_msa=before,
         final=compiled.final,
         log=log,
         buffer_assignment=compiled.buffer_assignment,
         memory_usage=compiled.memory_usage,
         peak_memory=compiled.peak_memory,
         init_args=init_args,
+        kernels=encode(kernel_costs(parse_hlo(before, "before_msa"))),
     )
 
 

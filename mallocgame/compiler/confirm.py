@@ -13,6 +13,7 @@ from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capturing import peak_hbm, schedule_of
 from mallocgame.compiler.child import COST_VMODULE, QUIET_VMODULE, Compile, Compiled, Limits, Request
 from mallocgame.compiler.hidden_elements import show_elements
+from mallocgame.compiler.kernels.reading import kernel_costs
 from mallocgame.compiler.verification import Row, replayed
 from mallocgame.plan.compiler_options import MSA_SWITCH, split_of
 from mallocgame.plan.verdict import Kind
@@ -99,11 +100,9 @@ def costs_of(compiled: Compiled, capture: Capture, scoped_vmem_kib: int | None) 
     if scoped_vmem_kib == capture.scoped_vmem_kib and schedule_of(compiled.before_msa) == capture.schedule:
         return capture.problem()
     log = parse_compile_log(compiled.log)
+    module = parse_hlo(show_elements(compiled.before_msa, log.sequence), "before_msa")
     problem = build_problem(
-        parse_hlo(show_elements(compiled.before_msa, log.sequence), "before_msa"),
-        get_target(capture.target),
-        log,
-        parse_hlo(compiled.final, "final"),
+        module, get_target(capture.target), log, parse_hlo(compiled.final, "final"), kernel_costs(module)
     )
     device = capture.problem().target
     target = replace(

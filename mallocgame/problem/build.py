@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from mallocgame.problem.aliasing import alias_groups
 from mallocgame.problem.costs.analytic import AnalyticCosts
 from mallocgame.problem.costs.cost import Cost, is_asynchronous, is_untimed
+from mallocgame.problem.costs.kernels import KernelCost
 from mallocgame.problem.costs.logged import logged_cost
 from mallocgame.problem.dataflow import Dataflow, Value, analyse
 from mallocgame.problem.fingerprint import fingerprint
@@ -31,7 +32,11 @@ _CYCLES = re.compile(r'"estimated_cycles"\s*:\s*"?(\d{1,15})')
 
 
 def build_problem(
-    module: hlo.HloModule, target: Target, log: CompileLog | None = None, final: hlo.HloModule | None = None
+    module: hlo.HloModule,
+    target: Target,
+    log: CompileLog | None = None,
+    final: hlo.HloModule | None = None,
+    kernels: Mapping[str, KernelCost] | None = None,
 ) -> Problem:
     """The problem of a scheduled module before memory space assignment.
 
@@ -40,6 +45,7 @@ def build_problem(
         target: the memories; what the log says of them replaces the target's own constants.
         log: the costs; without one they are analytic.
         final: the compiled module, for the emitter's cycles alone.
+        kernels: by digest, what kernels without their authors' estimates cost.
 
     Raises:
         BadInputError: the module is not scheduled, does not hold together, or is not what the log is of.
@@ -51,7 +57,8 @@ def build_problem(
         target = target_from_log(target, log)
     dataflow = analyse(schedule, module.source)
     groups = alias_groups(schedule, dataflow, module)
-    costs = _costs(module, schedule, target, log)
+    analytic = AnalyticCosts(module, target, kernels)
+    costs = _costs(analytic, schedule, log)
     return Problem(
         fingerprint=fingerprint(schedule),
         module=module.name,
@@ -62,6 +69,9 @@ def build_problem(
         groups=_groups(dataflow, groups),
         costs="analytic" if log is None else "log",
         reserved=() if log is None else reserved_in(log, len(schedule.steps)),
+        kernels=tuple(
+            (time, it) for time, step in enumerate(schedule.steps) if (it := analytic.source(step)) is not None
+        ),
     )
 
 
@@ -81,8 +91,7 @@ def _check_log(module: hlo.HloModule, schedule: Schedule, log: CompileLog) -> No
     raise BadInputError(f"{module.source}: the log is of another schedule: {difference}")
 
 
-def _costs(module: hlo.HloModule, schedule: Schedule, target: Target, log: CompileLog | None) -> list[Cost]:
-    analytic = AnalyticCosts(module, target)
+def _costs(analytic: AnalyticCosts, schedule: Schedule, log: CompileLog | None) -> list[Cost]:
     elsewhere = _other_threads(schedule)
     costs = []
     for time, step in enumerate(schedule.steps):
@@ -91,7 +100,7 @@ def _costs(module: hlo.HloModule, schedule: Schedule, target: Target, log: Compi
             costs.append(Cost(0.0, 0.0))
             continue
         cost = analytic.cost(body, step)
-        if log is not None and not is_untimed(step.opcode):
+        if log is not None and not is_untimed(step.opcode) and analytic.source(step) != "kernel":
             logged = log.costs.get((body.name, step.name))
             cost = cost if logged is None else logged_cost(logged, cost)
         costs.append(cost)

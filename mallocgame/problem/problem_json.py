@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, get_args
 
 from mallocgame.problem.columns import Distinct, Table
+from mallocgame.problem.costs.kernels import Source
 from mallocgame.problem.schema import Computation, Group, Instruction, Problem, Reservation, Target, Tensor, Use
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
 
+_SOURCES = get_args(Source)
+_KERNELS = ("time", "source")
 _KINDS = ("entry", "body", "condition", "branch", "call")
 _KEYS = (
     "fingerprint", "module", "costs", "notes", "target", "texts", "operands", "indices", "computations",
-    "instructions", "tensors", "uses", "reserved",
+    "instructions", "tensors", "uses", "reserved", "kernels",
 )  # fmt: skip
 _COMPUTATIONS = ("name", "start", "end", "kind", "caller", "trips")
 _INSTRUCTIONS = ("name", "opcode", "computation", "compute_seconds", "total_bytes", "free", "cycles")
@@ -27,7 +30,7 @@ _RESERVED = ("start", "end", "offset", "size")
 def problem_to_json(problem: Problem) -> dict[str, Any]:
     """The problem as a JSON value. A tensor's instruction and the groups follow from the rest and are left out.
 
-    ``reserved`` is there only where something is.
+    ``reserved`` and ``kernels`` are there only where something is in them.
     """
     texts, operands, indices = Distinct(), Distinct(), Distinct()
     target = problem.target
@@ -76,6 +79,11 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
     }
     if problem.reserved:
         value["reserved"] = {name: [getattr(one, name) for one in problem.reserved] for name in _RESERVED}
+    if problem.kernels:
+        value["kernels"] = {
+            "time": [time for time, _ in problem.kernels],
+            "source": [_SOURCES.index(source) for _, source in problem.kernels],
+        }
     return {**value, "texts": texts.values(), "operands": operands.values(), "indices": indices.values()}
 
 
@@ -90,8 +98,11 @@ def problem_from_json(value: object, where: str) -> Problem:
     Raises:
         BadInputError: a wrong type or length, a number out of range, or parts that contradict each other.
     """
-    nothing: dict[str, list[int]] = {name: [] for name in _RESERVED}
-    top = checked.record({"reserved": nothing, **value} if isinstance(value, dict) else value, where, _KEYS)
+    absent: dict[str, dict[str, list[int]]] = {
+        "reserved": {name: [] for name in _RESERVED},
+        "kernels": {name: [] for name in _KERNELS},
+    }
+    top = checked.record({**absent, **value} if isinstance(value, dict) else value, where, _KEYS)
     texts = checked.each(checked.text)(top["texts"], f"{where}: texts")
     instructions = _instructions(top["instructions"], f"{where}: instructions", texts)
     computations = _computations(top["computations"], f"{where}: computations", instructions)
@@ -107,7 +118,13 @@ def problem_from_json(value: object, where: str) -> Problem:
         costs=checked.text(top["costs"], f"{where}: costs"),
         notes=checked.each(checked.text)(top["notes"], f"{where}: notes"),
         reserved=_reserved(top["reserved"], f"{where}: reserved", len(instructions)),
+        kernels=_kernels(top["kernels"], f"{where}: kernels", len(instructions)),
     )
+
+
+def _kernels(value: object, where: str, times: int) -> tuple[tuple[int, str], ...]:
+    table = Table(value, where, _KERNELS)
+    return tuple(zip(table.integers("time", times), table.chosen("source", _SOURCES), strict=True))
 
 
 TARGET_FIELDS = (

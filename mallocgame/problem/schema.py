@@ -187,6 +187,7 @@ class Problem:
         costs: where the costs come from: ``"log"`` or ``"analytic"``.
         reserved: what instructions take of fast memory, in order of time, no two at one time. Empty for most programs:
             where every instruction may take the same, the target's ``fast_bytes`` are already without that.
+        kernels: by time, where the costs of kernels come from instead (``mallocgame.problem.costs.kernels.Source``).
     """
 
     fingerprint: str
@@ -199,6 +200,12 @@ class Problem:
     costs: str
     notes: tuple[str, ...] = field(default=())
     reserved: tuple[Reservation, ...] = ()
+    kernels: tuple[tuple[int, str], ...] = field(default=())
+
+    @cached_property
+    def uncounted(self) -> tuple[int, ...]:
+        """Times of the kernels of which nothing is known: they take what the log says, which is next to nothing."""
+        return tuple(time for time, source in self.kernels if source == "none")
 
     @cached_property
     def uses_at(self) -> tuple[tuple[tuple[int, int], ...], ...]:

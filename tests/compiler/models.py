@@ -264,3 +264,25 @@ def read_again() -> tuple[Any, Any]:
 
     shape = jax.ShapeDtypeStruct((512, 512), jnp.bfloat16)
     return run, (shape, [shape] * 17)
+
+
+def kernel() -> tuple[Any, Any]:
+    """A product by a kernel without its author's estimate, between two that XLA computes."""
+    return _around(estimate=False)
+
+
+def estimated_kernel() -> tuple[Any, Any]:
+    """``kernel``, with an estimate."""
+    return _around(estimate=True)
+
+
+def _around(estimate: bool) -> tuple[Any, Any]:
+    import jax.numpy as jnp
+
+    from tests.compiler.kernels import matrix, product
+
+    def run(x: Any, w: Any) -> Any:
+        return jnp.tanh(product(estimate)(jnp.tanh(x @ w), w))
+
+    shape = matrix(4096, 4096, jnp.bfloat16)
+    return run, (shape, shape)

@@ -47,6 +47,9 @@ def test_round_trip_and_same_bytes(tmp_path: Path) -> None:
     flagged = replace(CAPTURE, init_args=("--xla_a", "-1", "--noxla_b"), options={"optimization_level": "39"})
     save_capture(flagged, path)
     assert load_capture(path) == flagged
+    kept = replace(CAPTURE, kernels='{"ab":{}}')
+    save_capture(kept, path)
+    assert load_capture(path) == kept
 
 
 def written(path: Path, entries: dict[str, bytes]) -> Path:

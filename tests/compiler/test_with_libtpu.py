@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import mallocgame
+from mallocgame.compiler.cache import CompileCache
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import load_capture
 from mallocgame.compiler.capturing import capture
@@ -22,6 +23,7 @@ from mallocgame.compiler.stages import lower, lowering_of
 from mallocgame.compiler.verify import verify
 from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
+from mallocgame.optimizer.improve import improve
 from mallocgame.plan.named_plan import NamedPlan, name_plan
 from mallocgame.plan.plan import Copy, Plan, Stay
 from mallocgame.plan.reach import Gaps
@@ -399,3 +401,19 @@ def test_jax_stays_out_of_this_process() -> None:
         "assert c.final and not {'jax', 'libtpu', 'jaxlib'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=True)
+
+
+def test_a_kernel_takes_as_long_without_its_authors_estimate(tmp_path: Path) -> None:
+    """It was taken to last 0.67 ns, and leaving its operands in HBM counted as a gain."""
+    captures = [capture(f"tests.compiler.models:{name}", None, "v5e") for name in ("estimated_kernel", "kernel")]
+    assert [[source for _, source in kept.problem().kernels] for kept in captures] == [["estimate"], ["kernel"]]
+    with_estimate, without = (
+        improve(kept, compile=CompileCache(tmp_path), compiles=1, time_limit=3.0) for kept in captures
+    )
+    for one, other in zip(with_estimate.tried[:2], without.tried[:2], strict=True):
+        assert one.row is not None
+        assert other.row is not None
+        assert (one.row.name, one.verdict) == (other.row.name, other.verdict)
+        assert other.row.e_seconds == pytest.approx(one.row.e_seconds, rel=0.05)
+        assert other.row.m_seconds == pytest.approx(one.row.m_seconds, rel=0.05)
+        assert one.row.m_seconds > 2 * 2 * 4096**3 / 1.97e14

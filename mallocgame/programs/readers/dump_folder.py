@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mallocgame.compiler.kernels.reading import kernel_costs
 from mallocgame.compiler.versions import versions_here
 from mallocgame.problem.build import build_problem
 from mallocgame.problem.target_log import target_from_log
@@ -99,10 +100,11 @@ def _schedule(path: Path, module: str, target: Target) -> Loaded:
     scheduled = read_hlo(dump.before_msa)
     final = read_hlo(dump.final) if dump.final is not None else None
     addresses = read_text(dump.buffer_assignment) if dump.buffer_assignment is not None else ""
+    kernels = kernel_costs(scheduled)
     if dump.log is None:
-        problem = build_problem(scheduled, target, final=final)
+        problem = build_problem(scheduled, target, final=final, kernels=kernels)
     else:
         log = parse_compile_log(read_text(dump.log))
-        problem = build_problem(scheduled, target_from_log(target, log), log, final)
+        problem = build_problem(scheduled, target_from_log(target, log), log, final, kernels)
     usage = read_text(dump.memory_usage_report) if dump.memory_usage_report is not None else ""
     return Loaded(problem, str(path), scheduled, final, buffer_assignment=addresses, memory_usage=usage)

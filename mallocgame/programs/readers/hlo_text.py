@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mallocgame.compiler.kernels.reading import kernel_costs
 from mallocgame.problem.backend import backend_of, is_untiled
 from mallocgame.problem.build import build_problem
 from mallocgame.problem.lifting.lift import lift
@@ -64,7 +65,7 @@ def of_module(path: Path, module: HloModule, target: Target) -> Loaded:
     backend = backend_of(module, computations)
     if backend is None and mark_of_msa(computations, target.fast_space) is not None:
         return _after_msa(path, module, target)
-    problem = build_problem(module, target)
+    problem = build_problem(module, target, kernels=kernel_costs(module))
     notes: tuple[str, ...] = ()
     if backend is not None:
         notes = (f"compiled for a {backend}, not a TPU: sizes are its own, times those of {target.name} for such work",)
@@ -76,7 +77,7 @@ def of_module(path: Path, module: HloModule, target: Target) -> Loaded:
 def _after_msa(path: Path, module: HloModule, target: Target) -> Loaded:
     """The schedule before memory space assignment, and what it has made of it as the default."""
     lifted = lift(module, target)
-    problem = build_problem(lifted.module, target, final=module)
+    problem = build_problem(lifted.module, target, final=module, kernels=kernel_costs(lifted.module))
     notes = [*problem.notes, AFTER_MSA.format(copies=lifted.copies), MADE_ANEW]
     if lifted.restored:
         notes.append(PUT_BACK.format(names=", ".join(lifted.restored[:3]), count=len(lifted.restored)))

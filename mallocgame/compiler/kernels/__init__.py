@@ -1,0 +1,1 @@
+"""What a Mosaic kernel costs, read from its own module."""
