@@ -52,5 +52,6 @@ class Settings:
         """64 hex digits over a program's digest, these settings, the compiler that is installed, and mallocgame."""
         # TPU_LIBRARY_PATH puts another compiler in the place of the installed one.
         library = os.environ.get("TPU_LIBRARY_PATH", "")
-        parts = (program, asdict(self), versions_here(), library, __version__)
+        settings = {name: value for name, value in asdict(self).items() if value is not None}
+        parts = (program, settings, versions_here(), library, __version__)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

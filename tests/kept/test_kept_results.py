@@ -81,7 +81,8 @@ def test_a_row_is_replayed_to_the_last_digit(line: int, tmp_path: Path) -> None:
 
 def test_the_results_of_a_batch_are_read_and_done(tmp_path: Path) -> None:
     folder = shutil.copytree(DATA / "batch", tmp_path / "batch")
-    options = options_of(target=None, solver="greedy", time_limit=2.0, compiles=8, objective=None, strict=False, seed=0)
+    options = options_of(target=None, solver="greedy", time_limit=2.0, compiles=8, compile_time=None,
+                         objective=None, strict=False, seed=0)  # fmt: skip
     with open_results(folder / "results.jsonl") as file:
         last = file.last
         for name in ("tiny.mgz", "tiny-scan.mgz"):
