@@ -97,9 +97,10 @@ class Relaxation:
     def cut(self, refusal: OverrideRefusedError, left: int) -> None:
         """Leave in HBM what the last ``left`` compiles have no room to find out about; nothing while there are many.
 
-        After a refusal for want of room, and before the last compile, the plan is cut to what the simulated allocator
-        finds room for in a share of its memory. For another reason all that is made and used as the refused tensor is
-        goes: by instructions of the same names, but for their numbers, as the same operand.
+        After a refusal for want of room, and before the last compile, the refused group goes, and the plan is cut to
+        what the simulated allocator finds room for in a share of its memory. For another reason all that is made and
+        used as the refused tensor is goes: by instructions of the same names, but for their numbers, as the same
+        operand.
         """
         if left > len(CUTS):
             return
@@ -108,6 +109,8 @@ class Relaxation:
                 self.leave(tensor, f"as {refusal.instruction}: {refusal.reason}", cut=True)
             if left > 1:
                 return
+        elif (refused := refused_tensor(self.named, refusal)) is not None:
+            self.leave(refused, refusal.reason)
         self.cuts += 1
         self.first = ()
         order, missed = allocation_of(self.named, share=CUTS[-left])

@@ -62,7 +62,8 @@ def test_the_fewer_compiles_are_left_the_less_room_a_refused_plan_may_take(left:
     relaxation = Relaxation(plan(tensors, [Stay(number, 2, 5, number * MIB) for number in range(10)]))
     relaxation.cut(OverrideRefusedError("f.1", 0, "copy.1", NO_ROOM), left)
     assert sum(tensor.is_fast for tensor in relaxation.named.tensors) == kept
-    assert [entry.cut for entry in relaxation.relaxed] == [True] * (10 - kept)
+    assert [entry.cut for entry in relaxation.relaxed] == ([False] + [True] * (9 - kept) if kept < 10 else [])
+    assert relaxation.named.tensors[1].is_fast == (kept == 10), "the refused one goes first"
     assert len(relaxation.named.order) == (kept if kept < 10 else 0)
 
 

@@ -80,5 +80,6 @@ def test_a_plan_for_which_there_is_no_room_is_cut_down_until_there_is() -> None:
 def test_a_plan_whose_last_compile_is_refused_has_failed() -> None:
     refusing = RefusingOverrides(pinned_by_the_first_plan().instruction, NO_ROOM, compiles=(1, 2))
     found = improved(refusing, compiles=2, without=("splits",))
-    assert found.tried[1].failure == "the compiler still refuses overrides after 2 compiles"
+    assert found.tried[1].failure is not None
+    assert found.tried[1].failure.startswith("the compiler refused an override")
     assert (found.answer.kind, found.status) == ("xla default", "compiles spent")
