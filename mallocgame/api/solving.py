@@ -227,7 +227,7 @@ def solve_all(
     *,
     out: PathLike,
     target: str | None = None,
-    solver: str = "local",
+    solver: str | None = None,
     time_limit: float = 30.0,
     compiles: int = 8,
     compile_time: float | None = None,
@@ -258,7 +258,7 @@ def solve_all(
 
     if target is not None:
         get_target(target)
-    if solver not in (*solvers.SOLVERS, "auto"):
+    if solver not in (None, *solvers.SOLVERS, "auto"):
         raise BadInputError(f"unknown solver {solver!r}; known: {', '.join(solvers.SOLVERS)}, auto")
     check_time_limit(time_limit)
     if compile_time is not None:
@@ -277,7 +277,7 @@ def solve_all(
         batch.find_programs(file),
         options,
         Path(out),
-        limit=job_limit(time_limit, compiles if solver == "auto" else 0),
+        limit=job_limit(time_limit, compiles if solver in (None, "auto") else 0),
         engine=engine,
         processes=processes,
         apart=("--cache", str(Path(cache).absolute())),

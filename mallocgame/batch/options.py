@@ -12,7 +12,7 @@ PATIENCE = 600.0
 def options_of(
     *,
     target: str | None,
-    solver: str,
+    solver: str | None,
     time_limit: float,
     compiles: int,
     compile_time: float | None,
@@ -21,10 +21,11 @@ def options_of(
     seed: int,
 ) -> tuple[str, ...]:
     """What decides the answer, as options of the command."""
-    given = {"--target": target, "--objective": objective}
-    always = {"--solver": solver, "--time-limit": str(time_limit), "--seed": str(seed)}
-    budget = {"--compiles": str(compiles)} if solver == "auto" else {}
-    if solver == "auto" and compile_time is not None:
+    given = {"--target": target, "--objective": objective, "--solver": solver}
+    always = {"--time-limit": str(time_limit), "--seed": str(seed)}
+    compiled = solver in (None, "auto")
+    budget = {"--compiles": str(compiles)} if compiled else {}
+    if compiled and compile_time is not None:
         budget["--compile-time"] = f"{compile_time}s"
     pairs = {**{name: value for name, value in given.items() if value is not None}, **always, **budget}
     return (*(f"{name}={value}" for name, value in pairs.items()), *(("--strict",) if strict else ()))

@@ -54,7 +54,8 @@ class Result:
         code: exit code of the job, as `mallocgame.batch.job.Ended` has it.
         error: one line; empty where there is an answer.
         seconds: that the job took.
-        out: file name of the plan in the folder of the results.
+        out: file name of the plan in the folder of the results; empty where none was written, for nothing is
+            predicted better than XLA's own placement.
         answer: None where there is none.
     """
 
@@ -95,7 +96,7 @@ class ResultsFile:
         result = self.last.get(name)
         if result is None or result.key != key or result.code not in FINAL:
             return False
-        return result.code != 0 or (self._folder / result.out).is_file()
+        return result.code != 0 or not result.out or (self._folder / result.out).is_file()
 
 
 @contextmanager
@@ -114,7 +115,9 @@ def result_of(ended: Ended, out: str) -> Result:
     code, error, answer = ended.code, "", None
     if code == 0:
         try:
-            answer = _answer(checked.parse_json(ended.output.encode(), "output"))
+            document: Any = checked.parse_json(ended.output.encode(), "output")
+            answer = _answer(document)
+            out = out if document["out"] is not None else ""
         except (BadInputError, KeyError, TypeError, ZeroDivisionError):
             code, error = 1, "the process printed no answer"
     elif code == TIMED_OUT:

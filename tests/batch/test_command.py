@@ -28,7 +28,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder(run: Run, folder: Path, tmp_path: Path) -> None:
-    command = ("solve", folder, "--target", "v4", "--time-limit", "0.5", "--out", tmp_path / "plans")
+    """What is not predicted better than XLA's own placement is an answer without a plan."""
+    command = ("solve", folder, "--target", "v4", "--time-limit", "20", "--out", tmp_path / "plans")
     outcome = run(*command, "--json")
     assert outcome.code == 3
     assert outcome.err.splitlines()[-1] == "mallocgame: error: 1 of 3 programs have no answer"
@@ -39,12 +40,13 @@ def test_a_folder(run: Run, folder: Path, tmp_path: Path) -> None:
     assert rows["damaged.hlo"]["code"] == 2
     assert rows["damaged.hlo"]["error"].startswith(f"{folder / 'damaged.hlo'}:")
     assert load_plan(rows["heat-v4.mgp"]["out"]).module == rows["heat-v4.mgp"]["answer"]["module"] == "jit_simulate"
-    assert load_plan(rows["small.hlo"]["out"]).target == "v4"
+    assert (rows["small.hlo"]["out"], rows["small.hlo"]["answer"]["target"]) == (None, "v4")
 
     again = run(*command)
     assert again.code == 3
     assert "started" not in again.err
     assert "no answer: damaged.hlo" in again.out
+    assert "converged, not confirmed, nothing better" in again.out
     assert "3 programs: 2 answers, 1 without one; 0 done now" in again.out
 
 

@@ -13,9 +13,16 @@ from mallocgame.batch.results import Answer, Result, open_results, result_of
 from mallocgame.system.errors import BadInputError
 
 JOB = Job("a.mgp", "key", ("solve", "a.mgp"), 10.0)
-SOLVED = {"module": "jit_f", "target": "v5e", "status": "converged", "confirmed": False, "m_saved_share": 0.25}
+SOLVED = {
+    "module": "jit_f",
+    "target": "v5e",
+    "status": "converged",
+    "confirmed": False,
+    "m_saved_share": 0.25,
+    "out": "p",
+}
 AUTO = {
-    **{name: SOLVED[name] for name in ("module", "target", "status")},
+    **{name: SOLVED[name] for name in ("module", "target", "status", "out")},
     "confirmed": True,
     "programs": [{"e": 3.0, "m": 2.0}, {"e": 2.0, "m": 2.5}],
     "answer": 1,
@@ -29,6 +36,7 @@ def _result(code: int = 0, output: str = json.dumps(SOLVED), errors: str = "") -
 
 def test_answers() -> None:
     assert _result() == Result("a.mgp", "key", 0, "", 1.235, "a.mgp.json", PLAIN)
+    assert _result(output=json.dumps({**SOLVED, "out": None})).out == ""
     assert _result(output=json.dumps(AUTO)).answer == Answer("jit_f", "v5e", "converged", True, None, 1.5, 0.8)
 
 

@@ -32,7 +32,7 @@ def _row(result: Result, outcome: Outcome) -> dict[str, Any]:
         "code": result.code,
         "error": result.error or None,
         "seconds": result.seconds,
-        "out": None if result.answer is None else str(outcome.folder / result.out),
+        "out": None if result.answer is None or not result.out else str(outcome.folder / result.out),
         "answer": None if result.answer is None else asdict(result.answer),
     }
 
@@ -55,4 +55,5 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     saved = "" if answer["m_saved_share"] is None else f"{100 * answer['m_saved_share']:.1f} %"
     over = ("" if answer[name] is None else f"{answer[name]:.4f}" for name in ("xla_over_e", "xla_over_m"))
     status = answer["status"] if answer["confirmed"] else f"{answer['status']}, not confirmed"
+    status += "" if row["out"] else ", nothing better"
     return (row["name"], answer["module"], answer["target"], saved, *over, f"{row['seconds']:.1f} s", status)

@@ -89,7 +89,7 @@ def solve(
         outcome = api.solve_all(
             file,
             target=target,
-            solver=solver or "local",
+            solver=solver,
             time_limit=time_limit,
             compiles=compiles,
             compile_time=compile_seconds,
