@@ -286,3 +286,36 @@ def _around(estimate: bool) -> tuple[Any, Any]:
 
     shape = matrix(4096, 4096, jnp.bfloat16)
     return run, (shape, shape)
+
+
+def across_a_kernel() -> tuple[Any, Any]:
+    """Values of 40 MiB before and after a Pallas kernel that asks for 100 MiB of scoped VMEM."""
+    import jax
+    import jax.numpy as jnp
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import tpu as pltpu
+
+    def kernel(x: Any, w: Any, out: Any) -> None:
+        out[...] = jnp.dot(x[...], w[...], preferred_element_type=jnp.float32).astype(out.dtype)
+
+    def multiply(x: Any, w: Any, block: int = 512) -> Any:
+        return pl.pallas_call(
+            kernel,
+            out_shape=jax.ShapeDtypeStruct((x.shape[0], w.shape[1]), x.dtype),
+            grid=(x.shape[0] // block, w.shape[1] // block),
+            in_specs=[
+                pl.BlockSpec((block, x.shape[1]), lambda i, j: (i, 0)),
+                pl.BlockSpec((w.shape[0], block), lambda i, j: (0, j)),
+            ],
+            out_specs=pl.BlockSpec((block, block), lambda i, j: (i, j)),
+            compiler_params=pltpu.CompilerParams(vmem_limit_bytes=100 * 2**20),
+        )(x, w)
+
+    def run(x: Any, w: Any, z: Any) -> Any:
+        before = jnp.cumsum(jnp.tanh(z * 2), axis=0)
+        y = multiply(x, w)
+        scale = y[:1, :1] + before[:1, :1].astype(y.dtype)
+        return jnp.tanh(before * scale.astype(before.dtype)) @ w[:, :128], y
+
+    square = jax.ShapeDtypeStruct((2048, 2048), jnp.bfloat16)
+    return run, (square, square, jax.ShapeDtypeStruct((10240, 2048), jnp.bfloat16))

@@ -23,6 +23,7 @@ from mallocgame.compiler.stages import lower, lowering_of
 from mallocgame.compiler.verify import verify
 from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
+from mallocgame.models.replay import replay_plan
 from mallocgame.optimizer.improve import improve
 from mallocgame.plan.named_plan import NamedPlan, name_plan
 from mallocgame.plan.plan import Copy, Plan, Stay
@@ -30,6 +31,7 @@ from mallocgame.plan.reach import Gaps
 from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem.evictions import product_eviction, product_wait
 from mallocgame.problem.placement import TESTED
+from mallocgame.problem.reserved import reserved_bytes
 from mallocgame.programs.module_text import digest
 from mallocgame.solvers import solve
 from mallocgame.system.errors import BadInputError
@@ -60,6 +62,29 @@ def test_capture_knows_its_program(looped: Capture) -> None:
     (body,) = [computation for computation in problem.computations if computation.kind == "body"]
     assert body.trips == 6
     assert 2 * 512 * 512 * 2 <= looped.peak_hbm < 64 * 2**20
+
+
+def test_what_a_kernel_reserves_is_left_free() -> None:
+    """The log's heap is all of v5e's 128 MiB; of these the kernel takes 100, and every other instruction 16."""
+    kept = capture("tests.compiler.models:across_a_kernel", None, "v5e")
+    problem = kept.problem()
+    (kernel,) = [time for time, step in enumerate(problem.instructions) if step.opcode == "custom-call"]
+    assert problem.target.fast_bytes == 128 * 2**20
+    assert {one.offset for one in problem.reserved} == {0}
+    free = [problem.target.fast_bytes - taken for taken in reserved_bytes(problem)]
+    assert free.pop(kernel) == 28 * 2**20
+    assert set(free) == {112 * 2**20}
+    named = planned(kept)
+    assert validate(problem, named.plan) == ()
+    beside = [stay for stay in named.plan.stays if stay.start <= kernel <= stay.end]
+    assert beside
+    assert min(stay.offset for stay in beside) >= 100 * 2**20
+    verification = verify(named, kept)
+    assert verification.misses == ()
+    row = verification.row("plan")
+    assert row is not None
+    assert row.m_seconds == pytest.approx(replay_plan(problem, named.plan, "M").total, rel=0.01)
+    assert row.peak_fast <= problem.target.fast_bytes
 
 
 @pytest.mark.parametrize("target", ["v5e", "v5p"])
