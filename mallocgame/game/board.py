@@ -9,6 +9,7 @@ from mallocgame.game.occupancy import Occupancy
 from mallocgame.game.program import Program
 from mallocgame.game.timeline import EVICTION, PREFETCH, Timeline
 from mallocgame.plan.plan import Copy, CopyKind, Plan, Stay
+from mallocgame.problem.reserved import fixed_reservations
 
 ENOUGH = 1 - 1e-9
 """A supply that reaches this share of the demand counts as enough, so that rounding never moves a start."""
@@ -29,7 +30,7 @@ class Board:
     def __init__(self, program: Program) -> None:
         target = program.problem.target
         self.program = program
-        self.occupancy = Occupancy(target.fast_bytes, target.alignment, program.problem.reserved)
+        self.occupancy = Occupancy(target.fast_bytes, target.alignment, fixed_reservations(program.problem))
         self.timeline = Timeline(program)
         self.fast_definitions: set[int] = set()
         self.fast_uses: set[tuple[int, int]] = set()

@@ -23,7 +23,7 @@ class Occupancy:
     Args:
         capacity: bytes of fast memory.
         alignment: offsets are multiples of it, in bytes.
-        reserved: what is taken from the start on, and never given back.
+        reserved: what is taken from the start on, and never given back; within the capacity.
     """
 
     def __init__(self, capacity: int, alignment: int, reserved: Sequence[Reservation] = ()) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from mallocgame.game.occupancy import Occupancy
 from mallocgame.plan.plan import Plan, Stay
 from mallocgame.plan.problem_file import Default
+from mallocgame.problem.reserved import fixed_reservations
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.base import Answer, Task, register
 from mallocgame.system.errors import BadInputError, NoAnswerError
@@ -124,7 +125,7 @@ def _size(problem: Problem, part: Part) -> int:
 
 def _best_fit(problem: Problem, parts: list[Part]) -> tuple[list[Stay], Part | None]:
     """Stays with addresses, up to the first part that finds no room, and that part."""
-    occupancy = Occupancy(problem.target.fast_bytes, problem.target.alignment, problem.reserved)
+    occupancy = Occupancy(problem.target.fast_bytes, problem.target.alignment, fixed_reservations(problem))
     placed: list[Stay] = []
     for owner, part in enumerate(parts):
         size = _size(problem, part)

@@ -11,8 +11,8 @@ import pytest
 from mallocgame.cli.answers.verified import verdict
 from mallocgame.compiler.verification import Row
 from mallocgame.plan.plan import Copy, Plan, Stay
-from mallocgame.problem.schema import Computation, Instruction, Problem, Target, Tensor
-from mallocgame.report.memory_map import Panel, draw_memory_map, positions, rectangles
+from mallocgame.problem.schema import Computation, Instruction, Problem, Reservation, Target, Tensor
+from mallocgame.report.memory_map import Panel, Rectangle, draw_memory_map, positions, rectangles, reserved_rectangles
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import duration, percent, size
 from mallocgame.system.errors import BadInputError
@@ -57,6 +57,17 @@ def test_slices_are_drawn_from_their_own_starts() -> None:
         (3, 5, 4 * MIB, MIB),
         (5, 5, 5 * MIB, MIB),
     ]
+
+
+def test_what_is_reserved_is_drawn_too(tmp_path: Path) -> None:
+    problem = replace(_problem(), reserved=(Reservation(7, 7, 0, 15 * MIB),))
+    assert reserved_rectangles(problem) == (Rectangle("reserved by instructions", 7, 7, 0, 15 * MIB, "reserved"),)
+    pytest.importorskip("matplotlib")
+    draw_memory_map(problem, [Panel("plan", PLAN)], tmp_path / "map.svg")
+    drawn = (tmp_path / "map.svg").read_text()
+    assert "reserved by instructions" in drawn or "#b8bec7" in drawn
+    draw_memory_map(_problem(), [Panel("plan", PLAN)], tmp_path / "without.svg")
+    assert "#b8bec7" not in (tmp_path / "without.svg").read_text()
 
 
 def test_what_takes_no_time_has_no_width() -> None:

@@ -91,6 +91,13 @@ def test_a_prefetch_goes_where_no_kernel_is_in_its_way() -> None:
         assert solution.seconds_under_m == pytest.approx((1.5 + 1.5 + 0.2 + 0.8 + 0.1) * US), "it waits for 0.8 us"
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_with_less_memory_what_is_reserved_above_it_is_no_room(solver: str) -> None:
+    task = across(256, offset=768)
+    less = replace(task, target=replace(task.target, fast_bytes=256))
+    assert solve(less, solver, time_limit=5).plan.stays == ()
+
+
 @pytest.mark.parametrize("backend", ["cp-sat", "highs"])
 def test_the_bound_knows_what_is_reserved(backend: str) -> None:
     free, task = across(0), across(1024)

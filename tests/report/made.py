@@ -15,7 +15,7 @@ from mallocgame.report.comparison import Comparison, compare
 from mallocgame.solvers import solve
 from tests.bench.fake import STORED, FakeCompiler, stored
 from tests.models.replay.problems import straight
-from workloads.generator import random_problem, varied_recipe
+from workloads.generator import random_problem, varied_recipe, with_reservations
 
 
 def small_problem() -> Problem:
@@ -54,8 +54,10 @@ def named(problem: Problem, plan: Plan) -> NamedPlan:
 
 
 def random_comparison(seed: int) -> Comparison:
-    """Two plans of a random problem, the first as XLA's default."""
+    """Two plans of a random problem, the first as XLA's default; in every second one instructions reserve memory."""
     problem = random_problem(seed, varied_recipe(seed))
+    if seed % 2:
+        problem = with_reservations(problem, seed)
     default = Default(1.0, 0.0, 1.0, 0.0, 0, _played(problem, seed, 0.5), "compiler")
     return compare(named(problem, _played(problem, seed + 1, 0.9)), Loaded(problem, "random", default=default))
 

@@ -136,6 +136,8 @@ def check(comparison: Comparison) -> None:
         columns = (stays["start"], stays["end"], stays["offset"], stays["size"])
         drawn = [(data["kinds"][kind], *row) for kind, *row in zip(stays["kind"], *columns, names, strict=True)]
         assert drawn == [(box.kind, box.start, box.end, box.offset, box.size, box.name) for box in boxes]
+    shown = [(one["start"], one["end"], one["offset"], one["size"]) for one in data["reserved"]]
+    assert shown == [(one.start, one.end, one.offset, one.size) for one in problem.reserved]
     for tensor in problem.tensors:
         name = data["instructions"]["name"][data["tensors"]["time"][tensor.id]]
         assert name + data["tensors"]["index"].get(str(tensor.id), "") == tensor.name
