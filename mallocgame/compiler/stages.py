@@ -99,7 +99,13 @@ def lower(program: object, args: Sequence[Any], kwargs: Mapping[str, Any], targe
     if traced is None:
         function: Any = program
         jitted = function if hasattr(function, "trace") else jax.jit(function)
-        made = jitted.trace(*args, **kwargs)
+        try:
+            made = jitted.trace(*args, **kwargs)
+        except ValueError:  # some kernels ask, while they are traced, which TPU they are for
+            if target is None:
+                raise
+            with _on_a_described(target):
+                made = jitted.trace(*args, **kwargs)
         traced = _stage(made, "traced", jax.stages.Traced) or made
     if target is None:
         return traced.lower()

@@ -90,6 +90,24 @@ def test_loops_within_a_step() -> None:
     assert cost.guesses == ()
 
 
+def test_what_trips_hand_on_is_followed() -> None:
+    def kernel(x: Any, out: Any) -> None:
+        out[...] = x[...]
+
+        def body(trip: Any, turn: Any) -> Any:
+            @pl.when(turn == pl.program_id(0))
+            def met() -> None:
+                out[...] += 1.0
+
+            return jax.lax.select(turn == 2, 0, turn + 1)
+
+        jax.lax.fori_loop(0, 7, body, 0)
+
+    cost = read_kernel(kernels.body_of(kernels.in_blocks(kernel, lambda i: (i, 0)), kernels.matrix(64, 128)))
+    assert cost.flops == (3 + 2 + 2) * 1024  # turns 0 1 2 0 1 2 0, and grid indices 3 to 7 have none
+    assert cost.guesses == ()
+
+
 def test_copies_that_a_kernel_makes_itself() -> None:
     matrix = kernels.matrix(64, 128)
     known = read_kernel(kernels.body_of(kernels.copied(5), COUNT, matrix))

@@ -35,7 +35,7 @@ from mallocgame.problem.reserved import reserved_bytes
 from mallocgame.programs.module_text import digest
 from mallocgame.solvers import solve
 from mallocgame.system.errors import BadInputError
-from tests.compiler import models
+from tests.compiler import kernels, models
 from tests.optimizer.test_with_libtpu import instructions
 
 pytestmark = pytest.mark.libtpu
@@ -442,3 +442,13 @@ def test_a_kernel_takes_as_long_without_its_authors_estimate(tmp_path: Path) -> 
         assert other.row.e_seconds == pytest.approx(one.row.e_seconds, rel=0.05)
         assert other.row.m_seconds == pytest.approx(one.row.m_seconds, rel=0.05)
         assert one.row.m_seconds > 2 * 2 * 4096**3 / 1.97e14
+
+
+def test_a_kernel_may_ask_which_tpu_it_is_for() -> None:
+    def run(x: Any) -> Any:
+        from jax.experimental.pallas import tpu as pltpu
+
+        rows = pltpu.get_tpu_info().num_lanes
+        return kernels.in_blocks(lambda x, out: out.__setitem__(..., x[...] + rows), lambda i: (i, 0))(x)
+
+    assert "tpu_custom_call" in lowering_of(run, (kernels.matrix(64, 128),), {}, "v5e").text

@@ -92,15 +92,23 @@ def evaluate(operation: Any, values: dict[Hashable, Value]) -> None:
         values[results[0]] = made
 
 
+def choose(operation: Any, yielded: Sequence[Sequence[Any]], values: dict[Hashable, Value]) -> None:
+    """Add the results of a choice between blocks, of which each has yielded these, to ``values``."""
+    met = values.get(operation.operands[0], UNKNOWN)
+    for place, result in enumerate(operation.results):
+        each = [values.get(of[place], UNKNOWN) for of in yielded if place < len(of)]
+        if len(each) != 2:
+            values[result] = UNKNOWN
+        elif met.known and (met.at.all() or not met.at.any()):
+            values[result] = each[0 if met.at.all() else 1]
+        else:
+            values[result] = _apply(np.where, [met, *each])
+
+
 def grid_values(bounds: Sequence[int]) -> list[Value]:
     """The grid's own indices."""
     shapes = np.eye(len(bounds), dtype=int) * (np.array(bounds, dtype=int) - 1) + 1
     return [Value(np.arange(bound).reshape(shape)) for bound, shape in zip(bounds, shapes, strict=True)]
-
-
-def loop_value(first: int, trips: int, step: int, axes: int) -> Value:
-    """A loop's index: one axis more than the ``axes`` that there are."""
-    return Value((first + step * np.arange(trips)).reshape((trips,) + (1,) * axes))
 
 
 def blocks(indices: Sequence[Value], bounds: Sequence[int]) -> tuple[int, int]:

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mallocgame.compiler.kernels.integers import MAX_POINTS, UNKNOWN, Value, evaluate, loop_value, name_of
+from mallocgame.compiler.kernels.carried import follow
+from mallocgame.compiler.kernels.integers import MAX_POINTS, UNKNOWN, Value, choose, evaluate, name_of
 
 MAX_TRIPS = 4096
 """Of a loop whose index is followed."""
 
 CONDITION = "a condition on data is taken as met"
 LOOP = "a loop of unknown length runs once"
-READING = "a loop of unknown length runs until it has copied each byte of an operand once"
+READING = "a loop of unknown length runs until it has copied each operand once"
 DYNAMIC_COPY = "a copy of unknown size is left out"
 
 _ARITHMETIC = frozenset(
@@ -105,6 +106,7 @@ class Walk:
         name = name_of(operation)
         if name == "scf.if":
             self._branches(operation, runs, times, axes, tally)
+            choose(operation, [_yielded(region.blocks[0]) for region in operation.regions], self._values)
         elif name in ("scf.for", "scf.while"):
             self._loop(operation, name, runs, times, axes, tally)
         elif list(operation.regions):
@@ -152,8 +154,9 @@ class Walk:
             return
         first, count, step = trips
         if 0 < count <= MAX_TRIPS and _points(runs) * count <= MAX_POINTS:
-            self._values[body.arguments[0]] = loop_value(first, count, step, max(axes, runs.ndim))
-            tally.add(self.block(body, runs, times * count, max(axes, runs.ndim) + 1))
+            trip = range(first, first + count * step, step)
+            follow(body, list(operation.operands)[3:], trip, axes, self._values)
+            tally.add(self.block(body, runs, times * count, axes + 1))
         elif count > 0:
             tally.add(self.block(body, runs, times * count, axes))
 
@@ -170,7 +173,7 @@ class Walk:
         whole = [self.sizes[it] / count for it, count in inside.moved.items() if count and it in self.sizes]
         if whole:
             tally.guess(READING)
-            return max(1.0, min(whole))
+            return max(1.0, max(whole))
         if inside.flops or inside.transcendentals:
             tally.guess(LOOP)
         return 1.0
@@ -228,6 +231,12 @@ def _contracted(operation: Any) -> int:
         transposed = "transpose_lhs" in attributes and str(attributes["transpose_lhs"]) == "true"
         return left[0 if transposed else -1]
     return math.prod(left[int(place)] for place in numbers[1].split(",") if place.strip())
+
+
+def _yielded(block: Any) -> list[Any]:
+    """What a block hands on at its end."""
+    operations = list(block.operations)
+    return list(operations[-1].operation.operands) if operations else []
 
 
 def _points(*arrays: NDArray[Any]) -> int:
