@@ -113,7 +113,7 @@ def arithmetic_mean(values: Sequence[float], seed: int = 0) -> Interval:
 def count(rows: Iterable[BenchRow], strict: bool = False) -> Counts:
     """Verdicts of rows, by game.md's rule or the strict one."""
     found = Counter(row.strict_verdict if strict else row.verdict for row in rows)
-    return Counts(found["better"], found["equal"], found["worse"], found[None])
+    return Counts(found["better"], found["equal"], found["worse"] + found["cannot tell"], found[None])
 
 
 def kinds(rows: Iterable[BenchRow]) -> dict[Kind, int]:

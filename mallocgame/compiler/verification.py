@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mallocgame.models.replay import replay_final
+from mallocgame.models.replay import replay_final, uncounted_of_final
 from mallocgame.plan.verdict import Kind, is_better
 from mallocgame.problem.schema import Problem
 from xla_dump_parser import hlo
@@ -25,6 +25,7 @@ class Row:
         peak_hbm: bytes of HBM that the program needs, by the compiler's report.
         missing: instructions that the replay had no cost for.
         fits: whether ``peak_hbm`` is within the device's capacity.
+        uncounted: what kernels of which nothing is known have in fast memory (``mallocgame.models.replay.uncounted``).
     """
 
     name: Kind
@@ -36,6 +37,7 @@ class Row:
     peak_hbm: int
     missing: tuple[str, ...]
     fits: bool
+    uncounted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +150,5 @@ def replayed(name: Kind, problem: Problem, final: hlo.HloModule, peak_hbm: int) 
         peak_hbm=peak_hbm,
         missing=m.missing,
         fits=peak_hbm <= problem.target.hbm_bytes,
+        uncounted=uncounted_of_final(problem, final),
     )

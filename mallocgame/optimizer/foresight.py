@@ -8,13 +8,13 @@ reimplementation leaves as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mallocgame.models.cycles.estimate import estimated_table
 from mallocgame.models.cycles.sites import plan_masks
 from mallocgame.models.cycles.table import CycleTable
-from mallocgame.models.replay import replay_plan
+from mallocgame.models.replay import replay_plan, uncounted_of_final, uncounted_of_plan
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.verdict import Verdict, verdict
 from mallocgame.solvers import solve
@@ -35,6 +35,7 @@ class Figures:
     e_seconds: float
     m_seconds: float
     fits: bool = True
+    uncounted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,23 +75,26 @@ def foresight_of(loaded: Loaded, seed: int = 0) -> Foresight:
     problem = loaded.problem
     table, seconds = loaded.model_e()
     if table is not None and seconds is not None:
-        return Foresight(problem, Figures(*seconds), table, _known(problem, table), foreseen=False)
+        placed = () if loaded.final is None else uncounted_of_final(problem, loaded.final)
+        default = Figures(*seconds, uncounted=placed)
+        return Foresight(problem, default, table, _known(problem, table), foreseen=False)
     if loaded.default is not None and loaded.default.plan is not None:
         table = CycleTable(problem)
         table.observe(plan_masks(problem, loaded.default.plan), [step.cycles for step in problem.instructions])
-        default = Figures(loaded.default.e_seconds, loaded.default.m_seconds)
+        placed = uncounted_of_plan(problem, loaded.default.plan)
+        default = Figures(loaded.default.e_seconds, loaded.default.m_seconds, uncounted=placed)
         return Foresight(problem, default, table, _known(problem, table), foreseen=False)
     table = estimated_table(problem, loaded.products())
     expected = _replayed(problem, foresee(problem), table)
     greedy = solve(problem, "greedy", SECONDS, seed).seconds_under_m
     known = None if loaded.default is None else loaded.default.m_seconds
     least = min(expected.m_seconds, greedy) if known is None else known
-    return Foresight(problem, Figures(expected.e_seconds, least), table, 0.0, foreseen=True)
+    return Foresight(problem, replace(expected, m_seconds=least), table, 0.0, foreseen=True)
 
 
 def _replayed(problem: Problem, plan: Plan, table: CycleTable) -> Figures:
     e, m = replay_plan(problem, plan, "E", table).total, replay_plan(problem, plan, "M").total
-    return Figures(e, m)
+    return Figures(e, m, uncounted=uncounted_of_plan(problem, plan))
 
 
 def _known(problem: Problem, table: CycleTable) -> float:

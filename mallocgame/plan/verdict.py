@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 Kind = Literal["xla default", "msa off", "global flags", "split", "plan", "soft plan"]
 """What a compiled program is: a soft plan leaves most of the decisions to the compiler."""
 
-Verdict = Literal["better", "equal", "worse"]
+Verdict = Literal["better", "equal", "worse", "cannot tell"]
+"""``"cannot tell"``: what a kernel of which nothing is known takes or gives is placed otherwise."""
 
 TOLERANCE = 0.001
 """A plan is better where neither model is more than this share worse, and one more than this share better."""
@@ -31,6 +32,8 @@ class Figures(Protocol):
     def m_seconds(self) -> float: ...
     @property
     def fits(self) -> bool: ...
+    @property
+    def uncounted(self) -> tuple[str, ...]: ...
 
 
 def verdict(candidate: Figures, default: Figures, split_changed: bool = False, strict: bool = False) -> Verdict:
@@ -39,10 +42,13 @@ def verdict(candidate: Figures, default: Figures, split_changed: bool = False, s
     ``"better"``: neither E nor M is more than 0.1 % worse and at least one is more than 0.1 % better. Where the memory
     split differs from the default's, M may be up to 2.5 % worse if E is more than 0.1 % better, unless ``strict``.
     ``"equal"``: both within 0.1 %. ``"worse"``: anything else, a gain under one model that costs too much under
-    the other and a program that does not fit in HBM included.
+    the other and a program that does not fit in HBM included. ``"cannot tell"`` comes before all of these but the last:
+    a kernel of which nothing is known takes no time in either model, wherever its operands and results are.
     """
     if not candidate.fits:
         return "worse"
+    if candidate.uncounted != default.uncounted:
+        return "cannot tell"
     e_gains = candidate.e_seconds < default.e_seconds * (1 - TOLERANCE)
     m_gains = candidate.m_seconds < default.m_seconds * (1 - TOLERANCE)
     allowed = SPLIT_TOLERANCE if split_changed and e_gains and not strict else TOLERANCE

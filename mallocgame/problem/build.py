@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mallocgame.problem.aliasing import alias_groups
 from mallocgame.problem.costs.analytic import AnalyticCosts
@@ -19,6 +20,7 @@ from mallocgame.problem.reserved import reserved_in
 from mallocgame.problem.schedule import Schedule, asynchronous_start, flatten, scheduled_computations
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.target_log import target_from_log
+from mallocgame.problem.uncounted import guesses_note, uncounted_note
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
 from xla_dump_parser.compile_log import CompileLog
@@ -59,7 +61,7 @@ def build_problem(
     groups = alias_groups(schedule, dataflow, module)
     analytic = AnalyticCosts(module, target, kernels)
     costs = _costs(analytic, schedule, log)
-    return Problem(
+    problem = Problem(
         fingerprint=fingerprint(schedule),
         module=module.name,
         target=target,
@@ -73,6 +75,8 @@ def build_problem(
             (time, it) for time, step in enumerate(schedule.steps) if (it := analytic.source(step)) is not None
         ),
     )
+    notes = (*problem.notes, *uncounted_note(problem), *guesses_note(analytic.guesses(schedule.steps)))
+    return replace(problem, notes=notes) if notes else problem
 
 
 def _check_log(module: hlo.HloModule, schedule: Schedule, log: CompileLog) -> None:

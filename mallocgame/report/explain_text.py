@@ -30,6 +30,15 @@ _LIMITS = {
     },
 }
 
+VERDICTS = {
+    "better": "the plan is better than XLA's default",
+    "equal": "the plan is as good as XLA's default",
+    "worse": "the plan is not better than XLA's default",
+    "cannot tell": "it cannot be told whether the plan is better than XLA's default: it places otherwise what a "
+    "kernel of which nothing is known takes or gives",
+}
+"""In a sentence, by the word of game.md's rule."""
+
 
 def explained(document: Value) -> list[str]:
     """The lines for people."""
@@ -73,9 +82,9 @@ def _worth(document: Value) -> list[str]:
             )
         sentences.append(line + ".")
     if document["verdict"] is not None:
-        word = {"better": "better than", "equal": "as good as", "worse": "not better than"}[document["verdict"]]
+        word = VERDICTS[document["verdict"]]
         sentences.append(
-            f"By the rule for both models at once the plan is {word} XLA's default; the compiler honours "
+            f"By the rule for both models at once {word}; the compiler honours "
             f"{document['honoured']} of its {document['sites']} placements and copies."
         )
     elif not document["confirmed"]:

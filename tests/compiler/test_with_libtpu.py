@@ -19,6 +19,7 @@ from mallocgame.compiler.child import QUIET_VMODULE, Request, compile_in_child
 from mallocgame.compiler.child_main import load_program
 from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.failures import OverrideRefusedError
+from mallocgame.compiler.kernels import reading
 from mallocgame.compiler.stages import lower, lowering_of
 from mallocgame.compiler.verify import verify
 from mallocgame.game import Game, Move
@@ -452,3 +453,19 @@ def test_a_kernel_may_ask_which_tpu_it_is_for() -> None:
         return kernels.in_blocks(lambda x, out: out.__setitem__(..., x[...] + rows), lambda i: (i, 0))(x)
 
     assert "tpu_custom_call" in lowering_of(run, (kernels.matrix(64, 128),), {}, "v5e").text
+
+
+def test_a_kernel_of_which_nothing_is_known_gains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_known", {})
+    monkeypatch.setattr(reading, "_read", lambda bodies: {})
+    kept = capture("tests.compiler.models:kernel", None, "v5e")
+    problem = kept.problem()
+    assert [problem.instructions[time].opcode for time in problem.uncounted] == ["custom-call"]
+    assert problem.notes[0].startswith("not counted: ")
+    found = improve(kept, compile=CompileCache(tmp_path), compiles=2, time_limit=3.0)
+    assert found.default.uncounted
+    for one in found.tried:
+        assert one.row is not None
+        assert (one.verdict == "cannot tell") == (one.row.uncounted != found.default.uncounted)
+    assert found.answer.row is not None
+    assert found.answer.row.uncounted == found.default.uncounted

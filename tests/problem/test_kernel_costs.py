@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from mallocgame.models.replay import replay_plan
+from mallocgame.compiler.verification import Row, best_of
+from mallocgame.models.replay import replay_plan, uncounted_of_plan
 from mallocgame.plan.plan import Plan
+from mallocgame.plan.verdict import verdict
 from mallocgame.problem.build import build_problem
 from mallocgame.problem.chips import CHIPS
 from mallocgame.problem.costs.kernels import Access, KernelCost, decode, digest_of, encode
 from mallocgame.problem.problem_json import problem_from_json, problem_to_json
 from mallocgame.problem.schema import Problem
 from mallocgame.problem.targets import get_target
+from mallocgame.problem.uncounted import not_counted
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import parse_hlo
 from xla_dump_parser.compile_log import parse_compile_log
@@ -134,3 +138,31 @@ def test_the_log_of_such_a_kernel_has_nothing() -> None:
     for kernels, total in ((None, 0.0), ({digest_of(BODY): READ}, 2.5 * SIZE)):
         problem = build_problem(parse_hlo(text_of("")), get_target("v5p"), log, kernels=kernels)
         assert (problem.costs, problem.instructions[2].total_bytes) == ("log", total)
+
+
+def test_what_is_not_counted_is_told_with_its_share_of_the_bytes() -> None:
+    problem = problem_of()
+    assert not_counted(problem) == (("kernel",), 1.0)
+    assert problem.notes == ("not counted: kernels of which nothing is known, 1 (100 % of the bytes): kernel",)
+    guessed = replace(READ, guesses=("a loop runs once",))
+    read = problem_of("", {digest_of(BODY): guessed})
+    assert read.notes == ("read from kernels, with guesses: a loop runs once (1)",)
+    assert not_counted(read) == ((), 0.0)
+
+
+def test_where_it_has_something_else_in_fast_memory_nothing_is_told() -> None:
+    """Its log gives it no time: moving what it takes and gives must not count, either way."""
+    problem = problem_of()
+    assert uncounted_of_plan(problem, Plan(problem.fingerprint)) == ()
+    read, written = problem.uses_at[2], problem.definitions_at[2]
+    moved = Plan(problem.fingerprint, fast_definitions=frozenset(written), fast_uses=frozenset(read[1:]))
+    assert uncounted_of_plan(problem, moved) == ("kernel operand 1", "kernel")
+    known = problem_of("", {digest_of(BODY): READ})
+    assert uncounted_of_plan(known, moved) == ()
+    default = Row("xla default", 2.0, 0.0, 2.0, 0.0, 0, 0, (), True, ("kernel operand 1",))
+    for seconds in (1.0, 2.0, 3.0):
+        row = replace(default, name="plan", e_seconds=seconds, m_seconds=seconds)
+        assert verdict(replace(row, uncounted=()), default) == "cannot tell"
+        assert verdict(row, default) == {1.0: "better", 2.0: "equal", 3.0: "worse"}[seconds]
+    gained = replace(default, name="plan", e_seconds=1.0, m_seconds=1.0, uncounted=())
+    assert best_of((default, gained)) == "xla default"

@@ -54,6 +54,8 @@ def verdict(row: Row, default: Row) -> str:
     """How a row compares with XLA's default, by the rule that makes a plan *better*."""
     if not row.fits:
         return "does not fit in HBM"
+    if row.uncounted != default.uncounted:
+        return "cannot tell"
     if is_better(row, default):
         return "better"
     shares = (row.e_seconds / default.e_seconds, row.m_seconds / default.m_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,9 @@ def of_inspection(inspection: Inspection) -> Document:
         "m_default": inspection.default_seconds,
         "m_bound": inspection.bound_seconds,
         "headroom_share": inspection.headroom,
+        "kernels": dict(Counter(source for _, source in problem.kernels)),
+        "not_counted": list(inspection.not_counted.names),
+        "not_counted_share": inspection.not_counted.share,
         "costliest": [
             {
                 "name": row.name,
@@ -92,6 +96,18 @@ def _memory(document: Value) -> list[str]:
     return [f"compiled     HBM {size(compiled)} of {hbm}{host}{fits}"]
 
 
+def _kernels(sources: Value) -> list[str]:
+    """Where the costs of kernels are from; the notes say which are not counted."""
+    words = {
+        "estimate": "by their authors' estimates",
+        "kernel": "read from themselves",
+        "user": "as given",
+        "none": "not counted",
+    }
+    told = [f"{sources[source]} {word}" for source, word in words.items() if source in sources]
+    return [f"kernels      {', '.join(told)}"] if told else []
+
+
 def lines(document: Value) -> list[str]:
     """The answer in words."""
     default = document["m_default"]
@@ -111,6 +127,7 @@ def lines(document: Value) -> list[str]:
         f"{duration(document['m_bound'])}",
         f"headroom     {percent(document['headroom_share'])} of "
         f"{'the time with everything in HBM' if default is None else 'the default'}",
+        *_kernels(document["kernels"]),
         "",
     ]
     header = ("costliest instructions", "opcode", "runs", "M in HBM", "M bound", "bytes", "time")

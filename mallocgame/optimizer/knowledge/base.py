@@ -27,12 +27,14 @@ class Outlook:
         e_seconds: under E.
         m_seconds: under M.
         fits: plans leave the HBM as it is.
+        uncounted: what kernels of which nothing is known have in fast memory.
     """
 
     plan: NamedPlan
     e_seconds: float
     m_seconds: float
     fits: bool = True
+    uncounted: tuple[str, ...] = ()
 
 
 @dataclass

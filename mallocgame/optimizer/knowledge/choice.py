@@ -29,8 +29,9 @@ class Choice:
         return {"E": e, "M": m, "both": e * m}[self.objective]
 
     def rank(self, figures: Figures, default: Row, split_changed: bool) -> tuple[bool, float]:
-        """Orders programs: what loses to XLA's default by game.md's rule is last, then by ``value``."""
-        return verdict(figures, default, split_changed, self.strict) == "worse", self.value(figures)
+        """Orders programs: what loses to XLA's default by game.md's rule, or may, is last, then by ``value``."""
+        judged = verdict(figures, default, split_changed, self.strict)
+        return judged in ("worse", "cannot tell"), self.value(figures)
 
     def verdict(self, tried: Tried) -> Verdict | None:
         """Of a program, by the rule that is asked for."""

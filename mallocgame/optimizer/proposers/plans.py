@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from mallocgame.compiler.export.options import allocation_of
 from mallocgame.compiler.relax import leave_in_hbm
+from mallocgame.models.replay import uncounted_of_plan
 from mallocgame.optimizer.knowledge.base import Base, Outlook
 from mallocgame.optimizer.knowledge.candidates import Candidate
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
@@ -81,7 +82,8 @@ def look(known: Knowledge, base: Base, objective: Objective = "both") -> Outlook
     for group in missed:
         named = leave_in_hbm(named, group)
     named = replace(named, order=tuple(group for group in order if group not in missed))
-    return Outlook(named, *base.predict(named.plan))
+    uncounted = uncounted_of_plan(base.capture.problem(), named.plan)
+    return Outlook(named, *base.predict(named.plan), uncounted=uncounted)
 
 
 def candidate(proposer: str, about: str, base: Base, outlook: Outlook) -> Candidate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,11 @@ class AnalyticCosts:
         if estimate_of(instruction) is not None:
             return "estimate"
         return "none" if self._read(instruction) is None else "kernel"
+
+    def guesses(self, instructions: Iterable[hlo.Instruction]) -> list[str]:
+        """What was guessed of the kernels among these that are costed by what was read, each for itself."""
+        read = (self._read(step) for step in instructions if self.source(step) == "kernel")
+        return [guess for cost in read if cost is not None for guess in cost.guesses]
 
     def cost(self, computation: hlo.Computation, instruction: hlo.Instruction) -> Cost:
         """The cost of an instruction of a scheduled computation."""

@@ -1,0 +1,71 @@
+"""The kernels of a problem of which nothing is known, and what is to be told of them and of all others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mallocgame.problem.schema import Problem
+
+SHOWN = 3
+"""Names in a note."""
+
+
+class NotCounted(NamedTuple):
+    """Instructions that take next to no time in both models, whatever they take.
+
+    Attributes:
+        names: of the instructions, in program order.
+        share: of the bytes of all instructions, all runs together, those of their operands and results.
+    """
+
+    names: tuple[str, ...]
+    share: float
+
+
+def not_counted(problem: Problem) -> NotCounted:
+    """The kernels of which nothing is known."""
+    times = set(problem.uncounted)
+    runs = _runs(problem)
+    counted = uncounted = 0.0
+    for time, step in enumerate(problem.instructions):
+        if time in times:
+            read = sum(problem.tensors[tensor].uses[use].accessed_bytes for tensor, use in problem.uses_at[time])
+            written = sum(problem.tensors[tensor].defined_bytes for tensor in problem.definitions_at[time])
+            uncounted += runs[step.computation] * (read + written)
+        elif not step.free:
+            counted += runs[step.computation] * step.total_bytes
+    whole = counted + uncounted
+    names = tuple(problem.instructions[time].name for time in problem.uncounted)
+    return NotCounted(names, uncounted / whole if whole else 0.0)
+
+
+def uncounted_note(problem: Problem) -> tuple[str, ...]:
+    """What is told of them wherever figures are; nothing where there are none."""
+    found = not_counted(problem)
+    if not found.names:
+        return ()
+    more = f" and {len(found.names) - SHOWN} more" if len(found.names) > SHOWN else ""
+    return (
+        f"not counted: kernels of which nothing is known, {len(found.names)} "
+        f"({100 * found.share:.3g} % of the bytes): {', '.join(found.names[:SHOWN])}{more}",
+    )
+
+
+def guesses_note(guesses: Iterable[str]) -> tuple[str, ...]:
+    """What is told where kernels were read, and something in them was guessed; ``guesses`` of all kernels."""
+    found = Counter(guesses)
+    if not found:
+        return ()
+    return ("read from kernels, with guesses: " + "; ".join(f"{what} ({count})" for what, count in found.items()),)
+
+
+def _runs(problem: Problem) -> list[int]:
+    """How often each computation runs; callers come after their callees."""
+    runs = [0] * len(problem.computations)
+    for number in sorted(range(len(runs)), key=lambda it: -problem.computations[it].end):
+        computation = problem.computations[number]
+        outer = 1 if computation.caller is None else runs[problem.instructions[computation.caller].computation]
+        runs[number] = outer * computation.trips
+    return runs
