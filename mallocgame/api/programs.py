@@ -96,9 +96,16 @@ def capture(
 
 
 def inspect(
-    file: PathLike, *, target: str | None = None, module: str | None = None, progress: Progress | None = None
+    file: PathLike,
+    *,
+    target: str | None = None,
+    module: str | None = None,
+    kernels: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
 ) -> Inspection:
     """Tensors, sizes, peak, headroom and the ten costliest instructions of a file that ``solve`` takes.
+
+    ``kernels``: as ``solve``.
 
     Raises:
         BadInputError: the file cannot be used.
@@ -107,7 +114,7 @@ def inspect(
     from mallocgame.programs.loading import load
     from mallocgame.report.inspection import inspect_problem
 
-    loaded = load(file, target, module=module, any_backend=True, progress=progress or silent)
+    loaded = load(file, target, module=module, any_backend=True, kernels=kernels, progress=progress or silent)
     found = inspect_problem(loaded.problem, loaded.default_seconds(), loaded.module, loaded.compiled_bytes())
     return replace(found, target_why=loaded.target_why)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -54,6 +55,7 @@ def solve(
     time_limit: float = 30.0,
     seed: int = 0,
     objective: Objective | None = None,
+    kernels: Mapping[str, float] | None = None,
     out: PathLike | None = None,
     progress: Progress | None = None,
 ) -> Solved:
@@ -71,6 +73,7 @@ def solve(
         time_limit: seconds for the solver.
         seed: the same seed, file and options give the same moves.
         objective: what the plan is to be quick under; None for M, or both where it is compared.
+        kernels: seconds of kernels, by name of the instruction or of the kernel, whatever else is known of them.
         progress: called with one line now and then.
 
     Raises:
@@ -96,7 +99,7 @@ def solve(
     if out is not None:
         check_writable(out)
     start = monotonic()
-    loaded = load(file, target, module=module, progress=progress or silent)
+    loaded = load(file, target, module=module, kernels=kernels, progress=progress or silent)
     if progress is not None:
         tensors = f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors"
         progress(f"{tensors}; solving for at most {time_limit:g} s, after compiling native code at the first use")
@@ -153,6 +156,7 @@ def auto(
     strict: bool = False,
     probe: bool = False,
     seed: int = 0,
+    kernels: Mapping[str, float] | None = None,
     out: PathLike | None = None,
     cache: PathLike = "out/compiles",
     progress: Progress | None = None,
@@ -175,6 +179,7 @@ def auto(
         probe: run the answer beside XLA's default on the device at hand, which has to be the target, and keep it only
             if it is surely faster there.
         seed: of all random choices.
+        kernels: as ``solve``.
         out: where to write the answer: a plan file where it is a plan, else a file of compiler options.
         cache: folder of finished compiles.
         progress: called with one line at each step.
@@ -204,7 +209,7 @@ def auto(
         check_writable(out)
     capture = capture_for_device(Path(file)) if probe else None
     found = solve_automatically(
-        load(file, target, module=module, progress=progress or silent),
+        load(file, target, module=module, kernels=kernels, progress=progress or silent),
         CompileCache(cache),
         time_limit=time_limit,
         compiles=compiles,

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 import mallocgame
 from mallocgame.problem.targets import DEFAULT_TARGET, TARGETS
+from mallocgame.system.errors import BadInputError
 from mallocgame.system.printable import printable
 
 app = App(
@@ -28,6 +29,34 @@ Target = Annotated[
     ),
 ]
 Module = Annotated[str | None, Parameter(help="Of a dump folder with several; the largest if not given.")]
+
+
+Kernels = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--kernel",
+        negative="",
+        help="NAME=SECONDS: how long a kernel takes, by name of the instruction or of the kernel; again for others.",
+    ),
+]
+
+
+def kernel_seconds(kernels: list[str] | None) -> dict[str, float]:
+    """What ``--kernel`` says.
+
+    Raises:
+        BadInputError: it is not of the form NAME=SECONDS.
+    """
+    found = {}
+    for word in kernels or ():
+        name, equals, seconds = word.rpartition("=")
+        try:
+            found[name] = float(seconds)
+        except ValueError:
+            equals = ""
+        if not (name and equals):
+            raise BadInputError(f"--kernel {word}: has to be NAME=SECONDS, e.g. --kernel my_kernel=0.0004")
+    return found
 
 
 def tell(line: str) -> None:

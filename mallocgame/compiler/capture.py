@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ class Capture:
         observed: what calibrating compiles showed (``mallocgame.models.replay.observe``); empty without any.
         kernels: what its kernels cost (``mallocgame.problem.costs.kernels.encode``); empty without any, and in captures
             of before it was kept: these are read anew, where JAX is installed.
+        kernel_seconds: of kernels by the user's word (``mallocgame.problem.given``); not kept in files.
     """
 
     target: str
@@ -58,6 +59,7 @@ class Capture:
     init_args: tuple[str, ...] = ()
     observed: str = ""
     kernels: str = ""
+    kernel_seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def scoped_vmem_kib(self) -> int | None:
@@ -73,18 +75,20 @@ class Capture:
         from mallocgame.compiler.kernels.reading import kernel_costs
         from mallocgame.problem.build import build_problem
         from mallocgame.problem.costs.kernels import decode
+        from mallocgame.problem.given import with_seconds
         from mallocgame.problem.targets import get_target
         from xla_dump_parser import parse_hlo
         from xla_dump_parser.compile_log import parse_compile_log
 
         module = parse_hlo(self.before_msa, "before_msa")
-        return build_problem(
+        problem = build_problem(
             module,
             get_target(self.target),
             parse_compile_log(self.log),
             parse_hlo(self.final, "final"),
             decode(self.kernels, "kernels") or kernel_costs(module),
         )
+        return with_seconds(problem, self.kernel_seconds)
 
     def cycles(self) -> CycleTable:
         """A table of the emitter's cycles that has seen the capture's own compile and its calibrating compiles.

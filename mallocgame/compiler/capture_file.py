@@ -81,6 +81,7 @@ def load_capture(path: str | os.PathLike[str]) -> Capture:
         peak_memory=archive.field({"peak_memory": 0, **manifest}, "peak_memory", int, source),
         schedule=archive.field(manifest, "schedule", str, source),
         init_args=decode_init_args(manifest.get("init_args", []), f"{source}: init_args"),
+        kernel_seconds={},
         **texts,
     )
 

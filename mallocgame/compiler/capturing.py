@@ -109,7 +109,9 @@ def recapture(
     """
     check_options(options)
     request = Request(kept.topology, lowered=kept.lowered, options=dict(options), init_args=kept.init_args)
-    return keep(compile(request, limits), kept.target, kept.topology, kept.function, request.options, kept.init_args)
+    compiled = compile(request, limits)
+    made = keep(compiled, kept.target, kept.topology, kept.function, request.options, kept.init_args)
+    return replace(made, kernel_seconds=kept.kernel_seconds)
 
 
 def peak_hbm(memory_usage: str) -> int:

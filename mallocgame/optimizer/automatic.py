@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import is_capture, load_capture
 from mallocgame.compiler.child import Compile
 from mallocgame.compiler.export.options import compiler_options
@@ -75,7 +76,7 @@ def solve_automatically(
     reason = _why_nothing_compiles(loaded)
     if reason is not None or compiles == 0:
         return _unconfirmed(loaded, reason or "no compiles were allowed", time_limit, seed, choice, progress, started)
-    capture = load_capture(loaded.source)
+    capture = _capture(loaded)
     here = installed_versions()
     notes = [
         f"captured with {name} {capture.versions.get(name)}, compiled with {here[name]}"
@@ -182,4 +183,9 @@ def _unconfirmed(
 def _foresight(loaded: Loaded, seed: int) -> Foresight:
     """What the plan is compared with; of a capture more is known than of its final text."""
     found = foresight_of(loaded, seed)
-    return replace(found, cycles=load_capture(loaded.source).cycles()) if is_capture(loaded.source) else found
+    return replace(found, cycles=_capture(loaded).cycles()) if is_capture(loaded.source) else found
+
+
+def _capture(loaded: Loaded) -> Capture:
+    """The capture that was loaded, with what the user says of its kernels."""
+    return replace(load_capture(loaded.source), kernel_seconds=loaded.kernel_seconds)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from mallocgame.problem.schema import Problem
 
+NOT_COUNTED = "not counted: "
+"""Begins the note of what is not counted."""
+
 SHOWN = 3
 """Names in a note."""
 
@@ -31,14 +34,18 @@ def not_counted(problem: Problem) -> NotCounted:
     counted = uncounted = 0.0
     for time, step in enumerate(problem.instructions):
         if time in times:
-            read = sum(problem.tensors[tensor].uses[use].accessed_bytes for tensor, use in problem.uses_at[time])
-            written = sum(problem.tensors[tensor].defined_bytes for tensor in problem.definitions_at[time])
-            uncounted += runs[step.computation] * (read + written)
+            uncounted += runs[step.computation] * bytes_at(problem, time)
         elif not step.free:
             counted += runs[step.computation] * step.total_bytes
     whole = counted + uncounted
     names = tuple(problem.instructions[time].name for time in problem.uncounted)
     return NotCounted(names, uncounted / whole if whole else 0.0)
+
+
+def bytes_at(problem: Problem, time: int) -> float:
+    """Bytes of what an instruction reads and writes, whatever is said of it in all."""
+    read = sum(problem.tensors[tensor].uses[use].accessed_bytes for tensor, use in problem.uses_at[time])
+    return read + sum(problem.tensors[tensor].defined_bytes for tensor in problem.definitions_at[time])
 
 
 def uncounted_note(problem: Problem) -> tuple[str, ...]:
@@ -48,7 +55,7 @@ def uncounted_note(problem: Problem) -> tuple[str, ...]:
         return ()
     more = f" and {len(found.names) - SHOWN} more" if len(found.names) > SHOWN else ""
     return (
-        f"not counted: kernels of which nothing is known, {len(found.names)} "
+        f"{NOT_COUNTED}kernels of which nothing is known, {len(found.names)} "
         f"({100 * found.share:.3g} % of the bytes): {', '.join(found.names[:SHOWN])}{more}",
     )
 

@@ -32,6 +32,7 @@ class Loaded:
         memory_usage: the compiler's report of what ``final`` takes in each memory; likewise.
         backend: that compiled it, where it is not a TPU's; there are no plans for it then.
         target_why: why it is for the problem's target, in words of ``target_choice``.
+        kernel_seconds: of kernels by the user's word, which the problem has already.
     """
 
     problem: Problem
@@ -45,6 +46,7 @@ class Loaded:
     memory_usage: str = ""
     backend: Backend | None = None
     target_why: str = ASKED
+    kernel_seconds: Mapping[str, float] = field(default_factory=dict)
 
     def default_seconds(self) -> float | None:
         """Seconds under M of XLA's own placement, where the file has it."""

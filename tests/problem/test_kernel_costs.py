@@ -14,6 +14,7 @@ from mallocgame.plan.verdict import verdict
 from mallocgame.problem.build import build_problem
 from mallocgame.problem.chips import CHIPS
 from mallocgame.problem.costs.kernels import Access, KernelCost, decode, digest_of, encode
+from mallocgame.problem.given import check_seconds, with_seconds
 from mallocgame.problem.problem_json import problem_from_json, problem_to_json
 from mallocgame.problem.schema import Problem
 from mallocgame.problem.targets import get_target
@@ -166,3 +167,25 @@ def test_where_it_has_something_else_in_fast_memory_nothing_is_told() -> None:
         assert verdict(row, default) == {1.0: "better", 2.0: "equal", 3.0: "worse"}[seconds]
     gained = replace(default, name="plan", e_seconds=1.0, m_seconds=1.0, uncounted=())
     assert best_of((default, gained)) == "xla default"
+
+
+@pytest.mark.parametrize(("text", "name"), [("", "kernel"), (ESTIMATE, "kernel")])
+def test_the_users_word_goes_before_all_else(text: str, name: str) -> None:
+    problem = with_seconds(problem_of(text), {name: 0.25})
+    assert (problem.kernels, problem.notes) == (((2, "user"),), ())
+    assert problem.instructions[2].total_bytes == 3 * SIZE  # what moving its operands changes is counted
+    for model in ("E", "M"):
+        assert replay_plan(problem, Plan(problem.fingerprint), model).total == 0.25
+    assert with_seconds(problem_of(text), {"other": 0.25}) == problem_of(text)
+
+
+def test_a_kernel_is_named_with_or_without_its_number() -> None:
+    numbered = build_problem(parse_hlo(text_of("").replace("%kernel", "%kernel.12")), get_target("v5p"))
+    for name in ("kernel", "kernel.12"):
+        check_seconds(numbered, {name: 1.0})
+        assert with_seconds(numbered, {name: 1.0}).kernels == ((2, "user"),)
+    with pytest.raises(BadInputError, match=r"no kernel kern: it has kernel\.12"):
+        check_seconds(numbered, {"kern": 1.0})
+    for seconds in (0.0, -1.0, float("nan")):
+        with pytest.raises(BadInputError, match="positive number"):
+            check_seconds(numbered, {"kernel": seconds})

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mallocgame.cli.app import Json, Module, Target, app, tell
+from mallocgame.cli.app import Json, Kernels, Module, Target, app, kernel_seconds, tell
 from mallocgame.cli.show import Document, Value, show
 from mallocgame.problem.placement import HBM, HOST
 from mallocgame.report.table import plain_table
@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 
 
 @app.command
-def inspect(file: Path, /, *, target: Target = None, module: Module = None, json: Json = False) -> None:
+def inspect(
+    file: Path, /, *, target: Target = None, module: Module = None, kernel: Kernels = None, json: Json = False
+) -> None:
     """Tensors, sizes, peak, headroom and the ten costliest instructions."""
     from mallocgame import api
 
-    show(of_inspection(api.inspect(file, target=target, module=module, progress=tell)), lines, json)
+    show(
+        of_inspection(api.inspect(file, target=target, module=module, kernels=kernel_seconds(kernel), progress=tell)),
+        lines,
+        json,
+    )
 
 
 def of_inspection(inspection: Inspection) -> Document:
