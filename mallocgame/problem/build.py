@@ -20,7 +20,7 @@ from mallocgame.problem.reserved import reserved_in
 from mallocgame.problem.schedule import Schedule, asynchronous_start, flatten, scheduled_computations
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.target_log import target_from_log
-from mallocgame.problem.uncounted import guesses_note, uncounted_note
+from mallocgame.problem.uncounted import read_note, uncounted_note
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
 from xla_dump_parser.compile_log import CompileLog
@@ -75,7 +75,7 @@ def build_problem(
             (time, it) for time, step in enumerate(schedule.steps) if (it := analytic.source(step)) is not None
         ),
     )
-    notes = (*problem.notes, *uncounted_note(problem), *guesses_note(analytic.guesses(schedule.steps)))
+    notes = (*problem.notes, *uncounted_note(problem), *read_note(problem, analytic.guesses(schedule.steps)))
     return replace(problem, notes=notes) if notes else problem
 
 

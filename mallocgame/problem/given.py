@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mallocgame.problem.schema import Instruction, Problem
-from mallocgame.problem.uncounted import NOT_COUNTED, bytes_at, uncounted_note
+from mallocgame.problem.uncounted import NOT_COUNTED, READ, bytes_at, uncounted_note
 from mallocgame.system.errors import BadInputError
 
 _NUMBER = re.compile(r"\.\d+$")
@@ -34,7 +34,8 @@ def with_seconds(problem: Problem, seconds: Mapping[str, float]) -> Problem:
         ),
         kernels=tuple((time, "user" if time in given else source) for time, source in problem.kernels),
     )
-    notes = [note for note in problem.notes if not note.startswith(NOT_COUNTED)]
+    stale = NOT_COUNTED if any(source == "kernel" for _, source in new.kernels) else (NOT_COUNTED, READ)
+    notes = [note for note in problem.notes if not note.startswith(stale)]
     return replace(new, notes=(*notes, *uncounted_note(new)))
 
 

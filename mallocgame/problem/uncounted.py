@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from mallocgame.problem.costs.elapsed import m_elapsed
 from mallocgame.problem.schema import Problem
 
 NOT_COUNTED = "not counted: "
 """Begins the note of what is not counted."""
+
+READ = "read from kernels: "
+"""Begins the note of kernels whose costs were read from themselves."""
 
 SHOWN = 3
 """Names in a note."""
@@ -60,12 +64,22 @@ def uncounted_note(problem: Problem) -> tuple[str, ...]:
     )
 
 
-def guesses_note(guesses: Iterable[str]) -> tuple[str, ...]:
-    """What is told where kernels were read, and something in them was guessed; ``guesses`` of all kernels."""
-    found = Counter(guesses)
-    if not found:
+def read_note(problem: Problem, guesses: Iterable[str]) -> tuple[str, ...]:
+    """What is told where kernels were read: how much of M rests on that, and what was guessed.
+
+    Args:
+        problem: that has them.
+        guesses: of all of them, each for itself.
+    """
+    times = [time for time, source in problem.kernels if source == "kernel"]
+    if not times:
         return ()
-    return ("read from kernels, with guesses: " + "; ".join(f"{what} ({count})" for what, count in found.items()),)
+    runs, target = _runs(problem), problem.target
+    steps = [problem.instructions[time] for time in times]
+    seconds = sum(runs[it.computation] * m_elapsed(target, it.compute_seconds, it.total_bytes) for it in steps)
+    said = "; ".join(f"{what} ({count})" for what, count in Counter(guesses).items())
+    guessed = f"; guesses: {said}" if said else ""
+    return (f"{READ}costs of {len(times)}, {1e6 * seconds:.4g} us of M in HBM{guessed}",)
 
 
 def _runs(problem: Problem) -> list[int]:

@@ -147,7 +147,10 @@ def test_what_is_not_counted_is_told_with_its_share_of_the_bytes() -> None:
     assert problem.notes == ("not counted: kernels of which nothing is known, 1 (100 % of the bytes): kernel",)
     guessed = replace(READ, guesses=("a loop runs once",))
     read = problem_of("", {digest_of(BODY): guessed})
-    assert read.notes == ("read from kernels, with guesses: a loop runs once (1)",)
+    seconds = replay_plan(read, Plan(read.fingerprint), "M").total
+    told = f"read from kernels: costs of 1, {1e6 * seconds:.4g} us of M in HBM"
+    assert read.notes == (f"{told}; guesses: a loop runs once (1)",)
+    assert problem_of("", {digest_of(BODY): READ}).notes == (told,)
     assert not_counted(read) == ((), 0.0)
 
 
@@ -169,14 +172,15 @@ def test_where_it_has_something_else_in_fast_memory_nothing_is_told() -> None:
     assert best_of((default, gained)) == "xla default"
 
 
-@pytest.mark.parametrize(("text", "name"), [("", "kernel"), (ESTIMATE, "kernel")])
-def test_the_users_word_goes_before_all_else(text: str, name: str) -> None:
-    problem = with_seconds(problem_of(text), {name: 0.25})
+@pytest.mark.parametrize("whole", [problem_of(), problem_of(ESTIMATE), problem_of("", {digest_of(BODY): READ})])
+def test_the_users_word_goes_before_all_else(whole: Problem) -> None:
+    problem = with_seconds(whole, {"kernel": 0.25})
     assert (problem.kernels, problem.notes) == (((2, "user"),), ())
-    assert problem.instructions[2].total_bytes == 3 * SIZE  # what moving its operands changes is counted
+    read, written = bytes_of(problem)
+    assert problem.instructions[2].total_bytes == sum(read) + sum(written)  # what moving its operands changes counts
     for model in ("E", "M"):
         assert replay_plan(problem, Plan(problem.fingerprint), model).total == 0.25
-    assert with_seconds(problem_of(text), {"other": 0.25}) == problem_of(text)
+    assert with_seconds(whole, {"other": 0.25}) == whole
 
 
 def test_a_kernel_is_named_with_or_without_its_number() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 MISSES_SHOWN = 10
 
 
-def of_verification(verification: Verification, target: str) -> Document:
-    """The answer of ``verify``; ``verdict`` of a row compares it with XLA's default, whose own is empty."""
+def of_verification(verification: Verification, target: str, notes: Sequence[str] = ()) -> Document:
+    """The answer of ``verify``; ``verdict`` of a row compares it with XLA's default, whose own is empty.
+
+    ``notes``: of the program that was verified.
+    """
     default = verification.rows[0]
     return {
         "command": "verify",
@@ -46,7 +50,7 @@ def of_verification(verification: Verification, target: str) -> Document:
         "misses": [asdict(miss) for miss in verification.misses],
         "relaxed": [asdict(relaxed) for relaxed in verification.relaxed],
         "options": dict(verification.options),
-        "notes": list(verification.notes),
+        "notes": [*notes, *verification.notes],
     }
 
 
