@@ -22,7 +22,7 @@ def with_reservations(problem: Problem, seed: int) -> Problem:
     while start < times:
         end = min(times - 1, start + rng.randint(0, 4))
         offset, size = 0, default
-        if rng.random() < 0.3:
+        if rng.random() < 0.5:
             size = rng.randint(1, capacity)
             offset = rng.choice([0, 0, rng.randint(0, capacity - size)])
         if size:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mallocgame.game.occupancy import Occupancy
 from mallocgame.game.program import Program
 from mallocgame.plan.reach import Gaps
 from mallocgame.problem.evictions import product_wait
 from mallocgame.problem.placement import starts_in_hbm
-from mallocgame.problem.reserved import reserved_bytes
+from mallocgame.problem.reserved import fixed_reservations, reserved_bytes
 from mallocgame.solvers.annealing import world as w
 from mallocgame.solvers.annealing.emitter import emitter_arrays
 from mallocgame.solvers.annealing.saving import possible_saving
@@ -64,6 +65,8 @@ class _Maker:
     def __init__(self, program: Program, barred: Collection[int], evict_products: bool, reach: float | None) -> None:
         self.program, self.problem, self.barred = program, program.problem, barred
         self.far = self.beyond(reach)
+        target = self.problem.target
+        self.reserved = Occupancy(target.fast_bytes, target.alignment, fixed_reservations(self.problem))
         self.waits = {
             tensor.id: wait
             for tensor in self.problem.tensors
@@ -213,6 +216,7 @@ class _Maker:
             places = (*self.links.add(group.tensors), first, pinned_end, *tails, *waits, -1)
             saving = possible_saving(self.program, number)
             pinnable = free and (self.program.pinnable[number] or self.program.evictions[number] is not None)
+            pinnable = pinnable and self.reserved.best_fit(spans[first:pinned_end], size, number) is not None
             sizes = self.aligned(size), fetched, self.aligned(members[0].size)
             rows.append((*sizes, *places, saving, pinnable))
         names = "size fetched fetched_size member_first member_end span_first span_end tail_first tail_end "

@@ -151,7 +151,8 @@ def test_losses_are_those_of_each_group_alone() -> None:
 def test_bytes_taken_are_those_of_the_stays(seed: int) -> None:
     problem = varied_problem(seed)
     search = annealed(problem, seed, None)
-    least, most = np.array([reserved_bytes(problem)] * 2, np.int64)
+    reserved = np.array(reserved_bytes(problem), np.int64)
+    least, most = reserved.copy(), reserved.copy()
     for _, stays, _ in pieces_of(search.program, search.world, search.decisions()):
         largest = max(aligned(problem, id) for id, _, _ in stays)
         for time in {time for _, start, end in stays for time in range(start, end + 1)}:
@@ -161,7 +162,8 @@ def test_bytes_taken_are_those_of_the_stays(seed: int) -> None:
     used = search.world.used
     assert np.all(least <= used)
     assert np.all(used <= most)
-    assert used.max() <= problem.target.fast_bytes
+    # What is reserved alone may be more than a capacity that is no multiple of the alignment.
+    assert np.all(used <= np.maximum(reserved, problem.target.fast_bytes))
 
 
 def aligned(problem: Problem, tensor: int) -> int:
