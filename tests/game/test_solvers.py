@@ -168,7 +168,7 @@ def test_local_search_begins_with_xlas_own_placement() -> None:
 def test_local_search_finds_the_optimum_of_tiny_problems(two_cores: float) -> None:
     """Against every plan of the plan space, any start and address; the game's own optimum is never better.
 
-    Reservations are at offset 0, as the compiler's are: the search counts bytes, so it takes more steps where gaps are apart.
+    Reservations are at offset 0, as the compiler has them: the search counts bytes, and is slower where gaps are apart.
     """
     compared = 0
     for seed in range(60):
