@@ -220,10 +220,11 @@ def auto(
     )
     if capture is not None:
         found = choose_by_measuring(found, capture, seed=seed, progress=progress or silent)
-    if out is not None and isinstance(found.answer, NamedPlan) and found.verdict in (None, "better"):
-        save_plan(found.answer, out)
-    elif out is not None and not isinstance(found.answer, NamedPlan):
-        save_options(found.answer, out)
+    if out is not None and found.is_written:
+        if isinstance(found.answer, NamedPlan):
+            save_plan(found.answer, out)
+        else:
+            save_options(found.answer, out)
     return found
 
 

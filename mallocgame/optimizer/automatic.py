@@ -55,6 +55,11 @@ class Automatic:
     verdict: Verdict | None = None
     probed: Probe | None = None
 
+    @property
+    def is_written(self) -> bool:
+        """Whether the answer is worth a file: confirmed, chosen by the device, or predicted better."""
+        return self.verdict in (None, "better") or self.probed is not None or isinstance(self.answer, ProgramOptions)
+
 
 def solve_automatically(
     loaded: Loaded,

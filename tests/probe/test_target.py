@@ -140,7 +140,7 @@ def test_an_hlo_text_takes_the_whole_target(program: Path, tmp_path: Path) -> No
 
 def test_a_target_file_for_another_chip_than_the_capture_s_is_refused(tmp_path: Path) -> None:
     save_target(_measured("cpu"), tmp_path / "cpu.json")
-    with pytest.raises(BadInputError, match="was captured for v4 lite, not for cpu"):
+    with pytest.raises(BadInputError, match="is for v4 lite, not for cpu"):
         load(STORED, str(tmp_path / "cpu.json"))
 
 

@@ -35,7 +35,7 @@ def of_automatic(found: Automatic, out: Path | None) -> Document:
         "status": found.status,
         "seconds": round(found.seconds, 3),
         "notes": [*problem.notes, *found.notes],
-        "out": None if out is None or found.verdict not in (None, "better") else str(out),
+        "out": str(out) if out is not None and found.is_written else None,
         "out_kind": "plan" if isinstance(found.answer, NamedPlan) else "compiler options",
         "probe": None if found.probed is None else of_probe(found.probed, None),
     }
@@ -99,7 +99,7 @@ def lines(document: Value) -> list[str]:
             f"{title}: a plan, {document['status']}",
             f"predicted    E {duration(under_e)}, M {duration(under_m)}",
             "not confirmed by the compiler",
-            *compared_lines(document),
+            *([] if document["probe"] else compared_lines(document)),
         ]
     else:
         found = plain_table(title, AUTO_HEADER, [_program_row(row, document) for row in document["programs"]])
