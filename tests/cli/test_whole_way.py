@@ -47,7 +47,7 @@ def test_whole_way(run: Run, tmp_path: Path, workload: str, target: str) -> None
 def test_a_plan_for_another_program_is_refused(run: Run, tmp_path: Path, program: Path) -> None:
     file, plan = tmp_path / "program.mgz", tmp_path / "plan.json"
     assert run("capture", "--workload", "tiny", "--target", "v5e", "--out", file).code == 0
-    assert run("solve", program, "--target", "v5e", "--time-limit", "1", "--out", plan).code == 0
+    assert run("solve", program, "--target", "v5e", "--solver", "local", "--time-limit", "1", "--out", plan).code == 0
     outcome = run("verify", plan, file)
     assert outcome.code == 2
     assert "another program" in outcome.error
