@@ -87,7 +87,11 @@ def _solve(program: str, target: str, given: argparse.Namespace) -> Row:
         "exit_code": ended.returncode,
         "failure": None if ended.returncode == 0 else (ended.stderr.strip().splitlines() or [""])[-1][:1000],
     }
-    return row | {"found": json.loads(ended.stdout)} if ended.returncode == 0 else row
+    if ended.returncode != 0:
+        return row
+    found = json.loads(ended.stdout)
+    del found["file"]  # of the captured program, in the user's cache
+    return row | {"found": found}
 
 
 def _answer(row: Row) -> Row:
@@ -117,7 +121,7 @@ def _passes(rows: Sequence[Row]) -> bool:
 
 def _line(row: Row) -> str:
     if row["exit_code"] != 0:
-        return f"| {row['program']} | {row['target']} | | | | | {row['seconds']:.0f} | {row['failure']} |"
+        return f"| {row['program']} | {row['target']} | | | | | {row['seconds']:.0f} | {row['failure'][:120]} |"
     answer, honoured = _answer(row), "-"
     if answer["sites"]:
         honoured = f"{answer['honoured']}/{answer['sites']}"
