@@ -5,7 +5,7 @@
 
 PROGRAM is what ``mallocgame solve`` takes: a file, e.g. HLO text from before optimization, or MODULE:FUNCTION, which is
 captured first. Each is solved for each target by the command as a user types it, in a process of its own. FOLDER has
-``rows.jsonl``, a row for each program and target with all that was tried, and ``table.md``, made of the rows. A program
+``programs.jsonl``, a row for each program and target with all that was tried, and ``table.md``, made of the rows. A program
 that has its row is not solved again; ``--show`` solves nothing.
 
 Counted are the programs that the tool answered and those that the compiler refused, with its reason; answers worse than
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--python", default=sys.executable, help="that has the packages of the programs")
     parser.add_argument("--show", action="store_true", help="only make the table anew")
     given = parser.parse_args(arguments)
-    with open_lines(given.out / "rows.jsonl") as file:
+    with open_lines(given.out / "programs.jsonl") as file:
         rows: list[Row] = [json.loads(line) for line in file.lines]
         done = {(row["program"], row["target"]) for row in rows}
         for program in () if given.show else given.programs:
