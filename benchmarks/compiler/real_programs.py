@@ -5,8 +5,8 @@
 
 PROGRAM is what ``mallocgame solve`` takes: a file, e.g. HLO text from before optimization, or MODULE:FUNCTION, which is
 captured first. Each is solved for each target by the command as a user types it, in a process of its own. FOLDER has
-``programs.jsonl``, a row for each program and target with all that was tried, and ``table.md``, made of the rows. A program
-that has its row is not solved again; ``--show`` solves nothing.
+``programs.jsonl``, a row for each program and target with all that was tried, and ``table.md``, made of the rows. A
+program that has its row is not solved again; ``--show`` solves nothing.
 
 Counted are the programs that the tool answered and those that the compiler refused, with its reason; answers worse than
 XLA's default; the sites of all confirmed plans that the compiler honoured. Exit code 1 where the tool turned a program
