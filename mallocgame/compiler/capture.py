@@ -12,6 +12,7 @@ from mallocgame.plan.compiler_options import split_of
 if TYPE_CHECKING:
     from mallocgame.models.cycles.table import CycleTable
     from mallocgame.problem.schema import Problem
+    from xla_dump_parser.hlo import HloModule
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,13 @@ class Capture:
         return self._problem
 
     @cached_property
+    def module(self) -> HloModule:
+        """The scheduled text before memory space assignment, read."""
+        from xla_dump_parser import parse_hlo
+
+        return parse_hlo(self.before_msa, "before_msa")
+
+    @cached_property
     def _problem(self) -> Problem:
         from mallocgame.compiler.kernels.reading import kernel_costs
         from mallocgame.problem.build import build_problem
@@ -80,13 +88,12 @@ class Capture:
         from xla_dump_parser import parse_hlo
         from xla_dump_parser.compile_log import parse_compile_log
 
-        module = parse_hlo(self.before_msa, "before_msa")
         problem = build_problem(
-            module,
+            self.module,
             get_target(self.target),
             parse_compile_log(self.log),
             parse_hlo(self.final, "final"),
-            decode(self.kernels, "kernels") or kernel_costs(module),
+            decode(self.kernels, "kernels") or kernel_costs(self.module),
         )
         return with_seconds(problem, self.kernel_seconds)
 
@@ -104,7 +111,7 @@ class Capture:
         from xla_dump_parser import parse_hlo
 
         problem = self.problem()
-        table = CycleTable(problem, products_of(problem, parse_hlo(self.before_msa, "before_msa")))
+        table = CycleTable(problem, products_of(problem, self.module))
         observe_final(problem, parse_hlo(self.final, "final"), table)
         for seen in observations_of(self.observed, problem):
             table.observe(seen.masks, seen.cycles)

@@ -78,9 +78,9 @@ def _request(
     options: Mapping[str, str],
 ) -> tuple[Request, str]:
     """What is to be compiled, and its target."""
-    if isinstance(program, str) and target is None:
-        raise BadInputError(f"{program}: needs a target")
-    if isinstance(program, str) and target is not None:
+    if isinstance(program, str):
+        if target is None:
+            raise BadInputError(f"{program}: needs a target")
         devices = topology or target
         if is_module_file(program):
             own = options_of_jax() if topology is None else {}

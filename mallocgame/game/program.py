@@ -195,16 +195,6 @@ class Program:
                 high = middle
         return low
 
-    def executions(self, computation: int) -> int:
-        """How often a computation runs in one run of the program: the product of the trips that enclose it."""
-        runs = 1
-        number: int | None = computation
-        while number is not None:
-            runs *= self.problem.computations[number].trips
-            caller = self.caller[number]
-            number = None if caller is None else self.computation[caller]
-        return runs
-
     def _depth(self, computation: int) -> int:
         depth = 0
         caller = self.caller[computation]

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mallocgame.problem.costs.cost import is_asynchronous
 from mallocgame.problem.phis import resolve_phis
 from mallocgame.problem.schedule import Schedule
 from mallocgame.problem.schema import ShapeIndex
@@ -287,8 +288,7 @@ class _Analysis:
 
 def is_wrapped(opcode: str) -> bool:
     """Whether an opcode is async-start, async-update or async-done, or short for one, as reduce-scatter-start is."""
-    name, dash, end = opcode.rpartition("-")
-    return bool(dash) and end in ("start", "update", "done") and name not in _OF_ITS_OWN
+    return is_asynchronous(opcode) and opcode.rpartition("-")[0] not in _OF_ITS_OWN
 
 
 def is_in_place_permute(step: hlo.Instruction) -> bool:

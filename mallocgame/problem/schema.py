@@ -208,6 +208,17 @@ class Problem:
         return tuple(time for time, source in self.kernels if source == "none")
 
     @cached_property
+    def runs(self) -> tuple[int, ...]:
+        """How often each computation runs in one run of the program: the product of the trips that enclose it."""
+        found = [0] * len(self.computations)
+        for number in sorted(range(len(found)), key=lambda it: -self.computations[it].end):  # callers come first
+            computation = self.computations[number]
+            caller = computation.caller
+            outer = 1 if caller is None else found[self.instructions[caller].computation]
+            found[number] = outer * computation.trips
+        return tuple(found)
+
+    @cached_property
     def uses_at(self) -> tuple[tuple[tuple[int, int], ...], ...]:
         """For each time, the (tensor id, index into its uses) read there, in operand order."""
         found: list[list[tuple[int, int]]] = [[] for _ in self.instructions]

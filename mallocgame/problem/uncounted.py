@@ -34,13 +34,12 @@ class NotCounted(NamedTuple):
 def not_counted(problem: Problem) -> NotCounted:
     """The kernels of which nothing is known."""
     times = set(problem.uncounted)
-    runs = _runs(problem)
     counted = uncounted = 0.0
     for time, step in enumerate(problem.instructions):
         if time in times:
-            uncounted += runs[step.computation] * bytes_at(problem, time)
+            uncounted += problem.runs[step.computation] * bytes_at(problem, time)
         elif not step.free:
-            counted += runs[step.computation] * step.total_bytes
+            counted += problem.runs[step.computation] * step.total_bytes
     whole = counted + uncounted
     names = tuple(problem.instructions[time].name for time in problem.uncounted)
     return NotCounted(names, uncounted / whole if whole else 0.0)
@@ -74,19 +73,9 @@ def read_note(problem: Problem, guesses: Iterable[str]) -> tuple[str, ...]:
     times = [time for time, source in problem.kernels if source == "kernel"]
     if not times:
         return ()
-    runs, target = _runs(problem), problem.target
+    runs, target = problem.runs, problem.target
     steps = [problem.instructions[time] for time in times]
     seconds = sum(runs[it.computation] * m_elapsed(target, it.compute_seconds, it.total_bytes) for it in steps)
     said = "; ".join(f"{what} ({count})" for what, count in Counter(guesses).items())
     guessed = f"; guesses: {said}" if said else ""
     return (f"{READ}costs of {len(times)}, {1e6 * seconds:.4g} us of M in HBM{guessed}",)
-
-
-def _runs(problem: Problem) -> list[int]:
-    """How often each computation runs; callers come after their callees."""
-    runs = [0] * len(problem.computations)
-    for number in sorted(range(len(runs)), key=lambda it: -problem.computations[it].end):
-        computation = problem.computations[number]
-        outer = 1 if computation.caller is None else runs[problem.instructions[computation.caller].computation]
-        runs[number] = outer * computation.trips
-    return runs

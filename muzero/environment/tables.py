@@ -254,7 +254,7 @@ class _Writer:
             )
         self.program, self.problem = program, problem
         self.all_hbm = Timeline(program).total
-        self.runs = [float(program.executions(number)) for number in range(len(problem.computations))]
+        self.runs = [float(runs) for runs in problem.runs]
         self.changes: list[tuple[int, bool, float, bool]] = []
         self.carried: list[tuple[int, int, int]] = []
         self.copies: list[tuple[int, int, int, int, float, bool]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from itertools import pairwise
 
+from mallocgame.problem.costs.cost import is_asynchronous
 from mallocgame.problem.lifting.records import Body, Step
 from xla_dump_parser import hlo
 
@@ -29,7 +30,7 @@ def in_place(body: Body, ahead: Collection[str], restored: Collection[str]) -> B
 
 def takes_time(step: hlo.Instruction) -> bool:
     """Whether an instruction takes time; copies aside, whose places among one another are not told."""
-    return step.opcode not in _STILL and not step.opcode.endswith(("-start", "-done", "-update"))
+    return step.opcode not in _STILL and not is_asynchronous(step.opcode)
 
 
 def _bitcasts_after_operands(body: Body) -> list[Step]:

@@ -37,7 +37,7 @@ def of_capture(capture: Capture, path: Path) -> Loaded:
     return Loaded(
         capture.problem(),
         str(path),
-        module=parse_hlo(capture.before_msa, f"{path} (before_msa)"),
+        module=capture.module,
         final=parse_hlo(capture.final, f"{path} (final)"),
         versions=capture.versions,
         scoped_vmem_kib=capture.scoped_vmem_kib,

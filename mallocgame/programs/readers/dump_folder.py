@@ -43,6 +43,7 @@ def read(path: Path, target: Target | None, progress: Progress, name: str | None
     Where the compiler refuses it, as where it does not fit, the schedule that the folder has is read.
     """
     module, notes, chosen, why = _chosen(path, target, name, progress)
+    loaded = None
     if module.program is not None and (versions_here() or not module.scheduled):
         program = program_of_dump(module, chosen.name)
         notes += program.notes
@@ -53,9 +54,7 @@ def read(path: Path, target: Target | None, progress: Progress, name: str | None
                 raise
             notes += (f"not compiled anew: {error}",)
             progress(notes[-1])
-            loaded = _schedule(path, module.beginning, chosen)
-    else:
-        loaded = _schedule(path, module.beginning, chosen)
+    loaded = loaded or _schedule(path, module.beginning, chosen)
     problem = replace(loaded.problem, notes=(*loaded.problem.notes, *notes))
     return replace(loaded, problem=problem, target_why=why)
 

@@ -21,5 +21,5 @@ def possible_saving(program: Program, group: int) -> float:
                 relief = site_bytes / target.hbm_bandwidth
                 spare = instruction.total_bytes / target.hbm_bandwidth - instruction.compute_seconds
                 saving = max(RELIEF_SHARE * relief, min(spare, relief))
-                saved += saving * program.executions(program.computation[time])
+                saved += saving * program.problem.runs[program.computation[time]]
     return saved
