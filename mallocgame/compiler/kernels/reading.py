@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from mallocgame.problem.costs.kernels import KernelCost, body_of, decode, digest_of, is_kernel
+from mallocgame.problem.schedule import scheduled_computations
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.processes import python_path
 from xla_dump_parser import hlo
@@ -25,7 +26,7 @@ def kernel_costs(module: hlo.HloModule) -> dict[str, KernelCost]:
     """By digest, the cost of each kernel that could be read; nothing where JAX is not installed."""
     bodies = {
         digest_of(body): body
-        for computation in module.computations.values()
+        for computation in scheduled_computations(module)
         for instruction in computation.instructions
         if is_kernel(instruction) and (body := body_of(instruction))
     }
