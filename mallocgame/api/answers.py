@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -57,9 +57,11 @@ def verify(
     from mallocgame.compiler import capture_file
     from mallocgame.compiler.verify import verify as verify_plan
     from mallocgame.plan.plan_file import load_plan
+    from mallocgame.problem.given import recorded_in
 
     named = load_plan(plan) if isinstance(plan, str | os.PathLike) else plan
     kept = capture_file.load_capture(capture) if isinstance(capture, str | os.PathLike) else capture
+    kept = replace(kept, given=recorded_in(named.options, "the plan"))
     return verify_plan(named, kept, progress=progress or silent)
 
 

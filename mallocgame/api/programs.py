@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mallocgame.api.arguments import PathLike
+from mallocgame.problem.given import Trips, given_of
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import check_writable
 from mallocgame.system.progress import Progress, silent
@@ -101,11 +102,12 @@ def inspect(
     target: str | None = None,
     module: str | None = None,
     kernels: Mapping[str, float] | None = None,
+    trips: Trips | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
     """Tensors, sizes, peak, headroom and the ten costliest instructions of a file that ``solve`` takes.
 
-    ``kernels``: as ``solve``.
+    ``kernels`` and ``trips``: as ``solve``.
 
     Raises:
         BadInputError: the file cannot be used.
@@ -114,7 +116,8 @@ def inspect(
     from mallocgame.programs.loading import load
     from mallocgame.report.inspection import inspect_problem
 
-    loaded = load(file, target, module=module, any_backend=True, kernels=kernels, progress=progress or silent)
+    given = given_of(kernels, trips)
+    loaded = load(file, target, module=module, any_backend=True, given=given, progress=progress or silent)
     found = inspect_problem(loaded.problem, loaded.default_seconds(), loaded.module, loaded.compiled_bytes())
     return replace(found, target_why=loaded.target_why)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mallocgame.api.arguments import PathLike, check_time_limit
 from mallocgame.plan.objective import Objective
+from mallocgame.problem.given import Trips, given_of
 from mallocgame.system.errors import BadInputError, MallocgameError
 from mallocgame.system.files import check_writable
 from mallocgame.system.progress import Progress, silent
@@ -56,6 +57,7 @@ def solve(
     seed: int = 0,
     objective: Objective | None = None,
     kernels: Mapping[str, float] | None = None,
+    trips: Trips | None = None,
     out: PathLike | None = None,
     progress: Progress | None = None,
 ) -> Solved:
@@ -74,6 +76,7 @@ def solve(
         seed: the same seed, file and options give the same moves.
         objective: what the plan is to be quick under; None for M, or both where it is compared.
         kernels: seconds of kernels, by name of the instruction or of the kernel, whatever else is known of them.
+        trips: how often while loops run, by name likewise, or one number for all that nobody knows of.
         progress: called with one line now and then.
 
     Raises:
@@ -99,7 +102,7 @@ def solve(
     if out is not None:
         check_writable(out)
     start = monotonic()
-    loaded = load(file, target, module=module, kernels=kernels, progress=progress or silent)
+    loaded = load(file, target, module=module, given=given_of(kernels, trips), progress=progress or silent)
     if progress is not None:
         tensors = f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors"
         progress(f"{tensors}; solving for at most {time_limit:g} s, after compiling native code at the first use")
@@ -134,6 +137,7 @@ def solve(
             "objective": objective,
             "costs": loaded.problem.costs,
             FILE_OPTION: loaded.source,
+            **loaded.given.recorded(),
         },
         versions=loaded.versions,
         scoped_vmem_kib=loaded.scoped_vmem_kib,
@@ -157,6 +161,7 @@ def auto(
     probe: bool = False,
     seed: int = 0,
     kernels: Mapping[str, float] | None = None,
+    trips: Trips | None = None,
     out: PathLike | None = None,
     cache: PathLike = "out/compiles",
     progress: Progress | None = None,
@@ -180,6 +185,7 @@ def auto(
             if it is surely faster there.
         seed: of all random choices.
         kernels: as ``solve``.
+        trips: likewise.
         out: where to write the answer: a plan file where it is a plan, else a file of compiler options.
         cache: folder of finished compiles.
         progress: called with one line at each step.
@@ -209,7 +215,7 @@ def auto(
         check_writable(out)
     capture = capture_for_device(Path(file)) if probe else None
     found = solve_automatically(
-        load(file, target, module=module, kernels=kernels, progress=progress or silent),
+        load(file, target, module=module, given=given_of(kernels, trips), progress=progress or silent),
         CompileCache(cache),
         time_limit=time_limit,
         compiles=compiles,

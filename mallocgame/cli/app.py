@@ -9,7 +9,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import mallocgame
+from mallocgame.problem.given import ALL_LOOPS
 from mallocgame.problem.targets import DEFAULT_TARGET, TARGETS
+from mallocgame.problem.trips import ASSUMED_TRIPS
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.printable import printable
 
@@ -41,6 +43,17 @@ Kernels = Annotated[
 ]
 
 
+TripCounts = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--trips",
+        negative="",
+        help=f"NAME=N: how often a while loop runs; N: all loops of which nobody knows, {ASSUMED_TRIPS} if not given; "
+        "again for others.",
+    ),
+]
+
+
 def kernel_seconds(kernels: list[str] | None) -> dict[str, float]:
     """What ``--kernel`` says.
 
@@ -56,6 +69,21 @@ def kernel_seconds(kernels: list[str] | None) -> dict[str, float]:
             equals = ""
         if not (name and equals):
             raise BadInputError(f"--kernel {word}: has to be NAME=SECONDS, e.g. --kernel my_kernel=0.0004")
+    return found
+
+
+def trip_counts(trips: list[str] | None) -> dict[str, int]:
+    """What ``--trips`` says, as ``mallocgame.problem.given.Given`` has it.
+
+    Raises:
+        BadInputError: it is neither NAME=N nor N.
+    """
+    found = {}
+    for word in trips or ():
+        name, equals, count = word.rpartition("=")
+        if not (count.isascii() and count.isdigit() and len(count) < 20 and (name or not equals)):
+            raise BadInputError(f"--trips {word}: has to be NAME=N or N, e.g. --trips while.3=100")
+        found[name or ALL_LOOPS] = int(count)
     return found
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mallocgame.plan.compiler_options import split_of
+from mallocgame.problem.given import Given
 
 if TYPE_CHECKING:
     from mallocgame.models.cycles.table import CycleTable
@@ -39,7 +40,7 @@ class Capture:
         observed: what calibrating compiles showed (``mallocgame.models.replay.observe``); empty without any.
         kernels: what its kernels cost (``mallocgame.problem.costs.kernels.encode``); empty without any, and in captures
             of before it was kept: these are read anew, where JAX is installed.
-        kernel_seconds: of kernels by the user's word (``mallocgame.problem.given``); not kept in files.
+        given: what the user says of it; not kept in files.
     """
 
     target: str
@@ -60,7 +61,7 @@ class Capture:
     init_args: tuple[str, ...] = ()
     observed: str = ""
     kernels: str = ""
-    kernel_seconds: Mapping[str, float] = field(default_factory=dict)
+    given: Given = field(default_factory=Given)
 
     @property
     def scoped_vmem_kib(self) -> int | None:
@@ -83,7 +84,6 @@ class Capture:
         from mallocgame.compiler.kernels.reading import kernel_costs
         from mallocgame.problem.build import build_problem
         from mallocgame.problem.costs.kernels import decode
-        from mallocgame.problem.given import with_seconds
         from mallocgame.problem.targets import get_target
         from xla_dump_parser import parse_hlo
         from xla_dump_parser.compile_log import parse_compile_log
@@ -95,7 +95,7 @@ class Capture:
             parse_hlo(self.final, "final"),
             decode(self.kernels, "kernels") or kernel_costs(self.module),
         )
-        return with_seconds(problem, self.kernel_seconds)
+        return self.given.applied_to(problem)
 
     def cycles(self) -> CycleTable:
         """A table of the emitter's cycles that has seen the capture's own compile and its calibrating compiles.

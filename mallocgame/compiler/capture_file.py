@@ -9,6 +9,7 @@ from mallocgame.compiler import archive
 from mallocgame.compiler.capture import Capture
 from mallocgame.plan.compiler_options import check_options
 from mallocgame.plan.init_args import decode_init_args
+from mallocgame.problem.given import Given
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import write_atomically
 
@@ -81,7 +82,7 @@ def load_capture(path: str | os.PathLike[str]) -> Capture:
         peak_memory=archive.field({"peak_memory": 0, **manifest}, "peak_memory", int, source),
         schedule=archive.field(manifest, "schedule", str, source),
         init_args=decode_init_args(manifest.get("init_args", []), f"{source}: init_args"),
-        kernel_seconds={},
+        given=Given(),
         **texts,
     )
 

@@ -111,7 +111,7 @@ def recapture(
     request = Request(kept.topology, lowered=kept.lowered, options=dict(options), init_args=kept.init_args)
     compiled = compile(request, limits)
     made = keep(compiled, kept.target, kept.topology, kept.function, request.options, kept.init_args)
-    return replace(made, kernel_seconds=kept.kernel_seconds)
+    return replace(made, given=kept.given)
 
 
 def peak_hbm(memory_usage: str) -> int:

@@ -18,7 +18,6 @@ from mallocgame.compiler.verification import Row, replayed
 from mallocgame.plan.compiler_options import MSA_SWITCH, split_of
 from mallocgame.plan.verdict import Kind
 from mallocgame.problem.build import build_problem
-from mallocgame.problem.given import with_seconds
 from mallocgame.problem.schema import Problem
 from mallocgame.problem.targets import get_target
 from mallocgame.system.errors import CompilerRefusedError
@@ -112,7 +111,7 @@ def costs_of(compiled: Compiled, capture: Capture, scoped_vmem_kib: int | None) 
         fast_read_bandwidth=device.fast_read_bandwidth,
         fast_write_bandwidth=device.fast_write_bandwidth,
     )
-    return with_seconds(replace(problem, target=target), capture.kernel_seconds)
+    return capture.given.applied_to(replace(problem, target=target))
 
 
 def _request(capture: Capture, options: Mapping[str, str], vmodule: str) -> Request:

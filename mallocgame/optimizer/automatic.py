@@ -121,9 +121,10 @@ def _answer(found: Improved, loaded: Loaded) -> NamedPlan | ProgramOptions:
     """
     answer = found.answer
     if answer.plan is not None and compiler_options(answer.plan).items() == answer.options.items():
-        if answer.plan.fingerprint != loaded.problem.fingerprint:
-            return answer.plan
-        return replace(answer.plan, options={**answer.plan.options, FILE_OPTION: loaded.source})
+        options = {**answer.plan.options, **loaded.given.recorded()}
+        if answer.plan.fingerprint == loaded.problem.fingerprint:
+            options[FILE_OPTION] = loaded.source
+        return replace(answer.plan, options=options)
     return ProgramOptions(
         kind=answer.kind,
         about=answer.about,
@@ -167,6 +168,7 @@ def _unconfirmed(
             "objective": choice.objective,
             "costs": problem.costs,
             FILE_OPTION: loaded.source,
+            **loaded.given.recorded(),
         },
         versions=loaded.versions,
         scoped_vmem_kib=loaded.scoped_vmem_kib,
@@ -192,5 +194,5 @@ def _foresight(loaded: Loaded, seed: int) -> Foresight:
 
 
 def _capture(loaded: Loaded) -> Capture:
-    """The capture that was loaded, with what the user says of its kernels."""
-    return replace(load_capture(loaded.source), kernel_seconds=loaded.kernel_seconds)
+    """The capture that was loaded, with what the user says of it."""
+    return replace(load_capture(loaded.source), given=loaded.given)

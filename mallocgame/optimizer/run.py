@@ -16,6 +16,7 @@ from mallocgame.optimizer.settings import Settings
 from mallocgame.optimizer.store import open_store
 from mallocgame.plan.compiler_options import OptionValue
 from mallocgame.plan.objective import Objective
+from mallocgame.problem.given import Trips, given_of
 from mallocgame.programs.file_program import file_program
 from mallocgame.programs.program import Program, program_of
 from mallocgame.system.errors import BadInputError
@@ -47,6 +48,8 @@ def optimize(
     objective: Objective = "both",
     strict: bool = False,
     seed: int = 0,
+    kernels: Mapping[str, float] | None = None,
+    trips: Trips | None = None,
     compiler_options: Mapping[str, OptionValue] | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
@@ -81,6 +84,8 @@ def optimize(
         objective: what the answer is best under, of all programs that beat XLA's default: E, M, or both.
         strict: whether another memory split may not lose under M.
         seed: of all random choices.
+        kernels: seconds of Pallas kernels, by name, whatever else is known of them.
+        trips: how often while loops run, by name, or one number for all of which nobody knows.
         compiler_options: that you compile with anyway; XLA's default and every candidate have them too, as they have
             those of ``jax.jit`` and of JAX's settings, and they are among the answer's. All of these are compiled with
             the flags of ``LIBTPU_INIT_ARGS``.
@@ -95,7 +100,7 @@ def optimize(
         NoAnswerError: XLA's default does not compile within the limits of a child process.
         xla_dump_parser.ParseError: a given text is damaged.
     """
-    settings = Settings(time_limit, compiles, compile_time, objective, strict, seed)
+    settings = Settings(time_limit, compiles, compile_time, objective, strict, seed, given_of(kernels, trips))
     told = progress or silent
     task = _task(program, args, kwargs or {}, target, module, compiler_options, told)
     key = settings.key(task.digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -47,6 +48,8 @@ def search_program(program: Program, work: Path, settings: Settings, progress: P
     request = Request(program.topology, lowered=program.lowered, options=program.options, init_args=program.init_args)
     compiled = compile(request, None)
     capture = keep(compiled, program.target, program.topology, program.module, program.options, program.init_args)
+    settings.given.check(capture.problem())
+    capture = replace(capture, given=settings.given)
     found = improve(
         capture,
         compile=compile,
@@ -102,7 +105,7 @@ def search_file(file: File, _: Path, settings: Settings, progress: Progress) -> 
         BadInputError, xla_dump_parser.ParseError: the file cannot be used.
     """
     found = solve_automatically(
-        load(file.path, file.target, module=file.module, progress=progress),
+        load(file.path, file.target, module=file.module, given=settings.given, progress=progress),
         compile_in_child,
         time_limit=settings.time_limit,
         compiles=0,

@@ -6,11 +6,12 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import get_args
 
 from mallocgame.compiler.versions import versions_here
 from mallocgame.plan.objective import Objective
+from mallocgame.problem.given import Given
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.version import __version__
 
@@ -26,6 +27,7 @@ class Settings:
         objective: what the answer is best under, of all programs that beat XLA's default.
         strict: whether another memory split may not lose under M.
         seed: of all random choices.
+        given: what the user says of the program.
 
     Raises:
         BadInputError: one is out of range.
@@ -37,6 +39,7 @@ class Settings:
     objective: Objective
     strict: bool
     seed: int
+    given: Given = field(default_factory=Given)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time_limit) and self.time_limit > 0):
@@ -52,6 +55,7 @@ class Settings:
         """64 hex digits over a program's digest, these settings, the compiler that is installed, and mallocgame."""
         # TPU_LIBRARY_PATH puts another compiler in the place of the installed one.
         library = os.environ.get("TPU_LIBRARY_PATH", "")
-        settings = {name: value for name, value in asdict(self).items() if value is not None}
+        settings = {name: value for name, value in asdict(self).items() if value is not None and name != "given"}
+        settings |= self.given.recorded()
         parts = (program, settings, versions_here(), library, __version__)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -11,6 +11,7 @@ from mallocgame.problem.costs.analytic import AnalyticCosts
 from mallocgame.problem.costs.cost import Cost, is_asynchronous, is_untimed
 from mallocgame.problem.costs.kernels import KernelCost
 from mallocgame.problem.costs.logged import logged_cost
+from mallocgame.problem.counted import noted
 from mallocgame.problem.dataflow import Dataflow, Value, analyse
 from mallocgame.problem.fingerprint import fingerprint
 from mallocgame.problem.liveness import covering, live_ranges
@@ -20,7 +21,6 @@ from mallocgame.problem.reserved import reserved_in
 from mallocgame.problem.schedule import Schedule, asynchronous_start, flatten, scheduled_computations
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
 from mallocgame.problem.target_log import target_from_log
-from mallocgame.problem.uncounted import read_note, uncounted_note
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
 from xla_dump_parser.compile_log import CompileLog
@@ -74,8 +74,9 @@ def build_problem(
         kernels=tuple(
             (time, it) for time, step in enumerate(schedule.steps) if (it := analytic.source(step)) is not None
         ),
+        loops=tuple((time, "assumed") for time in schedule.assumed),
     )
-    notes = (*problem.notes, *uncounted_note(problem), *read_note(problem, analytic.guesses(schedule.steps)))
+    notes = noted(problem, analytic.guesses(schedule.steps))
     return replace(problem, notes=notes) if notes else problem
 
 

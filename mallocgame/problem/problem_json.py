@@ -12,11 +12,12 @@ from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
 
 _SOURCES = get_args(Source)
-_KERNELS = ("time", "source")
+_BY_TIME = ("time", "source")
+_LOOPS = ("assumed", "user")
 _KINDS = ("entry", "body", "condition", "branch", "call")
 _KEYS = (
     "fingerprint", "module", "costs", "notes", "target", "texts", "operands", "indices", "computations",
-    "instructions", "tensors", "uses", "reserved", "kernels",
+    "instructions", "tensors", "uses", "reserved", "kernels", "loops",
 )  # fmt: skip
 _COMPUTATIONS = ("name", "start", "end", "kind", "caller", "trips")
 _INSTRUCTIONS = ("name", "opcode", "computation", "compute_seconds", "total_bytes", "free", "cycles")
@@ -30,7 +31,7 @@ _RESERVED = ("start", "end", "offset", "size")
 def problem_to_json(problem: Problem) -> dict[str, Any]:
     """The problem as a JSON value. A tensor's instruction and the groups follow from the rest and are left out.
 
-    ``reserved`` and ``kernels`` are there only where something is in them.
+    ``reserved``, ``kernels`` and ``loops`` are there only where something is in them.
     """
     texts, operands, indices = Distinct(), Distinct(), Distinct()
     target = problem.target
@@ -80,11 +81,14 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
     if problem.reserved:
         value["reserved"] = {name: [getattr(one, name) for one in problem.reserved] for name in _RESERVED}
     if problem.kernels:
-        value["kernels"] = {
-            "time": [time for time, _ in problem.kernels],
-            "source": [_SOURCES.index(source) for _, source in problem.kernels],
-        }
+        value["kernels"] = _by_time(problem.kernels, _SOURCES)
+    if problem.loops:
+        value["loops"] = _by_time(problem.loops, _LOOPS)
     return {**value, "texts": texts.values(), "operands": operands.values(), "indices": indices.values()}
+
+
+def _by_time(rows: tuple[tuple[int, str], ...], sources: tuple[str, ...]) -> dict[str, list[int]]:
+    return {"time": [time for time, _ in rows], "source": [sources.index(source) for _, source in rows]}
 
 
 def _short(number: float) -> float:
@@ -100,7 +104,8 @@ def problem_from_json(value: object, where: str) -> Problem:
     """
     absent: dict[str, dict[str, list[int]]] = {
         "reserved": {name: [] for name in _RESERVED},
-        "kernels": {name: [] for name in _KERNELS},
+        "kernels": {name: [] for name in _BY_TIME},
+        "loops": {name: [] for name in _BY_TIME},
     }
     top = checked.record({**absent, **value} if isinstance(value, dict) else value, where, _KEYS)
     texts = checked.each(checked.text)(top["texts"], f"{where}: texts")
@@ -118,13 +123,14 @@ def problem_from_json(value: object, where: str) -> Problem:
         costs=checked.text(top["costs"], f"{where}: costs"),
         notes=checked.each(checked.text)(top["notes"], f"{where}: notes"),
         reserved=_reserved(top["reserved"], f"{where}: reserved", len(instructions)),
-        kernels=_kernels(top["kernels"], f"{where}: kernels", len(instructions)),
+        kernels=_sources(top["kernels"], f"{where}: kernels", len(instructions), _SOURCES),
+        loops=_sources(top["loops"], f"{where}: loops", len(instructions), _LOOPS),
     )
 
 
-def _kernels(value: object, where: str, times: int) -> tuple[tuple[int, str], ...]:
-    table = Table(value, where, _KERNELS)
-    return tuple(zip(table.integers("time", times), table.chosen("source", _SOURCES), strict=True))
+def _sources(value: object, where: str, times: int, sources: tuple[str, ...]) -> tuple[tuple[int, str], ...]:
+    table = Table(value, where, _BY_TIME)
+    return tuple(zip(table.integers("time", times), table.chosen("source", sources), strict=True))
 
 
 TARGET_FIELDS = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mallocgame.problem.schema import Computation
-from mallocgame.problem.trips import trip_count
+from mallocgame.problem.trips import ASSUMED_TRIPS, trip_count
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
 
@@ -30,6 +30,7 @@ class Schedule:
         bodies: for each computation, the HLO computation itself; a name that an outer or earlier one has too is
             followed by a number.
         hinted: times of instructions that a colouring hint is put on, parameters left out.
+        assumed: times of the while loops whose trip count nobody knows, in order: ``ASSUMED_TRIPS`` is taken.
     """
 
     steps: tuple[hlo.Instruction, ...]
@@ -38,6 +39,7 @@ class Schedule:
     times: Mapping[str, int]
     bodies: tuple[hlo.Computation, ...]
     hinted: frozenset[int]
+    assumed: tuple[int, ...] = ()
 
     @property
     def entry_root(self) -> int:
@@ -60,7 +62,7 @@ class _Open:
 
     body: hlo.Computation
     kind: str
-    trips: int
+    trips: int | None
     caller: str | None
     start: int = -1
     position: int = 0
@@ -156,7 +158,7 @@ def _callees(module: hlo.HloModule, body: hlo.Computation, instruction: hlo.Inst
         _asynchronous(module, body, instruction) if instruction.opcode.startswith("async-") else instruction.called
     )
     kind = {"conditional": "branch"}.get(instruction.opcode, "call")
-    trips = 1
+    trips: int | None = 1
     if instruction.opcode == "while":
         names = [_named(instruction, role, where) for role in ("condition", "body")]
         trips = trip_count(module, body, instruction)
@@ -224,7 +226,8 @@ def _schedule(
     computations = []
     for item, end in closed:
         caller = None if item.caller is None else times[item.caller]
-        computations.append(Computation(item.body.name, item.start, end, item.kind, caller, item.trips))
+        trips = ASSUMED_TRIPS if item.trips is None else item.trips
+        computations.append(Computation(item.body.name, item.start, end, item.kind, caller, trips))
     index = {computation.name: number for number, computation in enumerate(computations)}
     return Schedule(
         steps=tuple(steps),
@@ -233,4 +236,5 @@ def _schedule(
         times=times,
         bodies=tuple(item.body for item, _ in closed),
         hinted=frozenset(time for name, time in times.items() if _is_hint(steps[time], name)),
+        assumed=tuple(sorted({times[item.caller] for item, _ in closed if item.trips is None and item.caller})),
     )

@@ -188,6 +188,8 @@ class Problem:
         reserved: what instructions take of fast memory, in order of time, no two at one time. Empty for most programs:
             where every instruction may take the same, the target's ``fast_bytes`` are already without that.
         kernels: by time, where the costs of kernels come from instead (``mallocgame.problem.costs.kernels.Source``).
+        loops: by time, the while loops whose trip count the program does not tell: ``"assumed"``, or ``"user"`` where
+            the user did.
     """
 
     fingerprint: str
@@ -201,6 +203,7 @@ class Problem:
     notes: tuple[str, ...] = field(default=())
     reserved: tuple[Reservation, ...] = ()
     kernels: tuple[tuple[int, str], ...] = field(default=())
+    loops: tuple[tuple[int, str], ...] = ()
 
     @cached_property
     def uncounted(self) -> tuple[int, ...]:

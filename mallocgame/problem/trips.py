@@ -1,4 +1,4 @@
-"""How often a while loop runs: its known trip count, else what its condition and body say, else 5."""
+"""How often a while loop runs: its known trip count, else what its condition and body say."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from xla_dump_parser import hlo
 
-UNKNOWN_TRIPS = 5
-"""MSA's guess (libtpu's ``xla_tpu_memory_space_assignment_while_execution_count``)."""
+ASSUMED_TRIPS = 5
+"""MSA's guess where nobody knows (libtpu's ``xla_tpu_memory_space_assignment_while_execution_count``)."""
 
 _KNOWN = re.compile(r'"known_trip_count"\s*:\s*\{\s*"n"\s*:\s*"?(\d{1,15})"?')
 _INTEGER = re.compile(r"-?\d{1,18}")
@@ -29,8 +29,8 @@ _Scope = tuple[hlo.Computation, tuple["_Linear | None", ...] | None]
 """A computation, and for a fused one what its parameters are."""
 
 
-def trip_count(module: hlo.HloModule, caller: hlo.Computation, loop: hlo.Instruction) -> int:
-    """Trips of a while loop in its caller: at least 0; 5 where it cannot be told.
+def trip_count(module: hlo.HloModule, caller: hlo.Computation, loop: hlo.Instruction) -> int | None:
+    """Trips of a while loop in its caller: at least 0; None where it cannot be told.
 
     Understood is a counter that the body changes by a constant, started at a constant and compared with one; copies,
     converts, bitcasts and fusions around these are looked through.
@@ -38,8 +38,7 @@ def trip_count(module: hlo.HloModule, caller: hlo.Computation, loop: hlo.Instruc
     known = _KNOWN.search(loop.attributes.get("backend_config", ""))
     if known:
         return int(known[1])
-    trips = _Analysis(module, caller, loop).trips()
-    return UNKNOWN_TRIPS if trips is None else trips
+    return _Analysis(module, caller, loop).trips()
 
 
 class _Analysis:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mallocgame.problem.given import Given
 from mallocgame.programs.target_choice import ASKED
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Loaded:
         memory_usage: the compiler's report of what ``final`` takes in each memory; likewise.
         backend: that compiled it, where it is not a TPU's; there are no plans for it then.
         target_why: why it is for the problem's target, in words of ``target_choice``.
-        kernel_seconds: of kernels by the user's word, which the problem has already.
+        given: what the user says of it, which the problem has already.
     """
 
     problem: Problem
@@ -46,7 +47,7 @@ class Loaded:
     memory_usage: str = ""
     backend: Backend | None = None
     target_why: str = ASKED
-    kernel_seconds: Mapping[str, float] = field(default_factory=dict)
+    given: Given = field(default_factory=Given)
 
     def default_seconds(self) -> float | None:
         """Seconds under M of XLA's own placement, where the file has it."""

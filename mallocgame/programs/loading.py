@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mallocgame.problem.given import check_seconds, with_seconds
+from mallocgame.problem.given import Given
 from mallocgame.problem.target_file import is_target_file, load_target
 from mallocgame.problem.targets import get_target
 from mallocgame.programs.readers import capture, dump_folder, function, hlo_text, module_file, problem_file
@@ -57,7 +56,7 @@ def load(
     *,
     module: str | None = None,
     any_backend: bool = False,
-    kernels: Mapping[str, float] | None = None,
+    given: Given | None = None,
     progress: Progress = silent,
 ) -> Loaded:
     """Read a file or folder by the first reader that claims it.
@@ -68,7 +67,7 @@ def load(
             the place of the table's and of the log's. None for what the file says, else ``DEFAULT_TARGET``.
         module: of a dump folder with several; None for the largest.
         any_backend: whether a text that was compiled for no TPU will do.
-        kernels: seconds of kernels, by name (``mallocgame.problem.given``), whatever else is known of them.
+        given: what the user says of it.
         progress: is told of a target that was not asked for, and of a compile, where the file is a program that has to
             be compiled first.
 
@@ -84,9 +83,9 @@ def load(
         loaded = replace(loaded, problem=replace(problem, target=measured.applied_to(problem.target)))
     else:
         loaded = _load(Path(file), None if target is None else get_target(target), module, progress)
-    if kernels:
-        check_seconds(loaded.problem, kernels)
-        loaded = replace(loaded, problem=with_seconds(loaded.problem, kernels), kernel_seconds=kernels)
+    if given:
+        given.check(loaded.problem)
+        loaded = replace(loaded, problem=given.applied_to(loaded.problem), given=given)
     if loaded.backend is not None and not any_backend:
         raise BadInputError(
             f"{file}: was compiled for a {loaded.backend}, and plans are for TPUs; `mallocgame inspect` tells its "

@@ -7,6 +7,7 @@ from typing import Any
 from mallocgame.models.replay import Model
 from mallocgame.plan.plan import CopyKind
 from mallocgame.plan.verdict import MIN_HEADROOM, verdict
+from mallocgame.problem.counted import shares_document
 from mallocgame.problem.schema import Problem
 from mallocgame.report.comparison import MODELS, Comparison, Side
 from mallocgame.report.gains import Gain, Move, gains_of
@@ -29,6 +30,7 @@ def of_comparison(comparison: Comparison) -> Document:
         "target": problem.target.name,
         "fingerprint": problem.fingerprint,
         "confirmed": comparison.confirmed,
+        "counted": shares_document(problem),
         "versions": dict(comparison.versions if comparison.verification is None else comparison.verification.versions),
         "before": comparison.before.name,
         "verdict": _verdict(comparison),

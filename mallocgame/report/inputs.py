@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.plan.named_plan import FILE_OPTION, NamedPlan
 from mallocgame.plan.options_file import load_answer
+from mallocgame.problem.given import recorded_in
 from mallocgame.programs.loading import load
 from mallocgame.programs.readers.capture import of_capture
 from mallocgame.report.comparison import Comparison, compare
@@ -50,8 +51,9 @@ def read_comparison(
         raise BadInputError(f"{plan}: has compiler options ({named.about}), not a plan: there is no placement to show")
     path = Path(file) if file is not None else _recorded_file(Path(plan), named)
     progress(f"reading {path}")
+    given = recorded_in(named.options, str(plan))
     if confirm is None:
-        return compare(named, load(path, named.target))
+        return compare(named, load(path, named.target, given=given))
     from mallocgame.compiler.capture_file import is_capture, load_capture
     from mallocgame.compiler.verify import verify
 
@@ -59,7 +61,7 @@ def read_comparison(
         raise BadInputError(
             f"{path}: is no capture (.mgz), so it cannot be compiled: make one with `mallocgame capture`"
         )
-    capture = load_capture(path)
+    capture = replace(load_capture(path), given=given)
     verification = verify(named, capture, compile=confirm.compile, progress=progress, msa_off=False)
     return compare(named, of_capture(capture, path), verification)
 

@@ -11,7 +11,6 @@ from mallocgame.plan.plan import Plan
 from mallocgame.problem.costs.elapsed import m_elapsed
 from mallocgame.problem.placement import ON_HOST
 from mallocgame.problem.schema import Group, Problem
-from mallocgame.problem.uncounted import NotCounted, not_counted
 from mallocgame.report.peak import LiveBuffer, largest_live
 from xla_dump_parser.hlo import HloModule
 
@@ -52,7 +51,6 @@ class Inspection:
         default_seconds: XLA's own placement, where it is known; else None.
         bound_seconds: ``mallocgame.models.replay.relaxed_bound``, which no plan can beat.
         costliest: at most ten, most seconds first.
-        not_counted: kernels of which nothing is known, with their share of the bytes.
         target_why: why it is for the problem's target.
     """
 
@@ -70,7 +68,6 @@ class Inspection:
     default_seconds: float | None
     bound_seconds: float
     costliest: tuple[CostlyInstruction, ...]
-    not_counted: NotCounted
     target_why: str = ""
 
     @property
@@ -115,7 +112,6 @@ def inspect_problem(
         default_seconds=default_seconds,
         bound_seconds=relaxed_bound(problem, "M"),
         costliest=tuple(sorted(rows, key=lambda row: (-row.seconds, row.time))[:10]),
-        not_counted=not_counted(problem),
     )
 
 

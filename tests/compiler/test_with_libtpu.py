@@ -461,7 +461,7 @@ def test_a_kernel_of_which_nothing_is_known_gains_nothing(tmp_path: Path, monkey
     kept = capture("tests.compiler.models:kernel", None, "v5e")
     problem = kept.problem()
     assert [problem.instructions[time].opcode for time in problem.uncounted] == ["custom-call"]
-    assert problem.notes[0].startswith("not counted: ")
+    assert any(note.startswith("not counted: ") for note in problem.notes)
     found = improve(kept, compile=CompileCache(tmp_path), compiles=2, time_limit=3.0)
     assert found.default.uncounted
     for one in found.tried:

@@ -14,11 +14,11 @@ from mallocgame.plan.verdict import verdict
 from mallocgame.problem.build import build_problem
 from mallocgame.problem.chips import CHIPS
 from mallocgame.problem.costs.kernels import Access, KernelCost, decode, digest_of, encode
-from mallocgame.problem.given import check_seconds, with_seconds
+from mallocgame.problem.counted import Share, shares
+from mallocgame.problem.given import Given
 from mallocgame.problem.problem_json import problem_from_json, problem_to_json
 from mallocgame.problem.schema import Problem
 from mallocgame.problem.targets import get_target
-from mallocgame.problem.uncounted import not_counted
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import parse_hlo
 from xla_dump_parser.compile_log import parse_compile_log
@@ -143,15 +143,13 @@ def test_the_log_of_such_a_kernel_has_nothing() -> None:
 
 def test_what_is_not_counted_is_told_with_its_share_of_the_bytes() -> None:
     problem = problem_of()
-    assert not_counted(problem) == (("kernel",), 1.0)
-    assert problem.notes == ("not counted: kernels of which nothing is known, 1 (100 % of the bytes): kernel",)
+    assert shares(problem) == {"none": Share(0.0, 1.0, 1)}
+    assert problem.notes == ("counted: nothing (1 kernel)", "not counted: kernels of which nothing is known: kernel")
     guessed = replace(READ, guesses=("a loop runs once",))
     read = problem_of("", {digest_of(BODY): guessed})
-    seconds = replay_plan(read, Plan(read.fingerprint), "M").total
-    told = f"read from kernels: costs of 1, {1e6 * seconds:.4g} us of M in HBM"
-    assert read.notes == (f"{told}; guesses: a loop runs once (1)",)
-    assert problem_of("", {digest_of(BODY): READ}).notes == (told,)
-    assert not_counted(read) == ((), 0.0)
+    assert shares(read) == {"kernel": Share(1.0, 1.0, 1)}
+    assert read.notes == ("guessed in reading kernels: a loop runs once (1)",)
+    assert problem_of("", {digest_of(BODY): READ}).notes == ()
 
 
 def test_where_it_has_something_else_in_fast_memory_nothing_is_told() -> None:
@@ -174,22 +172,22 @@ def test_where_it_has_something_else_in_fast_memory_nothing_is_told() -> None:
 
 @pytest.mark.parametrize("whole", [problem_of(), problem_of(ESTIMATE), problem_of("", {digest_of(BODY): READ})])
 def test_the_users_word_goes_before_all_else(whole: Problem) -> None:
-    problem = with_seconds(whole, {"kernel": 0.25})
+    problem = Given({"kernel": 0.25}).applied_to(whole)
     assert (problem.kernels, problem.notes) == (((2, "user"),), ())
     read, written = bytes_of(problem)
     assert problem.instructions[2].total_bytes == sum(read) + sum(written)  # what moving its operands changes counts
     for model in ("E", "M"):
         assert replay_plan(problem, Plan(problem.fingerprint), model).total == 0.25
-    assert with_seconds(whole, {"other": 0.25}) == whole
+    assert Given({"other": 0.25}).applied_to(whole) == whole
 
 
 def test_a_kernel_is_named_with_or_without_its_number() -> None:
     numbered = build_problem(parse_hlo(text_of("").replace("%kernel", "%kernel.12")), get_target("v5p"))
     for name in ("kernel", "kernel.12"):
-        check_seconds(numbered, {name: 1.0})
-        assert with_seconds(numbered, {name: 1.0}).kernels == ((2, "user"),)
+        Given({name: 1.0}).check(numbered)
+        assert Given({name: 1.0}).applied_to(numbered).kernels == ((2, "user"),)
     with pytest.raises(BadInputError, match=r"no kernel kern: it has kernel\.12"):
-        check_seconds(numbered, {"kern": 1.0})
+        Given({"kern": 1.0}).check(numbered)
     for seconds in (0.0, -1.0, float("nan")):
         with pytest.raises(BadInputError, match="positive number"):
-            check_seconds(numbered, {"kernel": seconds})
+            Given({"kernel": seconds}).check(numbered)

@@ -9,6 +9,7 @@ from mallocgame.cli.answers import probed
 from mallocgame.cli.answers.solved import compared_lines, of_foresight
 from mallocgame.cli.show import Document, Value
 from mallocgame.probe.document import of_probe
+from mallocgame.problem.counted import shares_document
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import duration
 
@@ -31,6 +32,7 @@ def of_automatic(found: Automatic, out: Path | None) -> Document:
         "target_why": found.loaded.target_why,
         "fingerprint": problem.fingerprint,
         "costs": problem.costs,
+        "counted": shares_document(problem),
         "confirmed": found.improved is not None,
         "status": found.status,
         "seconds": round(found.seconds, 3),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mallocgame.cli.show import Document, Value
 from mallocgame.plan.verdict import NOTHING_BETTER
+from mallocgame.problem.counted import counted_words, shares_document
 from mallocgame.report.units import duration, percent, size
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def of_solved(solved: Solved, out: Path | None) -> Document:
         "target_why": solved.loaded.target_why,
         "fingerprint": problem.fingerprint,
         "costs": problem.costs,
+        "counted": shares_document(problem),
         "confirmed": False,
         "solver": solution.solver,
         "status": solution.status,
@@ -100,11 +102,10 @@ def of_plan(problem: Problem, plan: Plan) -> Document:
 
 def lines(document: Value) -> list[str]:
     """The answer in words."""
-    costs = "the compiler's log" if document["costs"] == "log" else "analytic, from the HLO alone"
     how = (document["solver"], document["status"], f"seed {document['seed']}", f"{document['seconds']:.1f} s")
     found = [
         f"{document['module']} for {document['target']}: {document['tensors']} tensors, {document['uses']} uses",
-        f"costs        {costs}",
+        f"counted      {counted_words(document['counted'])}",
         f"solver       {', '.join(how)}",
         f"plan         {document['fast_definitions']} definitions and {document['fast_uses']} uses in fast memory, "
         f"{document['copies']} copies, validated",

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mallocgame.cli.show import Document, Value
 from mallocgame.plan.verdict import TOLERANCE, is_better
+from mallocgame.problem.counted import shares_document
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import change, duration, size
 
 if TYPE_CHECKING:
     from mallocgame.compiler.verification import Row, Verification
+    from mallocgame.problem.schema import Problem
 
 MISSES_SHOWN = 10
 
 
-def of_verification(verification: Verification, target: str, notes: Sequence[str] = ()) -> Document:
+def of_verification(verification: Verification, problem: Problem) -> Document:
     """The answer of ``verify``; ``verdict`` of a row compares it with XLA's default, whose own is empty.
 
-    ``notes``: of the program that was verified.
+    ``problem``: of the program that was verified.
     """
     default = verification.rows[0]
     return {
         "command": "verify",
-        "target": target,
+        "target": problem.target.name,
+        "counted": shares_document(problem),
         "best": verification.best,
         "honoured": verification.honoured,
         "sites": verification.sites,
@@ -50,7 +52,7 @@ def of_verification(verification: Verification, target: str, notes: Sequence[str
         "misses": [asdict(miss) for miss in verification.misses],
         "relaxed": [asdict(relaxed) for relaxed in verification.relaxed],
         "options": dict(verification.options),
-        "notes": [*notes, *verification.notes],
+        "notes": [*problem.notes, *verification.notes],
     }
 
 

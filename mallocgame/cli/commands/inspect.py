@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mallocgame.cli.app import Json, Kernels, Module, Target, app, kernel_seconds, tell
+from mallocgame.cli.app import Json, Kernels, Module, Target, TripCounts, app, kernel_seconds, tell, trip_counts
 from mallocgame.cli.show import Document, Value, show
+from mallocgame.problem.counted import counted_words, shares_document, trips_of
 from mallocgame.problem.placement import HBM, HOST
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import duration, percent, size
@@ -18,16 +19,27 @@ if TYPE_CHECKING:
 
 @app.command
 def inspect(
-    file: Path, /, *, target: Target = None, module: Module = None, kernel: Kernels = None, json: Json = False
+    file: Path,
+    /,
+    *,
+    target: Target = None,
+    module: Module = None,
+    kernel: Kernels = None,
+    trips: TripCounts = None,
+    json: Json = False,
 ) -> None:
     """Tensors, sizes, peak, headroom and the ten costliest instructions."""
     from mallocgame import api
 
-    show(
-        of_inspection(api.inspect(file, target=target, module=module, kernels=kernel_seconds(kernel), progress=tell)),
-        lines,
-        json,
+    found = api.inspect(
+        file,
+        target=target,
+        module=module,
+        kernels=kernel_seconds(kernel),
+        trips=trip_counts(trips),
+        progress=tell,
     )
+    show(of_inspection(found), lines, json)
 
 
 def of_inspection(inspection: Inspection) -> Document:
@@ -40,6 +52,7 @@ def of_inspection(inspection: Inspection) -> Document:
         "target_why": inspection.target_why,
         "fingerprint": problem.fingerprint,
         "costs": problem.costs,
+        "counted": shares_document(problem),
         "instructions": len(problem.instructions),
         "computations": len(problem.computations),
         "loops": inspection.loops,
@@ -65,13 +78,23 @@ def of_inspection(inspection: Inspection) -> Document:
         "compiled_host_bytes": None if compiled is None else compiled.get(HOST, 0),
         "hbm_bytes": problem.target.hbm_bytes,
         "fast_bytes": problem.target.fast_bytes,
+        "reserved": [
+            {
+                "from": problem.instructions[one.start].name,
+                "to": problem.instructions[one.end].name,
+                "bytes": one.size,
+            }
+            for one in problem.reserved
+        ],
         "m_all_hbm": inspection.all_hbm_seconds,
         "m_default": inspection.default_seconds,
         "m_bound": inspection.bound_seconds,
         "headroom_share": inspection.headroom,
-        "kernels": dict(Counter(source for _, source in problem.kernels)),
-        "not_counted": list(inspection.not_counted.names),
-        "not_counted_share": inspection.not_counted.share,
+        "not_counted": [problem.instructions[time].name for time in problem.uncounted],
+        "trips": [
+            {"loop": problem.instructions[time].name, "trips": trips_of(problem, time), "source": source}
+            for time, source in problem.loops
+        ],
         "costliest": [
             {
                 "name": row.name,
@@ -102,16 +125,19 @@ def _memory(document: Value) -> list[str]:
     return [f"compiled     HBM {size(compiled)} of {hbm}{host}{fits}"]
 
 
-def _kernels(sources: Value) -> list[str]:
-    """Where the costs of kernels are from; the notes say which are not counted."""
-    words = {
-        "estimate": "by their authors' estimates",
-        "kernel": "read from themselves",
-        "user": "as given",
-        "none": "not counted",
-    }
-    told = [f"{sources[source]} {word}" for source, word in words.items() if source in sources]
-    return [f"kernels      {', '.join(told)}"] if told else []
+def _reserved(rows: Sequence[Value]) -> list[str]:
+    """The largest of what instructions take of fast memory for themselves."""
+    if not rows:
+        return []
+    largest = max(rows, key=lambda row: row["bytes"])
+    at = largest["from"] if largest["from"] == largest["to"] else f"{largest['from']} to {largest['to']}"
+    return [f"reserved     {len(rows)} times; at most {size(largest['bytes'])} of fast memory, by {at}"]
+
+
+def _loops(loops: Sequence[Value]) -> list[str]:
+    """All loops whose trip count the program does not tell."""
+    told = [f"{row['loop']} {row['trips']}{'' if row['source'] == 'user' else ' (assumed)'}" for row in loops]
+    return [f"trips        {', '.join(told)}"] if told else []
 
 
 def lines(document: Value) -> list[str]:
@@ -120,7 +146,7 @@ def lines(document: Value) -> list[str]:
     xla = "" if default is None else f"XLA's default {duration(default)}, "
     host = f"host memory {size(document['host_bytes'])}; " if document["host_bytes"] else ""
     found = [
-        f"{document['module']} for {document['target']} (costs: {document['costs']})",
+        f"{document['module']} for {document['target']}",
         f"schedule     {document['instructions']} instructions; computations: {document['computations']}, "
         f"loops: {document['loops']}",
         f"tensors      {document['tensors']}, {size(document['tensor_bytes'])} in all, the largest "
@@ -128,12 +154,14 @@ def lines(document: Value) -> list[str]:
         f"alias groups of several: {document['alias_groups']}",
         f"peak         {size(document['peak_bytes'])} live at {document['peak_at']}; {host}"
         f"fast memory {size(document['fast_bytes'])}",
+        *_reserved(document["reserved"]),
         *_memory(document),
         f"M            {xla}everything in HBM {duration(document['m_all_hbm'])}, relaxed bound "
         f"{duration(document['m_bound'])}",
         f"headroom     {percent(document['headroom_share'])} of "
         f"{'the time with everything in HBM' if default is None else 'the default'}",
-        *_kernels(document["kernels"]),
+        f"counted      {counted_words(document['counted'])}",
+        *_loops(document["trips"]),
         "",
     ]
     header = ("costliest instructions", "opcode", "runs", "M in HBM", "M bound", "bytes", "time")

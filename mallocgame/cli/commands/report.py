@@ -11,6 +11,7 @@ from mallocgame.api import ReportFormat
 from mallocgame.cli.app import Json, app, tell
 from mallocgame.cli.comparing import Compiles, Program, Recompile
 from mallocgame.cli.show import Document, Value, show
+from mallocgame.problem.counted import shares_document
 from mallocgame.report.units import change, duration, size
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def of_report(made: Reported, plan: Path) -> Document:
         "target": comparison.problem.target.name,
         "fingerprint": comparison.problem.fingerprint,
         "confirmed": comparison.confirmed,
+        "counted": shares_document(comparison.problem),
         "before": before.name,
         "e_before": before.replays["E"].total,
         "e_after": after.replays["E"].total,

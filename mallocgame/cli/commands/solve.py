@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from mallocgame.cli.answers import automatic, several, solved
-from mallocgame.cli.app import Json, Kernels, Module, Target, app, kernel_seconds, tell
+from mallocgame.cli.app import Json, Kernels, Module, Target, TripCounts, app, kernel_seconds, tell, trip_counts
 from mallocgame.cli.durations import seconds_of
 from mallocgame.cli.show import show
 from mallocgame.plan.objective import Objective
@@ -52,6 +52,7 @@ def solve(
         bool, Parameter(negative="", help="On the target itself: run auto's answer beside XLA's default and choose.")
     ] = False,
     kernel: Kernels = None,
+    trips: TripCounts = None,
     seed: int = 0,
     cache: Annotated[Path, Parameter(help="Folder of auto's finished compiles.")] = Path("out/compiles"),
     out: Annotated[
@@ -85,8 +86,8 @@ def solve(
             raise BadInputError(f"{file} stands for several programs: --probe runs the answer of one")
         if module is not None:
             raise BadInputError(f"{file} stands for several programs: --module names one of a dump folder's")
-        if kernel:
-            raise BadInputError(f"{file} stands for several programs: --kernel is of one")
+        if kernel or trips:
+            raise BadInputError(f"{file} stands for several programs: --kernel and --trips are of one")
         if out is None:
             raise BadInputError(f"{file} stands for several programs: add --out FOLDER for their plans and results")
         outcome = api.solve_all(
@@ -126,6 +127,7 @@ def solve(
             probe=probe,
             seed=seed,
             kernels=kernel_seconds(kernel),
+            trips=trip_counts(trips),
             out=out,
             cache=cache,
             progress=tell,
@@ -141,6 +143,7 @@ def solve(
         seed=seed,
         objective=objective,
         kernels=kernel_seconds(kernel),
+        trips=trip_counts(trips),
         out=out,
         progress=tell,
     )

@@ -32,4 +32,4 @@ def verify(
         return
     named, kept = load_plan(plan), load_capture(capture)
     verification = api.verify(named, kept, progress=tell)
-    show(verified.of_verification(verification, kept.target, kept.problem().notes), verified.lines, json)
+    show(verified.of_verification(verification, kept.problem()), verified.lines, json)
