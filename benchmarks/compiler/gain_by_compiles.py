@@ -22,6 +22,7 @@ from pathlib import Path
 from mallocgame.bench.programs import TriedProgram
 from mallocgame.bench.rows import BenchRow, from_json
 from mallocgame.optimizer.proposers.plans import FEW
+from mallocgame.plan.verdict import WINS
 from mallocgame.problem.chips import CHIPS
 
 COMPILES = (1, 2, 3)
@@ -158,7 +159,7 @@ def _curve(row: BenchRow, programs: Sequence[TriedProgram]) -> Curve:
 
 def gain(row: BenchRow, program: TriedProgram) -> float:
     """Of a program that is better than XLA's default; else 0."""
-    return _log(row, program.e_seconds, program.m_seconds) if program.verdict == "better" else 0.0
+    return _log(row, program.e_seconds, program.m_seconds) if program.verdict in WINS else 0.0
 
 
 def _predicted(row: BenchRow, program: TriedProgram) -> float:

@@ -10,7 +10,8 @@ same        the fingerprints are the same: every name, operand, shape and place
 alike       the same problem: instructions that take time, in their order, with their costs; tensors with their sizes,
             definitions, readers, live ranges and buffers; XLA's placement and its seconds under E and M. Only what
             moves no bytes (parameters, constants, tuples, their elements, bitcasts) has another name or place, and
-            copies that MSA made asynchronous another name, or place among copies: the final text does not say theirs.
+            copies and slices that MSA made asynchronous another name, or place among such: the final text does not
+            say theirs.
 refused     with the reason
 different   anything else
 
@@ -46,6 +47,9 @@ KEPT = Path(__file__).parents[2] / "out" / "captures"
 VIEWS = frozenset({"tuple", "get-tuple-element", "bitcast"})
 GIVEN = frozenset({"parameter", "constant"})
 REPLACED = frozenset({"copy", "slice", "dynamic-slice"})
+
+UNORDERED = frozenset({"copy", "slice"})
+"""What the text has in no order where several follow one another."""
 
 ADDRESSES = frozenset({"overlap", "alias offsets differ", "misaligned", "beyond capacity"})
 """Causes that a plan without addresses has."""
@@ -129,11 +133,11 @@ def _copied(problem: Problem) -> dict[str, list[str]]:
 
 
 def _runs(problem: Problem) -> list[list[Instruction]]:
-    """Instructions that take time, in order, copies that follow one another together: their order is not looked at."""
+    """Instructions that take time, in order; copies and slices that follow one another are in no order."""
     timed = [step for step in problem.instructions if not _is_still(step)]
     runs: list[list[Instruction]] = []
     for step in timed:
-        if runs and step.opcode == runs[-1][0].opcode == "copy":
+        if runs and step.opcode in UNORDERED and runs[-1][0].opcode in UNORDERED:
             runs[-1].append(step)
         else:
             runs.append([step])
@@ -154,15 +158,18 @@ class _View:
         self.timed_at = [time for time, _ in opcodes]
         before = ["", *(opcode for _, opcode in opcodes)]
         self.begins = [
-            time for (time, opcode), last in zip(opcodes, before, strict=False) if {opcode, last} != {"copy"}
+            time for (time, opcode), last in zip(opcodes, before, strict=False) if not {opcode, last} <= UNORDERED
         ]
 
     def name(self, time: int) -> str:
         found = self.problem.instructions[time].name
         return self.names.get(found, found)
 
+    def is_view(self, time: int) -> bool:
+        return self.problem.instructions[time].opcode in VIEWS
+
     def rank(self, time: int) -> int:
-        """How many instructions that take time are at or before a time, copies that follow one another as one."""
+        """How many instructions that take time are at or before a time, those in no order as one."""
         return bisect_right(self.begins, time)
 
     def timed(self) -> Counter[Fact]:
@@ -194,7 +201,7 @@ class _View:
 
     def uses(self, tensor: Tensor) -> Iterator[Fact]:
         for use in tensor.uses:
-            if self.problem.instructions[use.time].opcode not in VIEWS:
+            if not self.is_view(use.time):
                 after = None if use.copy_after is None else self.rank(use.copy_after)
                 yield self.name(use.time), use.operands, use.accessed_bytes, after
 
@@ -204,7 +211,7 @@ class _View:
         facts: Counter[Fact] = Counter(("defined", *self.key(tensors[id])) for id in found.fast_definitions)
         for id, number in found.fast_uses:
             use = tensors[id].uses[number]
-            if self.problem.instructions[use.time].opcode not in VIEWS:
+            if not self.is_view(use.time):
                 facts["read", *self.key(tensors[id]), self.name(use.time), use.operands] += 1
         for copy in found.copies:
             tensor: Fact = () if copy.tensor is None else self.key(tensors[copy.tensor])
@@ -217,7 +224,10 @@ class _View:
             facts[
                 "planned", copy.kind, self.key(tensors[copy.tensor]), self.rank(copy.after), self.rank(copy.before)
             ] += 1
-        causes = Counter(violation.cause for violation in validate(self.problem, plan))
+        # How long a tensor stays before a bitcast of it depends on where that stands.
+        viewed = {tensor.id for tensor in tensors if any(self.is_view(use.time) for use in tensor.uses)}
+        violations = [found for found in validate(self.problem, plan) if found.tensor not in viewed]
+        causes = Counter(violation.cause for violation in violations)
         facts.update({("violation", cause): count for cause, count in causes.items() if cause not in ADDRESSES})
         return facts
 

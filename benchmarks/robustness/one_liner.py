@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from time import monotonic
 
 import mallocgame
+from mallocgame.plan.verdict import WINS
 from mallocgame.system.errors import MallocgameError
 
 BAR = 0.01
@@ -63,7 +64,7 @@ def measure(model: str, target: str, settings: tuple[int, float, int]) -> bool:
             return False
     e_saved, m_saved = first.saving
     passes = (
-        first.verdict in ("better", "equal")
+        first.verdict in (*WINS, "equal")
         and first.confirmed
         and second.from_cache
         and second.compiler_options == first.compiler_options

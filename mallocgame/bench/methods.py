@@ -274,7 +274,6 @@ def _figures(program: Program, method: str, settings: Settings, found: Row, opti
         bound_m=program.bound_m,
         split_m=None if changed else default.m_seconds,
         verdict=verdict(found, default, changed),
-        strict_verdict=verdict(found, default, changed, strict=True),
         kind=found.name,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mallocgame.bench.grid import Cell, Grid, mean
 from mallocgame.bench.programs import TriedProgram
 from mallocgame.bench.rows import AUTO, BenchRow
+from mallocgame.plan.verdict import WINS, strictly
 
 _NOTE = (
     "Without a part: the answers if its programs had not been there and its compiles were left unused. Rows of "
@@ -50,7 +51,7 @@ def _answer(row: BenchRow, without: str | None) -> tuple[float, float]:
     better = [
         (_value(program, row), (row.programs[0].e_seconds or 0.0, row.programs[0].m_seconds or 0.0), program)
         for program in row.programs
-        if program.proposer != without and (program.strict_verdict if strict else program.verdict) == "better"
+        if program.proposer != without and (strictly(program.verdict) if strict else program.verdict) in WINS
     ]
     if not better:
         return 1.0, 1.0

@@ -27,7 +27,6 @@ class TriedProgram:
         predicted_e: what was predicted for it under E, seconds; None without a prediction.
         predicted_m: likewise under M.
         verdict: against XLA's default by game.md's rule.
-        strict_verdict: likewise, without the allowance for another split.
         honoured: definitions, uses and copies that are as planned; None where there is no plan.
         sites: how many were planned; None where there is no plan.
         compiles: how many compiles it took.
@@ -43,7 +42,6 @@ class TriedProgram:
     predicted_e: float | None
     predicted_m: float | None
     verdict: Verdict | None
-    strict_verdict: Verdict | None
     honoured: int | None
     sites: int | None
     compiles: int
@@ -63,7 +61,6 @@ def of_tried(tried: Tried) -> TriedProgram:
         predicted_e=predicted_e,
         predicted_m=predicted_m,
         verdict=tried.verdict,
-        strict_verdict=tried.strict_verdict,
         honoured=tried.honoured,
         sites=tried.sites,
         compiles=tried.compiles,
@@ -77,9 +74,18 @@ def program(value: object, where: str) -> TriedProgram:
     Raises:
         BadInputError: it is none.
     """
-    found = record(value, where, _NAMES)
+    found = record(with_verdict(value) if isinstance(value, dict) else value, where, _NAMES)
     decoded: dict[str, Any] = {name: _DECODERS[name](found[name], f"{where}.{name}") for name in _NAMES}
     return TriedProgram(**decoded)
+
+
+def with_verdict(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record with its verdict as it is said today, in one word; two words of before, one of them strict, told it."""
+    if "strict_verdict" not in value:
+        return value
+    split = value.get("verdict") == "better" and value["strict_verdict"] == "worse"
+    kept = {name: entry for name, entry in value.items() if name != "strict_verdict"}
+    return kept | ({"verdict": "better under E"} if split else {})
 
 
 _NAMES = tuple(attribute.name for attribute in fields(TriedProgram))
@@ -87,7 +93,7 @@ _DECODERS: Mapping[str, Decoder[Any]] = {
     **dict.fromkeys(("proposer", "about"), text),
     "kind": one_of(get_args(Kind)),
     **dict.fromkeys(("e_seconds", "m_seconds", "predicted_e", "predicted_m"), optional(non_negative)),
-    **dict.fromkeys(("verdict", "strict_verdict"), optional(one_of(get_args(Verdict)))),
+    "verdict": optional(one_of(get_args(Verdict))),
     **dict.fromkeys(("scoped_vmem_kib", "honoured", "sites"), optional(natural)),
     "compiles": natural,
     "failure": optional(text),

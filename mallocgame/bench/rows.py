@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, get_args
 
-from mallocgame.bench.programs import TriedProgram, program
+from mallocgame.bench.programs import TriedProgram, program, with_verdict
 from mallocgame.plan.compiler_options import decode_options
 from mallocgame.plan.verdict import Kind, Verdict
 from mallocgame.system.checked_json import (
@@ -73,7 +73,6 @@ class BenchRow:
         split_m: M of XLA's own placement at the row's memory split, seconds; None in rows made before it was kept.
         proven_m: proven bound under M at the row's memory split, seconds; None where none was asked for.
         verdict: against XLA's default by game.md's rule.
-        strict_verdict: likewise, without the allowance for another split.
         kind: what the row's program is, whatever method found it.
         honoured: definitions, uses and copies that are as planned; None where there is no plan.
         sites: how many were planned; None where there is no plan.
@@ -109,7 +108,6 @@ class BenchRow:
     split_m: float | None = None
     proven_m: float | None = None
     verdict: Verdict | None = None
-    strict_verdict: Verdict | None = None
     kind: Kind | None = None
     honoured: int | None = None
     sites: int | None = None
@@ -128,7 +126,7 @@ class BenchRow:
 
 FIGURES = (
     "e_seconds", "e_stall", "m_seconds", "m_stall", "peak_fast", "peak_hbm", "fits",
-    "default_e", "default_m", "bound_e", "bound_m", "verdict", "strict_verdict", "kind",
+    "default_e", "default_m", "bound_e", "bound_m", "verdict", "kind",
 )  # fmt: skip
 """Fields that are None in a row with a failure, and only there."""
 
@@ -160,7 +158,7 @@ def from_json(line: bytes, where: str) -> BenchRow:
         raise BadInputError(
             f"{where}: a row of version {str(value.get('version'))[:20]}; this mallocgame has {VERSION}"
         )
-    checked = record({**ADDED, **value}, where, ("format", "version", *_NAMES))
+    checked = record({**ADDED, **with_verdict(value)}, where, ("format", "version", *_NAMES))
     decoded: dict[str, Any] = {name: _DECODERS[name](checked[name], f"{where}.{name}") for name in _NAMES}
     row = BenchRow(**decoded)
     _check(row, where)
@@ -218,7 +216,7 @@ _DECODERS: Mapping[str, Decoder[Any]] = {
     ),
     **dict.fromkeys(("peak_fast", "peak_hbm", "honoured", "sites"), optional(natural)),
     "fits": optional(boolean),
-    **dict.fromkeys(("verdict", "strict_verdict"), optional(one_of(get_args(Verdict)))),
+    "verdict": optional(one_of(get_args(Verdict))),
     "kind": optional(one_of(get_args(Kind))),
     "proposer": optional(text),
     "programs": each(program),

@@ -12,6 +12,7 @@ from mallocgame.bench.grid import Cell, Grid, Sheet, mean
 from mallocgame.bench.portfolio import portfolio
 from mallocgame.bench.rows import FIXED_METHODS, MSA_OFF, XLA_DEFAULT, BenchRow
 from mallocgame.bench.statistics import answer, closed, count, kinds, least_m, ratios
+from mallocgame.plan.verdict import WINS, verdict_words
 
 NOT_RUN = "not run"
 ANSWER = "answer"
@@ -59,7 +60,7 @@ _LEGEND = (
     "E: the code emitter's estimated cycles. M: memory space assignment's own formula. Both are replayed from the final"
     " text of a compile, with stalls on copies; nothing was run on a TPU.",
     "Ratios are XLA default / row, E then M: above 1 is faster. Better: neither is more than 0.1 % worse and one is "
-    "more than 0.1 % better; another memory split may lose up to 2.5 % under M if it gains under E, strictly not.",
+    "more than 0.1 % better. Better under E: another memory split gains there and loses 0.1 to 2.5 % under M.",
     "Headroom: (default - relaxed bound) / default; under E an estimate.",
     "M closed: (default - row) / (default - proven bound) under M, within the row's memory split, where that headroom "
     "is at least 1 % of the default. Least M: the same of the program of least M that was confirmed at that split, "
@@ -140,9 +141,7 @@ def _compared(row: BenchRow | None, reasons: _Reasons) -> Cell:
         return Cell(NOT_RUN, tone="missing")
     if row.failure is not None:
         return reasons.cell(row)
-    words: list[str] = [row.verdict or ""]
-    if row.strict_verdict != row.verdict:
-        words.append(f"strictly {row.strict_verdict}")
+    words = [verdict_words(row.verdict)]
     if row.fits is False:
         words.append("does not fit")
     if row.kind != row.method and row.kind != "plan":
@@ -152,7 +151,7 @@ def _compared(row: BenchRow | None, reasons: _Reasons) -> Cell:
     if share is not None:
         words.append(f"{share:.0%} closed")
     text = f"{found[0]:.4f} / {found[1]:.4f}" if found else "0 s"
-    return Cell(f"{text} {', '.join(words)}", found[0] * found[1] if found else None, row.verdict or "")
+    return Cell(f"{text} {', '.join(words)}", found[0] * found[1] if found else None, _tone(row))
 
 
 def _answer(line: dict[str, BenchRow]) -> Cell:
@@ -161,7 +160,11 @@ def _answer(line: dict[str, BenchRow]) -> Cell:
         return Cell("none: no figures of XLA's default", tone="missing")
     found = ratios(best) or (1.0, 1.0)
     name = f"plan of {best.method}" if best.kind == "plan" else str(best.kind)
-    return Cell(f"{name}, {found[0]:.4f} / {found[1]:.4f}", found[0] * found[1], best.verdict or "")
+    return Cell(f"{name}, {found[0]:.4f} / {found[1]:.4f}", found[0] * found[1], _tone(best))
+
+
+def _tone(row: BenchRow) -> str:
+    return "better" if row.verdict in WINS else row.verdict or ""
 
 
 def _spent(line: dict[str, BenchRow], methods: Sequence[str]) -> list[Cell]:
@@ -182,7 +185,7 @@ def _summary(
 ) -> Grid:
     header = [
         "target", "method", "programs", "E, geometric mean [95 %]", "M, geometric mean [95 %]",
-        "better", "equal", "worse", "strictly better / equal / worse", "failed", "M closed, median",
+        "better", "better under E", "equal", "worse", "strictly: better / equal / worse", "failed", "M closed, median",
         "least M: closed, bound below it, medians", "what they are",
     ]  # fmt: skip
     table = []
@@ -199,6 +202,8 @@ def _summary(
 
 _SUMMARY_NOTES = (
     "Intervals: percentile bootstrap over programs, 10,000 resamples, seed 0.",
+    "Means are over all programs of a line that have figures; an answer that is XLA's default counts as 1.",
+    "Strictly: the answers where another split may not lose under M.",
     "Answers are counted over the programs that a solver was run on; over all of them where none was run at all.",
 )
 
@@ -226,7 +231,7 @@ def _over(rows: Sequence[BenchRow], strict_rows: Sequence[BenchRow], failed: int
         Cell(str(len(rows)), len(rows)),
         mean([e for e, _ in pairs]),
         mean([m for _, m in pairs]),
-        *(Cell(str(number), number) for number in (counts.better, counts.equal, counts.worse)),
+        *(Cell(str(number), number) for number in (counts.better, counts.better_under_e, counts.equal, counts.worse)),
         Cell(f"{strict.better} / {strict.equal} / {strict.worse}", strict.better),
         Cell(str(counts.failed + failed), counts.failed + failed),
         _closed(rows),

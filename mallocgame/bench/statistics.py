@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mallocgame.bench.rows import FLAG_TUNING, XLA_DEFAULT, BenchRow
-from mallocgame.plan.verdict import MIN_HEADROOM, Kind
+from mallocgame.plan.verdict import MIN_HEADROOM, WINS, Kind, strictly
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -38,6 +38,7 @@ class Counts:
     """How many rows have which verdict; those without figures are failed."""
 
     better: int
+    better_under_e: int
     equal: int
     worse: int
     failed: int
@@ -112,8 +113,9 @@ def arithmetic_mean(values: Sequence[float], seed: int = 0) -> Interval:
 
 def count(rows: Iterable[BenchRow], strict: bool = False) -> Counts:
     """Verdicts of rows, by game.md's rule or the strict one."""
-    found = Counter(row.strict_verdict if strict else row.verdict for row in rows)
-    return Counts(found["better"], found["equal"], found["worse"] + found["cannot tell"], found[None])
+    found = Counter(strictly(row.verdict) if strict else row.verdict for row in rows)
+    worse = found["worse"] + found["cannot tell"]
+    return Counts(found["better"], found["better under E"], found["equal"], worse, found[None])
 
 
 def kinds(rows: Iterable[BenchRow]) -> dict[Kind, int]:
@@ -140,7 +142,7 @@ def answer(rows: Sequence[BenchRow], strict: bool = False) -> BenchRow | None:
     if default is None:
         return None
     better = [
-        row for row in rows if row.method != FLAG_TUNING and (row.strict_verdict if strict else row.verdict) == "better"
+        row for row in rows if row.method != FLAG_TUNING and (strictly(row.verdict) if strict else row.verdict) in WINS
     ]
     return min(better, key=_product, default=default)
 

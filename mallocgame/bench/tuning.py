@@ -17,7 +17,7 @@ from mallocgame.compiler.child import Compile, Limits, compile_in_child
 from mallocgame.compiler.confirm import confirm_other
 from mallocgame.compiler.verification import Row, replayed
 from mallocgame.plan.compiler_options import split_of
-from mallocgame.plan.verdict import Kind, Verdict, verdict
+from mallocgame.plan.verdict import WINS, Kind, Verdict, verdict
 from mallocgame.system.errors import MallocgameError
 from mallocgame.system.progress import Progress, silent
 from xla_dump_parser import ParseError, parse_hlo
@@ -135,7 +135,7 @@ def _try(settings: Settings, capture: Capture, default: Row, compile: Compile, l
 
 
 def _tuned(capture: Capture, default: Row, tried: Sequence[Tried]) -> Tuned:
-    better = [entry for entry in tried if entry.verdict == "better"]
+    better = [entry for entry in tried if entry.verdict in WINS]
     best = min(better, key=lambda entry: _product(entry.row), default=None)
     options = {**capture.options, **dict(best.settings if best else ())}
     figures = best.row if best and best.row else default
@@ -187,7 +187,7 @@ def _parents(default: Row, tried: Sequence[Tried]) -> list[Settings]:
     distinct: dict[tuple[bool, float], Settings] = {(True, _product(default)): ()}
     for entry in tried:
         if entry.row is not None:
-            distinct.setdefault((entry.verdict != "better", _product(entry.row)), entry.settings)
+            distinct.setdefault((entry.verdict not in WINS, _product(entry.row)), entry.settings)
     return [distinct[rank] for rank in sorted(distinct)[:PARENTS]]
 
 

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from mallocgame.compiler.export.formats import to_flags
 from mallocgame.plan.compiler_options import OptionValue, decode_options, for_jax
 from mallocgame.plan.init_args import decode_init_args
-from mallocgame.plan.verdict import Kind, Verdict
+from mallocgame.plan.verdict import TOLERANCE, Kind, Verdict, verdict_words
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import write_atomically
@@ -51,7 +51,8 @@ class Optimized:
         options: compiler options of the answer, those the program is compiled with anyway included.
         default: XLA's default; None where the file has no figures of it.
         answer: the answer; the same as ``default`` where nothing beats that.
-        verdict: of the answer against XLA's default: ``"better"`` or ``"equal"``; None where it cannot be told.
+        verdict: of the answer against XLA's default: ``"better"``, ``"better under E"`` or ``"equal"``; None where it
+            cannot be told.
         confirmed: whether the figures are of programs that the compiler made, and not predicted.
         status: why the search ended.
         compiles: how many it took.
@@ -163,7 +164,8 @@ class Optimized:
             )
             if seconds is not None
         )
-        return f"{self.module} for {self.target}: {self.about}: {figures}, {self.verdict or 'not compared'}; {how}"
+        verdict = verdict_words(self.verdict) or "not compared"
+        return f"{self.module} for {self.target}: {self.about}: {figures}, {verdict}; {how}"
 
 
 _AGAIN = "call mallocgame.optimize for it"
@@ -188,14 +190,18 @@ def load_optimized(path: str | os.PathLike[str]) -> Optimized:
     def read(name: str, decode: checked.Decoder[Any]) -> Any:
         return decode(found[name], f"{source}: {name}")
 
+    default, answer = read("default", checked.optional(_estimate)), read("answer", _estimate)
+    judged = read("verdict", checked.optional(checked.one_of(get_args(Verdict))))
+    if judged == "better" and default is not None and answer.m_seconds > default.m_seconds * (1 + TOLERANCE):
+        judged = "better under E"  # answers of before had one word for both
     return Optimized(
         **{name: read(name, checked.text) for name in _TEXTS},
         versions=read("versions", checked.mapping(checked.text)),
         kind=read("kind", checked.one_of(get_args(Kind))),
         options=read("options", decode_options),
-        default=read("default", checked.optional(_estimate)),
-        answer=read("answer", _estimate),
-        verdict=read("verdict", checked.optional(checked.one_of(get_args(Verdict)))),
+        default=default,
+        answer=answer,
+        verdict=judged,
         confirmed=read("confirmed", checked.boolean),
         compiles=read("compiles", checked.natural),
         seconds=read("seconds", checked.non_negative),

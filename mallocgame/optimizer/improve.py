@@ -159,7 +159,6 @@ class _Loop:
                 fingerprint=first.problem.fingerprint,
                 row=first.default,
                 verdict="equal",
-                strict_verdict="equal",
             )
         )
 

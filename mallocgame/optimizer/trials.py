@@ -147,7 +147,6 @@ class Trials:
             fingerprint=fingerprint,
             row=row,
             verdict=verdict(row, default, changed),
-            strict_verdict=verdict(row, default, changed, strict=True),
         )
         self.progress(
             f"{tried.about}: E {ratio(default.e_seconds, row.e_seconds)}, "

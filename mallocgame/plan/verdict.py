@@ -7,8 +7,12 @@ from typing import Literal, Protocol
 Kind = Literal["xla default", "msa off", "global flags", "split", "plan", "soft plan"]
 """What a compiled program is: a soft plan leaves most of the decisions to the compiler."""
 
-Verdict = Literal["better", "equal", "worse", "cannot tell"]
-"""``"cannot tell"``: what a kernel of which nothing is known takes or gives is placed otherwise."""
+Verdict = Literal["better", "better under E", "equal", "worse", "cannot tell"]
+"""``"better under E"``: another memory split gains there and loses under M, but within ``SPLIT_TOLERANCE``.
+``"cannot tell"``: what a kernel of which nothing is known takes or gives is placed otherwise."""
+
+WINS: tuple[Verdict, ...] = ("better", "better under E")
+"""Verdicts of what may be an answer in the place of XLA's default."""
 
 TOLERANCE = 0.001
 """A plan is better where neither model is more than this share worse, and one more than this share better."""
@@ -36,11 +40,11 @@ class Figures(Protocol):
     def uncounted(self) -> tuple[str, ...]: ...
 
 
-def verdict(candidate: Figures, default: Figures, split_changed: bool = False, strict: bool = False) -> Verdict:
+def verdict(candidate: Figures, default: Figures, split_changed: bool = False) -> Verdict:
     """How a program compares with XLA's default, by the rule in game.md.
 
-    ``"better"``: neither E nor M is more than 0.1 % worse and at least one is more than 0.1 % better. Where the memory
-    split differs from the default's, M may be up to 2.5 % worse if E is more than 0.1 % better, unless ``strict``.
+    ``"better"``: neither E nor M is more than 0.1 % worse and at least one is more than 0.1 % better. ``"better under
+    E"``: the memory split differs from the default's, E is more than 0.1 % better, and M is worse by 0.1 to 2.5 %.
     ``"equal"``: both within 0.1 %. ``"worse"``: anything else, a gain under one model that costs too much under
     the other and a program that does not fit in HBM included. ``"cannot tell"`` comes before all of these but the last:
     a kernel of which nothing is known takes no time in either model, wherever its operands and results are.
@@ -51,14 +55,24 @@ def verdict(candidate: Figures, default: Figures, split_changed: bool = False, s
         return "cannot tell"
     e_gains = candidate.e_seconds < default.e_seconds * (1 - TOLERANCE)
     m_gains = candidate.m_seconds < default.m_seconds * (1 - TOLERANCE)
-    allowed = SPLIT_TOLERANCE if split_changed and e_gains and not strict else TOLERANCE
     if candidate.e_seconds > default.e_seconds * (1 + TOLERANCE):
         return "worse"
-    if candidate.m_seconds > default.m_seconds * (1 + allowed):
-        return "worse"
+    if candidate.m_seconds > default.m_seconds * (1 + TOLERANCE):
+        within = split_changed and e_gains and candidate.m_seconds <= default.m_seconds * (1 + SPLIT_TOLERANCE)
+        return "better under E" if within else "worse"
     return "better" if e_gains or m_gains else "equal"
 
 
-def is_better(row: Figures, default: Figures, split_changed: bool = False, strict: bool = False) -> bool:
-    """Whether ``row`` beats XLA's default: its ``verdict`` is ``"better"``."""
-    return verdict(row, default, split_changed, strict) == "better"
+def is_better(row: Figures, default: Figures) -> bool:
+    """Whether ``row`` beats XLA's default at the same memory split."""
+    return verdict(row, default) == "better"
+
+
+def strictly(judged: Verdict | None) -> Verdict | None:
+    """The verdict where another memory split may not lose under M."""
+    return "worse" if judged == "better under E" else judged
+
+
+def verdict_words(judged: Verdict | None) -> str:
+    """A verdict in a table; nothing where there is none."""
+    return f"better under E, M within {100 * SPLIT_TOLERANCE:g} %" if judged == "better under E" else judged or ""

@@ -45,7 +45,6 @@ def row(
         "bound_e": 0.9e-3,
         "bound_m": 1.5e-3,
         "verdict": verdict(found, default, split_changed=chosen == "split"),
-        "strict_verdict": verdict(found, default, strict=True),
         "kind": chosen,
         "compiles": 1 if method == XLA_DEFAULT else 3,
         "seconds": 12.5,
@@ -64,5 +63,5 @@ def program(proposer: str, e_seconds: float, m_seconds: float, how: Verdict) -> 
     kind: Kind = "xla default" if proposer == "xla default" else "plan"
     compiles = int(proposer != "xla default")
     return TriedProgram(
-        proposer, kind, proposer, None, e_seconds, m_seconds, None, None, how, how, None, None, compiles, None
+        proposer, kind, proposer, None, e_seconds, m_seconds, None, None, how, None, None, compiles, None
     )

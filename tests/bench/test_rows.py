@@ -40,7 +40,7 @@ def test_figures_keep_every_digit() -> None:
         ({"format": "other"}, "not a row of mallocgame bench"),
         ({"e_seconds": -1.0}, "e_seconds: expected a number of seconds"),
         ({"e_seconds": None}, "neither e_seconds nor a failure"),
-        ({"verdict": "great"}, "expected 'better' or 'equal' or 'worse'"),
+        ({"verdict": "great"}, "expected 'better' or 'better under E' or 'equal'"),
         ({"kind": "magic"}, "kind: expected"),
         ({"failure": "why not"}, "a failure beside figures"),
         ({"honoured": 8}, "honoured 8 of 7"),
@@ -131,3 +131,11 @@ def test_rows_that_are_not_there(tmp_path: Path, reference: str, words: str) -> 
     (tmp_path / "rows.jsonl").write_bytes(to_json(ROW).encode() + b"\n")
     with pytest.raises(BadInputError, match=words):
         read_row(str(tmp_path / reference))
+
+
+def test_rows_of_before_had_two_words_for_what_has_one_now() -> None:
+    split = row("a", "local", 1.1, 0.98, kind="split")
+    assert split.verdict == "better under E"
+    for strict, verdict in (("worse", "better under E"), ("better", "better")):
+        of_before = json.loads(to_json(split)) | {"verdict": "better", "strict_verdict": strict}
+        assert from_json(json.dumps(of_before).encode(), "rows.jsonl:1").verdict == verdict

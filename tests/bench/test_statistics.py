@@ -63,8 +63,8 @@ def test_counts_of_verdicts_and_kinds() -> None:
         row("d", "local", 1.1, 0.98, kind="split"),
         failed("e", "local", "no"),
     ]
-    assert count(rows) == Counts(better=2, equal=1, worse=1, failed=1)
-    assert count(rows, strict=True) == Counts(better=1, equal=1, worse=2, failed=1)
+    assert count(rows) == Counts(better=1, better_under_e=1, equal=1, worse=1, failed=1)
+    assert count(rows, strict=True) == Counts(better=1, better_under_e=0, equal=1, worse=2, failed=1)
     assert list(kinds(rows).items()) == [("plan", 3), ("split", 1)]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mallocgame.compiler.verification import Row, best_of, replayed
-from mallocgame.plan.verdict import is_better, verdict
+from mallocgame.plan.verdict import is_better, strictly, verdict, verdict_words
 from tests.problem.captured import SCAN
 from xla_dump_parser import parse_hlo
 
@@ -36,18 +36,19 @@ def at(e: float, m: float, fits: bool = True) -> Row:
 )
 def test_within_one_split(e: float, m: float, expected: str) -> None:
     assert verdict(at(e, m), DEFAULT) == expected
-    assert verdict(at(e, m), DEFAULT, strict=True) == expected
+    assert strictly(verdict(at(e, m), DEFAULT)) == expected
     assert is_better(at(e, m), DEFAULT) == (expected == "better")
 
 
 @pytest.mark.parametrize(
     ("e", "m", "expected", "strict"),
     [
-        (0.9, 1.0249, "better", "worse"),
-        (0.9989, 1.0249, "better", "worse"),
+        (0.9, 1.0249, "better under E", "worse"),
+        (0.9989, 1.0249, "better under E", "worse"),
         (0.9991, 1.0249, "worse", "worse"),  # no gain under E, so no loss under M
         (0.9, 1.0251, "worse", "worse"),
         (1.0011, 0.5, "worse", "worse"),  # a loss under E is never allowed
+        (0.9, 1.0009, "better", "better"),
         (0.9, 1.0, "better", "better"),
         (1.0, 0.9, "better", "better"),
         (1.0, 1.0, "equal", "equal"),
@@ -55,7 +56,15 @@ def test_within_one_split(e: float, m: float, expected: str) -> None:
 )
 def test_another_split_may_lose_under_m_what_m_cannot_see(e: float, m: float, expected: str, strict: str) -> None:
     assert verdict(at(e, m), DEFAULT, split_changed=True) == expected
-    assert verdict(at(e, m), DEFAULT, split_changed=True, strict=True) == strict
+    assert strictly(verdict(at(e, m), DEFAULT, split_changed=True)) == strict
+
+
+def test_each_verdict_has_a_word_of_its_own() -> None:
+    assert [verdict_words(judged) for judged in ("better", "better under E", None)] == [
+        "better",
+        "better under E, M within 2.5 %",
+        "",
+    ]
 
 
 def test_what_does_not_fit_in_hbm_is_worse() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mallocgame.cli.answers import probed
 from mallocgame.cli.answers.solved import compared_lines, of_foresight
 from mallocgame.cli.show import Document, Value
+from mallocgame.plan.verdict import strictly, verdict_words
 from mallocgame.probe.document import of_probe
 from mallocgame.problem.counted import shares_document
 from mallocgame.report.table import plain_table
@@ -83,7 +84,6 @@ def _program(tried: Tried, found: Improved) -> Document:
         "predicted_e": predicted_e,
         "predicted_m": predicted_m,
         "verdict": tried.verdict,
-        "strict_verdict": tried.strict_verdict,
         "pareto": any(entry is tried for entry in found.pareto),
         "honoured": tried.honoured,
         "sites": tried.sites,
@@ -123,7 +123,8 @@ def _program_row(row: Value, document: Value) -> tuple[str, ...]:
     if row["failure"] is not None:
         return (row["about"], *("-",) * 5, str(row["compiles"]), row["failure"][:100])
     honoured = "" if row["honoured"] is None else f"{row['honoured']}/{row['sites']}"
-    words = [row["strict_verdict" if document["strict"] else "verdict"], *(["Pareto"] if row["pareto"] else [])]
+    verdict = strictly(row["verdict"]) if document["strict"] else row["verdict"]
+    words = [verdict_words(verdict), *(["Pareto"] if row["pareto"] else [])]
     return (
         row["about"],
         duration(row["e"]),

@@ -48,7 +48,6 @@ class Tried:
         fingerprint: of the problem that the figures rest on.
         row: the confirmed figures.
         verdict: against XLA's default by game.md's rule.
-        strict_verdict: likewise, without the allowance for another split.
         plan: as it was carried out, less what the compiler refused.
         honoured: definitions, uses and copies that are as planned; None where there is no plan.
         sites: how many were planned; None where there is no plan.
@@ -65,7 +64,6 @@ class Tried:
     predicted: tuple[float, float] | None = None
     row: Row | None = None
     verdict: Verdict | None = None
-    strict_verdict: Verdict | None = None
     plan: NamedPlan | None = None
     honoured: int | None = None
     sites: int | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mallocgame.compiler.verification import Row
 from mallocgame.optimizer.knowledge.candidates import Tried
 from mallocgame.plan.objective import Objective
-from mallocgame.plan.verdict import Figures, Verdict, verdict
+from mallocgame.plan.verdict import WINS, Figures, Verdict, strictly, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Choice:
 
     def rank(self, figures: Figures, default: Row, split_changed: bool) -> tuple[bool, float]:
         """Orders programs: what loses to XLA's default by game.md's rule, or may, is last, then by ``value``."""
-        judged = verdict(figures, default, split_changed, self.strict)
+        judged = self._said(verdict(figures, default, split_changed))
         return judged in ("worse", "cannot tell"), self.value(figures)
 
     def verdict(self, tried: Tried) -> Verdict | None:
         """Of a program, by the rule that is asked for."""
-        return tried.strict_verdict if self.strict else tried.verdict
+        return self._said(tried.verdict)
 
     def best(self, tried: Sequence[Tried]) -> Tried:
         """The answer: of the programs that beat the first one, XLA's default, the best; else the first one."""
@@ -43,7 +43,10 @@ class Choice:
         return tried[min(better)[1]] if better else tried[0]
 
     def _beats(self, tried: Tried) -> bool:
-        return self.verdict(tried) == "better"
+        return self.verdict(tried) in WINS
+
+    def _said(self, judged: Verdict | None) -> Verdict | None:
+        return strictly(judged) if self.strict else judged
 
 
 def pareto(tried: Sequence[Tried]) -> tuple[Tried, ...]:

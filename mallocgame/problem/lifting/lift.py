@@ -91,8 +91,11 @@ class _Lifting:
     def _check_place(self, body: hlo.Computation, transfer: Transfer, restored: Collection[str]) -> None:
         """Refuse what was synchronous and may have stood before or after something that takes time.
 
-        It stood anywhere between what it reads and its first reader.
+        It stood anywhere between what it reads and its first reader. The compiler schedules slices last of all before
+        their readers (SLICES_LATE), so these are put there.
         """
+        if transfer.opcode == "slice":
+            return
         end = restored_name(transfer.done)
         steps = body.instructions
         places = {step.name: place for place, step in enumerate(steps)}

@@ -20,7 +20,7 @@ def tried(about: str, e: float, m: float, split: int | None = None, fits: bool =
     changed = split is not None
     return Tried(
         "plans", "plan", about, {}, split, "f", row=row,
-        verdict=verdict(row, DEFAULT, changed), strict_verdict=verdict(row, DEFAULT, changed, strict=True),
+        verdict=verdict(row, DEFAULT, changed),
     )  # fmt: skip
 
 

@@ -442,13 +442,30 @@ def test_a_branch() -> None:
     assert [step.name for step in found.module.computations["yes"].instructions] == ["y", "e", "n", "yes.t"]
 
 
-REFUSED = {
-    "a synchronous slice from before .* and the text does not say where: before or after a$": f"""
+def test_a_slice_goes_directly_before_its_first_reader() -> None:
+    entry = f"""
         %w = {SLOW} parameter(1)
         %x = {SLOW} parameter(0)
         %start = (({SLOW}), {PART}, {SYNC}) slice-start(%w), slice={{[16:32], [0:128]}}
         %a = {SLOW} negate(%x)
         %done = {PART} slice-done(%start)
+        ROOT %r = {SLOW} custom-call(%a, %done), custom_call_target="mix"
+        """
+    assert lines(lifted(text(entry)))[2:] == [
+        "a = negate(x)",
+        "done.synchronous = slice(w)",
+        "ROOT r = custom-call(a, done.synchronous)",
+    ]
+
+
+REFUSED = {
+    "a synchronous dynamic-slice from before .* and the text does not say where: before or after a$": f"""
+        %w = {SLOW} parameter(1)
+        %x = {SLOW} parameter(0)
+        %i = s32[] parameter(2)
+        %start = (({SLOW}, s32[]), {PART}, {SYNC}) dynamic-slice-start(%w, %i, %i), dynamic_slice_sizes={{16,128}}
+        %a = {SLOW} negate(%x)
+        %done = {PART} dynamic-slice-done(%start)
         ROOT %r = {SLOW} custom-call(%a, %done), custom_call_target="mix"
         """,
     "copies from fast memory to fast memory": PLAIN.replace(f"%a = {SLOW}", f"%a = {FAST}").replace(
