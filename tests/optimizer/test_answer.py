@@ -90,9 +90,20 @@ def test_what_is_saved_is_loaded(
 ) -> None:
     path = tmp_path_factory.mktemp("saved") / "plan.json"
     estimate = Estimate(e_seconds, seconds)
-    answer = replace(ANSWER, about=about, options=options, seconds=seconds, answer=estimate, notes=tuple(notes))
+    figures = {"default": estimate, "answer": estimate}
+    answer = replace(ANSWER, about=about, options=options, seconds=seconds, notes=tuple(notes), **figures)
     answer.save(path)
     assert load_optimized(path) == answer
+
+
+@pytest.mark.parametrize(
+    ("m_seconds", "verdict"),
+    [(1.0, "better"), (1.0009, "better"), (1.0011, "better under E"), (1.02, "better under E")],
+)
+def test_an_answer_of_before_is_read_with_the_words_of_now(tmp_path: Path, m_seconds: float, verdict: str) -> None:
+    answer = replace(ANSWER, verdict="better", default=Estimate(1.0, 1.0), answer=Estimate(0.9, m_seconds))
+    answer.save(tmp_path / "plan.json")
+    assert load_optimized(tmp_path / "plan.json").verdict == verdict
 
 
 @pytest.mark.parametrize(
