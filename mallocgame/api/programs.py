@@ -12,7 +12,7 @@ from mallocgame.api.arguments import PathLike
 from mallocgame.problem.given import Trips, given_of
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import check_writable
-from mallocgame.system.progress import Progress, silent
+from mallocgame.system.progress import Progress, Stage, silent
 
 if TYPE_CHECKING:
     from mallocgame.compiler.capture import Capture
@@ -86,7 +86,7 @@ def capture(
     for note in notes:
         told(note)
     if isinstance(program, str):
-        told(f"compiling {program} for {target}")
+        told(Stage(f"compiling {program} for {target}"))
     kept = compile_and_keep(
         program, args, target, out, topology=topology, kwargs=kwargs, options=options, init_args=init_args
     )

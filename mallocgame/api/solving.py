@@ -13,7 +13,7 @@ from mallocgame.plan.objective import Objective
 from mallocgame.problem.given import Trips, given_of
 from mallocgame.system.errors import BadInputError, MallocgameError
 from mallocgame.system.files import check_writable
-from mallocgame.system.progress import Progress, silent
+from mallocgame.system.progress import Progress, Stage, silent
 
 if TYPE_CHECKING:
     from mallocgame.batch import Engine
@@ -105,7 +105,9 @@ def solve(
     loaded = load(file, target, module=module, given=given_of(kernels, trips), progress=progress or silent)
     if progress is not None:
         tensors = f"{loaded.problem.module}: {len(loaded.problem.tensors)} tensors"
-        progress(f"{tensors}; solving for at most {time_limit:g} s, after compiling native code at the first use")
+        progress(
+            Stage(f"{tensors}; solving for at most {time_limit:g} s, after compiling native code at the first use")
+        )
     compared = None if solver is not None or is_capture(loaded.source) else foresight_of(loaded, seed)
     objective = objective or ("M" if compared is None else "both")
     solver = solver or "local"

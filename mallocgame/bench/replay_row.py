@@ -14,7 +14,7 @@ from mallocgame.compiler.verification import Row, replayed
 from mallocgame.plan.compiler_options import SCOPED_VMEM
 from mallocgame.problem.schema import Problem
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.progress import Progress
+from mallocgame.system.progress import Progress, Stage
 from xla_dump_parser import parse_hlo
 
 COMPARED = ("e_seconds", "e_stall", "m_seconds", "m_stall", "peak_fast", "peak_hbm", "fits")
@@ -65,7 +65,7 @@ def replay_row(
             f"the row of {name} is of another module than {store.path(row.workload, row.target)}: the workload has "
             "changed since one of them was made"
         )
-    progress(f"{name}: compiling")
+    progress(Stage(f"{name}: compiling"))
     problem, figures = _again(row, kept, limits, compile)
     return Compared(row, figures, problem.fingerprint)
 

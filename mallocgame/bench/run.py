@@ -18,7 +18,7 @@ from mallocgame.compiler.versions import COMPILERS, installed_versions
 from mallocgame.system.errors import BadInputError, MallocgameError, NotWrittenError
 from mallocgame.system.files import write_atomically
 from mallocgame.system.printable import one_line
-from mallocgame.system.progress import Progress
+from mallocgame.system.progress import Progress, Stage, within
 from mallocgame.system.version import __version__
 
 ROWS, MARKDOWN, HTML = "rows.jsonl", "table.md", "table.html"
@@ -139,7 +139,7 @@ class _Runner:
     def _program(self, workload: str, target: str, name: str, left: str) -> None:
         methods = self._methods(workload, target)
         there = self.store.state(workload, target) == "captured"
-        self.progress(f"{name}: {'loading its capture' if there else 'compiling'}{left}")
+        self.progress(Stage(f"{name}: {'loading its capture' if there else 'compiling'}{left}"))
         try:
             program = program_of(workload, self.store.get(workload, target))
         except BadInputError:
@@ -155,9 +155,7 @@ class _Runner:
         self.progress(name)
         settings = self._settings(program, method)
         try:
-            row = run_method(
-                method, program, settings, self.compile, self.limits, lambda line: self.progress(f"{name}: {line}")
-            )
+            row = run_method(method, program, settings, self.compile, self.limits, within(name, self.progress))
             row = replace(row, options=self.selection.settings.options(method))
         except NotWrittenError:  # says nothing of the method: the next run tries it again
             raise

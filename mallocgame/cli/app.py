@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -13,7 +12,6 @@ from mallocgame.problem.given import ALL_LOOPS
 from mallocgame.problem.targets import DEFAULT_TARGET, TARGETS
 from mallocgame.problem.trips import ASSUMED_TRIPS
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.printable import printable
 
 app = App(
     name="mallocgame",
@@ -85,11 +83,6 @@ def trip_counts(trips: list[str] | None) -> dict[str, int]:
             raise BadInputError(f"--trips {word}: has to be NAME=N or N, e.g. --trips while.3=100")
         found[name or ALL_LOOPS] = int(count)
     return found
-
-
-def tell(line: str) -> None:
-    """Progress, on stderr."""
-    print(printable(line), file=sys.stderr, flush=True)
 
 
 def trace_on_the_cpu() -> None:

@@ -14,6 +14,7 @@ from cyclopts import CycloptsError
 
 from mallocgame.cli import commands
 from mallocgame.cli.app import app
+from mallocgame.cli.progress import tell
 from mallocgame.system.errors import LONGEST, MallocgameError, NotWrittenError
 from mallocgame.system.printable import one_line, printable
 
@@ -77,5 +78,6 @@ def _is_parse_error(error: Exception) -> bool:
 
 
 def _fail(message: str, code: int) -> NoReturn:
+    tell.stop()
     print(f"mallocgame: error: {printable(message)}", file=sys.stderr, flush=True)
     sys.exit(code)

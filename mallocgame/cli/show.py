@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mallocgame.cli.progress import tell
 from mallocgame.programs.target_choice import UNSAID, told
 from mallocgame.system.printable import printable
 
@@ -19,16 +20,22 @@ Value = Mapping[str, Any]
 
 def show(document: Value, lines: Callable[[Any], list[str]], as_json: bool) -> None:
     """Print a document on stdout; ``lines`` says it in words, before them a target by default, after them the notes."""
+    tell.stop()
     if as_json:
         print_json(document)
         return
-    for line in (*_targeted(document), *lines(document), *noted(document)):
+    for line in (*_interrupted(document), *_targeted(document), *lines(document), *noted(document)):
         print(printable(line))
 
 
 def print_json(document: Value) -> None:
     """Print a document as JSON on stdout."""
     print(json.dumps(document, indent=1, allow_nan=False))
+
+
+def _interrupted(document: Value) -> list[str]:
+    """Said before anything else."""
+    return ["interrupted: this is the best so far"] if document.get("status") == "interrupted" else []
 
 
 def _targeted(document: Value) -> list[str]:

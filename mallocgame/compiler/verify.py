@@ -19,7 +19,7 @@ from mallocgame.plan.named_plan import NamedPlan, check_plan
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
-from mallocgame.system.progress import Progress, silent
+from mallocgame.system.progress import Progress, Stage, silent
 from xla_dump_parser import hlo, parse_hlo
 
 MAX_COMPILES = 12
@@ -54,6 +54,7 @@ def verify(
             f"the plan is for a memory split of {named.scoped_vmem_kib} KiB, the capture has {capture.scoped_vmem_kib}"
         )
     relaxation = Relaxation(named)
+    progress(Stage("compiling with the plan's options"))
     planned, compiles = carry_out(
         relaxation, capture, compile, limits=limits, max_compiles=max_compiles, progress=progress
     )
@@ -62,7 +63,7 @@ def verify(
     rows = [replayed("xla default", problem, default, capture.peak_hbm)]
     notes = list(changes(default, final))
     if msa_off:
-        progress("compiling with MSA switched off")
+        progress(Stage("compiling with MSA switched off"))
         rows += _msa_off(capture, compile, limits, notes)
     rows.append(planned.row)
     if not planned.row.fits:
@@ -110,7 +111,7 @@ def carry_out(
         limits: of each compile.
         max_compiles: after how many to give up.
         cut: whether to leave out more and more of a plan that is refused, so that the last compile is likely accepted.
-        progress: is told of each compile and refusal.
+        progress: is told of each refusal and of the compile after it.
 
     Returns:
         The last compile, and how many there were.
@@ -120,7 +121,8 @@ def carry_out(
     """
     for number in range(1, max_compiles + 1):
         options = {**capture.options, **_expressible(relaxation)}
-        progress(f"compiling with the plan's options ({number})")
+        if number > 1:
+            progress(Stage(f"compiling the plan without what was refused, compile {number} of it"))
         try:
             return confirm(capture, "plan", options, compile, limits), number
         except OverrideRefusedError as refusal:

@@ -155,8 +155,9 @@ class Optimized:
     def __str__(self) -> str:
         """One line for people."""
         how = "confirmed by the compiler" if self.confirmed else "predicted, not confirmed"
+        begins = "interrupted, the best so far: " if self.status == "interrupted" else ""
         if self.kind == "xla default":
-            return f"{self.module} for {self.target}: nothing beats XLA's default; {how}"
+            return f"{begins}{self.module} for {self.target}: nothing beats XLA's default; {how}"
         figures = ", ".join(
             f"{model} {1e3 * seconds:.4g} ms" + (f" ({0 - saved:+.2%})" if saved is not None else "")
             for model, seconds, saved in zip(
@@ -165,7 +166,7 @@ class Optimized:
             if seconds is not None
         )
         verdict = verdict_words(self.verdict) or "not compared"
-        return f"{self.module} for {self.target}: {self.about}: {figures}, {verdict}; {how}"
+        return f"{begins}{self.module} for {self.target}: {self.about}: {figures}, {verdict}; {how}"
 
 
 _AGAIN = "call mallocgame.optimize for it"

@@ -17,7 +17,7 @@ from mallocgame.models.replay.observe import Observation, observation_of, observ
 from mallocgame.optimizer.random_plans import random_plan
 from mallocgame.plan.named_plan import NamedPlan, name_plan
 from mallocgame.system.errors import CompilerRefusedError, NoAnswerError
-from mallocgame.system.progress import Progress, silent
+from mallocgame.system.progress import Progress, Stage, silent
 
 SHARES = (0.5, 0.9, 0.3, 0.7)
 """Probability of each group to go to fast memory in the random plans, in turn."""
@@ -57,7 +57,7 @@ def calibrate(
         left = compiles - meter.compiles
         if left == 0:
             break
-        progress(f"calibrating, compile {meter.compiles + 1} of {compiles}")
+        progress(Stage(f"calibrating, compile {meter.compiles + 1} of {compiles}"))
         try:
             if plan is None:
                 confirmed = confirm(capture, "msa off", {**capture.options, **MSA_OFF_OPTIONS}, meter, limits)

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import inf, isfinite
-from time import monotonic
 
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.child import Compile, Limits
@@ -14,15 +13,15 @@ from mallocgame.compiler.meter import Meter
 from mallocgame.compiler.verification import Row
 from mallocgame.optimizer.knowledge import agent
 from mallocgame.optimizer.knowledge.base import Base, base_of
-from mallocgame.optimizer.knowledge.candidates import Tried
+from mallocgame.optimizer.knowledge.candidates import Candidate, Tried
 from mallocgame.optimizer.knowledge.choice import Choice, pareto
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
 from mallocgame.optimizer.proposers.order import PROPOSERS, turn
-from mallocgame.optimizer.trials import Trials, ratio
+from mallocgame.optimizer.trials import Trials, against
 from mallocgame.problem.chips import CHIPS
 from mallocgame.solvers.annealing.warm_up import compile_native
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.progress import Progress, silent
+from mallocgame.system.progress import Progress, Stage, silent
 
 SLOW, PATIENCE = 15.0, 60.0
 """A compile is ended after so many times the default's seconds, and as many seconds more. Of 30 compiles of nine
@@ -132,7 +131,6 @@ class _Loop:
     ) -> None:
         self.meter, self.progress = meter, progress
         self.compiles, self.time_limit = compiles, time_limit
-        self.started = monotonic()
         self.playing = ExitStack()
         self.plays = AGENT not in without and agent.is_available()
         first = base_of(capture)
@@ -164,7 +162,9 @@ class _Loop:
 
     def run(self) -> str:
         """Bound, and try candidates; returns why it ended."""
-        self.progress("loading the search's native code; the first run of an installation compiles it, a minute or two")
+        self.progress(
+            Stage("loading the search's native code; the first run of an installation compiles it, a minute or two")
+        )
         compile_native()
         self._play(self.known.first)
         self._prove(self.known.first)
@@ -183,7 +183,7 @@ class _Loop:
             candidate = None if proposer is None else proposer.propose(self.known)
             idle = 0 if candidate is not None else idle + 1
             if candidate is not None:
-                self.progress(f"{self._standing()}: compiling {candidate.about}")
+                self.progress(Stage(self._standing(candidate)))
                 self.trials.carry_out(candidate)
             elif idle > 2 * len(PROPOSERS):
                 return "time limit" if self.known.seconds_left <= 0 else "nothing left to try"
@@ -219,13 +219,13 @@ class _Loop:
         except BadInputError as error:
             self.progress(f"no proven bound: {error}")
 
-    def _standing(self) -> str:
-        """Time, compiles, the incumbent, and how far it can be from the best, for a line of progress."""
+    def _standing(self, candidate: Candidate) -> str:
+        """What is compiled beside the default's seconds, and the best so far beside the bound."""
         known = self.known
         best, default = known.incumbent, known.default
         row, base = best.row or default, known.base_of(best) or known.first
-        gap = f", M bound {1 - base.bound_m / row.m_seconds:.1%} below" if row.m_seconds else ""
-        return (
-            f"{monotonic() - self.started:.0f} s, {self.meter.compiles} of {self.compiles} compiles, {best.about}: "
-            f"E {ratio(default.e_seconds, row.e_seconds)}, M {ratio(default.m_seconds, row.m_seconds)}{gap}"
-        )
+        gap = f", bound {100 * (1 - base.bound_m / row.m_seconds):.1f} % below (M)" if row.m_seconds else ""
+        gain = f": {against(row, default)}" if best.row is not default else ""
+        beside = f"(XLA's default took {known.first.capture.seconds:.0f} s)"
+        compile = f"compile {self.meter.compiles + 1} of {self.compiles} {beside}, {candidate.about}"
+        return f"{compile}; best so far {best.about}{gain}{gap}"

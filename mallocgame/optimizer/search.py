@@ -25,7 +25,7 @@ from mallocgame.programs.file_program import File
 from mallocgame.programs.loading import load
 from mallocgame.programs.program import Program
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.progress import Progress
+from mallocgame.system.progress import Progress, Stage
 
 MAX_NOTE = 1000
 
@@ -44,7 +44,7 @@ def search_program(program: Program, work: Path, settings: Settings, progress: P
     """
     started = monotonic()
     compile = _Compiles(work, compile_in_child)
-    progress(f"compiling {program.module} for {program.target} as XLA does")
+    progress(Stage(f"compiling {program.module} for {program.target} as XLA does"))
     request = Request(program.topology, lowered=program.lowered, options=program.options, init_args=program.init_args)
     compiled = compile(request, None)
     capture = keep(compiled, program.target, program.topology, program.module, program.options, program.init_args)

@@ -20,7 +20,7 @@ from pathlib import Path
 from mallocgame.optimizer.answer import Optimized, load_optimized
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import cache_folder
-from mallocgame.system.progress import Progress
+from mallocgame.system.progress import Progress, Stage
 
 MAX_BYTES = 1 << 30
 """Of all answers and compiles in a folder; the ones that were not used for longest go first."""
@@ -125,7 +125,7 @@ def _lock(handle: int, progress: Progress) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
     except BlockingIOError:
-        progress("another process searches for the same program; waiting for its answer")
+        progress(Stage("another process searches for the same program; waiting for its answer"))
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
             raise

@@ -14,7 +14,7 @@ from mallocgame.problem.schema import Target
 from mallocgame.problem.target_file import InstructionTime, MeasuredTarget, Rate
 from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
-from mallocgame.system.progress import Progress, silent
+from mallocgame.system.progress import Progress, Stage, silent
 
 ARRAY_BYTES: Mapping[str, int] = {"cpu": 2**25}
 """Bytes of a test's arrays on platforms where 256 MiB would take long."""
@@ -57,7 +57,7 @@ def calibrate(
     target, measured, notes = target_of(device, rates, host_memory())
     instructions: list[InstructionTime] = []
     for program in programs:
-        progress(f"profiling {program.name}")
+        progress(Stage(f"profiling {program.name}"))
         found, trouble = _profile(program, seed, inputs)
         instructions += found
         notes += [trouble] if trouble else []

@@ -30,7 +30,7 @@ from mallocgame.probe.statistics import (
 )
 from mallocgame.problem.targets import DEVICE_KINDS, TARGET_OF_KIND
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.progress import Progress, silent
+from mallocgame.system.progress import Progress, Stage, silent
 
 Status = Literal["narrow enough", "time limit", "interrupted"]
 
@@ -156,7 +156,7 @@ def measure(
         device = child.ask("find the device", seconds=RUN_LIMIT)
         for program in programs:
             check_device(program, device)
-        progress(f"{device['kind']}: compiling {len(programs)} programs")
+        progress(Stage(f"{device['kind']}: compiling {len(programs)} programs"))
         loaded = child.ask("load", load_request(programs, seed, inputs), seconds=COMPILE_LIMIT)
         warm = child.ask("warm up", {"seconds": WARM_UP_SECONDS}, seconds=RUN_LIMIT)
         calls = [calls_of(seconds, kept) for seconds, kept in zip(warm["seconds"], warm["kept_bytes"], strict=True)]

@@ -17,10 +17,10 @@ from mallocgame.programs.environment import init_args_of
 from mallocgame.programs.module_text import digest
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import cache_folder
+from mallocgame.system.progress import Progress, Stage
 
 if TYPE_CHECKING:
     from mallocgame.programs.dump_program import DumpProgram
-    from mallocgame.system.progress import Progress
 
 
 def capture_of(path: Path, target: str, progress: Progress) -> Path:
@@ -65,7 +65,7 @@ def _kept(
     parts = (content, target, installed_versions(), init_args, settings, topology, options)
     kept = _folder(str(path)) / _name(parts)
     if not kept.exists():
-        progress(f"compiling {path} for {target}")
+        progress(Stage(f"compiling {path} for {target}"))
         capture(str(path), None, target, kept, topology=topology, options=options, init_args=init_args)
     return kept
 

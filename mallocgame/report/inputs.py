@@ -14,7 +14,7 @@ from mallocgame.programs.loading import load
 from mallocgame.programs.readers.capture import of_capture
 from mallocgame.report.comparison import Comparison, compare
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.progress import Progress
+from mallocgame.system.progress import Progress, Stage
 
 if TYPE_CHECKING:
     from mallocgame.compiler.child import Compile
@@ -50,7 +50,7 @@ def read_comparison(
     if not isinstance(named, NamedPlan):
         raise BadInputError(f"{plan}: has compiler options ({named.about}), not a plan: there is no placement to show")
     path = Path(file) if file is not None else _recorded_file(Path(plan), named)
-    progress(f"reading {path}")
+    progress(Stage(f"reading {path}"))
     given = recorded_in(named.options, str(plan))
     if confirm is None:
         return compare(named, load(path, named.target, given=given))

@@ -16,6 +16,7 @@ from mallocgame.plan.objective import Objective
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.system.errors import BadInputError
+from mallocgame.system.progress import Stage
 
 if TYPE_CHECKING:
     from mallocgame.models.cycles.table import CycleTable
@@ -221,11 +222,11 @@ def _reporter(
         if progress is not None and monotonic() - last >= 1.0:
             last = monotonic()
             if objective == "both":
-                progress(f"step {steps}: the mean of E and M is {value / 2:.4%} of what it is compared with")
+                progress(Stage(f"step {steps}: {value / 2 - 1:+.2%} of XLA's time, E and M in the mean"))
             elif objective == "E":
-                progress(f"step {steps}: {value * 1e3:.6g} ms under E")
+                progress(Stage(f"step {steps}: {value * 1e3:.6g} ms under E"))
             else:
                 share = 1 - value / whole if whole else 0.0
-                progress(f"step {steps}: {value * 1e3:.6g} ms under M, {share:.2%} less than all in HBM")
+                progress(Stage(f"step {steps}: {value * 1e3:.6g} ms under M, {share:.2%} less than all in HBM"))
 
     return improved

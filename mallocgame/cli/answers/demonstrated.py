@@ -14,7 +14,7 @@ from mallocgame.report.memory_map import Panel, draw_memory_map
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import duration
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.progress import Progress
+from mallocgame.system.progress import Progress, Stage, within
 
 if TYPE_CHECKING:
     from mallocgame.compiler.verification import Row
@@ -50,10 +50,8 @@ def _one_target(workload: str, target: str, time_limit: float, out: Path, progre
     stem = f"{workload}-{target.replace(' ', '')}"
     capture_file, plan_file, picture = (out / f"{stem}{suffix}" for suffix in (".mgz", ".plan.json", ".png"))
 
-    def tell(line: str) -> None:
-        progress(f"{name}: {line}")
-
-    tell("compiling")
+    tell = within(name, progress)
+    tell(Stage("compiling"))
     capture = api.capture(workload, target=target, out=capture_file, workload=True)
     problem = capture.problem()
     plan = api.solve(capture_file, objective="both", time_limit=time_limit, out=plan_file, progress=tell)

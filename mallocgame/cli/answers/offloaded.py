@@ -115,7 +115,7 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     for name, value in document["options"].items():
         found.append(f"option       {name}={value}")
     if document["status"] is not None:
-        found.append(f"model        {document['status']}; no plan is quicker than {duration(document['bound'])}")
+        found.append(f"model        {document['status']}; {_bound(document)}")
     if document["programs"]:
         rows = [_cells(row["label"], row, "fits" if row["fits"] else "") for row in document["programs"]]
         found += ["", *plain_table("", HEADER, rows), "", f"answer       {document['answer']}"]
@@ -124,6 +124,14 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     if document["out"]:
         found.append(f"written      {document['out']}")
     return found
+
+
+def _bound(document: Mapping[str, Any]) -> str:
+    """The model's bound, unless a program that fits is quicker than it allows."""
+    bound = document["bound"]
+    if any(row["fits"] and row.get("seconds_m", bound) < bound for row in document["programs"]):
+        return f"its bound of {duration(bound)} does not hold: a program below is quicker"
+    return f"no plan is quicker than {duration(bound)}"
 
 
 def verified_lines(document: Mapping[str, Any]) -> list[str]:

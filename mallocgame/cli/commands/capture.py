@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 import workloads
 from mallocgame.cli.answers import captured
-from mallocgame.cli.app import Json, Module, app, tell
+from mallocgame.cli.app import Json, Module, app
+from mallocgame.cli.progress import tell
 from mallocgame.cli.show import show
 from mallocgame.problem.targets import DEFAULT_TARGET, TARGETS
 from mallocgame.programs.target_choice import reason

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from mallocgame.cli.app import Json, app, tell
+from mallocgame.cli.app import Json, app
+from mallocgame.cli.progress import tell
 from mallocgame.cli.show import show
 
 

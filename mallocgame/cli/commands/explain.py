@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mallocgame.cli.app import Json, app, tell
+from mallocgame.cli.app import Json, app
 from mallocgame.cli.comparing import Compiles, Program, Recompile
+from mallocgame.cli.progress import tell
 from mallocgame.cli.show import show
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from mallocgame.api import ReportFormat
-from mallocgame.cli.app import Json, app, tell
+from mallocgame.cli.app import Json, app
 from mallocgame.cli.comparing import Compiles, Program, Recompile
+from mallocgame.cli.progress import tell
 from mallocgame.cli.show import Document, Value, show
 from mallocgame.problem.counted import shares_document
 from mallocgame.report.units import change, duration, size
