@@ -46,23 +46,45 @@ def export(plan: PathLike | NamedPlan | ProgramOptions, format: Format = "compil
 
 
 def verify(
-    plan: PathLike | NamedPlan, capture: PathLike | Capture, *, progress: Progress | None = None
+    plan: PathLike | NamedPlan, file: PathLike | Capture | None = None, *, progress: Progress | None = None
 ) -> Verification:
-    """Recompile with the plan's flags, read the placements back, and replay E and M for XLA's default and the plan.
+    """Compile a plan or other answer of ``solve`` again, read it back, and replay E and M beside XLA's default.
+
+    Args:
+        plan: a plan, or the file of one or of compiler options.
+        file: of its program, or a capture at hand; None for where the answer's file says that it was. At another memory
+            split than that of the file the program is compiled first.
+        progress: called with one line at each step.
 
     Raises:
-        BadInputError: a damaged plan or capture, or a plan for another program.
-        CompilerRefusedError: the compiler refused the plan, relaxed ones included.
+        BadInputError: a damaged file, an answer for another program, or nothing to compile.
+        CompilerRefusedError, NoAnswerError: the compiler refused the answer, relaxed plans included.
     """
-    from mallocgame.compiler import capture_file
+    from mallocgame.compiler.capture import Capture
+    from mallocgame.compiler.child import compile_in_child
     from mallocgame.compiler.verify import verify as verify_plan
-    from mallocgame.plan.plan_file import load_plan
+    from mallocgame.compiler.verify import verify_options
+    from mallocgame.plan.named_plan import NamedPlan
+    from mallocgame.plan.options_file import load_answer
     from mallocgame.problem.given import recorded_in
+    from mallocgame.programs.answered import program_of_answer
 
-    named = load_plan(plan) if isinstance(plan, str | os.PathLike) else plan
-    kept = capture_file.load_capture(capture) if isinstance(capture, str | os.PathLike) else capture
-    kept = replace(kept, given=recorded_in(named.options, "the plan"))
-    return verify_plan(named, kept, progress=progress or silent)
+    told = progress or silent
+    answer = load_answer(plan) if isinstance(plan, str | os.PathLike) else plan
+    source = Path(plan) if isinstance(plan, str | os.PathLike) else Path("the plan")
+    if isinstance(file, Capture):
+        given = recorded_in(answer.options, str(source)) if isinstance(answer, NamedPlan) else file.given
+        capture, first = replace(file, given=given), None
+    else:
+        program = program_of_answer(
+            answer, source, None if file is None else Path(file), lambda: compile_in_child, told
+        )
+        if program.capture is None:
+            raise BadInputError(f"{program.loaded.source}: is no capture (.mgz): make one with `mallocgame capture`")
+        capture, first = program.capture, program.first
+    if isinstance(answer, NamedPlan):
+        return verify_plan(answer, capture, first=first, progress=told)
+    return verify_options(answer, capture)[0]
 
 
 @dataclass(frozen=True)
@@ -89,18 +111,19 @@ def report(
     format: ReportFormat = "html",
     out: PathLike | None = None,
     verify: bool = False,
-    cache: PathLike = "out/compiles",
+    cache: PathLike | None = None,
     progress: Progress | None = None,
 ) -> Reported:
     """Write what a plan does beside XLA's default: a page, a picture, or a trace for Perfetto.
 
     Args:
-        plan: a plan file.
-        file: of its program, as ``solve`` takes it; None for the one that the plan says it was solved from.
+        plan: a plan file, or a file of compiler options that ``solve`` wrote.
+        file: of its program, as ``solve`` takes it; None for the one that the answer says it was solved from.
         format: a self-contained HTML page, the memory maps as a picture, or both timelines in Chrome's trace format.
         out: None for the plan's path with the format's suffix.
-        verify: recompile first, and show what the compiler makes of the plan; ``file`` has to be a capture.
-        cache: folder of finished compiles, for ``verify``.
+        verify: recompile first, and show what the compiler makes of the plan; there has to be a program to compile.
+            What was confirmed when the answer was found is shown as confirmed anyway.
+        cache: folder of finished compiles; None for the one that the answer says.
         progress: called with one line at each step.
 
     Raises:
@@ -126,7 +149,7 @@ def explain(
     file: PathLike | None = None,
     *,
     verify: bool = False,
-    cache: PathLike = "out/compiles",
+    cache: PathLike | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """What a plan moves and why it pays, what is left and what bounds it; the JSON document of the command.
@@ -139,9 +162,8 @@ def explain(
 
 
 def _compared(
-    plan: PathLike, file: PathLike | None, verify: bool, cache: PathLike, progress: Progress | None
+    plan: PathLike, file: PathLike | None, verify: bool, cache: PathLike | None, progress: Progress | None
 ) -> Comparison:
-    from mallocgame.compiler.cache import CompileCache
-    from mallocgame.report.inputs import Confirm, read_comparison
+    from mallocgame.report.inputs import read_comparison
 
-    return read_comparison(plan, file, Confirm(CompileCache(cache)) if verify else None, progress or silent)
+    return read_comparison(plan, file, anew=verify, cache=cache, progress=progress or silent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from mallocgame.system.progress import Progress, Stage, silent
 if TYPE_CHECKING:
     from mallocgame.batch import Engine
     from mallocgame.batch import Outcome as SeveralSolved
-    from mallocgame.optimizer.automatic import Automatic
+    from mallocgame.optimizer.automatic import Asked, Automatic
     from mallocgame.optimizer.foresight import Foresight
     from mallocgame.plan.plan_file import NamedPlan
     from mallocgame.plan.verdict import Verdict
@@ -219,6 +220,7 @@ def auto(
     found = solve_automatically(
         load(file, target, module=module, given=given_of(kernels, trips), progress=progress or silent),
         CompileCache(cache),
+        asked=_asked(file, cache),
         time_limit=time_limit,
         compiles=compiles,
         compile_time=compile_time,
@@ -234,6 +236,15 @@ def auto(
         else:
             save_options(found.answer, out)
     return found
+
+
+def _asked(file: PathLike, cache: PathLike) -> Asked:
+    from mallocgame.optimizer.automatic import Asked
+    from mallocgame.system.files import digest_of_file
+
+    path = Path(file)
+    name = str(path.absolute()) if path.exists() else os.fspath(file)
+    return Asked(name, digest_of_file(path), str(Path(cache).absolute()))
 
 
 def solve_all(

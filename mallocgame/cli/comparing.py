@@ -8,14 +8,17 @@ from typing import Annotated
 from cyclopts import Parameter
 
 Program = Annotated[
-    Path | None, Parameter(help="What the plan was solved from, as solve takes it; the plan says where it was.")
+    Path | None, Parameter(help="What the answer was solved from, as solve takes it; the answer says where it was.")
 ]
 
 
 Recompile = Annotated[
     bool,
-    Parameter(negative="", help="Recompile first and show what the compiler makes of the plan; needs a capture."),
+    Parameter(
+        negative="",
+        help="Compile first, show what the compiler makes of the answer now; needs a program to compile.",
+    ),
 ]
 
 
-Compiles = Annotated[Path, Parameter(help="Folder of finished compiles, for --verify.")]
+Compiles = Annotated[Path | None, Parameter(help="Folder of finished compiles; the answer says which it was.")]

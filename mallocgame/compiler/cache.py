@@ -15,7 +15,7 @@ from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compil
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.versions import installed_versions
 from mallocgame.plan.compiler_options import SCOPED_VMEM
-from mallocgame.system.errors import BadInputError
+from mallocgame.system.errors import BadInputError, NoAnswerError
 from mallocgame.system.files import write_atomically
 
 VERSION = 1
@@ -60,6 +60,13 @@ class CompileCache:
         except OSError as error:
             raise BadInputError(f"{folder}: cannot be made: {error.strerror}") from None
 
+    def alone(self) -> Compile:
+        """Gives what is finished, and compiles nothing.
+
+        The ``Compile`` raises NotFinishedError where the folder does not have the answer.
+        """
+        return CompileCache(self._folder, _not_finished)
+
     def finished(self) -> Iterator[Finished]:
         """Each answer that is no refusal, oldest first.
 
@@ -96,6 +103,14 @@ class CompileCache:
 
     def _keep(self, path: Path, data: bytes) -> None:
         write_atomically(path, data)
+
+
+class NotFinishedError(NoAnswerError):
+    """A cache was asked alone, and does not have the answer."""
+
+
+def _not_finished(request: Request, limits: Limits | None = None) -> Compiled:
+    raise NotFinishedError("the compile is not in the cache")
 
 
 def _key(request: Request) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mallocgame.models.replay import replay_final, uncounted_of_final
-from mallocgame.plan.verdict import Kind, is_better
+from mallocgame.plan.verdict import WINS, Kind, verdict
 from mallocgame.problem.schema import Problem
 from xla_dump_parser import hlo
 
@@ -60,6 +60,10 @@ class Miss:
     found: str
     cause: str
 
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.kind} of {self.tensor} at {self.where}: planned {self.planned}, found {self.found}: {self.cause}"
+
 
 @dataclass(frozen=True, slots=True)
 class Relaxed:
@@ -83,7 +87,9 @@ class Verification:
     """A plan after its recompile.
 
     Attributes:
-        rows: XLA's default, MSA off (where its schedule is the same) and the plan, in this order.
+        problem: whose costs the plan's figures rest on.
+        rows: XLA's default, its own placement at the plan's split if that is another one, MSA off (where its schedule
+            is the same), and the plan or other answer, in this order.
         honoured: how many definitions, uses and planned copies are as in the plan.
         sites: how many there are.
         misses: the others, each with its cause.
@@ -96,8 +102,10 @@ class Verification:
         final: final HLO text of the plan's compile.
         buffer_assignment: its buffer-assignment text, with the addresses.
         notes: what a reader should know, one line each.
+        split_changed: whether the answer is for another memory split than XLA's default.
     """
 
+    problem: Problem
     rows: tuple[Row, ...]
     honoured: int
     sites: int
@@ -111,19 +119,20 @@ class Verification:
     final: str
     buffer_assignment: str
     notes: tuple[str, ...] = ()
+    split_changed: bool = False
 
     def row(self, name: Kind) -> Row | None:
         """The row of this name, if there is one."""
         return next((row for row in self.rows if row.name == name), None)
 
 
-def best_of(rows: tuple[Row, ...]) -> Kind:
+def best_of(rows: tuple[Row, ...], split_changed: bool = False) -> Kind:
     """The row to use: of those that beat XLA's default the one with the least product of E and M; else the default.
 
-    The rows are of one memory split, XLA's default first.
+    XLA's default is first; the others are of its memory split, unless ``split_changed``.
     """
     default = rows[0]
-    better = [row for row in rows[1:] if is_better(row, default)]
+    better = [row for row in rows[1:] if verdict(row, default, split_changed) in WINS]
     return min(better, key=lambda row: row.e_seconds * row.m_seconds).name if better else default.name
 
 

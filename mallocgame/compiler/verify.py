@@ -8,14 +8,16 @@ from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.changes import changes
 from mallocgame.compiler.child import Compile, Limits, compile_in_child
 from mallocgame.compiler.compare import compare, last_timed, takes_time
-from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, Confirmed, confirm
+from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, Confirmed, confirm, confirm_other
 from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.export.overrides import InexpressibleError
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verification import Miss, Row, Verification, best_of, replayed
 from mallocgame.models.replay import read_back
+from mallocgame.plan.compiler_options import split_of
 from mallocgame.plan.named_plan import NamedPlan, check_plan
+from mallocgame.plan.options_file import ProgramOptions
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
@@ -35,8 +37,12 @@ def verify(
     progress: Progress = silent,
     compile: Compile = compile_in_child,
     msa_off: bool = True,
+    first: Capture | None = None,
 ) -> Verification:
     """Confirm a plan with the real compiler, or with ``compile`` in its place, e.g. a cache.
+
+    Where the plan is for another memory split than the program is compiled with anyway, ``first`` is its capture there:
+    the plan is compared with XLA's default of that, and XLA's own placement at the plan's split is a row of its own.
 
     A refused override gets its tensor allocated first, then left in HBM, at most ``max_compiles`` compiles in all; so
     is what no override can express. MSA switched off takes one compile more, where ``msa_off`` asks for it.
@@ -60,7 +66,9 @@ def verify(
     )
     compiled, final = planned.compiled, planned.final
     default = parse_hlo(capture.final, "final of XLA's default")
-    rows = [replayed("xla default", problem, default, capture.peak_hbm)]
+    rows = [replayed("xla default" if first is None else "split", problem, default, capture.peak_hbm)]
+    if first is not None:
+        rows.insert(0, default_row(first))
     notes = list(changes(default, final))
     if msa_off:
         progress(Stage("compiling with MSA switched off"))
@@ -76,12 +84,13 @@ def verify(
         )
     honoured, sites, misses = judge_sites(problem, relaxation, named.plan, final)
     return Verification(
+        problem=problem,
         rows=tuple(rows),
         honoured=honoured,
         sites=sites,
         misses=misses,
         relaxed=tuple(relaxation.relaxed),
-        best=best_of(tuple(rows)),
+        best=best_of(tuple(rows), split_changed=first is not None),
         compiles=compiles + msa_off,
         seconds=time.monotonic() - started,
         options=planned.options,
@@ -89,7 +98,49 @@ def verify(
         final=compiled.final,
         buffer_assignment=compiled.buffer_assignment,
         notes=tuple(notes),
+        split_changed=first is not None,
     )
+
+
+def verify_options(
+    answer: ProgramOptions, capture: Capture, *, compile: Compile = compile_in_child, limits: Limits | None = None
+) -> tuple[Verification, Confirmed]:
+    """Confirm an answer that is no plan: the program compiled with its options, beside XLA's default.
+
+    Returns:
+        The verification, which has no sites, and the compile.
+
+    Raises:
+        BadInputError: the answer is for another program.
+        CompilerRefusedError, NoAnswerError: as ``verify``.
+    """
+    started = time.monotonic()
+    if answer.fingerprint != capture.problem().fingerprint:
+        raise BadInputError(f"the options are for another program or schedule than {capture.function}")
+    how = confirm if answer.kind in ("msa off", "soft plan") else confirm_other
+    found = how(capture, answer.kind, {**capture.options, **answer.options}, compile, limits)
+    rows, changed = (default_row(capture), found.row), split_of(found.options) != capture.scoped_vmem_kib
+    return Verification(
+        problem=found.problem,
+        rows=rows,
+        honoured=0,
+        sites=0,
+        misses=(),
+        relaxed=(),
+        best=best_of(rows, changed),
+        compiles=1,
+        seconds=time.monotonic() - started,
+        options=found.options,
+        versions=found.compiled.versions,
+        final=found.compiled.final,
+        buffer_assignment=found.compiled.buffer_assignment,
+        split_changed=changed,
+    ), found
+
+
+def default_row(capture: Capture) -> Row:
+    """Figures of XLA's default."""
+    return replayed("xla default", capture.problem(), parse_hlo(capture.final, "final"), capture.peak_hbm)
 
 
 def carry_out(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,18 @@ from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import is_capture, load_capture
 from mallocgame.compiler.child import Compile
 from mallocgame.compiler.export.options import compiler_options
+from mallocgame.compiler.verification import Row
 from mallocgame.compiler.versions import COMPILERS, installed_versions
 from mallocgame.optimizer.foresight import Foresight, foresight_of
 from mallocgame.optimizer.improve import Improved, improve
+from mallocgame.optimizer.knowledge.candidates import Tried
 from mallocgame.optimizer.knowledge.choice import Choice
+from mallocgame.optimizer.trials import against
+from mallocgame.plan.confirmation import Confirmation, Stated
 from mallocgame.plan.named_plan import FILE_OPTION, NamedPlan, name_plan
 from mallocgame.plan.options_file import ProgramOptions
 from mallocgame.plan.validate import validate
-from mallocgame.plan.verdict import Verdict
+from mallocgame.plan.verdict import Verdict, verdict_words
 from mallocgame.programs.loaded import Loaded
 from mallocgame.solvers import solve
 from mallocgame.system.errors import CompilerRefusedError, MallocgameError
@@ -25,6 +30,15 @@ from mallocgame.system.progress import Progress
 
 if TYPE_CHECKING:
     from mallocgame.probe.measure import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Where an answer's program and compiles are found again; see ``Confirmation``."""
+
+    file: str
+    sha256: str | None
+    cache: str
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ def solve_automatically(
     loaded: Loaded,
     compile: Compile,
     *,
+    asked: Asked | None = None,
     time_limit: float,
     compiles: int,
     compile_time: float | None = None,
@@ -72,7 +87,10 @@ def solve_automatically(
     choice: Choice,
     progress: Progress,
 ) -> Automatic:
-    """The best program for a loaded file; arguments as ``improve``.
+    """The best program for a loaded file; other arguments as ``improve``.
+
+    Args:
+        asked: where the answer finds its program and compiles again; None where nothing is kept.
 
     Raises:
         MallocgameError: the file's texts do not hold together.
@@ -100,7 +118,8 @@ def solve_automatically(
         choice=choice,
         progress=progress,
     )
-    answer = _answer(found, loaded)
+    confirmation = None if asked is None else _confirmation(found, loaded, asked)
+    answer = _answer(found, loaded, confirmation)
     return Automatic(loaded, answer, found, None, found.status, tuple(notes), monotonic() - started)
 
 
@@ -114,7 +133,7 @@ def _why_nothing_compiles(loaded: Loaded) -> str | None:
     return None
 
 
-def _answer(found: Improved, loaded: Loaded) -> NamedPlan | ProgramOptions:
+def _answer(found: Improved, loaded: Loaded, confirmation: Confirmation | None) -> NamedPlan | ProgramOptions:
     """The plan, if its export gives what was confirmed; else the options.
 
     Which file the plan is for is recorded where it is the loaded one: a plan of another split is for another schedule.
@@ -124,7 +143,7 @@ def _answer(found: Improved, loaded: Loaded) -> NamedPlan | ProgramOptions:
         options = {**answer.plan.options, **loaded.given.recorded()}
         if answer.plan.fingerprint == loaded.problem.fingerprint:
             options[FILE_OPTION] = loaded.source
-        return replace(answer.plan, options=options)
+        return replace(answer.plan, options=options, confirmation=confirmation)
     return ProgramOptions(
         kind=answer.kind,
         about=answer.about,
@@ -133,7 +152,42 @@ def _answer(found: Improved, loaded: Loaded) -> NamedPlan | ProgramOptions:
         fingerprint=loaded.problem.fingerprint,
         versions=dict(loaded.versions),
         options=dict(answer.options),
+        confirmation=confirmation,
     )
+
+
+def _confirmation(found: Improved, loaded: Loaded, asked: Asked) -> Confirmation | None:
+    """The figures of the search, for the answer's file."""
+    answer = found.answer
+    if answer.row is None or answer.verdict is None:
+        return None
+    return Confirmation(
+        default=_stated(found.default),
+        answer=_stated(answer.row),
+        verdict=found.choice.verdict(answer) or answer.verdict,
+        scoped_vmem_kib=answer.scoped_vmem_kib,
+        honoured=answer.honoured,
+        sites=answer.sites,
+        misses=answer.misses,
+        tried=(found.tried[0].about, *(_told(tried, found.default) for tried in found.tried[1:])),
+        status=found.status,
+        file=asked.file,
+        sha256=asked.sha256,
+        capture=str(Path(loaded.source).absolute()),
+        cache=asked.cache,
+    )
+
+
+def _stated(row: Row) -> Stated:
+    return Stated(row.e_seconds, row.e_stall, row.m_seconds, row.m_stall, row.peak_fast, row.peak_hbm)
+
+
+def _told(tried: Tried, default: Row) -> str:
+    """What became of a program, in one line."""
+    if tried.row is None:
+        return f"{tried.about}: {tried.failure}"
+    honoured = "" if tried.sites is None else f", {tried.honoured}/{tried.sites} honoured"
+    return f"{tried.about}: {against(tried.row, default)}, {verdict_words(tried.verdict)}{honoured}"
 
 
 def _unconfirmed(

@@ -10,7 +10,7 @@ from mallocgame.compiler.child import Limits
 from mallocgame.compiler.confirm import Confirmed, confirm, confirm_other
 from mallocgame.compiler.meter import Meter, TooSlowError
 from mallocgame.compiler.relax import Relaxation
-from mallocgame.compiler.verification import Row
+from mallocgame.compiler.verification import Miss, Row
 from mallocgame.compiler.verify import carry_out, judge_sites
 from mallocgame.optimizer.knowledge.base import Base, base_of
 from mallocgame.optimizer.knowledge.candidates import Candidate, Tried
@@ -120,11 +120,14 @@ class Trials:
             base.barred |= {entry.group for entry in relaxation.relaxed if not entry.cut}
             if relaxation.cuts or relaxation.first:
                 base.room *= ROOM
-        honoured, sites = self._learn(candidate, base, relaxation, found)
+        honoured, sites, misses = self._learn(candidate, base, relaxation, found)
         tried = self._judged(tried, found.row, found.options, base.problem.fingerprint)
-        return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites)
+        lines = tuple(map(str, misses))
+        return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites, misses=lines)
 
-    def _learn(self, candidate: Candidate, base: Base, relaxation: Relaxation, found: Confirmed) -> tuple[int, int]:
+    def _learn(
+        self, candidate: Candidate, base: Base, relaxation: Relaxation, found: Confirmed
+    ) -> tuple[int, int, tuple[Miss, ...]]:
         """Cycles, what the compiler did otherwise, and the best plan."""
         assert candidate.plan is not None
         base.observe(found.final)
@@ -135,7 +138,7 @@ class Trials:
         rank = self.known.choice.rank(found.row, self.known.default, base is not self.known.first)
         if base.plan is None or rank < base.rank:
             base.plan, base.rank = relaxation.named.plan, rank
-        return honoured, sites
+        return honoured, sites, misses
 
     def _judged(self, tried: Tried, row: Row, options: Mapping[str, str], fingerprint: str) -> Tried:
         default, split = self.known.default, split_of(options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from mallocgame.plan.confirmation import Confirmation
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.reach import Gaps
 from mallocgame.problem.placement import HINTED
@@ -91,6 +92,7 @@ class NamedPlan:
         order: alias groups in an order in which the compiler is foreseen to find room for all of them; empty where none
             has been sought yet.
         reserved: of the problem: what instructions take of fast memory for themselves.
+        confirmation: what its compiles confirmed; None of a plan that is only predicted.
     """
 
     fingerprint: str
@@ -105,6 +107,7 @@ class NamedPlan:
     scoped_vmem_kib: int | None = None
     order: tuple[int, ...] = ()
     reserved: tuple[Reservation, ...] = ()
+    confirmation: Confirmation | None = None
 
 
 def name_plan(

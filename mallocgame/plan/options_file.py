@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import get_args
 
 from mallocgame.plan.compiler_options import decode_options
+from mallocgame.plan.confirmation import Confirmation, confirmation_from_json, confirmation_to_json
 from mallocgame.plan.plan_file import MAX_FILE_BYTES, NamedPlan, load_plan
 from mallocgame.plan.verdict import Kind
 from mallocgame.system import checked_json as checked
@@ -31,6 +32,7 @@ class ProgramOptions:
         fingerprint: of the schedule of XLA's default.
         versions: of the compiler that confirmed it.
         options: of the compiler; none for XLA's default.
+        confirmation: what its compiles confirmed; None in files of before it was kept.
     """
 
     kind: Kind
@@ -40,6 +42,7 @@ class ProgramOptions:
     fingerprint: str
     versions: Mapping[str, str]
     options: Mapping[str, str]
+    confirmation: Confirmation | None = None
 
 
 def save_options(content: ProgramOptions, path: str | os.PathLike[str]) -> None:
@@ -48,7 +51,12 @@ def save_options(content: ProgramOptions, path: str | os.PathLike[str]) -> None:
     Raises:
         BadInputError: ``path`` cannot be written.
     """
-    text = json.dumps({"format": FORMAT, "version": VERSION, **asdict(content)}, allow_nan=False, indent=1)
+    value = {"format": FORMAT, "version": VERSION, **asdict(content)}
+    if content.confirmation is None:
+        del value["confirmation"]
+    else:
+        value["confirmation"] = confirmation_to_json(content.confirmation)
+    text = json.dumps(value, allow_nan=False, indent=1)
     write_atomically(path, (text + "\n").encode())
 
 
@@ -71,7 +79,9 @@ def _from_json(value: object, source: str) -> ProgramOptions:
         BadInputError: it is damaged, of another version, or has options that read or write files.
     """
     names = tuple(attribute.name for attribute in fields(ProgramOptions))
-    found = checked.record(value, source, ("format", "version", *names))
+    found = checked.record(
+        {"confirmation": None, **value} if isinstance(value, dict) else value, source, ("format", "version", *names)
+    )
     if found["version"] != VERSION:
         raise BadInputError(f"{source}: of version {str(found['version'])[:20]}; this mallocgame has {VERSION}")
     return ProgramOptions(
@@ -82,4 +92,5 @@ def _from_json(value: object, source: str) -> ProgramOptions:
         fingerprint=checked.text(found["fingerprint"], f"{source}: fingerprint"),
         versions=checked.mapping(checked.text)(found["versions"], f"{source}: versions"),
         options=decode_options(found["options"], f"{source}: options"),
+        confirmation=checked.optional(confirmation_from_json)(found["confirmation"], f"{source}: confirmation"),
     )

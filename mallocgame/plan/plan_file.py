@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mallocgame.plan.confirmation import confirmation_from_json, confirmation_to_json
 from mallocgame.plan.named_plan import NamedPlan, NamedTensor, NamedUse, Option, check_plan, name_plan
 from mallocgame.plan.plan import Copy, Plan, Stay
 from mallocgame.problem.schedule import MAX_INSTRUCTIONS
@@ -75,6 +76,7 @@ def _to_json(named: NamedPlan) -> dict[str, Any]:
             if named.reserved
             else {}
         ),
+        **({} if named.confirmation is None else {"confirmation": confirmation_to_json(named.confirmation)}),
     }
 
 
@@ -106,7 +108,7 @@ def _tensor_to_json(tensor: NamedTensor) -> dict[str, Any]:
 
 _KEYS = (
     "format", "version", "fingerprint", "module", "target", "solver", "seed", "options", "versions",
-    "scoped_vmem_kib", "order", "reach", "stays", "copies", "tensors", "reserved",
+    "scoped_vmem_kib", "order", "reach", "stays", "copies", "tensors", "reserved", "confirmation",
 )  # fmt: skip
 
 
@@ -117,7 +119,7 @@ def _from_json(value: object, source: str) -> NamedPlan:
     version = value.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version not in (*_NEW_KEYS, VERSION):
         raise checked.bad(f"{source}: version of the plan format", str(VERSION), version)
-    top = checked.record({"reserved": [], **_NEW_KEYS.get(version, {}), **value}, source, _KEYS)
+    top = checked.record({"reserved": [], "confirmation": None, **_NEW_KEYS.get(version, {}), **value}, source, _KEYS)
     tensors = checked.each(_tensor)(top["tensors"], f"{source}: tensors")
     _check_tensors(tensors, source)
     fingerprint = checked.name(top["fingerprint"], f"{source}: fingerprint")
@@ -145,6 +147,7 @@ def _from_json(value: object, source: str) -> NamedPlan:
         scoped_vmem_kib=checked.optional(checked.natural)(top["scoped_vmem_kib"], f"{source}: scoped_vmem_kib"),
         order=checked.each(checked.natural)(top["order"], f"{source}: order"),
         reserved=checked.each(_reservation)(top["reserved"], f"{source}: reserved"),
+        confirmation=checked.optional(confirmation_from_json)(top["confirmation"], f"{source}: confirmation"),
     )
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from mallocgame.models.replay import Model, ReadBack, Replay, read_back, relaxed_bound, replay_final, replay_plan
 from mallocgame.plan.named_plan import NamedPlan, check_plan
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
+from mallocgame.programs.answered import split_words
 from mallocgame.report.memory_map import Panel, Slices
 from mallocgame.report.units import duration
 from mallocgame.system.errors import BadInputError
 
 if TYPE_CHECKING:
+    from mallocgame.compiler.confirm import Confirmed
     from mallocgame.compiler.verification import Verification
+    from mallocgame.plan.options_file import ProgramOptions
     from mallocgame.programs.loaded import Loaded
     from xla_dump_parser.hlo import HloModule
 
@@ -77,18 +80,18 @@ class Comparison:
 
     Attributes:
         problem: the program.
-        named: the plan.
+        answer: the plan, or the options of an answer that is none.
         file: that the program was read from.
         versions: of what captured the program.
-        before: XLA's default; everything in HBM where the file does not say what XLA does.
-        after: the plan.
+        before: XLA's own placement of this schedule; everything in HBM where it is not known.
+        after: the answer.
         estimates: seconds of ``relaxed_bound`` under each model; ``bound`` says whether one is a bound.
-        verification: of the plan, where it has been compiled.
+        verification: of the answer, where it has been compiled.
         notes: what a reader should know of the figures, one line each.
     """
 
     problem: Problem
-    named: NamedPlan
+    answer: NamedPlan | ProgramOptions
     file: str
     versions: Mapping[str, str]
     before: Side
@@ -111,13 +114,16 @@ class Comparison:
         return self.estimates[model] if least >= self.estimates[model] * (1 - ROUNDING) else None
 
 
-def compare(named: NamedPlan, loaded: Loaded, verification: Verification | None = None) -> Comparison:
+def compare(
+    named: NamedPlan, loaded: Loaded, verification: Verification | None = None, notes: tuple[str, ...] = ()
+) -> Comparison:
     """Replay a plan beside XLA's default.
 
     Args:
         named: the plan.
         loaded: the file of its program.
         verification: of the plan; its side is then what the compiler made of it.
+        notes: what a reader should know, a line each.
 
     Raises:
         BadInputError: the plan is for another program, schedule or memory split.
@@ -125,11 +131,12 @@ def compare(named: NamedPlan, loaded: Loaded, verification: Verification | None 
     problem = loaded.problem
     if named.scoped_vmem_kib != loaded.scoped_vmem_kib:
         raise BadInputError(
-            f"{loaded.source}: has {_split(loaded.scoped_vmem_kib)}, the plan is for {_split(named.scoped_vmem_kib)}: "
-            "capture the program with that (--scoped-vmem-kib) and give the new file"
+            f"{loaded.source}: has {split_words(loaded.scoped_vmem_kib)}, the plan is for "
+            f"{split_words(named.scoped_vmem_kib)}: give a capture, which can be compiled with that"
         )
     check_plan(named, problem)
-    before, notes = _before(loaded)
+    before, told = _before(loaded)
+    notes += told
     if verification is None:
         cycles, _ = loaded.model_e()
         if not any(instruction.cycles for instruction in problem.instructions):
@@ -145,25 +152,56 @@ def compare(named: NamedPlan, loaded: Loaded, verification: Verification | None 
         final = parse_hlo(verification.final, "final of the plan")
         after = _compiled(PLAN, problem, final, verification.buffer_assignment)
         notes += verification.notes
-    if any(len(slices) > 1 for side in (before, after) for slices in side.slices.values()):
+    if verification is not None and verification.rows[1].name == "split":
+        before = replace(before, name=f"XLA's own placement at {split_words(named.scoped_vmem_kib)}")
+    return _comparison(problem, named, loaded, (before, after), verification, notes)
+
+
+def compare_options(answer: ProgramOptions, loaded: Loaded, verification: Verification, found: Confirmed) -> Comparison:
+    """An answer that is no plan beside XLA's default, if both have one schedule; else beside everything in HBM.
+
+    Args:
+        answer: the options.
+        loaded: the file of its program.
+        verification: of the answer.
+        found: its compile.
+    """
+    problem = found.problem
+    after = _compiled(answer.about, problem, found.final, found.compiled.buffer_assignment)
+    notes = verification.notes
+    if problem.fingerprint == loaded.problem.fingerprint:
+        before, told = _before(loaded)
+        notes += told
+    else:
+        plan = Plan(problem.fingerprint)
+        before = _planned(ALL_HBM, problem, plan, {model: replay_plan(problem, plan, model) for model in MODELS})
+        notes += ("the compiler schedules another program with these options: places are beside everything in HBM",)
+    return _comparison(problem, answer, loaded, (before, after), verification, notes)
+
+
+def _comparison(
+    problem: Problem,
+    answer: NamedPlan | ProgramOptions,
+    loaded: Loaded,
+    sides: tuple[Side, Side],
+    verification: Verification | None,
+    notes: tuple[str, ...],
+) -> Comparison:
+    if any(len(slices) > 1 for side in sides for slices in side.slices.values()):
         notes += (
             "the compiler does not tell the addresses of a copy's slices: they are drawn in the order of their starts",
         )
     return Comparison(
         problem=problem,
-        named=named,
+        answer=answer,
         file=loaded.source,
         versions=loaded.versions,
-        before=before,
-        after=after,
+        before=sides[0],
+        after=sides[1],
         estimates={model: relaxed_bound(problem, model) for model in MODELS},
         verification=verification,
         notes=(*problem.notes, *notes),
     )
-
-
-def _split(scoped_vmem_kib: int | None) -> str:
-    return "the default memory split" if scoped_vmem_kib is None else f"a memory split of {scoped_vmem_kib} KiB"
 
 
 def _before(loaded: Loaded) -> tuple[Side, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mallocgame.report.comparison import PLAN
 from mallocgame.report.limits import REASONS
 from mallocgame.report.units import duration, percent, size
 
@@ -32,6 +33,7 @@ _LIMITS = {
 
 VERDICTS = {
     "better": "the plan is better than XLA's default",
+    "better under E": "the plan is better than XLA's default under E, and worse under M, but within 2.5 %",
     "equal": "the plan is as good as XLA's default",
     "worse": "the plan is not better than XLA's default",
     "cannot tell": "it cannot be told whether the plan is better than XLA's default: it places otherwise what a "
@@ -54,7 +56,10 @@ def heading(document: Value) -> str:
         source = f"confirmed by libtpu {document['versions'].get('libtpu', 'of unknown version')}"
     else:
         source = "predicted: the compiler has not confirmed it"
-    return f"{document['module']} for {document['target']}: the plan against {document['before']}, {source}"
+        if document["against_default"] is not None:
+            source = "predicted, for what the compiler made of it when it was found has gone"
+    what = f"{document['answer']} against {document['before']}"
+    return f"{document['module']} for {document['target']}: {what}, {source}"
 
 
 def paragraphs(document: Value) -> list[tuple[str, list[str]]]:
@@ -65,31 +70,45 @@ def paragraphs(document: Value) -> list[tuple[str, list[str]]]:
         ("Why it pays", [sentence for model in ("E", "M") for sentence in _changes(document, model, "gains")]),
         ("What it costs", [sentence for model in ("E", "M") for sentence in _changes(document, model, "losses")]),
         ("What is left, and what bounds it", _left(document)),
+        ("What was tried", [f"- {line}." for line in document["tried"]]),
     ]
+    if document["answer"] != PLAN:
+        parts = [(title, [it.replace(PLAN, "the answer") for it in sentences]) for title, sentences in parts]
     return [(title, sentences) for title, sentences in parts if sentences]
 
 
 def _worth(document: Value) -> list[str]:
     sentences = []
+    if document["against_default"] is not None:
+        sentences = ["Confirmed against XLA's default:", *_figures(document["against_default"], "- ")]
+        sentences.append(f"Below it stands beside {document['before']}:")
+    sentences += _figures(document["figures"], "- " if sentences else "")
+    if document["verdict"] is not None:
+        word = VERDICTS[document["verdict"]].replace("the plan", document["answer"], 1)
+        honoured = (
+            f"; the compiler honours {document['honoured']} of its {document['sites']} placements and copies"
+            if document["sites"]
+            else ""
+        )
+        sentences.append(f"By the rule for both models at once {word}{honoured}.")
+    elif not document["confirmed"]:
+        sentences.append("These are predictions: with --verify the plan is recompiled, and what that made is shown.")
+    return sentences
+
+
+def _figures(by_model: Value, begins: str) -> list[str]:
+    found = []
     for model in ("E", "M"):
-        figures = document["figures"][model]
+        figures = by_model[model]
         times = f"{duration(figures['before'])} become {duration(figures['after'])}"
-        line = f"Under {model}, {times} ({100 * figures['change']:+.2f} %)"
+        line = f"{begins}Under {model}, {times} ({100 * figures['change']:+.2f} %)"
         if figures["stall_before"] or figures["stall_after"]:
             line += (
                 f"; waiting for copies goes from {duration(figures['stall_before'])} to "
                 f"{duration(figures['stall_after'])}"
             )
-        sentences.append(line + ".")
-    if document["verdict"] is not None:
-        word = VERDICTS[document["verdict"]]
-        sentences.append(
-            f"By the rule for both models at once {word}; the compiler honours "
-            f"{document['honoured']} of its {document['sites']} placements and copies."
-        )
-    elif not document["confirmed"]:
-        sentences.append("These are predictions: with --verify the plan is recompiled, and what that made is shown.")
-    return sentences
+        found.append(line + ".")
+    return found
 
 
 def _moved(document: Value) -> list[str]:

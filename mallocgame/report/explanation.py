@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from mallocgame.compiler.verification import Row
 from mallocgame.models.replay import Model
+from mallocgame.plan.confirmation import Stated
 from mallocgame.plan.plan import CopyKind
 from mallocgame.plan.verdict import MIN_HEADROOM, verdict
 from mallocgame.problem.counted import shares_document
 from mallocgame.problem.schema import Problem
-from mallocgame.report.comparison import MODELS, Comparison, Side
+from mallocgame.report.comparison import DEFAULT, MODELS, Comparison, Side
 from mallocgame.report.gains import Gain, Move, gains_of
 from mallocgame.report.limits import REASONS, Remaining, remaining, seconds_by_limit
 
@@ -36,6 +38,9 @@ def of_comparison(comparison: Comparison) -> Document:
         "verdict": _verdict(comparison),
         "honoured": comparison.verification and comparison.verification.honoured,
         "sites": comparison.verification and comparison.verification.sites,
+        "answer": comparison.after.name,
+        "against_default": _against_default(comparison),
+        "tried": [] if comparison.answer.confirmation is None else list(comparison.answer.confirmation.tried),
         "figures": {model: _figures(comparison, model) for model in MODELS},
         "fast_bytes": problem.target.fast_bytes,
         "peak_before": comparison.before.replays["M"].peak_fast,
@@ -58,8 +63,40 @@ def _verdict(comparison: Comparison) -> str | None:
     """game.md's word for the plan beside XLA's default; None where either is not confirmed."""
     if comparison.verification is None:
         return None
-    default, planned = (comparison.verification.row(name) for name in ("xla default", "plan"))
-    return verdict(planned, default) if planned and default else None
+    default, answer = comparison.verification.rows[0], comparison.verification.rows[-1]
+    return verdict(answer, default, comparison.verification.split_changed)
+
+
+def _is_elsewhere(comparison: Comparison) -> bool:
+    """Whether XLA's default, which an answer is judged by, is not what it is shown beside."""
+    return comparison.before.name != DEFAULT
+
+
+def _against_default(comparison: Comparison) -> Document | None:
+    """The confirmed figures beside those of XLA's default, where these are not the ones that are explained."""
+    kept, found = comparison.answer.confirmation, comparison.verification
+    pair: tuple[Row, Row] | tuple[Stated, Stated] | None
+    if found is None:
+        pair = None if kept is None else (kept.default, kept.answer)
+    else:
+        pair = (found.rows[0], found.rows[-1]) if _is_elsewhere(comparison) else None
+    if pair is None:
+        return None
+    default, answer = pair
+    return {
+        "E": _pair(default.e_seconds, answer.e_seconds, default.e_stall, answer.e_stall),
+        "M": _pair(default.m_seconds, answer.m_seconds, default.m_stall, answer.m_stall),
+    }
+
+
+def _pair(before: float, after: float, stall_before: float, stall_after: float) -> Document:
+    return {
+        "before": before,
+        "after": after,
+        "change": after / before - 1 if before else 0.0,
+        "stall_before": stall_before,
+        "stall_after": stall_after,
+    }
 
 
 def _figures(comparison: Comparison, model: Model) -> Document:
@@ -67,11 +104,7 @@ def _figures(comparison: Comparison, model: Model) -> Document:
     bound = comparison.bound(model)
     headroom = 1 - bound / before.total if bound is not None and before.total else 0.0
     return {
-        "before": before.total,
-        "after": after.total,
-        "change": after.total / before.total - 1 if before.total else 0.0,
-        "stall_before": before.stall,
-        "stall_after": after.stall,
+        **_pair(before.total, after.total, before.stall, after.stall),
         "bound": bound,
         "beaten_estimate": comparison.estimates[model] if bound is None else None,
         "headroom": None if bound is None else headroom,

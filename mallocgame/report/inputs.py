@@ -3,75 +3,96 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mallocgame.plan.named_plan import FILE_OPTION, NamedPlan
-from mallocgame.plan.options_file import load_answer
-from mallocgame.problem.given import recorded_in
-from mallocgame.programs.loading import load
-from mallocgame.programs.readers.capture import of_capture
-from mallocgame.report.comparison import Comparison, compare
+from mallocgame.compiler.cache import CompileCache, NotFinishedError
+from mallocgame.compiler.child import Compile
+from mallocgame.compiler.verify import verify, verify_options
+from mallocgame.plan.confirmation import Confirmation
+from mallocgame.plan.named_plan import NamedPlan
+from mallocgame.plan.options_file import ProgramOptions, load_answer
+from mallocgame.programs.answered import Answered, program_of_answer
+from mallocgame.report.comparison import Comparison, compare, compare_options
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.progress import Progress, Stage
-
-if TYPE_CHECKING:
-    from mallocgame.compiler.child import Compile
-
-
-@dataclass(frozen=True)
-class Confirm:
-    """That the plan is to be recompiled first; ``compile`` does it, e.g. a cache."""
-
-    compile: Compile
+from mallocgame.system.progress import Progress, Stage, silent
 
 
 def read_comparison(
-    plan: str | os.PathLike[str],
+    answer_file: str | os.PathLike[str],
     file: str | os.PathLike[str] | None,
-    confirm: Confirm | None,
+    *,
+    anew: bool,
+    cache: str | os.PathLike[str] | None,
     progress: Progress,
 ) -> Comparison:
-    """A plan beside XLA's default.
+    """An answer beside XLA's default.
+
+    What was confirmed when the answer was found is shown as the compiler made it, from the cache. Where the cache does
+    not have it any more, the plan is shown as predicted, with the figures that were confirmed.
 
     Args:
-        plan: a plan file.
-        file: of the program: whatever ``solve`` takes; None for the one that the plan says it was solved from.
-        confirm: to recompile the plan first, and show what the compiler makes of it; needs a capture.
+        answer_file: a plan, or compiler options of ``solve``.
+        file: of the program: whatever ``solve`` takes; None for the one that the answer says it was solved from.
+        anew: compile the answer first, and show what the compiler makes of it now; needs a program to compile.
+        cache: folder of finished compiles; None for the one that the answer says.
         progress: is told what takes long.
 
     Raises:
-        BadInputError: a file cannot be used, is no plan, or is for another program.
+        BadInputError: a file cannot be used, or is for another program; options whose compile has gone.
         CompilerRefusedError, NoAnswerError: as ``verify``.
         xla_dump_parser.ParseError: the file is damaged.
     """
-    named = load_answer(plan)
-    if not isinstance(named, NamedPlan):
-        raise BadInputError(f"{plan}: has compiler options ({named.about}), not a plan: there is no placement to show")
-    path = Path(file) if file is not None else _recorded_file(Path(plan), named)
-    progress(Stage(f"reading {path}"))
-    given = recorded_in(named.options, str(plan))
-    if confirm is None:
-        return compare(named, load(path, named.target, given=given))
-    from mallocgame.compiler.capture_file import is_capture, load_capture
-    from mallocgame.compiler.verify import verify
+    answer, source = load_answer(answer_file), Path(answer_file)
+    kept = answer.confirmation
+    folder = cache or (None if kept is None else kept.cache) or "out/compiles"
 
-    if not (path.is_file() and is_capture(path)):
+    def compile() -> Compile:
+        return CompileCache(folder)
+
+    program = program_of_answer(answer, source, None if file is None else Path(file), compile, progress)
+    if program.capture is None and anew:
         raise BadInputError(
-            f"{path}: is no capture (.mgz), so it cannot be compiled: make one with `mallocgame capture`"
+            f"{program.loaded.source}: is no capture (.mgz), so it cannot be compiled: make one with "
+            "`mallocgame capture`"
         )
-    capture = replace(load_capture(path), given=given)
-    verification = verify(named, capture, compile=confirm.compile, progress=progress, msa_off=False)
-    return compare(named, of_capture(capture, path), verification)
+    if program.capture is None or (kept is None and not anew):
+        return _predicted(answer, program, source, ())
+    progress(Stage("compiling with the answer's options" if anew else "reading what was confirmed"))
+    try:
+        compiles = CompileCache(folder)
+        compile_or_not, told = (compiles, progress) if anew else (compiles.alone(), silent)
+        return _confirmed(answer, program, compile_or_not, told)
+    except NotFinishedError:
+        assert kept is not None
+        return _predicted(answer, program, source, (gone(kept, str(folder)),))
 
 
-def _recorded_file(plan: Path, named: NamedPlan) -> Path:
-    """The file that a plan was solved from: where it says, or beside the plan."""
-    recorded = named.options.get(FILE_OPTION)
-    if not isinstance(recorded, str):
-        raise BadInputError(f"{plan}: does not say which file it was solved from: give it as the second argument")
-    for path in (Path(recorded), plan.parent / Path(recorded).name):
-        if path.exists():
-            return path
-    raise BadInputError(f"{plan}: was solved from {recorded}, which is not here: give it as the second argument")
+def gone(kept: Confirmation, folder: str) -> str:
+    """What is told where the compile that an answer rests on has gone."""
+    return (
+        f"what the compiler made of it has gone from {folder}; when it was found it was confirmed with "
+        f"E {1e3 * kept.answer.e_seconds:.6g} ms, M {1e3 * kept.answer.m_seconds:.6g} ms; --verify compiles it again"
+    )
+
+
+def _predicted(
+    answer: NamedPlan | ProgramOptions, program: Answered, source: Path, notes: tuple[str, ...]
+) -> Comparison:
+    if isinstance(answer, NamedPlan):
+        return compare(answer, program.loaded, notes=notes)
+    raise BadInputError(
+        f"{source}: has compiler options ({answer.about}), not a plan, and no compile of them is at hand: use --verify"
+    )
+
+
+def _confirmed(
+    answer: NamedPlan | ProgramOptions, program: Answered, compile: Compile, progress: Progress
+) -> Comparison:
+    assert program.capture is not None
+    if not isinstance(answer, NamedPlan):
+        verification, found = verify_options(answer, program.capture, compile=compile)
+        return compare_options(answer, program.loaded, verification, found)
+    verification = verify(
+        answer, program.capture, compile=compile, progress=progress, msa_off=False, first=program.first
+    )
+    return compare(answer, program.loaded, verification)

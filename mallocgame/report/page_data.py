@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mallocgame.models.replay import Model
+from mallocgame.plan.named_plan import NamedPlan
+from mallocgame.plan.options_file import ProgramOptions
 from mallocgame.problem.schema import Problem
-from mallocgame.report.comparison import ALL_HBM, DEFAULT, MODELS, PLAN, Comparison, Side
+from mallocgame.programs.answered import split_of_answer, split_words
+from mallocgame.report.comparison import ALL_HBM, MODELS, PLAN, Comparison, Side
 from mallocgame.report.explain_text import paragraphs
 from mallocgame.report.gains import moves_at
 from mallocgame.report.memory_map import KINDS, rectangles
@@ -17,7 +20,7 @@ from mallocgame.report.timeline import lay_out, picoseconds
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.version import __version__
 
-_SHORT = {DEFAULT: "XLA", ALL_HBM: "all in HBM", PLAN: "plan"}
+_SHORT = {ALL_HBM: "all in HBM", PLAN: "plan"}
 
 Value = dict[str, Any]
 
@@ -45,7 +48,7 @@ def of_page(comparison: Comparison, explanation: Mapping[str, Any], plan_file: s
         "bounds": {model: _bound(comparison, model) for model in MODELS},
         **_program(problem),
         "moves": _moves(comparison),
-        "sides": [_side(problem, side) for side in (comparison.before, comparison.after)],
+        "sides": [_side(problem, comparison.before, "XLA"), _side(problem, comparison.after, "answer")],
         "words": [[title, sentences] for title, sentences in paragraphs(explanation)],
         "options": options and json.dumps(options, indent=1),
         "option_count": len(options or ()),
@@ -62,13 +65,19 @@ def _about(comparison: Comparison) -> str:
     looping = f", {loops} loop{'' if loops == 1 else 's'}" if loops else ""
     return (
         f"{len(problem.instructions)} scheduled instructions, {len(problem.tensors)} tensors{looping}; "
-        f"a plan of the solver {comparison.named.solver} beside {comparison.before.name}"
+        f"{_what(comparison.answer)} beside {comparison.before.name}"
     )
+
+
+def _what(answer: NamedPlan | ProgramOptions) -> str:
+    return f"a plan of the solver {answer.solver}" if isinstance(answer, NamedPlan) else answer.about
 
 
 def _status(explanation: Mapping[str, Any]) -> str:
     if not explanation["confirmed"]:
         return "predicted, not confirmed by the compiler"
+    if not explanation["sites"]:
+        return "confirmed by the compiler"
     return (
         f"confirmed by the compiler: {explanation['honoured']} of {explanation['sites']} placements and copies honoured"
     )
@@ -117,12 +126,12 @@ def _moves(comparison: Comparison) -> Value:
     return found
 
 
-def _side(problem: Problem, side: Side) -> Value:
+def _side(problem: Problem, side: Side, short: str) -> Value:
     ids = {tensor.name: tensor.id for tensor in problem.tensors}
     boxes = rectangles(problem, side.panel(""))
     return {
         "name": side.name,
-        "short": _SHORT[side.name],
+        "short": _SHORT.get(side.name, short),
         "title": _title(side),
         "total": {model: picoseconds(side.replays[model].total) for model in MODELS},
         "stalls": {model: picoseconds(side.replays[model].stall) for model in MODELS},
@@ -162,27 +171,28 @@ def _options(comparison: Comparison) -> tuple[dict[str, str] | None, str]:
 
     if comparison.verification is not None:
         return dict(comparison.verification.options), ""
+    assert isinstance(comparison.answer, NamedPlan)
     try:
-        return compiler_options(comparison.named), ""
+        return compiler_options(comparison.answer), ""
     except BadInputError as error:
         return None, f"This plan has no compiler options: {error}"
 
 
 def _provenance(comparison: Comparison, plan_file: str) -> Iterable[tuple[str, str]]:
-    problem, named, verification = comparison.problem, comparison.named, comparison.verification
+    problem, answer, verification = comparison.problem, comparison.answer, comparison.verification
     yield "Program", f"{problem.module}, {len(problem.instructions)} instructions, {len(problem.tensors)} tensors"
     yield "File", comparison.file
     yield "Fingerprint", problem.fingerprint
     yield "Target", problem.target.name
-    split = named.scoped_vmem_kib
-    yield "Memory split", "the compiler's default" if split is None else f"{split} KiB for windows"
+    yield "Memory split", split_words(split_of_answer(answer))
     yield "Costs", "the compiler's log" if problem.costs == "log" else "analytic, from the HLO alone"
     yield "Captured by", _versions(comparison.versions)
     if verification is not None:
         yield "Confirmed by", _versions(verification.versions)
-    yield "Solver", f"{named.solver}, seed {named.seed}"
-    yield "Solver's options", ", ".join(f"{name} = {value}" for name, value in named.options.items()) or "none"
-    yield "Plan", plan_file
+    if isinstance(answer, NamedPlan):
+        yield "Solver", f"{answer.solver}, seed {answer.seed}"
+        yield "Solver's options", ", ".join(f"{name} = {value}" for name, value in answer.options.items()) or "none"
+    yield "Answer", plan_file
     command = ["mallocgame", "report", plan_file, comparison.file, *(["--verify"] if verification is not None else [])]
     yield "Written by", f"mallocgame {__version__}: {shlex.join(command)}"
 

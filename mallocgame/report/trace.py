@@ -1,9 +1,9 @@
 """Both timelines in Chrome's trace event format (JSON object form), which Perfetto and chrome://tracing open.
 
-One process for each placement and model, with threads for the instructions, the waits, and the two queues of copies,
-and counters for the HBM bandwidth in use. Times are microseconds, to
-the nanosecond; ``args`` have seconds in full. A loop shows the first run of its body in full and
-the others as one slice; a conditional shows its slowest branch.
+One process for each placement and model, with threads for the instructions, the waits, and the two queues of copies (of
+loops and other callees their own, for a copy of the caller may be under way meanwhile), and counters for the HBM
+bandwidth in use. Times are microseconds, to the nanosecond; ``args`` have seconds in full. A loop shows the first run
+of its body in full and the others as one slice; a conditional shows its slowest branch.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def to_trace(comparison: Comparison) -> str:
 def _process(problem: Problem, side: Side, model: Model, number: int) -> Iterator[Event]:
     yield _name(number, 0, "process_name", {"name": f"{side.name}, model {model}"})
     yield _name(number, 0, "process_sort_index", {"sort_index": number})
-    for thread, name in _THREADS.items():
+    queues = [(thread, depth) for depth in set(_depths(problem).values()) for thread in (_PREFETCHES, _EVICTIONS)]
+    threads = {thread + 2 * depth: _copies_of(thread, depth) for thread, depth in queues}
+    for thread, name in sorted((_THREADS | threads).items()):
         yield _name(number, thread, "thread_name", {"name": name})
         yield _name(number, thread, "thread_sort_index", {"sort_index": thread})
     yield from _Writer(problem, side, model, number).events()
@@ -71,6 +73,7 @@ class _Writer:
         self._entry = next(computation.name for computation in problem.computations if computation.caller is None)
         self._called: Mapping[str, list[tuple[str, int]]] = _calls(problem, self._rows)
         self._lengths: dict[str, int] = {}
+        self._depths = _depths(problem)
 
     def events(self) -> Iterator[Event]:
         """Everything, beginning with the entry at 0."""
@@ -124,18 +127,21 @@ class _Writer:
             about["waited for"] = _us(start + picoseconds(flight.waited))
         if moved is not None:
             about["bytes"] = moved.size
-        thread = _PREFETCHES if flight.kind == "prefetch" else _EVICTIONS
+        kind = _PREFETCHES if flight.kind == "prefetch" else _EVICTIONS
         name = moved.name if moved is not None else str(flight.key)
         begun, arrived = start + picoseconds(flight.begun), start + picoseconds(flight.arrived)
-        return self._slice(thread, name, begun, max(begun, arrived), about)
+        depth = self._depths[flight.computation]
+        return self._slice(kind, name, begun, max(begun, arrived), about, kind + 2 * depth)
 
-    def _slice(self, thread: int, name: str, start: int, end: int, about: dict[str, Any]) -> Event:
+    def _slice(
+        self, kind: int, name: str, start: int, end: int, about: dict[str, Any], thread: int | None = None
+    ) -> Event:
         return {
             "ph": "X",
             "name": name,
-            "cat": _THREADS[thread],
+            "cat": _THREADS[kind],
             "pid": self._process,
-            "tid": thread,
+            "tid": thread or kind,
             "ts": _us(start),
             "dur": round(_us(end) - _us(start), 3),
             "args": about,
@@ -155,6 +161,20 @@ def _calls(problem: Problem, rows: Mapping[str, list[Row]]) -> dict[str, list[tu
             caller = problem.instructions[computation.caller].name
             found.setdefault(caller, []).append((computation.name, computation.trips))
     return found
+
+
+def _copies_of(thread: int, depth: int) -> str:
+    """Name of the thread of copies of computations that are called through so many others."""
+    return f"{_THREADS[thread]}, {depth} calls deep" if depth else _THREADS[thread]
+
+
+def _depths(problem: Problem) -> dict[str, int]:
+    """Through how many calls each computation is called."""
+    found: dict[int, int] = {}
+    for number in sorted(range(len(problem.computations)), key=lambda it: -problem.computations[it].end):
+        caller = problem.computations[number].caller
+        found[number] = 0 if caller is None else found[problem.instructions[caller].computation] + 1
+    return {problem.computations[number].name: depth for number, depth in found.items()}
 
 
 def _name(process: int, thread: int, what: str, value: dict[str, Any]) -> Event:

@@ -12,6 +12,8 @@ from mallocgame.plan.plan_file import load_plan
 from tests.bench.fake import STORED
 from tests.cli.support import Outcome
 
+PROBLEMS = Path(__file__).parents[2] / "workloads" / "problems"
+
 Run = Callable[..., Outcome]
 
 
@@ -72,14 +74,14 @@ def test_bad_input(run: Run, plan: Path, tmp_path: Path) -> None:
     assert "is for another program" in run("report", other, STORED).error.replace("the plan ", "")
     options = {
         "format": "mallocgame-options", "version": 1, "kind": "msa off", "about": "MSA switched off", "module": "m",
-        "target": "v5e", "fingerprint": "f", "versions": {}, "options": {"xla_msa_enable": "false"},
+        "target": "v4 lite", "fingerprint": "f", "versions": {}, "options": {"xla_msa_enable": "false"},
     }  # fmt: skip
     other.write_text(json.dumps(options))
     assert "has compiler options (MSA switched off), not a plan" in run("report", other, STORED).error
+    assert "does not say which file it was solved from" in run("report", other).error
     missing = run("report", plan, tmp_path / "none.mgz")
     assert (missing.code, missing.error) == (2, f"{tmp_path / 'none.mgz'}: no such file or folder")
     assert "there is no folder" in run("report", plan, "--out", tmp_path / "no" / "page.html").error
-    text = tmp_path / "text.hlo"
-    text.write_text("HloModule x")
-    assert "is no capture (.mgz), so it cannot be compiled" in run("report", plan, text, "--verify").error
+    problem = PROBLEMS / "alexnet-v4lite.mgp"
+    assert "is no capture (.mgz), so it cannot be compiled" in run("report", plan, problem, "--verify").error
     assert not list(tmp_path.glob("*.html"))

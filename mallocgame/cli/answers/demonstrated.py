@@ -66,7 +66,7 @@ def _one_target(workload: str, target: str, time_limit: float, out: Path, progre
         "target": target,
         "capture": captured.of_capture(capture, capture_file),
         "solve": solved.of_solved(plan, plan_file),
-        "verify": verified.of_verification(verification, problem),
+        "verify": verified.of_verification(verification),
         "picture": str(picture),
     }
 

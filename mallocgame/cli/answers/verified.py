@@ -6,23 +6,21 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mallocgame.cli.show import Document, Value
-from mallocgame.plan.verdict import TOLERANCE, is_better
+from mallocgame.plan.verdict import TOLERANCE, WINS, verdict_words
+from mallocgame.plan.verdict import verdict as judge
 from mallocgame.problem.counted import shares_document
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import change, duration, size
 
 if TYPE_CHECKING:
     from mallocgame.compiler.verification import Row, Verification
-    from mallocgame.problem.schema import Problem
 
 MISSES_SHOWN = 10
 
 
-def of_verification(verification: Verification, problem: Problem) -> Document:
-    """The answer of ``verify``; ``verdict`` of a row compares it with XLA's default, whose own is empty.
-
-    ``problem``: of the program that was verified.
-    """
+def of_verification(verification: Verification) -> Document:
+    """The answer of ``verify``; ``verdict`` of a row compares it with XLA's default, whose own is empty."""
+    problem, split_changed = verification.problem, verification.split_changed
     default = verification.rows[0]
     return {
         "command": "verify",
@@ -45,7 +43,7 @@ def of_verification(verification: Verification, problem: Problem) -> Document:
                 "peak_hbm": row.peak_hbm,
                 "fits": row.fits,
                 "missing_costs": list(row.missing),
-                "verdict": "" if row is default else verdict(row, default),
+                "verdict": "" if row is default else verdict(row, default, split_changed),
             }
             for row in verification.rows
         ],
@@ -56,14 +54,15 @@ def of_verification(verification: Verification, problem: Problem) -> Document:
     }
 
 
-def verdict(row: Row, default: Row) -> str:
+def verdict(row: Row, default: Row, split_changed: bool = False) -> str:
     """How a row compares with XLA's default, by the rule that makes a plan *better*."""
     if not row.fits:
         return "does not fit in HBM"
     if row.uncounted != default.uncounted:
         return "cannot tell"
-    if is_better(row, default):
-        return "better"
+    judged = judge(row, default, split_changed)
+    if judged in WINS:
+        return verdict_words(judged)
     shares = (row.e_seconds / default.e_seconds, row.m_seconds / default.m_seconds)
     if max(shares) <= 1 + TOLERANCE:
         return "equal"
@@ -86,7 +85,7 @@ def verify_rows(document: Value) -> list[tuple[str, ...]]:
             duration(row["e_stall"]),
             duration(row["m_stall"]),
             size(row["peak_fast"]),
-            f"{document['honoured']}/{document['sites']}" if row["name"] == "plan" else "",
+            f"{document['honoured']}/{document['sites']}" if row["name"] == "plan" else "-",
             row["verdict"],
         )
         for row in document["rows"]

@@ -17,7 +17,7 @@ def explain(
     /,
     *,
     verify: Recompile = False,
-    cache: Compiles = Path("out/compiles"),
+    cache: Compiles = None,
     json: Json = False,
 ) -> None:
     """Say in words what a plan moves and why it pays, what is left, and what bounds it."""

@@ -28,7 +28,7 @@ def report(
     format: Annotated[ReportFormat, Parameter(help="A page, a picture of the memory maps, or a trace.")] = "html",
     out: Annotated[Path | None, Parameter(help="Where to write it; beside the plan if not given.")] = None,
     verify: Recompile = False,
-    cache: Compiles = Path("out/compiles"),
+    cache: Compiles = None,
     json: Json = False,
 ) -> None:
     """Show what a plan does beside XLA's default: memory maps, stalls, bandwidth, what gains and loses, the flags.

@@ -11,26 +11,29 @@ from mallocgame.cli.answers import offloaded, verified
 from mallocgame.cli.app import Json, app, trace_on_the_cpu
 from mallocgame.cli.progress import tell
 from mallocgame.cli.show import show
+from mallocgame.system.errors import BadInputError
 
 
 @app.command
 def verify(
     plan: Path,
-    capture: Annotated[Path, Parameter(help="The capture; for a plan of offload, its MODULE:FUNCTION.")],
+    file: Annotated[
+        Path | None,
+        Parameter(help="Of its program; the answer says where it was. For a plan of offload, its MODULE:FUNCTION."),
+    ] = None,
     /,
     *,
     json: Json = False,
 ) -> None:
-    """Recompile with the plan, read every placement back, and compare with XLA's default and with MSA off."""
+    """Recompile with a plan or other answer, read every placement back, and compare with XLA's default."""
     from mallocgame import api
-    from mallocgame.compiler.capture_file import load_capture
     from mallocgame.offload.moves_file import is_moves_file
-    from mallocgame.plan.plan_file import load_plan
 
     if is_moves_file(plan):
         trace_on_the_cpu()
-        show(offloaded.of_verified(api.verify_offload(plan, str(capture))), offloaded.verified_lines, json)
+        if file is None:
+            raise BadInputError(f"{plan}: is a plan of offload: give its MODULE:FUNCTION as the second argument")
+        show(offloaded.of_verified(api.verify_offload(plan, str(file))), offloaded.verified_lines, json)
         return
-    named, kept = load_plan(plan), load_capture(capture)
-    verification = api.verify(named, kept, progress=tell)
-    show(verified.of_verification(verification, kept.problem()), verified.lines, json)
+    found = api.verify(plan, file, progress=tell)
+    show(verified.of_verification(found), verified.lines, json)

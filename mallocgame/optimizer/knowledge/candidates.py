@@ -51,6 +51,7 @@ class Tried:
         plan: as it was carried out, less what the compiler refused.
         honoured: definitions, uses and copies that are as planned; None where there is no plan.
         sites: how many were planned; None where there is no plan.
+        misses: the sites that are otherwise, a line each.
         compiles: how many it took.
         failure: why there are no figures.
     """
@@ -67,5 +68,6 @@ class Tried:
     plan: NamedPlan | None = None
     honoured: int | None = None
     sites: int | None = None
+    misses: tuple[str, ...] = ()
     compiles: int = 0
     failure: str | None = None
