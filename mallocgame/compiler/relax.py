@@ -114,13 +114,13 @@ class Relaxation:
             self.leave(refused, refusal.reason)
         self.cuts += 1
         self.first = ()
-        order, missed = allocation_of(self.named, share=CUTS[-left])
-        if len(missed) == len(order):
+        order = allocation_of(self.named, share=CUTS[-left])
+        if not order.fitting:
             return  # nothing would be left of the plan
         first_of = {tensor.group: tensor for tensor in reversed(self.named.tensors)}
-        for group in missed:
-            self.leave(first_of[group], "left out for others to find room", cut=True)
-        self.named = replace(self.named, order=tuple(group for group in order if group not in missed))
+        for block in order.missed:
+            self.leave(first_of[block.group], "left out for others to find room", cut=True)
+        self.named = replace(self.named, order=order.fitting)
 
     def leave(self, tensor: NamedTensor, reason: str, cut: bool = False) -> None:
         """Leave a tensor's group in HBM from now on."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from mallocgame.plan.confirmation import Confirmation
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.reach import Gaps
+from mallocgame.problem import priority
 from mallocgame.problem.placement import HINTED
 from mallocgame.problem.schema import Problem, Reservation, ShapeIndex
 from mallocgame.system.errors import BadInputError
@@ -93,6 +94,8 @@ class NamedPlan:
             has been sought yet.
         reserved: of the problem: what instructions take of fast memory for themselves.
         confirmation: what its compiles confirmed; None of a plan that is only predicted.
+        tiers: alias groups that are in fast memory, in the order in which the compiler allocates by itself; those of a
+            tier may come in any order. Empty in files of before it was recorded.
     """
 
     fingerprint: str
@@ -108,6 +111,7 @@ class NamedPlan:
     order: tuple[int, ...] = ()
     reserved: tuple[Reservation, ...] = ()
     confirmation: Confirmation | None = None
+    tiers: tuple[tuple[int, ...], ...] = ()
 
 
 def name_plan(
@@ -171,7 +175,15 @@ def name_plan(
         plan=plan,
         tensors=tuple(tensors),
         reserved=problem.reserved,
+        tiers=_tiers(problem, plan),
     )
+
+
+def _tiers(problem: Problem, plan: Plan) -> tuple[tuple[int, ...], ...]:
+    """Of the tiers in which the compiler allocates, what the plan has in fast memory."""
+    moved = {problem.tensors[stay.tensor].group for stay in plan.stays}
+    tiers = (tuple(group for group in tier if group in moved) for tier in priority.tiers(problem))
+    return tuple(tier for tier in tiers if tier)
 
 
 def check_plan(named: NamedPlan, problem: Problem) -> None:
@@ -186,11 +198,11 @@ def check_plan(named: NamedPlan, problem: Problem) -> None:
         raise BadInputError(_other_program(named.fingerprint, problem))
     if named.target != problem.target.name:
         raise BadInputError(f"the plan is for target {named.target!r}, not for {problem.target.name!r}")
-    expected = name_plan(problem, named.plan, solver=named.solver).tensors
     if named.reserved not in ((), problem.reserved):
         raise BadInputError("what instructions reserve of fast memory is not the same in the plan and in the program")
-    if len(named.tensors) != len(expected):
-        raise BadInputError(f"the plan lists {len(named.tensors)} tensors, the program has {len(expected)}")
+    if len(named.tensors) != len(problem.tensors):
+        raise BadInputError(f"the plan lists {len(named.tensors)} tensors, the program has {len(problem.tensors)}")
+    expected = name_plan(problem, named.plan, solver=named.solver).tensors
     for ours, theirs in zip(named.tensors, expected, strict=True):
         if ours not in (theirs, _untold(theirs)):
             raise BadInputError(f"tensor {ours.id} of the plan ({ours.instruction}) does not agree with the program's")

@@ -77,6 +77,7 @@ def _to_json(named: NamedPlan) -> dict[str, Any]:
             else {}
         ),
         **({} if named.confirmation is None else {"confirmation": confirmation_to_json(named.confirmation)}),
+        **({"tiers": [list(tier) for tier in named.tiers]} if named.tiers else {}),
     }
 
 
@@ -108,7 +109,7 @@ def _tensor_to_json(tensor: NamedTensor) -> dict[str, Any]:
 
 _KEYS = (
     "format", "version", "fingerprint", "module", "target", "solver", "seed", "options", "versions",
-    "scoped_vmem_kib", "order", "reach", "stays", "copies", "tensors", "reserved", "confirmation",
+    "scoped_vmem_kib", "order", "reach", "stays", "copies", "tensors", "reserved", "confirmation", "tiers",
 )  # fmt: skip
 
 
@@ -119,7 +120,8 @@ def _from_json(value: object, source: str) -> NamedPlan:
     version = value.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version not in (*_NEW_KEYS, VERSION):
         raise checked.bad(f"{source}: version of the plan format", str(VERSION), version)
-    top = checked.record({"reserved": [], "confirmation": None, **_NEW_KEYS.get(version, {}), **value}, source, _KEYS)
+    absent = {"reserved": [], "confirmation": None, "tiers": []}
+    top = checked.record({**absent, **_NEW_KEYS.get(version, {}), **value}, source, _KEYS)
     tensors = checked.each(_tensor)(top["tensors"], f"{source}: tensors")
     _check_tensors(tensors, source)
     fingerprint = checked.name(top["fingerprint"], f"{source}: fingerprint")
@@ -148,6 +150,7 @@ def _from_json(value: object, source: str) -> NamedPlan:
         order=checked.each(checked.natural)(top["order"], f"{source}: order"),
         reserved=checked.each(_reservation)(top["reserved"], f"{source}: reserved"),
         confirmation=checked.optional(confirmation_from_json)(top["confirmation"], f"{source}: confirmation"),
+        tiers=checked.each(checked.each(checked.natural))(top["tiers"], f"{source}: tiers"),
     )
 
 

@@ -122,7 +122,7 @@ def _waited_for(problem: Problem, tensor: Tensor, last_fast: int, size: int) -> 
         instruction = problem.instructions[end]
         if end not in problem.children:
             elapsed = m_elapsed(problem.target, instruction.compute_seconds, instruction.total_bytes)
-            seconds += elapsed * WHILE_EXECUTIONS ** _loops(problem, instruction.computation)
+            seconds += elapsed * WHILE_EXECUTIONS ** loops(problem, instruction.computation)
         end += 1
     return max(_in_entry(problem, end), last_fast)
 
@@ -133,7 +133,7 @@ def _in_entry(problem: Problem, time: int) -> int:
     return time if caller is None else _in_entry(problem, caller)
 
 
-def _loops(problem: Problem, computation: int) -> int:
+def loops(problem: Problem, computation: int) -> int:
     """How many while loops a computation is in."""
     loops = 0
     caller = problem.computations[computation].caller

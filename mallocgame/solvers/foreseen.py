@@ -16,10 +16,11 @@ from itertools import accumulate, pairwise
 from mallocgame.game.occupancy import Occupancy
 from mallocgame.game.program import Program, Serving
 from mallocgame.plan.plan import Copy, Plan, Stay
+from mallocgame.problem import priority
 from mallocgame.problem.costs.elapsed import m_elapsed
+from mallocgame.problem.evictions import WHILE_EXECUTIONS, loops
 from mallocgame.problem.placement import starts_in_hbm
 from mallocgame.problem.schema import Problem, Tensor
-from mallocgame.solvers import priority
 
 PREFERRED, LONGEST = 2.0, 8.0
 """How much work a prefetch is to have beside it, in its own copy time; and how long a value may wait for a use, in copy
@@ -43,8 +44,8 @@ class _Assignment:
         target = problem.target
         self.occupancy = Occupancy(target.fast_bytes, target.alignment)
         self.idle = [self._elapsed(time) for time in range(len(problem.instructions))]
-        nests = [priority.loops(self.program, time) for time in range(len(problem.instructions))]
-        self.runs = [float(priority.WHILE_EXECUTIONS) ** nest for nest in nests]
+        nests = [loops(problem, instruction.computation) for instruction in problem.instructions]
+        self.runs = [float(WHILE_EXECUTIONS) ** nest for nest in nests]
         weighted = (seconds * runs for seconds, runs in zip(self.idle, self.runs, strict=True))
         self.sums = [0.0, *accumulate(weighted)]
         self.longest = LONGEST * target.fast_bytes / target.hbm_bandwidth
@@ -55,7 +56,7 @@ class _Assignment:
 
     def run(self) -> Plan:
         whole = self._whole_program()
-        for group in priority.order(self.program):
+        for group in priority.order(self.problem):
             if group != whole:
                 self._place(group)
         return Plan(

@@ -8,7 +8,7 @@ slower under M is taken back.
 
 from __future__ import annotations
 
-from mallocgame.solvers import priority
+from mallocgame.problem import priority
 from mallocgame.solvers.base import Answer, Task, register
 from mallocgame.solvers.builder import Builder
 
@@ -18,7 +18,7 @@ def solve(task: Task) -> Answer:
     """One pass over the groups; stops early where the time is up."""
     builder = Builder(task.problem)
     steps, status = 0, "feasible"
-    for group in priority.order(builder.program):
+    for group in priority.order(task.problem):
         reason = task.stop_reason(steps)
         if reason is not None:
             status = reason

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from mallocgame.compiler.export.options import (
     compiler_options,
 )
 from mallocgame.compiler.export.overrides import InexpressibleError
-from mallocgame.compiler.export.text import alternations, name_regex
+from mallocgame.compiler.export.text import patterns
 from mallocgame.plan.named_plan import NamedTensor, NamedUse
 from mallocgame.plan.plan import Copy, Stay
 from mallocgame.system.errors import BadInputError
@@ -38,13 +39,13 @@ def overrides(text: str) -> list[dict[str, Any]]:
 
 
 def actions(named: Any) -> list[tuple[str, str, tuple[int, ...], int | None, str]]:
-    """(matcher, name regex, tuple index, operand, action) of every override."""
+    """(matcher, name pattern, tuple index, operand, action) of every override."""
     found = []
     for entry in overrides(compiler_options(named)[TENSOR_OVERRIDES]):
         (matcher,) = {"hlo_position_matcher", "hlo_operand_filter"} & entry.keys()
         (action,) = entry.keys() - {matcher}
         fields = entry[matcher][0]
-        index = tuple(fields["tuple_index"][0].get("index", ()))
+        index = tuple(fields["tuple_index"][0].get("index", ())) if "tuple_index" in fields else ()
         found.append(
             (matcher, fields["instruction_name_regex"][0], index, fields.get("operand_number", [None])[0], action)
         )
@@ -75,7 +76,8 @@ def test_pinned_group_pins_every_position() -> None:
     ]
     order = overrides(compiler_options(named)[SORT_ORDER])
     assert [entry["hlo_position_matcher"][0]["instruction_name_regex"][0] for entry in order] == ["copy[.]1", "arg"]
-    assert all(entry["override_options"] == [{"assign_first": [True]}] for entry in order)
+    assert all(entry["override_options"] == [{"assign_first": [1]}] for entry in order)
+    assert SORT_ORDER not in compiler_options(replace(named, tiers=((0,),)))
 
 
 def returned(name: str, uses: list[NamedUse], group: int, id: int) -> NamedTensor:
@@ -100,7 +102,7 @@ def test_an_evicted_product_is_kept_for_its_next_use_alone() -> None:
     assert actions(named) == [
         ("hlo_position_matcher", "h", (), None, "keep_in_default_memory"),
         ("hlo_operand_filter", "g", (), 0, "keep_in_default_memory"),
-        ("hlo_operand_filter", "h", (), 0, "prefetch"),
+        ("hlo_operand_filter", "h", (), None, "prefetch"),
     ]
 
 
@@ -110,7 +112,7 @@ def test_a_donated_weight_is_prefetched_for_its_update() -> None:
     copies = [Copy(0, "prefetch", 3, 6), Copy(1, "eviction", 6, 8)]
     assert actions(plan([weight, returned("update", [], 0, 1)], stays, copies)) == [
         ("hlo_operand_filter", "f", (), 0, "keep_in_default_memory"),
-        ("hlo_operand_filter", "update", (), 0, "prefetch"),
+        ("hlo_operand_filter", "update", (), None, "prefetch"),
     ]
 
 
@@ -122,7 +124,7 @@ def test_a_donated_weight_may_be_updated_in_hbm() -> None:
     assert actions(named) == [
         ("hlo_position_matcher", "update", (), None, "keep_in_default_memory"),
         ("hlo_operand_filter", "update", (), 0, "keep_in_default_memory"),
-        ("hlo_operand_filter", "f", (), 0, "prefetch"),
+        ("hlo_operand_filter", "f", (), None, "prefetch"),
     ]
 
 
@@ -130,13 +132,24 @@ def test_prefetch_keeps_the_other_uses() -> None:
     uses = [use("u0"), use("u1"), use("u2", True, 7, operand=4), use("u3", True), use("u4"), use("u5")]
     named = plan([tensor(0, "w", uses)], [Stay(0, 8, 12, 0)], [Copy(0, "prefetch", 7, 10)])
     assert actions(named) == [
-        *[("hlo_operand_filter", name, (), 0, "keep_in_default_memory") for name in ("u0", "u1", "u4", "u5")],
-        ("hlo_operand_filter", "u2", (), 4, "prefetch"),
+        ("hlo_operand_filter", "u[0145]", (), 0, "keep_in_default_memory"),
+        ("hlo_operand_filter", "u2", (), None, "prefetch"),
     ]
     (prefetch,) = [e["prefetch"][0] for e in overrides(compiler_options(named)[TENSOR_OVERRIDES]) if "prefetch" in e]
-    assert prefetch == {"logical_time": [7], "strict_timing": [True]}
-    sizes = overrides(compiler_options(named)[TENSOR_OVERRIDES])[0]["hlo_operand_filter"][0]
-    assert (sizes["size_gte"], sizes["size_lte"]) == ([MIB], [MIB])
+    assert prefetch == {"logical_time": [7], "strict_timing": [1]}
+    assert "size_" not in compiler_options(named)[TENSOR_OVERRIDES]
+
+
+def test_a_kept_use_tells_its_size_where_an_output_must_not_be_kept() -> None:
+    weight = tensor(0, "w", [use("u"), use("v", True, 3)])
+    fast = tensor(1, "u", [use("v", True, operand=1)], fast=True, size=2 * MIB)
+    (kept,) = [
+        entry["hlo_operand_filter"][0]
+        for entry in overrides(compiler_options(plan([weight, fast]))[TENSOR_OVERRIDES])
+        if "keep_in_default_memory" in entry
+    ]
+    assert kept["instruction_name_regex"] == ["u"]
+    assert (kept["size_gte"], kept["size_lte"]) == ([MIB], [MIB])
 
 
 @pytest.mark.parametrize(
@@ -172,15 +185,14 @@ def test_fast_output_of_another_size_may_stand_beside_a_kept_use() -> None:
 def test_a_copy_before_a_loop_serves_the_uses_in_its_body() -> None:
     loop = NamedUse("while.2", ((0, (4,)),), True, 3, "x")
     named = plan([tensor(0, "w", [use("f", True), use("g", True), loop])], [Stay(0, 4, 20, 0)])
-    assert actions(named) == [("hlo_operand_filter", "while[.]2", (4,), 0, "prefetch")]
+    assert actions(named) == [("hlo_operand_filter", "while[.]2", (), None, "prefetch")]
 
 
 def test_a_loop_that_passes_on_what_is_copied_later_has_no_keep() -> None:
     loop = NamedUse("while.2", ((0, (4,)),), False)
     named = plan([tensor(0, "w", [use("f"), loop, use("g", True, 9), use("h")])], [Stay(0, 10, 20, 0)])
     assert [(name, action) for _, name, _, _, action in actions(named)] == [
-        ("f", "keep_in_default_memory"),
-        ("h", "keep_in_default_memory"),
+        ("[fh]", "keep_in_default_memory"),
         ("g", "prefetch"),
     ]
 
@@ -255,12 +267,12 @@ names = (
 @given(names, names)
 def test_name_matches_itself_alone_or_is_refused(name: str, other: str) -> None:
     try:
-        regex = name_regex(name)
+        (pattern,) = patterns([name])
     except BadInputError:
         return
-    assert re.fullmatch(regex, name)
-    assert (re.fullmatch(regex, other) is not None) == (other == name)
-    assert not re.search(r'["\\\s]', regex)
+    assert re.fullmatch(pattern, name)
+    assert (re.fullmatch(pattern, other) is not None) == (other == name)
+    assert not re.search(r'["\\\s]', pattern)
 
 
 @given(st.lists(names, min_size=1, max_size=6), st.integers(0, 2**40))
@@ -274,25 +286,94 @@ def test_no_name_breaks_out_of_the_text(texts: list[str], size: int) -> None:
     except BadInputError:
         return
     entries = overrides(options[TENSOR_OVERRIDES])
-    assert len(entries) == 2 * len(tensors)
+    assert len(entries) == 1 + len(tensors)
     for entry in entries:
         assert set(entry) in ({"hlo_operand_filter", "keep_in_default_memory"}, {"hlo_operand_filter", "prefetch"})
     assert set(options) <= {*GLOBAL_OPTIONS, REPACKS, TENSOR_OVERRIDES, SORT_ORDER}
 
 
-@given(st.lists(st.from_regex(r"[a-z]{1,6}([.][0-9]{1,3})?", fullmatch=True), min_size=1, max_size=40))
-def test_alternations_match_exactly_the_names(found: list[str]) -> None:
-    regexes = list(alternations(found))
-    for name in found:
-        assert sum(re.fullmatch(regex, name) is not None for regex in regexes) == 1
-    assert not any(re.fullmatch(regex, "x" + found[0] + "y.z") for regex in regexes)
+few_characters = st.text("ab1.-", min_size=1, max_size=5)
 
 
-def test_long_lists_are_split() -> None:
-    found = [f"some_rather_long_fusion_name.{number}" for number in range(2000)]
-    regexes = list(alternations(found))
-    assert all(len(regex) < 7000 for regex in regexes)
-    assert sum(regex.count("|") + 1 for regex in regexes) == 2000
+@given(st.sets(few_characters, min_size=1, max_size=40), st.lists(few_characters))
+def test_patterns_match_exactly_the_names(found: set[str], others: list[str]) -> None:
+    regexes = list(patterns(found))
+    for name in (*found, *others):
+        assert sum(re.fullmatch(regex, name) is not None for regex in regexes) == (name in found)
+
+
+@pytest.mark.parametrize(
+    ("found", "pattern"),
+    [
+        (["f.1", "f.2", "f.3", "f.4", "f.12", "f"], "f([.](12?|[234]))?"),
+        (["a.1", "a.2", "a.3", "a.4"], "a[.][1-4]"),
+        (["ab", "ac", "bb", "bc"], "[ab][bc]"),
+        (["x", "x-", "x.", "x_"], "x[._-]?"),
+        (["a", "ab", "abc"], "a(bc?)?"),
+        (["copy.1", "fusion.1"], "copy[.]1|fusion[.]1"),
+    ],
+)
+def test_what_names_have_in_common_is_written_once(found: list[str], pattern: str) -> None:
+    assert list(patterns(found)) == [pattern]
+
+
+def test_long_lists_are_split_and_deep_ones_stay_flat() -> None:
+    scattered = [f"some_rather_long_fusion_name.{number * number % 99991}" for number in range(3000)]
+    deep = ["a" * length for length in range(1, 200)]
+    for found in (scattered, deep):
+        regexes = list(patterns(found))
+        assert len(regexes) > 1
+        assert all(len(regex) <= 2000 for regex in regexes)
+        assert all(sum(re.fullmatch(regex, name) is not None for regex in regexes) == 1 for name in found[::7])
+    depths = [max(accumulate((c == "(") - (c == ")") for c in regex)) for regex in patterns(deep)]
+    assert max(depths) <= 51
+
+
+def fits(entry: dict[str, Any], name: str, operand: int, index: tuple[int, ...], size: int) -> bool:
+    """Whether a filter is for an operand, as xla-msa.md says."""
+    (fields,) = entry["hlo_operand_filter"]
+    return (
+        re.fullmatch(fields["instruction_name_regex"][0], name) is not None
+        and fields.get("operand_number", [operand]) == [operand]
+        and ("tuple_index" not in fields or tuple(fields["tuple_index"][0].get("index", ())) == index)
+        and fields.get("size_gte", [0])[0] <= size <= fields.get("size_lte", [size])[0]
+    )
+
+
+operands = st.tuples(
+    st.sampled_from(["f.1", "f.2", "g"]), st.integers(0, 3), st.sampled_from([None, None, 2, 3]), st.integers(1, 4)
+)
+
+
+@given(st.lists(operands, min_size=1, max_size=10, unique_by=lambda one: one[:2]))
+def test_prefetches_are_told_for_what_asks_for_them_and_nothing_else(
+    found: list[tuple[str, int, int | None, int]],
+) -> None:
+    """Whether the compiler takes a value for as large as we do, or for half as large."""
+    tensors = [
+        tensor(id, f"w.{id}", [use(name, after is not None, after, operand)], size=4096 << size)
+        for id, (name, operand, after, size) in enumerate(found)
+    ]
+    entries = [one for one in overrides(compiler_options(plan(tensors))[TENSOR_OVERRIDES]) if "prefetch" in one]
+    for name, operand, after, size in found:
+        for bytes_ in (4096 << size, 2048 << size):
+            met = [one["prefetch"][0] for one in entries if fits(one, name, operand, (), bytes_)]
+            assert {one["logical_time"][0] for one in met} == ({after} if after is not None else set())
+
+
+def test_prefetches_that_start_together_are_one_override() -> None:
+    """Two operands of ``f`` and one of ``g``; ``f`` reads a large one, too, that is not copied."""
+    small = [tensor(id, f"w.{id}", [use(name, True, 3, operand)], size=2048) for id, name, operand in SITES]
+    large = tensor(3, "x", [use("f", True, operand=2)], fast=True)
+    (entry,) = [
+        entry["hlo_operand_filter"][0]
+        for entry in overrides(compiler_options(plan([*small, large]))[TENSOR_OVERRIDES])
+        if "prefetch" in entry
+    ]
+    assert entry == {"instruction_name_regex": ["[fg]"], "size_lte": [2048]}
+
+
+SITES = [(0, "f", 0), (1, "f", 1), (2, "g", 0)]
 
 
 def test_what_finds_no_room_is_told() -> None:
@@ -300,9 +381,9 @@ def test_what_finds_no_room_is_told() -> None:
     tensors = [tensor(0, "a", [use("c", fast=True)], fast=True, size=large)]
     tensors += [tensor(1, "b", [use("c", fast=True, operand=1)], fast=True, size=large)]
     apart = plan(tensors, [Stay(0, 0, 1, 0), Stay(1, 2, 3, 0)])
-    assert allocation_of(apart)[1] == []
+    assert allocation_of(apart).missed == []
     together = plan(tensors, [Stay(0, 0, 2, 0), Stay(1, 1, 2, 0)])
-    assert len(allocation_of(together)[1]) == 1
+    assert len(allocation_of(together).missed) == 1
     # Where all is foreseen to have its place, the compiler shall not move it; else a repack may help.
     assert compiler_options(apart)[REPACKS] == "0"
     assert REPACKS not in compiler_options(apart, first=[1])
@@ -313,6 +394,6 @@ def test_a_recorded_order_is_taken() -> None:
     uses = [replace(use("c", True, operand=operand), time=2) for operand in range(2)]
     tensors = [tensor(id, name, [uses[id]], fast=True) for id, name in enumerate("ab")]
     named = plan(tensors, [Stay(0, 0, 2, 0), Stay(1, 1, 2, MIB)])
-    assert allocation_of(named) == ([0, 1], [])
-    assert allocation_of(replace(named, order=(1, 0))) == ([1, 0], [])
-    assert allocation_of(replace(named, order=(1,))) == ([1, 0], [])
+    for order, expected in (((), (0, 1)), ((1, 0), (1, 0)), ((1,), (1, 0))):
+        found = allocation_of(replace(named, order=order))
+        assert (found.fitting, found.rest, found.missed) == (expected, [], [])

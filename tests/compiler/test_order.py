@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from mallocgame.compiler.export import order
 from mallocgame.compiler.export.allocator import NOWHERE, best_fit
-from mallocgame.compiler.export.order import Block, blocks_of, fitting_order, requests_of
+from mallocgame.compiler.export.order import Block, blocks_of, fitting_order, levels, requests_of
 from mallocgame.plan.named_plan import NamedUse
 from mallocgame.plan.plan import Copy, Plan, Stay
 from mallocgame.problem.schema import Reservation
@@ -56,14 +57,14 @@ def test_intervals_are_closed() -> None:
 def test_finds_an_order_where_the_plan_order_fails() -> None:
     """Lowest offset first puts the short block under the long ones; the long ones have to come first."""
     blocks = [block(0, 4, 0, 9, 0), block(1, 4, 4, 14, 8), block(2, 4, 10, 19, 0), block(3, 8, 15, 19, 4)]
-    found, missed = fitting_order(blocks, 12, 1)
+    found, _, missed = fitting_order(blocks, 12, 1)
     assert not missed
     assert sorted(one.group for one in found) == [0, 1, 2, 3]
 
 
 def test_first_groups_come_first() -> None:
     blocks = [block(number, 4, 0, 9, 4 * number) for number in range(5)]
-    found, _ = fitting_order(blocks, 20, 1, first=(3, 1))
+    found, _, _ = fitting_order(blocks, 20, 1, first=(3, 1))
     assert [one.group for one in found][:2] == [3, 1]
 
 
@@ -116,7 +117,7 @@ def test_a_hasty_copy_wants_its_bytes_one_time_earlier() -> None:
     assert place([large, hasty], 12, 1)[1] == [hasty]
     assert not place([hasty, large], 12, 1)[1]
     assert not place([large, hasty], 16, 1)[1]
-    assert fitting_order([large, hasty], 12, 1) == ([hasty, large], [])
+    assert fitting_order([large, hasty], 12, 1) == ([hasty, large], [], [])
 
 
 def test_a_place_that_lasts_until_a_later_use_is_taken_first() -> None:
@@ -141,7 +142,7 @@ def test_what_is_reserved_is_there_first() -> None:
     """4 bytes of 12 are always reserved, 8 of them at 5."""
     reserved = [Reservation(0, 4, 0, 4), Reservation(5, 5, 0, 8), Reservation(6, 9, 0, 4)]
     before, across, after, large = block(0, 4, 0, 4), block(1, 4, 3, 7), block(2, 4, 6, 9), block(3, 8, 5, 9)
-    found, missed = fitting_order([before, across, after, large], 12, 1, reserved=reserved)
+    found, _, missed = fitting_order([before, across, after, large], 12, 1, reserved=reserved)
     assert missed == [large]
     offsets = best_fit(*requests_of(found, reserved), np.arange(len(found)), 12, 1).tolist()
     assert dict(zip((one.group for one in found), offsets, strict=True)) == {0: 4, 1: 8, 2: 4, 3: NOWHERE}
@@ -149,14 +150,54 @@ def test_what_is_reserved_is_there_first() -> None:
 
 def test_what_is_reserved_counts_one_time_before_a_hasty_copy() -> None:
     hasty = Block(0, 4, ((5, 6),), 0, hasty=(5,))
-    assert fitting_order([hasty], 12, 1, reserved=[Reservation(4, 4, 0, 8)])[1] == []
-    assert fitting_order([hasty], 12, 1, reserved=[Reservation(4, 4, 0, 9)])[1] == [hasty]
+    assert fitting_order([hasty], 12, 1, reserved=[Reservation(4, 4, 0, 8)]).missed == []
+    assert fitting_order([hasty], 12, 1, reserved=[Reservation(4, 4, 0, 9)]).missed == [hasty]
+
+
+def test_what_fits_in_the_compilers_own_order_is_not_told() -> None:
+    """The long ones find room before the short ones, and not after."""
+    blocks = [block(0, 4, 0, 9, 0), block(1, 4, 4, 14, 8), block(2, 4, 10, 19, 0), block(3, 8, 15, 19, 4)]
+    for tiers in ([(0,), (1,), (2,), (3,)], [(7, 0), (1,), (2, 8), (3,)]):
+        assert not place(blocks, 16, 1)[1]
+        assert fitting_order(blocks, 16, 1, tiers=tiers) == ([], blocks, [])
+
+
+def test_the_few_that_find_no_room_are_told() -> None:
+    """0 and 1 leave gaps of 2 below and above each other's times; 2 is larger, and has to come before them."""
+    blocks = [block(0, 2, 0, 4), block(1, 2, 5, 9), block(2, 2, 4, 5), block(3, 6, 0, 9)]
+    assert place(blocks, 10, 1)[1] == []
+    assert place(blocks, 8, 1)[1] == [blocks[3]]
+    tiers = [(0,), (1,), (2,), (3,)]
+    assert fitting_order(blocks, 10, 1, tiers=tiers) == ([], blocks, [])
+    order = fitting_order(blocks, 10, 1, first=(3,), tiers=tiers)
+    assert order == ([blocks[3]], blocks[:3], [])
+    assert order.fitting == (3, 0, 1, 2)
+    assert fitting_order(blocks, 8, 1, tiers=tiers).missed != []
+
+
+def test_an_order_within_a_tier_is_not_relied_on() -> None:
+    """The hasty one has room before the large one alone; where both are of one tier, that has to be told."""
+    large, hasty = block(0, 12, 0, 4), Block(1, 4, ((5, 5),), 0, hasty=(5,))
+    assert fitting_order([large, hasty], 12, 1, tiers=[(1,), (0,)]) == ([], [hasty, large], [])
+    assert fitting_order([large, hasty], 12, 1, tiers=[(0,), (1,)]) == ([hasty], [large], [])
+    assert fitting_order([large, hasty], 12, 1, tiers=[(1, 0)]) == ([hasty], [large], [])
+    assert fitting_order([large, hasty], 12, 1, tiers=[(1,)]).rest == [], "the compiler's order is not known in full"
+
+
+def test_levels_are_shared_by_what_never_meets() -> None:
+    one, other, both, late = block(0, 4, 0, 4), block(1, 4, 6, 9), block(2, 4, 3, 7), block(3, 4, 20, 29)
+    assert levels([one, other, both, late]) == [[one, other, late], [both]]
+    assert levels([both, one, other]) == [[both], [one, other]]
+    near = block(4, 4, 5, 5)  # a copy for it may have to look one time back
+    assert levels([one, near]) == [[one], [near]]
+    assert levels([replace(one, uses=(4, 9)), other]) == [[replace(one, uses=(4, 9))], [other]]
 
 
 @pytest.fixture(autouse=True)
 def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing fits, the search would go on for seconds."""
     monkeypatch.setattr(order, "RANDOM_TRIES", 40)
+    monkeypatch.setattr(order, "OWN_TRIES", 40)
 
 
 spans = st.tuples(st.integers(0, 20), st.integers(0, 8), st.integers(1, 6))
@@ -166,8 +207,9 @@ spans = st.tuples(st.integers(0, 20), st.integers(0, 8), st.integers(1, 6))
 @given(st.lists(spans, max_size=12), st.integers(0, 3))
 def test_placed_blocks_never_overlap(found: list[tuple[int, int, int]], seed: int) -> None:
     blocks = [block(number, size, start, start + length) for number, (start, length, size) in enumerate(found)]
-    found_order, missed = fitting_order(blocks, 12, 2, seed=seed)
-    assert fitting_order(blocks, 12, 2, seed=seed) == (found_order, missed)
+    found_order, rest, missed = fitting_order(blocks, 12, 2, seed=seed)
+    assert rest == []
+    assert fitting_order(blocks, 12, 2, seed=seed) == (found_order, rest, missed)
     offsets, again = place(found_order, 12, 2)
     assert again == missed
     placed = [one for one in blocks if one.group in offsets]
@@ -179,6 +221,35 @@ def test_placed_blocks_never_overlap(found: list[tuple[int, int, int]], seed: in
             if one.group < other.group and _meet(one, other):
                 low, high = sorted((one, other), key=lambda b: offsets[b.group])
                 assert offsets[low.group] + low.size <= offsets[high.group]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(spans, max_size=10), st.permutations(range(10)), st.integers(0, 3))
+def test_with_what_is_told_everything_fits_in_the_compilers_own_order(
+    found: list[tuple[int, int, int]], own: list[int], seed: int
+) -> None:
+    blocks = [block(number, size, start, start + length) for number, (start, length, size) in enumerate(found)]
+    order = fitting_order(blocks, 12, 2, seed=seed, tiers=[(group,) for group in own])
+    if order.missed:
+        return
+    assert sorted(order.fitting) == list(range(len(blocks)))
+    assert order.rest == sorted(order.rest, key=lambda one: own.index(one.group)) or not order.rest
+    assert not place([*order.told, *order.rest], 12, 2)[1]
+    for one in order.told if order.rest else ():
+        fewer = [other for other in order.told if other != one]
+        assert place([*fewer, *sorted([one, *order.rest], key=lambda it: own.index(it.group))], 12, 2)[1]
+
+
+@given(st.lists(st.tuples(spans, st.integers(0, 9)), max_size=9), st.randoms(use_true_random=False))
+def test_within_a_level_any_order_gives_the_same_places(
+    found: list[tuple[tuple[int, int, int], int]], rng: random.Random
+) -> None:
+    blocks = [
+        Block(number, size, ((start, start + length),), 0, (start + length, start + length + later))
+        for number, ((start, length, size), later) in enumerate(found)
+    ]
+    shuffled = [one for level in levels(blocks) for one in rng.sample(level, len(level))]
+    assert place(shuffled, 12, 2)[0] == place(blocks, 12, 2)[0]
 
 
 def by_hand(blocks: list[Block], capacity: int, alignment: int) -> dict[int, int]:

@@ -1,7 +1,8 @@
 """A small strict reader of protobuf text, written from the language's specification for these tests alone.
 
 It shares nothing with the exporter: fields are ``name: scalar`` or ``name { ... }`` (``:`` optional), separated by
-white space or one comma or semicolon.
+white space or one comma or semicolon;
+``name: [{ ... }, { ... }]`` is a field that repeats.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from typing import Any
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+)(?![A-Za-z_])|(?P<string>"[^"\\\n]*")|(?P<mark>[{}:,;]))"""
+    r"""\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+)(?![A-Za-z_])|(?P<string>"[^"\\\n]*")|(?P<mark>[{}\[\]:,;]))"""
 )
 
 
@@ -51,6 +52,9 @@ def _message(tokens: list[tuple[str | None, str]], place: int, closed: bool) -> 
         if value == "{":
             inner, place = _message(tokens, place + 1, closed=True)
             message.setdefault(word, []).append(inner)
+        elif value == "[":
+            inners, place = _list(tokens, place + 1)
+            message.setdefault(word, []).extend(inners)
         elif kind in ("name", "number", "string"):
             message.setdefault(word, []).append(_scalar(kind, value))
             place += 1
@@ -58,6 +62,21 @@ def _message(tokens: list[tuple[str | None, str]], place: int, closed: bool) -> 
             raise ValueError(f"a value was expected, not {value!r}")
         if place < len(tokens) and tokens[place][1] in (",", ";"):
             place += 1
+
+
+def _list(tokens: list[tuple[str | None, str]], place: int) -> tuple[list[dict[str, list[Any]]], int]:
+    """Messages in brackets, with a comma between any two."""
+    messages = []
+    while True:
+        if place == len(tokens) or tokens[place][1] != "{":
+            raise ValueError("a message was expected")
+        message, place = _message(tokens, place + 1, closed=True)
+        messages.append(message)
+        if place == len(tokens) or tokens[place][1] not in (",", "]"):
+            raise ValueError("a list is not closed")
+        if tokens[place][1] == "]":
+            return messages, place + 1
+        place += 1
 
 
 def _scalar(kind: str, value: str) -> Any:

@@ -7,16 +7,15 @@ from time import monotonic
 
 import pytest
 
-from mallocgame.game.program import Program
 from mallocgame.models.replay import replay_plan
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.problem_file import Default
 from mallocgame.plan.validate import inexpressible, validate
+from mallocgame.problem.priority import boundedness, order
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers import SOLVERS, Solution, solve
 from mallocgame.solvers.annealing.search import Search
 from mallocgame.solvers.annealing.warm_up import compile_native
-from mallocgame.solvers.priority import boundedness, order
 from mallocgame.system.errors import BadInputError
 from tests.game.brute_force import best_plan, best_return
 from tests.game.hand_made import Step, problem
@@ -109,7 +108,7 @@ def test_boundedness_of_a_weight_used_once_is_what_xla_logged() -> None:
     mib = 2**20
     task = problem([Step(opcode="parameter", makes="w"), Step(0.1, reads=("w",), other_bytes=2 * mib)], {"w": 8 * mib})
     v5e = replace(task.target, hbm_bandwidth=7.3766e11, fast_read_bandwidth=1.6597e13, fast_bytes=16 * mib)
-    assert boundedness(Program(replace(task, target=v5e)), 0) == pytest.approx(3.75184e-9, rel=1e-4)
+    assert boundedness(replace(task, target=v5e), 0) == pytest.approx(3.75184e-9, rel=1e-4)
 
 
 def test_priority_prefers_more_saved_for_fewer_bytes() -> None:
@@ -120,7 +119,7 @@ def test_priority_prefers_more_saved_for_fewer_bytes() -> None:
         Step(5.0, reads=("idle",)),
     ]
     task = problem(steps, {"large": 4000, "small": 1000, "idle": 2000})
-    assert order(Program(task)) == [0, 1, 2], "saved: 2 x 3.6 us / sqrt(4000), 2 x 0.9 us / sqrt(1000), none"
+    assert order(task) == [0, 1, 2], "saved: 2 x 3.6 us / sqrt(4000), 2 x 0.9 us / sqrt(1000), none"
 
 
 def test_a_value_of_no_bytes_comes_last() -> None:
@@ -128,7 +127,7 @@ def test_a_value_of_no_bytes_comes_last() -> None:
     task = problem(
         [Step(makes="none"), Step(makes="some", reads=("none",)), Step(reads=("some",))], {"none": 0, "some": 512}
     )
-    assert order(Program(task)) == [1, 0]
+    assert order(task) == [1, 0]
     assert solve(task).seconds_under_m <= solve(task, "hbm").seconds_under_m
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ from mallocgame.bench.store import CaptureStore, module_sha256
 from mallocgame.compiler.cache import CompileCache
 from mallocgame.compiler.capture_file import is_capture, load_capture, save_capture
 from mallocgame.compiler.child import QUIET_VMODULE, Compiled, Limits, Request
-from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.failures import OverrideRefusedError
+from mallocgame.compiler.relax import refused_tensor
 from mallocgame.compiler.verification import Row, replayed
 from mallocgame.models.replay import replay_plan
 from mallocgame.models.replay.observe import observations_of, to_text
@@ -213,11 +214,16 @@ def test_finished_compiles_are_found(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("compiler_of_then")
 def test_a_refused_override_is_found(tmp_path: Path) -> None:
+    """By the options that were exported then; the tensor is that of the plan."""
     kept, named = load_capture(DATA / "tiny-scan.mgz"), load_plan(DATA / "plan-refused.json")
-    request = Request(kept.topology, lowered=kept.lowered, options=compiler_options(named), vmodule=QUIET_VMODULE)
+    then = json.loads((DATA / "options-refused.json").read_bytes())
+    request = Request(kept.topology, lowered=kept.lowered, options=then, vmodule=QUIET_VMODULE)
     with pytest.raises(OverrideRefusedError, match="does not match requested prefetch time") as refused:
         kept_compiles(tmp_path)(request)
     assert (refused.value.instruction, refused.value.operand, refused.value.defining) == ("fusion.19", 0, None)
+    tensor = refused_tensor(named, refused.value)
+    assert tensor is not None
+    assert [use.copy_after for use in tensor.uses if use.instruction == "fusion.19"] == [20]
 
 
 @pytest.mark.usefixtures("compiler_of_then")

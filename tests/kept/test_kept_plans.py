@@ -55,9 +55,9 @@ class Known:
 
 
 OLDER = (
-    "3551004cf71cf8d3dbc39ad0556afb1887909afdb31d32dca32730f154971599",
-    "6c0235af5d4957804dfac4daa56c392d74950008119f4bb14dbd1d92b85c6053",
-    "edef244101273e6a9899d6bb8cc4f3a3d8b3af99bac4d871edb6f2bb62eb1139",
+    "d255a2d40f7833cb0788e99ad686bfe00a840826a819bbaf7a935da36b94b7ce",
+    "765450224267b1a786904ebcd6356f59d2bde42f8818a7f75c0243b17c78ebd4",
+    "ce3c9bfdf42cce2d885121d1fa306d81c9d6147f7068417dd31e466fbffff1d0",
 )
 """Of the same plan in both older versions."""
 
@@ -69,9 +69,9 @@ PLANS = (
         seconds=0.0002625939552471261,
         counts=(10, 5, 10),
         exported=(
-            "5282c8b3e93a864be1e96dd8b05778ee2615b32259b81abbab4fe125e989402d",
-            "f4629aaacdf64751580077f692d6bdf1b31fc389f7b8838c510f967499789b34",
-            "6dbb9f6cf980568ae3bb3f03f3a5d2a39f417a5694d6fe98d0debeeec4eb5374",
+            "abed6b013f9e8dfc53e58ade7aecff166e6637e937466afa4eb5cb267f7ea4ca",
+            "7339d24b52c7bb05e75d7241f13f72a84e43707418db6a628c51eac084783f9b",
+            "46f9eaa4b7bef5d46c56ad642a7781645515466c4c7325662c979ae8ef68ee1c",
         ),
     ),
     Known(
@@ -81,9 +81,9 @@ PLANS = (
         seconds=6.163425926642128e-05,
         counts=(7, 1, 6),
         exported=(
-            "1321a634bad0fd0133e4d3b3b57ad3a57b7e776078816f07e04790fc5f25d706",
-            "df3ac3cafbb38d964c0735526a5f7b529622567a1dd3ac598df445d33c2c107c",
-            "a1fd40291e5b55039a4552fcd6ac7aafc84b9986b52e21c500043989d0623ab7",
+            "950a4bd1dd371e5081f4d95a1a4b7b1e630c51a3709ab30dc54192438b09764b",
+            "4a9af5dc18d10a7b71fee46ada29babacdfca3cc80929cc66f9b2c3af488d61a",
+            "af68fb6988b1a7beb0445125d339cf03f695ee986aa488aec968a76368cd102f",
         ),
     ),
     Known(
@@ -93,9 +93,9 @@ PLANS = (
         seconds=6.163425926642128e-05,
         counts=(7, 1, 6),
         exported=(
-            "b87a34e628e5b7a700f3d34cea58d4d3b58077cb515039174569f70d8a4634ef",
-            "6a7ddfd2330770eaf91913281b541a31fde60d17522e5918887a2c3b1f926a11",
-            "a11949dabae1c50ea6ddf0f878305a13f16b4c9bafd2f875d50d3654c1043e2f",
+            "a048e81c18b91b8578f681930574a89ac3a73440ccc72687aa01b97262b88ce1",
+            "d7e77401715e64d83a7e79ed5ea885ac1095db0bd103b6e7a6de6c51c444fc91",
+            "a61b76a4970b503445fa6ffd3f0ff7e1cf735900a22c16dce201760079c17c35",
         ),
         reach=0.01,
     ),
@@ -106,9 +106,9 @@ PLANS = (
         seconds=0.0002625939552471261,
         counts=(9, 5, 9),
         exported=(
-            "55bcbd3c48496ade881918cfd92c62686e2395c1f2959c064bea6f18993fda4b",
-            "74576a6c8eb176fa1296fa2808eb9d88f054b2a2e9decbe0ed52aa65d6182fa6",
-            "2351ac3d05a733cf80bdb65f27c91b3055d5f7c8aa3ee763f8abc11dc41e1b63",
+            "aaacc31be3271f14e254322f5ddaaf62bfcdd5c079206a10586f52808b638ec0",
+            "e5279b9e52e4425924ed6c1a8cc188f3f264ff93182a14b0681ad70c3625d699",
+            "9cbd30852e2d4ab538e3a03514ebe86d1153262ee0645e38da007422af5682e6",
         ),
         order=(6, 8, 0, 10, 7, 1, 4, 2, 3),
     ),

@@ -136,6 +136,7 @@ def raw() -> dict[str, Any]:
         "reach": None,
         "stays": [[0, 1, 2, 4096], [1, 1, 2, 0]],
         "copies": [[0, "prefetch", 0, 2]],
+        "tiers": [[1], [0]],
         "tensors": [
             {"id": 0, "instruction": "p.1", "index": [], "size": 4096, "group": 0, "fast_definition": False,
              "uses": [{"instruction": "b", "operands": [[1, []]], "fast": True, "copy_after": 0,
@@ -151,6 +152,12 @@ def raw() -> dict[str, Any]:
 def test_files_of_earlier_versions_have_less(version: int, missing: tuple[str, ...], tmp_path: Path) -> None:
     value = {key: part for key, part in raw().items() if key not in missing} | {"version": version}
     assert load_value(value, tmp_path) == load_value(raw(), tmp_path)
+
+
+def test_files_of_before_tell_no_tiers(tmp_path: Path) -> None:
+    assert load_value({key: part for key, part in raw().items() if key != "tiers"}, tmp_path) == replace(
+        small_named(), tiers=()
+    )
 
 
 def load_value(value: object, folder: Path) -> NamedPlan:
@@ -171,6 +178,8 @@ DAMAGE: list[tuple[tuple[str | int, ...], object, str]] = [
     (("version",), [3], "version of the plan format: expected 3"),
     (("version",), 3.0, "version of the plan format: expected 3, found 3.0"),
     (("version",), DELETE, "version of the plan format: expected 3"),
+    (("tiers",), [3], r"tiers\[0\]: expected a list"),
+    (("tiers",), [[True]], r"tiers\[0\]\[0\]: expected an integer"),
     (("order",), ["3"], "order\\[0\\]: expected an integer"),
     (("reach",), "far", "reach: expected"),
     (("reach",), -1.0, "reach: expected"),

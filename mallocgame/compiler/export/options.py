@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mallocgame.compiler.export.order import blocks_of, fitting_order
+from mallocgame.compiler.export.order import Block, Order, blocks_of, fitting_order, levels
 from mallocgame.compiler.export.overrides import classify, sort_order_overrides, tensor_overrides
-from mallocgame.plan.named_plan import NamedPlan
+from mallocgame.plan.named_plan import NamedPlan, NamedTensor
 from mallocgame.problem.evictions import OVERLAP_BYTES
 from mallocgame.problem.targets import get_target
 
@@ -54,18 +54,27 @@ def compiler_options(named: NamedPlan, first: Sequence[int] = ()) -> dict[str, s
     overrides = tensor_overrides(groups, evicted)
     if overrides:
         options[TENSOR_OVERRIDES] = overrides
-    members = {tensors[0].group: tensors for tensors in groups.moved}
-    allocated, missed = allocation_of(named, first)
-    if not missed and not first:  # then all is well as foreseen, and a repack would move what has its place
+    order = allocation_of(named, first)
+    if not order.missed and not first:  # then all is well as foreseen, and a repack would move what has its place
         options[REPACKS] = "0"
-    order = [group for group in allocated if group in members]
-    if order:
-        options[SORT_ORDER] = sort_order_overrides([members[group] for group in order])
+    told = sort_order(named, order.told)
+    if told:
+        options[SORT_ORDER] = told
     return options
 
 
-def allocation_of(named: NamedPlan, first: Sequence[int] = (), share: float = 1.0) -> tuple[list[int], list[int]]:
-    """Groups in an order for the compiler's allocator, and those of them that it is foreseen to find no room for.
+def sort_order(named: NamedPlan, blocks: Sequence[Block]) -> str:
+    """The text of ``xla_tpu_msa_sort_order_overrides`` that has these blocks allocated first, in their order."""
+    members: dict[int, list[NamedTensor]] = {}
+    for tensor in named.tensors:
+        members.setdefault(tensor.group, []).append(tensor)
+    return sort_order_overrides(
+        [tensor for block in level for tensor in members[block.group]] for level in levels(blocks)
+    )
+
+
+def allocation_of(named: NamedPlan, first: Sequence[int] = (), share: float = 1.0) -> Order:
+    """An order in which the compiler's allocator is foreseen to find room for a plan, and what it finds none for.
 
     Args:
         named: the plan.
@@ -78,5 +87,6 @@ def allocation_of(named: NamedPlan, first: Sequence[int] = (), share: float = 1.
     whole = max(used, kept, target.fast_bytes if named.scoped_vmem_kib is None else 0)
     capacity = whole if share >= 1 else max(kept, int(share * used))
     blocks = blocks_of(named.plan, named.tensors)
-    order, missed = fitting_order(blocks, capacity, target.alignment, first, named.seed, named.order, named.reserved)
-    return [block.group for block in order], [block.group for block in missed]
+    return fitting_order(
+        blocks, capacity, target.alignment, first, named.seed, named.order, named.reserved, named.tiers
+    )

@@ -1,7 +1,8 @@
 """An order in which the compiler's allocator finds room for everything that a plan puts into fast memory.
 
 The compiler chooses addresses itself, buffer by buffer, by best fit. ``fitting_order`` simulates that for several
-orders and takes the first under which everything fits, else the one that fits most.
+orders and takes the first under which everything fits, else the one that fits most. The compiler's own order comes
+first: what fits in it needs no override, and where a few blocks do not, these few go before all others.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import chain, pairwise, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,12 @@ from mallocgame.problem.schema import Reservation
 RANDOM_TRIES = 4000
 STALE_TRIES = 150
 """Tries without a gain after which the search starts again from one of the first orders."""
+
+OWN_ORDERS = 8
+"""As which the compiler's own order is tried: what is of one tier comes in another order in each."""
+
+OWN_TRIES = 400
+"""Sets of exceptions to the compiler's own order that are tried."""
 
 WORK_LIMIT = 2_000_000_000
 """Bound on tries times squared blocks, which bounds the time of the search to about ten seconds."""
@@ -159,12 +166,25 @@ def fitting_order(
     seed: int = 0,
     known: Sequence[int] = (),
     reserved: Sequence[Reservation] = (),
-) -> tuple[list[Block], list[Block]]:
-    """An order for the compiler's allocator, and the blocks that find no room even so, beside what is reserved.
+    tiers: Sequence[Sequence[int]] = (),
+) -> Order:
+    """An order for the compiler's allocator, beside what is reserved. The same arguments give the same order.
 
-    Groups of ``first`` come first, in that order. The order of ``known`` is tried before all others. The same arguments
-    give the same order.
+    Args:
+        blocks: what is to be allocated.
+        capacity: bytes.
+        alignment: bytes.
+        first: groups that come first, in that order.
+        seed: of random choices.
+        known: groups in an order that is tried before others but the compiler's.
+        reserved: what instructions take for themselves.
+        tiers: groups in the compiler's own order (``NamedPlan.tiers``); empty where it is not known.
     """
+    if {block.group for block in blocks} <= set(chain.from_iterable(tiers)):
+        own = _Own(blocks, capacity, alignment, reserved, tiers)
+        exceptions = own.exceptions(first, random.Random(seed))
+        if exceptions is not None:
+            return Order([blocks[number] for number in exceptions], [blocks[n] for n in own.rest(exceptions)], [])
     asked, cost = requests_of(blocks, reserved), np.array([block.size * block.duration for block in blocks], np.float64)
     front = np.array([first.index(block.group) if block.group in first else len(first) for block in blocks], np.int64)
 
@@ -193,7 +213,119 @@ def fitting_order(
             best = new
         if stale > STALE_TRIES:
             current, stale = rng.choice(found), 0
-    return [blocks[number] for number in best.order], [blocks[number] for number in best.missed]
+    return Order([blocks[number] for number in best.order], [], [blocks[number] for number in best.missed])
+
+
+class Order(NamedTuple):
+    """An order for the compiler's allocator.
+
+    Attributes:
+        told: blocks that have to be allocated before all others, in this order.
+        rest: the others, in the compiler's own order.
+        missed: those of all of them that find no room even so.
+    """
+
+    told: list[Block]
+    rest: list[Block]
+    missed: list[Block]
+
+    @property
+    def fitting(self) -> tuple[int, ...]:
+        """The groups that find room, in this order."""
+        missed = {block.group for block in self.missed}
+        return tuple(block.group for block in (*self.told, *self.rest) if block.group not in missed)
+
+
+class _Own:
+    """The compiler's own order of blocks, in as many ways as it may be."""
+
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        capacity: int,
+        alignment: int,
+        reserved: Sequence[Reservation],
+        tiers: Sequence[Sequence[int]],
+    ) -> None:
+        self.asked, self.capacity, self.alignment = requests_of(blocks, reserved), capacity, alignment
+        self.numbers = {block.group: number for number, block in enumerate(blocks)}
+        self.cost = [block.size * block.duration for block in blocks]
+        rng = random.Random(0)
+        present = [[self.numbers[group] for group in tier if group in self.numbers] for tier in tiers]
+        self.orders = [list(chain.from_iterable(present))]
+        while len(self.orders) < OWN_ORDERS:
+            self.orders.append([number for tier in present for number in rng.sample(tier, len(tier))])
+
+    def rest(self, told: Sequence[int]) -> list[int]:
+        """All blocks but these, in the compiler's order."""
+        return [number for number in self.orders[0] if number not in told]
+
+    def missed(self, told: Sequence[int]) -> list[int]:
+        """Blocks that find no room where these are allocated first: under the first order in which there are any."""
+        before = set(told)
+        for order in self.orders:
+            whole = np.array([*told, *(number for number in order if number not in before)], np.int64)
+            offsets = best_fit(*self.asked, whole, self.capacity, self.alignment)
+            missed = [number for number in whole.tolist() if offsets[number] == NOWHERE]
+            if missed:
+                return missed
+        return []
+
+    def exceptions(self, first: Sequence[int], rng: random.Random) -> list[int] | None:
+        """Few blocks which, allocated first, let everything find room; those of ``first`` among them.
+
+        What finds no room is moved before all others, until everything has room or too many tries were made. What was
+        moved in vain moves back. None where nothing was found.
+        """
+        fixed = [self.numbers[group] for group in first if group in self.numbers]
+        told = list(fixed)
+        for _ in range(min(OWN_TRIES, WORK_LIMIT // (OWN_ORDERS * max(1, len(self.cost) ** 2)))):
+            missed = self.missed(told)
+            if not missed:
+                return self._without_needless(told, len(fixed))
+            for number in missed:
+                if number in told[len(fixed) :]:
+                    told.remove(number)
+                if number not in fixed:
+                    told.insert(rng.randint(len(fixed), len(told)), number)
+        return None
+
+    def _without_needless(self, told: list[int], fixed: int) -> list[int]:
+        """Until none can be left out; one that could not may be once another one is."""
+        before = None
+        while told != before:
+            before = told
+            for number in reversed(before[fixed:]):
+                fewer = [other for other in told if other != number]
+                if not self.missed(fewer):
+                    told = fewer
+        return told
+
+
+def levels(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Blocks in the order of their allocation as levels of those among which the order makes no difference.
+
+    Two blocks that never are in fast memory at once do not see each other, wherever room is sought for them.
+    """
+    found: list[list[Block]] = []
+    for block in blocks:
+        above = [number for number, level in enumerate(found) if any(_meet(block, other) for other in level)]
+        level = max(above, default=-1) + 1
+        if level == len(found):
+            found.append([])
+        found[level].append(block)
+    return found
+
+
+def _meet(one: Block, other: Block) -> bool:
+    (first, last), (start, end) = _reach(one), _reach(other)
+    return first <= end and start <= last
+
+
+def _reach(block: Block) -> tuple[int, int]:
+    """The first and last time at which it can matter what else is allocated."""
+    last = block.intervals[-1][1]
+    return block.intervals[0][0] - 1, max([last, *block.uses])
 
 
 _KEYS: tuple[Callable[[Block], tuple[int, ...]], ...] = (

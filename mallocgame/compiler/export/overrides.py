@@ -5,12 +5,13 @@ What can be expressed, and why exactly these overrides do it, is told in docs/ex
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import NamedTuple
 
 from mallocgame.compiler.export import text
-from mallocgame.plan.named_plan import NamedPlan, NamedTensor
+from mallocgame.plan.named_plan import NamedPlan, NamedTensor, NamedUse
 from mallocgame.problem.schema import ShapeIndex
 from mallocgame.system.errors import BadInputError
 
@@ -87,7 +88,7 @@ def classify(named: NamedPlan) -> Groups:
 
 
 def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
-    """The text of ``xla_tpu_msa_tensor_overrides``.
+    """The text of ``xla_tpu_msa_tensor_overrides``; what is to be done alike is one override.
 
     Args:
         groups: of the plan.
@@ -100,39 +101,45 @@ def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
         InexpressibleError: an output that the plan wants in fast memory, or what a loop gives back, would be kept in
             HBM together with a use.
     """
-    root = max((use.time for tensors in (*groups.moved, *groups.in_hbm) for t in tensors for use in t.uses), default=0)
+    everything = [tensor for tensors in (*groups.moved, *groups.in_hbm) for tensor in tensors]
+    root = max((use.time for tensor in everything for use in tensor.uses), default=0)
     alone = [tensors[0] for tensors in groups.evicted if len(tensors) == 1]
     read = [replace(tensor, uses=tuple(use for use in tensor.uses if use.time != root)) for tensor in alone]
     prefetched = [tensor for tensors in (*groups.evicted, *groups.copied) for tensor in tensors if _is_copied(tensor)]
     kept = [tensor for tensors in groups.in_hbm for tensor in tensors]
     kept += [tensor for tensors in groups.copied for tensor in tensors if not tensor.is_fast]
-    kept = [tensor for tensor in kept if not tensor.hinted]
     pinned = [tensor for tensors in (*groups.pinned, *groups.evicted) for tensor in tensors if tensor.fast_definition]
-    parts = _by_position(kept, KEEP)
-    parts += _by_position([tensor for tensor in pinned if tensor.id not in evicted], PIN)
-    fast = [tensor for tensors in groups.moved for tensor in tensors if tensor.is_fast]
-    outputs = {(tensor.instruction, tensor.index, tensor.size): tensor for tensor in fast}
-    for tensor in (*prefetched, *read):
-        parts += _copied(tensor, outputs)
-    return text.join(parts)
-
-
-def sort_order_overrides(order: Sequence[Sequence[NamedTensor]]) -> str:
-    """The text of ``xla_tpu_msa_sort_order_overrides`` that has these groups allocated first and in this order."""
+    outputs: dict[tuple[str, ShapeIndex], list[NamedTensor]] = {}
+    for tensor in everything:
+        if tensor.is_fast or tensor.hinted:
+            outputs.setdefault((tensor.instruction, tensor.index), []).append(tensor)
+    copied = (*prefetched, *read)
     return text.join(
         [
-            text.override(
-                text.position(text.name_regex(tensor.instruction), tensor.index),
-                "override_options{assign_first:true}",
-            )
-            for tensors in order
-            for tensor in tensors
+            *_by_position([tensor for tensor in kept if not tensor.hinted], KEEP),
+            *_by_position([tensor for tensor in pinned if tensor.id not in evicted], PIN),
+            *_kept_uses([site for tensor in copied for site in _kept_of(tensor, outputs)], outputs),
+            *_prefetches([use for tensor in copied for use in tensor.uses], everything),
         ]
     )
 
 
-def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], NamedTensor]) -> list[str]:
-    """Keeps for the uses in HBM, and prefetches.
+def sort_order_overrides(levels: Iterable[Sequence[NamedTensor]]) -> str:
+    """The text of ``xla_tpu_msa_sort_order_overrides`` that has these tensors allocated first, level by level."""
+    return text.join([one for tensors in levels for one in _by_position(tensors, "override_options{assign_first:1}")])
+
+
+class _Site(NamedTuple):
+    """One operand of an instruction: its number, and the tuple index and padded bytes of what it reads."""
+
+    instruction: str
+    operand: int
+    tuple_index: ShapeIndex
+    size: int
+
+
+def _kept_of(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex], Sequence[NamedTensor]]) -> Iterator[_Site]:
+    """Where a keep is needed for a use in HBM.
 
     A keep also keeps outputs of that instruction that look like the operand, with all of their uses. Where the plan has
     something of them in fast memory, the keep is left out unless a fast use precedes: the compiler copies nothing by
@@ -140,7 +147,6 @@ def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], N
     reads what the loop gives back, and would be kept in HBM with it; where a fast use precedes the loop, nothing can
     say that. Beyond reach it holds on to nothing.
     """
-    parts = []
     previous = None
     first_fast = next(number for number, use in enumerate(tensor.uses) if use.fast)
     for number, use in enumerate(tensor.uses):
@@ -152,31 +158,101 @@ def _copied(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex, int], N
                     tensor,
                     f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps there what that loop gives back",
                 )
-            output = outputs.get((use.instruction, index, tensor.size))
+            alike = [out for out in outputs.get((use.instruction, index), ()) if out.size == tensor.size]
+            output = next((out for out in alike if out.is_fast), None)
             if output is None:
-                parts.append(text.override(text.use(use.instruction, operand, index, tensor.size), KEEP))
+                yield _Site(use.instruction, operand, index, tensor.size)
             elif previous is not None and previous.fast and not use.far:
                 raise InexpressibleError(
                     tensor, f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps {_name(output)} there"
                 )
         previous = use
-    for use in tensor.uses:
+
+
+def _kept_uses(
+    sites: Sequence[_Site], outputs: Mapping[tuple[str, ShapeIndex], Sequence[NamedTensor]]
+) -> Iterator[str]:
+    """Their size is told where it tells them from an output of the instruction that must not be kept."""
+    alike: dict[tuple[int, ShapeIndex, int | None], list[str]] = {}
+    for name, operand, index, size in sites:
+        told = size if (name, index) in outputs else None
+        alike.setdefault((operand, index, told), []).append(name)
+    for (operand, index, told), names in alike.items():
+        for pattern in text.patterns(names):
+            yield text.override(text.use(pattern, operand, index, told, told), KEEP)
+
+
+def _prefetches(uses: Iterable[NamedUse], tensors: Iterable[NamedTensor]) -> Iterator[str]:
+    """Prefetches of the uses that ask for one; those that start at the same time as few overrides as can be."""
+    wanted: dict[int, set[_Operand]] = {}
+    for use in uses:
         if use.copy_after is not None:
-            operand, index = use.operands[0]
-            action = f"prefetch{{logical_time:{use.copy_after},strict_timing:true}}"
-            parts.append(text.override(text.use(use.instruction, operand, index), action))
-    return parts
+            wanted.setdefault(use.copy_after, set()).add((use.instruction, *use.operands[0]))
+    sites: dict[str, list[_Site]] = {}
+    for tensor in tensors:
+        for use in tensor.uses:
+            of = sites.setdefault(use.instruction, [])
+            of += [_Site(use.instruction, number, index, tensor.size) for number, index in use.operands]
+    for time, asked in sorted(wanted.items()):
+        action = f"prefetch{{logical_time:{time},strict_timing:1}}"
+        users = {name: sites[name] for name in sorted({name for name, _, _ in asked})}
+        left = asked
+        while left:
+            found = [(one, *_met(one, users, asked, left)) for one in _filters(users, left)]
+            chosen, names, met = max(found, key=lambda it: len(it[2]))
+            for pattern in text.patterns(names):
+                yield text.override(text.use(pattern, *chosen), action)
+            left = left - met
 
 
-def _by_position(tensors: Sequence[NamedTensor], action: str) -> list[str]:
+_Operand = tuple[str, int, ShapeIndex]
+"""An operand of an instruction: its number, and the tuple index within it."""
+
+_Filter = tuple[int | None, ShapeIndex | None, int | None, int | None]
+"""Operand number, tuple index, least and most bytes; None where any will do."""
+
+
+def _filters(users: Mapping[str, Sequence[_Site]], asked: Collection[_Operand]) -> Iterator[_Filter]:
+    """What may tell the sites asked for from all others of their instructions, the shortest first; the last does.
+
+    Sizes are bounds between which the compiler's own size of a value is, too: it is half of ours for some vectors.
+    """
+    yield None, None, None, None
+    yield from ((operand, None, None, None) for operand in sorted({operand for _, operand, _ in asked}))
+    sizes = sorted({one.size for sites in users.values() for one in sites if one[:3] in asked})
+    yield from ((None, None, None, size) for size in sizes)
+    yield from ((None, None, size // 2, None) for size in sizes)
+    yield from ((operand, index, None, None) for operand, index in sorted({site[1:] for site in asked}))
+
+
+def _met(
+    one: _Filter,
+    users: Mapping[str, Sequence[_Site]],
+    asked: Collection[_Operand],
+    left: Collection[_Operand],
+) -> tuple[list[str], set[_Operand]]:
+    """The instructions of which a filter meets nothing but what is asked for, and some of what is left; and that."""
+    operand, index, least, most = one
+    names: list[str] = []
+    met: set[_Operand] = set()
+    for name, sites in users.items():
+        fitting = [one for one in sites if operand in (None, one.operand) and index in (None, one.tuple_index)]
+        bounds = 0 if least is None else least, 2**63 if most is None else most
+        perhaps = {one[:3] for one in fitting if bounds[0] <= one.size and one.size // 2 <= bounds[1]}
+        surely = {one[:3] for one in fitting if bounds[0] <= one.size // 2 and one.size <= bounds[1]}
+        if perhaps.issubset(asked) and not surely.isdisjoint(left):
+            names.append(name)
+            met |= surely
+    return names, met
+
+
+def _by_position(tensors: Sequence[NamedTensor], action: str) -> Iterator[str]:
     names: dict[ShapeIndex, list[str]] = {}
     for tensor in tensors:
         names.setdefault(tensor.index, []).append(tensor.instruction)
-    return [
-        text.override(text.position(regex, index), action)
-        for index in sorted(names)
-        for regex in text.alternations(names[index])
-    ]
+    for index in sorted(names):
+        for pattern in text.patterns(names[index]):
+            yield text.override(text.position(pattern, index), action)
 
 
 def _check_pinned(tensors: Sequence[NamedTensor]) -> None:

@@ -9,6 +9,7 @@ no white space either: libtpu splits ``LIBTPU_INIT_ARGS`` at it and knows no quo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from mallocgame.problem.schema import ShapeIndex
 from mallocgame.system.errors import BadInputError
@@ -16,42 +17,93 @@ from mallocgame.system.errors import BadInputError
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _CLASSED = frozenset(".+*?(){}|$,:;<>=!@#%&/~")
 _MAX_NAME = 10_000
-_MAX_REGEX = 6_000
-"""Characters of one alternation; RE2 refuses programs that are too large, in silence."""
+_MAX_PATTERN = 2_000
+"""Characters of one pattern, where it has several names; RE2 refuses programs that are too large, in silence."""
+
+_MAX_DEPTH = 50
+"""Of groups in groups in a pattern; RE2 refuses more than 1,000."""
 
 
-def name_regex(name: str) -> str:
-    """A regular expression that matches ``name`` and nothing else.
+def patterns(names: Iterable[str]) -> Iterator[str]:
+    """Regular expressions of bounded length that together match exactly ``names``, in their order.
+
+    What names have in common at the beginning is written once.
 
     Raises:
-        BadInputError: the name is empty, too long, or has a character that cannot be written safely.
+        BadInputError: a name is empty, too long, or has a character that cannot be written safely.
     """
+    yield from _bounded(sorted({_checked(name) for name in names}))
+
+
+def _bounded(names: Sequence[str]) -> Iterator[str]:
+    if not names:
+        return
+    pattern = _pattern(names, 0)
+    if len(pattern) <= _MAX_PATTERN or len(names) == 1:
+        yield pattern
+    else:
+        yield from _bounded(names[: len(names) // 2])
+        yield from _bounded(names[len(names) // 2 :])
+
+
+def _pattern(names: Sequence[str], depth: int) -> str:
+    """Of names that are different and ascending."""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(names[0], names[-1], strict=False))
+    common = "".join(character for character, _ in alike)
+    rests = [name[len(common) :] for name in names]
+    beginning = "".join(map(_character, common))
+    if len(names) == 1:
+        return beginning
+    if depth == _MAX_DEPTH:
+        return f"{beginning}({'|'.join(''.join(map(_character, rest)) for rest in rests)})"
+    following: dict[str, list[str]] = {}
+    for rest in rests:
+        following.setdefault(rest[:1], []).append(rest[1:])
+    ends = bool(following.pop("", ()))
+    before: dict[str, list[str]] = {}
+    for character, after in following.items():
+        before.setdefault(_pattern(after, depth + 1), []).append(character)
+    parts = [_class(characters) + pattern for pattern, characters in before.items()]
+    one_character = len(parts) == 1 and "" in before
+    inner = parts[0] if one_character or (len(parts) == 1 and not ends) else f"({'|'.join(parts)})"
+    if not depth and not common and inner.startswith("(") and not ends:
+        inner = inner[1:-1]
+    return beginning + inner + ("?" if ends else "")
+
+
+def _checked(name: str) -> str:
     if not name or len(name) > _MAX_NAME:
         raise BadInputError(f"an instruction name of {len(name)} characters cannot be exported")
-    parts = []
     for character in name:
-        if character in _PLAIN:
-            parts.append(character)
-        elif character in _CLASSED:
-            parts.append(f"[{character}]")
-        else:
+        if character not in _PLAIN and character not in _CLASSED:
             raise BadInputError(f"the instruction name {name[:100]!r} cannot be exported: it has {character!r}")
-    return "".join(parts)
+    return name
 
 
-def alternations(names: Iterable[str]) -> Iterator[str]:
-    """Regular expressions of bounded length that together match exactly ``names``, each once, in order."""
-    parts: list[str] = []
-    length = 0
-    for name in dict.fromkeys(names):
-        regex = name_regex(name)
-        if parts and length + len(regex) > _MAX_REGEX:
-            yield "|".join(parts)
-            parts, length = [], 0
-        parts.append(regex)
-        length += len(regex) + 1
-    if parts:
-        yield "|".join(parts)
+def _character(character: str) -> str:
+    return character if character in _PLAIN else f"[{character}]"
+
+
+def _class(characters: Sequence[str]) -> str:
+    """A regular expression that matches one of these ascending characters."""
+    if len(characters) == 1:
+        return _character(characters[0])
+    parts = ""
+    place = 0
+    plain = [character for character in characters if character != "-"]
+    while place < len(plain):
+        end = place
+        while (
+            end + 1 < len(plain)
+            and plain[place].isalnum()
+            and plain[end + 1].isalnum()
+            and ord(plain[end + 1]) == ord(plain[end]) + 1
+        ):
+            end += 1
+        run = plain[place : end + 1]
+        parts += f"{run[0]}-{run[-1]}" if len(run) > 3 else "".join(run)
+        place = end + 1
+    return f"[{parts}{'-' if '-' in characters else ''}]"
 
 
 def tuple_index(index: ShapeIndex) -> str:
@@ -59,29 +111,43 @@ def tuple_index(index: ShapeIndex) -> str:
     return "tuple_index{" + ",".join(f"index:{_number(part)}" for part in index) + "}"
 
 
-def position(regex: str, index: ShapeIndex) -> str:
-    """A matcher of values by their defining instruction and tuple index."""
-    return f'hlo_position_matcher{{instruction_name_regex:"{regex}",{tuple_index(index)}}}'
+def position(pattern: str, index: ShapeIndex) -> str:
+    """A matcher of values by their defining instructions and tuple index."""
+    return f'hlo_position_matcher{{instruction_name_regex:"{pattern}",{tuple_index(index)}}}'
 
 
-def use(instruction: str, operand: int, index: ShapeIndex, size: int | None = None) -> str:
-    """A filter of one use, and of outputs of that instruction of the same tuple index.
+def use(
+    pattern: str,
+    operand: int | None = None,
+    index: ShapeIndex | None = None,
+    least: int | None = None,
+    most: int | None = None,
+) -> str:
+    """A filter of uses, and of outputs of these instructions of the same tuple index.
 
-    ``size`` (padded bytes) leaves out outputs of another size.
+    Args:
+        pattern: of the names of the using instructions.
+        operand: number of the operand; None for all.
+        index: tuple index within it; None for all.
+        least: padded bytes of the value, at least; None for no such bound.
+        most: padded bytes of the value, at most; None for no such bound.
     """
-    name = f'instruction_name_regex:"{name_regex(instruction)}",operand_number:{_number(operand)}'
-    sizes = "" if size is None else f",size_gte:{_number(size)},size_lte:{_number(size)}"
-    return f"hlo_operand_filter{{{name},{tuple_index(index)}{sizes}}}"
+    fields = [f'instruction_name_regex:"{pattern}"']
+    fields += [] if operand is None else [f"operand_number:{_number(operand)}"]
+    fields += [] if index is None else [tuple_index(index)]
+    fields += [] if least is None else [f"size_gte:{_number(least)}"]
+    fields += [] if most is None else [f"size_lte:{_number(most)}"]
+    return f"hlo_operand_filter{{{','.join(fields)}}}"
 
 
 def override(matcher: str, action: str) -> str:
     """One entry of an override list."""
-    return f"overrides{{{matcher},{action}}}"
+    return f"{{{matcher},{action}}}"
 
 
 def join(overrides: Sequence[str]) -> str:
     """The value of an override option."""
-    return ",".join(overrides)
+    return f"overrides:[{','.join(overrides)}]" if overrides else ""
 
 
 def _number(value: int) -> str:

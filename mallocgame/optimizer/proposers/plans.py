@@ -78,10 +78,10 @@ def look(known: Knowledge, base: Base, objective: Objective = "both") -> Outlook
         versions=base.capture.versions,
         scoped_vmem_kib=base.capture.scoped_vmem_kib,
     )
-    order, missed = allocation_of(named)
-    for group in missed:
-        named = leave_in_hbm(named, group)
-    named = replace(named, order=tuple(group for group in order if group not in missed))
+    order = allocation_of(named)
+    for block in order.missed:
+        named = leave_in_hbm(named, block.group)
+    named = replace(named, order=order.fitting)
     uncounted = uncounted_of_plan(base.capture.problem(), named.plan)
     return Outlook(named, *base.predict(named.plan), uncounted=uncounted)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mallocgame.compiler.export.options import SORT_ORDER, compiler_options
+from mallocgame.compiler.export.options import SORT_ORDER, allocation_of, sort_order
 from mallocgame.optimizer.knowledge.candidates import Candidate
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
 from mallocgame.plan.named_plan import name_plan
@@ -26,9 +26,9 @@ class SoftPlans:
             named = name_plan(
                 base.problem, base.plan, solver="auto", seed=known.seed, scoped_vmem_kib=base.capture.scoped_vmem_kib
             )
-            order = compiler_options(named).get(SORT_ORDER)
-            if order is not None:
-                return Candidate(
-                    "soft plans", "soft plan", f"order of the plan{known.where(base)}", base, {SORT_ORDER: order}
-                )
+            order = allocation_of(named)
+            told = sort_order(named, [*order.told, *order.rest])
+            if told:
+                about = f"order of the plan{known.where(base)}"
+                return Candidate("soft plans", "soft plan", about, base, {SORT_ORDER: told})
         return None

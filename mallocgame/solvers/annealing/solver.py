@@ -20,7 +20,7 @@ from time import monotonic
 
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.reach import fitting_reach
-from mallocgame.solvers import priority
+from mallocgame.problem import priority
 from mallocgame.solvers.annealing.plans import packed_plan
 from mallocgame.solvers.annealing.search import Decisions, Search
 from mallocgame.solvers.annealing.warm_up import compile_native
@@ -95,7 +95,7 @@ class _LocalSearch:
         """Search; returns the status."""
         search, movable = self.search, set(self.search.groups.tolist())
         groups = len(movable)
-        search.greedy([group for group in priority.order(search.program) if group in movable])
+        search.greedy([group for group in priority.order(self.task.problem) if group in movable])
         for plan in (self.own, self.task.start):
             if plan is not None:
                 search.offer(search.decisions_of(plan))

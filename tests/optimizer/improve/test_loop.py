@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from mallocgame.solvers import solve
 from mallocgame.system.errors import CompilerRefusedError
 from mallocgame.system.progress import silent
 from tests.bench.scan import CLOCK, a_capture, compiled
+from tests.compiler.text_proto import parse
 from tests.optimizer.improve.fake import OFF, SLICES, Fake, improved, splits_of
 
 
@@ -126,8 +128,16 @@ def test_a_soft_plan_has_the_order_of_the_best_plan_alone() -> None:
     found = improved(fake, without=("splits", "flags"))
     soft = next(tried for tried in found.tried if tried.kind == "soft plan")
     assert soft.options.keys() == {SORT_ORDER}
-    plan = next(options for options in fake.asked if TENSOR_OVERRIDES in options)
-    assert soft.options[SORT_ORDER] == plan[SORT_ORDER]
+    plan = next(tried.plan for tried in found.tried if tried.plan is not None)
+    patterns = [
+        one["hlo_position_matcher"][0]["instruction_name_regex"][0]
+        for one in parse(soft.options[SORT_ORDER])["overrides"]
+    ]
+    first = {
+        tensor.instruction for tensor in plan.tensors if any(re.fullmatch(p, tensor.instruction) for p in patterns)
+    }
+    fast = {tensor.group for tensor in plan.tensors if tensor.is_fast}
+    assert first == {tensor.instruction for tensor in plan.tensors if tensor.group in fast}
 
 
 def knowledge(objective: Objective = "both", plans: int = 1) -> Knowledge:

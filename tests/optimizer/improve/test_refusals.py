@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mallocgame.compiler.child import Compiled, Limits, Request
@@ -10,10 +12,11 @@ from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import NO_ROOM
 from mallocgame.plan.named_plan import NamedTensor
 from mallocgame.plan.plan import Plan
+from tests.compiler.text_proto import parse
 from tests.optimizer.improve.fake import Fake, improved
 
-TWO = ("copy[.]11", "copy[.]13")
-"""What the plan pins, one of each of its two groups, as its overrides have them."""
+TWO = ("copy.11", "copy.13")
+"""What the plan pins, one of each of its two groups."""
 
 
 class RefusingOverrides(Fake):
@@ -54,9 +57,13 @@ class Crowded(Fake):
 
     def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:
         done = super().__call__(request, limits)
-        overrides = request.options.get(TENSOR_OVERRIDES, "").split("overrides{")
-        pinned = "".join(part for part in overrides if "pin_in_alternate_memory" in part)
-        if all(name in pinned for name in TWO):
+        overrides = parse(request.options.get(TENSOR_OVERRIDES, "")).get("overrides", [])
+        patterns = [
+            one["hlo_position_matcher"][0]["instruction_name_regex"][0]
+            for one in overrides
+            if "pin_in_alternate_memory" in one
+        ]
+        if all(any(re.fullmatch(pattern, name) for pattern in patterns) for name in TWO):
             raise OverrideRefusedError("nothing", 0, "nothing", f"Out of alternate memory / {NO_ROOM} ")
         return done
 

@@ -16,9 +16,9 @@ from mallocgame.models.cycles.table import CycleTable
 from mallocgame.models.replay import replay_plan
 from mallocgame.plan.reach import Gaps
 from mallocgame.plan.validate import inexpressible, validate
+from mallocgame.problem import priority
 from mallocgame.problem.reserved import reserved_bytes
 from mallocgame.problem.schema import Problem
-from mallocgame.solvers import priority
 from mallocgame.solvers.annealing.plans import packed_plan, pieces_of, plan_of
 from mallocgame.solvers.annealing.replay import replay_whole
 from mallocgame.solvers.annealing.search import Decisions, Search
@@ -203,7 +203,7 @@ def test_equally_large_weights_that_change_places_in_the_queue() -> None:
     problem = load("llama-decode-b1-v5e").problem
     search = Search(problem)
     movable = set(search.groups.tolist())
-    search.greedy([group for group in priority.order(search.program) if group in movable])
+    search.greedy([group for group in priority.order(problem) if group in movable])
     search.set(search.best)
     search.start_cycle(0.1, 0.999)
     for _ in range(400):
