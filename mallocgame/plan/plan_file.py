@@ -120,7 +120,7 @@ def _from_json(value: object, source: str) -> NamedPlan:
     version = value.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version not in (*_NEW_KEYS, VERSION):
         raise checked.bad(f"{source}: version of the plan format", str(VERSION), version)
-    absent = {"reserved": [], "confirmation": None, "tiers": []}
+    absent: dict[str, object] = {"reserved": [], "confirmation": None, "tiers": []}
     top = checked.record({**absent, **_NEW_KEYS.get(version, {}), **value}, source, _KEYS)
     tensors = checked.each(_tensor)(top["tensors"], f"{source}: tensors")
     _check_tensors(tensors, source)
