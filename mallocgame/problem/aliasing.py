@@ -80,7 +80,7 @@ def _pairs(module: hlo.HloModule, instruction: hlo.Instruction, opcode: str, dep
         return [(1, (), ())]
     if opcode == "custom-call":
         return _stated(module, instruction)
-    if opcode.endswith("-start") and is_wrapped(opcode):
+    if is_wrapped(opcode):
         return _stated(module, instruction) + _of_started(module, instruction, depth)
     if opcode == "fusion" and instruction.called:
         if depth > _MAX_FUSION_DEPTH:
@@ -94,8 +94,8 @@ def _of_started(module: hlo.HloModule, start: hlo.Instruction, depth: int) -> li
 
     An async-start calls a computation that is scheduled itself, and has its pairs there.
     """
-    opcode = start.opcode.removesuffix("-start")
-    if opcode == "async":
+    opcode, _, role = start.opcode.rpartition("-")
+    if opcode == "async" or role != "start":
         return []
     pairs = _pairs(module, start, opcode, depth + 1)
     return [(operand, inside, (1, *outside)) for operand, inside, outside in pairs]

@@ -178,7 +178,7 @@ def _tensors(
     group_of = {value: number for number, members in enumerate(groups) for value in members}
     last_time = len(schedule.steps) - 1
     ranges = live_ranges(schedule, dataflow, module)
-    reads = [_reads_of(schedule, value) for value in dataflow.values]
+    reads = [_reads_of(value) for value in dataflow.values]
     read = {group_of[number] for number, own in enumerate(reads) if own}
     hinted = {
         group_of[number]
@@ -209,12 +209,11 @@ def _tensors(
     return tuple(tensors)
 
 
-def _reads_of(schedule: Schedule, value: Value) -> dict[int, list[tuple[int, ShapeIndex]]]:
+def _reads_of(value: Value) -> dict[int, list[tuple[int, ShapeIndex]]]:
     """The operands through which each instruction reads a value, by time."""
     operands: dict[int, list[tuple[int, ShapeIndex]]] = {}
     for time, operand, index in value.reads:
-        if not _passes_by(schedule.steps[time], index):
-            operands.setdefault(time, []).append((operand, index))
+        operands.setdefault(time, []).append((operand, index))
     return operands
 
 
@@ -235,11 +234,6 @@ def _uses(
         )
         for time, places in sorted(reads.items())
     )
-
-
-def _passes_by(step: hlo.Instruction, index: ShapeIndex) -> bool:
-    """Whether a get-tuple-element takes another part of the tuple: XLA counts all parts as used where it is a root."""
-    return step.opcode == "get-tuple-element" and index != () and str(index[0]) != step.attributes.get("index")
 
 
 def _groups(dataflow: Dataflow, groups: tuple[tuple[int, ...], ...]) -> tuple[Group, ...]:

@@ -224,6 +224,7 @@ class _Analysis:
         return {index: self._phi(time, index, array, [r[index] for r in roots]) for index, array in arrays.items()}
 
     def _call(self, time: int, step: hlo.Instruction, arrays: Mapping[ShapeIndex, hlo.ArrayShape]) -> Values:
+        """What is called gives it; of an asynchronous operation: (operands, results, contexts), contexts its own."""
         passed: dict[ShapeIndex, int] = {}
         if step.opcode == "call":
             passed = dict(self._root_values(step.called[0])) if step.called else {}
@@ -231,7 +232,7 @@ class _Analysis:
         if not step.opcode.endswith("-done"):
             new = step.operands
             if step.opcode.endswith("-update") and new:
-                passed = dict(self._operand(time, new[0]))
+                passed = {index: value for index, value in self._operand(time, new[0]).items() if index[:1] <= (1,)}
                 new = new[1:]
             for number, name in enumerate(new):
                 passed.update({(0, number, *index): value for index, value in self._operand(time, name).items()})
@@ -253,11 +254,12 @@ class _Analysis:
                 self.phis[number].append(results[index])
 
     def _find_reads(self, values: list[Value], at: tuple[Values, ...]) -> None:
-        roots = {time for time in range(len(at)) if self._is_root(time)}
+        given_back = {time: set(at[time].values()) for time in range(len(at)) if self._is_root(time)}
         for time, step in enumerate(self.schedule.steps):
             for number, name in enumerate(step.operands):
                 for index, value in at[self.schedule.times[name]].items():
-                    if (time in roots or _reads(step.opcode, index)) and not self._passes_in(time, step):
+                    used = _reads(step.opcode, index) or value in given_back.get(time, ())
+                    if used and not self._passes_in(time, step):
                         values[value].reads.append((time, number, index))
 
     def _passes_in(self, time: int, step: hlo.Instruction) -> bool:
@@ -297,7 +299,10 @@ def is_in_place_permute(step: hlo.Instruction) -> bool:
 
 
 def _reads(opcode: str, index: ShapeIndex) -> bool:
-    """Whether an instruction that is no root uses the array at this index of an operand (OpenXLA hlo_value.cc)."""
+    """Whether an instruction uses the array at this index of an operand (OpenXLA hlo_value.cc).
+
+    A root, besides, uses what it gives back.
+    """
     if opcode in _WHOLE_OPERAND:
         return not index
     return opcode not in ("tuple", "domain")

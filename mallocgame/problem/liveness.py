@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from mallocgame.problem.aliasing import donated_parameters
 from mallocgame.problem.dataflow import Dataflow, Value
-from mallocgame.problem.schedule import Schedule
+from mallocgame.problem.schedule import Schedule, asynchronous_start
 from xla_dump_parser import hlo
 
 Range = tuple[int, int]
@@ -16,7 +16,8 @@ def live_ranges(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) -
     """For each value, its (start, end) as HloLiveRange has it before it cuts the ranges of one buffer.
 
     A loop's initial value ends where the body's parameter starts; what a computation gives back ends just after the
-    computation; results and entry parameters, unless donated, live until the end of the program.
+    computation; results and entry parameters, unless donated, live until the end of the program. What is made inside an
+    asynchronous operation is there from its start, if that is later, and until its done.
     """
     body_parameters = {
         schedule.computations[schedule.computation_of[time]].caller: time
@@ -26,6 +27,7 @@ def live_ranges(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) -
     roots = {schedule.times[body.root.name]: number for number, body in enumerate(schedule.bodies)}
     end_of_program = len(schedule.steps)
     donated = donated_parameters(module)
+    beside = _asynchronous(schedule)
     ranges = []
     for value in dataflow.values:
         start = end = value.time
@@ -35,8 +37,9 @@ def live_ranges(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) -
             start = computation.start
             if computation.kind == "entry" and ((step.literal or "").strip(), value.index) not in donated:
                 end = end_of_program
-        elif computation.caller is not None and schedule.steps[computation.caller].opcode.startswith("async-"):
-            start = end = computation.caller
+        if schedule.computation_of[value.time] in beside:
+            begun, done = beside[schedule.computation_of[value.time]]
+            start, end = max(start, begun), max(end, done)
         for time, _, _ in value.reads:
             end = max(end, body_parameters.get(time, time))
         for time, _ in value.positions:
@@ -46,11 +49,34 @@ def live_ranges(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) -
     return ranges
 
 
+def _asynchronous(schedule: Schedule) -> dict[int, Range]:
+    """For each computation inside an asynchronous operation, the times of that operation's start and of its done."""
+    done_of: dict[int, int] = {}
+    for time, step in enumerate(schedule.steps):
+        if step.opcode == "async-done":
+            start = asynchronous_start(schedule.bodies[schedule.computation_of[time]], step)
+            if start is not None:
+                done_of[schedule.times[start.name]] = time
+    found: dict[int, Range] = {}
+    for number in range(len(schedule.computations)):  # callers come first
+        caller = schedule.computations[number].caller
+        if caller is None:
+            continue
+        outer = schedule.computation_of[caller]
+        start = asynchronous_start(schedule.bodies[outer], schedule.steps[caller])
+        if start is not None:
+            begun = schedule.times[start.name]
+            found[number] = (begun, done_of.get(begun, caller))
+        elif outer in found:
+            found[number] = found[outer]
+    return found
+
+
 def normalised(ranges: list[Range], groups: tuple[tuple[int, ...], ...]) -> list[Range]:
     """The ranges with those of one buffer cut so that they follow one another, as the live-range dump prints them."""
     cut = list(ranges)
     for members in groups:
-        order = sorted(members, key=lambda number: (cut[number][0], number))
+        order = sorted(members, key=lambda number: (*cut[number], number))
         for one, other in pairwise(order):
             start, end = cut[one]
             next_start, next_end = cut[other]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mallocgame.problem.build import build_problem
+from mallocgame.problem.dataflow import analyse
+from mallocgame.problem.liveness import live_ranges
+from mallocgame.problem.schedule import flatten
 from mallocgame.problem.schema import Problem
 from mallocgame.problem.targets import get_target
 from xla_dump_parser import parse_hlo
@@ -91,3 +94,87 @@ def test_what_a_call_reads_lives_until_the_callee_has_read_it() -> None:
     assert names == ["a", "b", "x", "y", "p", "n", "e", "r", "c"]
     (read,) = (tensor for tensor in problem.tensors if tensor.name == "x")
     assert (read.live, [use.time for use in read.uses]) == ((2, 5), [5])
+
+
+def _ranges(text: str) -> dict[str, tuple[int, int]]:
+    """Live range of each value of the schedule in a text, by instruction and index."""
+    module = parse_hlo(text)
+    schedule = flatten(module)
+    dataflow = analyse(schedule, "text")
+    names = [
+        schedule.steps[value.time].name + ("{" + ",".join(map(str, value.index)) + "}" if value.index else "")
+        for value in dataflow.values
+    ]
+    return dict(zip(names, live_ranges(schedule, dataflow, module), strict=True))
+
+
+SAME_PLACE = "output_to_operand_aliasing={{2,0}: (0, {2,0})}"
+
+OFFLOADED = f"""HloModule m, is_scheduled=true
+%inside (p: f32[1024], q: f32[1024]) -> f32[1024] {{
+  %p = {ARRAY} parameter(0)
+  %q = {ARRAY} parameter(1)
+  ROOT %g = {ARRAY} custom-call(%p, %q), custom_call_target="lookup"
+}}, execution_thread="sparsecore"
+
+ENTRY %main (a: f32[1024], b: f32[1024]) -> (f32[1024], f32[1024]) {{
+  %a = {ARRAY} parameter(0)
+  %s = ((), (), (s32[64]{{0}}, s32[25]{{0}})) async-start(), async_execution_thread="sparsecore", calls=%inside
+  %x = {ARRAY} negate(%a)
+  %b = {ARRAY} parameter(1)
+  %u = (({ARRAY}, {ARRAY}), {ARRAY}, (s32[64]{{0}})) async-update(%s, %b, %x), {SAME_PLACE}
+  %k = {ARRAY} exponential(%b)
+  %d = {ARRAY} async-done(%u)
+  %y = {ARRAY} add(%d, %k)
+  ROOT %r = ({ARRAY}, {ARRAY}) tuple(%y, %k)
+}}
+"""
+"""As the v5p and v6e compilers offload a gather: the operands come with the update, which has contexts of its own."""
+
+
+def test_an_update_has_contexts_in_the_buffers_of_the_start() -> None:
+    """As in XLA's dumps of such a gather: the start's contexts end there, and the first goes on in its place."""
+    problem = build_problem(parse_hlo(OFFLOADED), get_target("v5p"))
+    names = [step.name for step in problem.instructions]
+    assert names == ["a", "s", "x", "b", "p", "q", "g", "u", "k", "d", "y", "r"]
+    assert _sharing(problem) == {frozenset({"s{2,0}", "u{2,0}"})}
+    ranges = _ranges(OFFLOADED)
+    assert (ranges["s{2,0}"], ranges["s{2,1}"], ranges["u{2,0}"]) == ((1, 7), (1, 7), (7, 9))
+
+
+def test_what_is_made_in_an_asynchronous_operation_lives_until_its_done() -> None:
+    """The result of the offloaded gather, made at 6, is there from then on (its start is at 1) until its last use."""
+    ranges = _ranges(OFFLOADED)
+    assert (ranges["g"], ranges["x"], ranges["y"]) == ((6, 10), (2, 9), (10, 12))
+
+
+def test_what_is_made_in_an_asynchronous_operation_begins_with_its_start() -> None:
+    """What it calls comes before the start in time: its values are there from the start on, all until the done."""
+    text = (
+        "HloModule m, is_scheduled=true\n"
+        f"%f (p: f32[1024]) -> f32[1024] {{\n  %p = {ARRAY} parameter(0)\n  %n = {ARRAY} negate(%p)\n"
+        f"  ROOT %e = {ARRAY} exponential(%n)\n}}\n"
+        f"ENTRY %main (a: f32[1024]) -> f32[1024] {{\n  %a = {ARRAY} parameter(0)\n"
+        f"  %s = (({ARRAY}), {ARRAY}, u32[]) async-start(%a), calls=%f\n  %k = {ARRAY} negate(%a)\n"
+        f"  %d = {ARRAY} async-done(%s)\n  ROOT %r = {ARRAY} add(%d, %k)\n}}\n"
+    )
+    ranges = _ranges(text)  # times: a, p, n, e, s, k, d, r
+    assert (ranges["n"], ranges["e"], ranges["s{2}"]) == ((4, 6), (4, 7), (4, 6))
+
+
+def test_a_root_uses_only_the_part_of_a_tuple_that_it_takes() -> None:
+    """The loop's counter, which the root leaves behind, ends with the loop, as in XLA's dumps of such loops."""
+    pair = f"(s32[], {ARRAY})"
+    text = (
+        "HloModule m, is_scheduled=true\n"
+        f"%body (p: {pair}) -> {pair} {{\n  %p = {pair} parameter(0)\n  %j = s32[] get-tuple-element(%p), index=0\n"
+        f"  %x = {ARRAY} get-tuple-element(%p), index=1\n  %n = s32[] negate(%j)\n  %y = {ARRAY} negate(%x)\n"
+        f"  ROOT %o = {pair} tuple(%n, %y)\n}}\n"
+        f"%test (q: {pair}) -> pred[] {{\n  %q = {pair} parameter(0)\n  %i = s32[] get-tuple-element(%q), index=0\n"
+        "  ROOT %l = pred[] compare(%i, %i), direction=LT\n}\n"
+        f"ENTRY %main (a: f32[1024]) -> f32[1024] {{\n  %a = {ARRAY} parameter(0)\n  %c = s32[] constant(0)\n"
+        f"  %t = {pair} tuple(%c, %a)\n  %w = {pair} while(%t), condition=%test, body=%body\n"
+        f"  ROOT %r = {ARRAY} get-tuple-element(%w), index=1\n}}\n"
+    )
+    ranges = _ranges(text)  # times: a, c, t; q, i, l; p, j, x, n, y, o; w, r
+    assert (ranges["w{0}"], ranges["w{1}"]) == ((12, 12), (12, 14))
