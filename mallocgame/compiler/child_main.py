@@ -136,14 +136,14 @@ def _compile(lowering: Lowering, options: Mapping[str, str], dump: Path) -> None
     # Some versions write get-tuple-elements as %x#0 unless told not to, which loses their names and places.
     dumps: dict[str, str | bool] = {"xla_dump_to": str(dump), "xla_dump_compact_gte": False}
     try:
-        _compile_text(lowering.text, devices[:count], options, dumps)
+        compile_text(lowering.text, devices[:count], options, dumps)
     except (AttributeError, TypeError, ImportError) as error:
         raise _FailureError("jax", f"this jax is not supported: {describe(error)}") from None
     except Exception as error:
         raise _FailureError("compiler", str(error)) from None
 
 
-def _compile_text(
+def compile_text(
     lowered: str, devices: Sequence[Any], options: Mapping[str, str], dumps: Mapping[str, str | bool]
 ) -> None:
     """Compile StableHLO text for described devices, as ``Lowered.compile`` does; JAX has no public call for it."""

@@ -57,5 +57,11 @@ BRANCHES = Captured("branches-v5p", "v5p")
 EMBEDDING = Captured("embedding-v5e", "v5e")
 """Gather, scatter, cumulative sum, sorts, top-k."""
 
+SPARSE = Captured("sparse-v6e", "v6e")
+"""Rows added to a table by the SparseCore in a loop: asynchronous updates; the live ranges alone."""
+
+SLICES = Captured("slices-v6e", "v6e")
+"""Scans by halves, with asynchronous slices; the live ranges alone."""
+
 ALL = (SCAN, LSTM, DONATED, BRANCHES, EMBEDDING)
-WITH_LIVE_RANGES = (SCAN, DONATED, BRANCHES)
+WITH_LIVE_RANGES = (SCAN, DONATED, BRANCHES, SPARSE, SLICES)
