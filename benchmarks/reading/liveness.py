@@ -32,6 +32,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import rmtree
 from threading import Timer
 
 from benchmarks.reading.liveness_programs import PROGRAMS
@@ -302,8 +303,8 @@ def make(folder: Path, platform: str, program: str, seconds: float) -> str | Non
     limit.start()
     last = b""
     try:
-        with open(folder / "log", "wb") as log:
-            for line in child.stderr:
+        with open(folder / "log", "wb") as log, child.stderr as lines:
+            for line in lines:
                 if _ANALYSIS in line or _BUFFER in line:
                     log.write(line)
                 elif line.strip():
@@ -312,7 +313,10 @@ def make(folder: Path, platform: str, program: str, seconds: float) -> str | Non
     finally:
         limit.cancel()
         end_group(child)
-    return None if status == 0 else last.decode(errors="replace").strip()[:300] or f"exit code {status}"
+    if status == 0:
+        return None
+    rmtree(folder)
+    return last.decode(errors="replace").strip()[:300] or f"exit code {status}"
 
 
 def _environment(platform: str, folder: Path) -> dict[str, str]:

@@ -487,7 +487,11 @@ def main(program: str, platform: str, folder: Path) -> int:
     """Compile one program, or the module of a capture file."""
     limit_child(os.getppid())
     if platform == "cpu":  # dumped by XLA_FLAGS
-        PROGRAMS[program].lower(jax.devices("cpu")).compile()
+        lowered = PROGRAMS[program].lower(jax.devices("cpu"))
+        try:
+            lowered.compile(compiler_options={"xla_dump_compact_gte": False})
+        except jax.errors.JaxRuntimeError:  # jaxlib 0.10 has no such option, and writes get-tuple-elements in full
+            lowered.compile()
         return 0
     devices = describe(platform)
     dumps = {"xla_dump_to": str(folder), "xla_dump_compact_gte": False}

@@ -50,7 +50,10 @@ def live_ranges(schedule: Schedule, dataflow: Dataflow, module: hlo.HloModule) -
 
 
 def _asynchronous(schedule: Schedule) -> dict[int, Range]:
-    """For each computation inside an asynchronous operation, the times of that operation's start and of its done."""
+    """For each computation inside an asynchronous operation, the times of that operation's start and of its done.
+
+    As libtpu 0.0.52 has it; OpenXLA's sources have since put the start back to that of the computation around it.
+    """
     done_of: dict[int, int] = {}
     for time, step in enumerate(schedule.steps):
         if step.opcode == "async-done":
