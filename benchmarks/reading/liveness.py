@@ -240,7 +240,7 @@ def _explain(found: Module, ours: Ours, one: int, other: int, fast: bool) -> Non
     """Why two values are at one place, the first of which is there when the second begins."""
     values = ours.dataflow.values
     start = ours.ranges[other][0]
-    if ours.ranges[one][1] == start:
+    if ours.ranges[one][1] == start and any(time == start for time, _, _ in values[one].reads):
         found.explained["taken over"] += 1
     elif fast and _last_beside(ours, values[one], values[other].time) < start:
         found.explained["branch"] += 1
@@ -373,6 +373,7 @@ def main() -> int:
         try:
             if wrong is None:
                 found[f"{platform} {name}"] = module = compare(folder)
+                module.counts["for CPUs"] = platform == "cpu"
                 for line in module.unexplained[:10]:
                     print(f"{platform} {name}: {line}")
         except (MallocgameError, ParseError) as error:
