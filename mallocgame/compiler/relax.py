@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mallocgame.compiler.export.options import allocation_of
+from mallocgame.compiler.export.options import allocation_of, compiler_options
+from mallocgame.compiler.export.overrides import InexpressibleError
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.verification import Relaxed
 from mallocgame.plan.named_plan import NamedPlan, NamedTensor
@@ -83,6 +84,19 @@ class Relaxation:
         self.first: tuple[int, ...] = ()
         self.relaxed: list[Relaxed] = []
         self.cuts = 0
+
+    def options(self) -> dict[str, str]:
+        """The plan's compiler options; groups that no override can express are left in HBM before.
+
+        Raises:
+            BadInputError: a name cannot be written.
+        """
+        for _ in self.named.tensors:
+            try:
+                return compiler_options(self.named, self.first)
+            except InexpressibleError as error:
+                self.leave(error.tensor, str(error))
+        return compiler_options(self.named, self.first)
 
     def refuse(self, refusal: OverrideRefusedError) -> bool:
         """Take a refusal into account; False if it does not tell which tensor it is about."""

@@ -9,8 +9,6 @@ from mallocgame.compiler.changes import changes
 from mallocgame.compiler.child import Compile, Limits, compile_in_child
 from mallocgame.compiler.compare import compare, last_timed, takes_time
 from mallocgame.compiler.confirm import MSA_OFF_OPTIONS, Confirmed, confirm, confirm_other
-from mallocgame.compiler.export.options import compiler_options
-from mallocgame.compiler.export.overrides import InexpressibleError
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verification import Miss, Row, Verification, best_of, replayed
@@ -171,7 +169,7 @@ def carry_out(
         CompilerRefusedError, NoAnswerError: as ``verify``.
     """
     for number in range(1, max_compiles + 1):
-        options = {**capture.options, **_expressible(relaxation)}
+        options = {**capture.options, **relaxation.options()}
         if number > 1:
             progress(Stage(f"compiling the plan without what was refused, compile {number} of it"))
         try:
@@ -199,16 +197,6 @@ def judge_sites(
         final: text of the compile.
     """
     return compare(problem, plan, read_back(problem, final), _starts(problem, final), relaxation.relaxed)
-
-
-def _expressible(relaxation: Relaxation) -> dict[str, str]:
-    """The options of the plan, less the groups that no override can express."""
-    for _ in relaxation.named.tensors:
-        try:
-            return compiler_options(relaxation.named, relaxation.first)
-        except InexpressibleError as error:
-            relaxation.leave(error.tensor, str(error))
-    return compiler_options(relaxation.named, relaxation.first)
 
 
 def _msa_off(capture: Capture, compile: Compile, limits: Limits | None, notes: list[str]) -> list[Row]:

@@ -10,6 +10,7 @@ from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.relax import NO_ROOM, Relaxation, leave_in_hbm
 from mallocgame.compiler.verification import Row, best_of
+from mallocgame.plan.named_plan import NamedUse
 from mallocgame.plan.plan import Copy, Stay
 from tests.compiler.plans import MIB, plan, tensor, use
 
@@ -108,3 +109,15 @@ def test_best_needs_a_gain_under_one_model_and_no_loss_under_the_other() -> None
     assert best_of((DEFAULT, off, replace(ours, e_seconds=0.5, m_seconds=2.001))) == "plan"
     assert best_of((DEFAULT, replace(off, m_seconds=1.0), replace(ours, m_seconds=1.9))) == "msa off"
     assert best_of((DEFAULT, off, replace(ours, e_seconds=0.5, fits=False))) == "xla default"
+
+
+def test_what_no_override_can_express_is_left_in_hbm_before_any_compile() -> None:
+    """A second loop would hold on to w, which is copied again later; v beside it stays as it is planned."""
+    first, second = NamedUse("while.1", ((0, (4,)),), True, 3, "x"), NamedUse("while.2", ((0, (4,)),), False, loop=True)
+    tensors = [tensor(0, "w", [first, second, use("g", True, 20)]), tensor(1, "v", [use("h", True, 4)])]
+    named = plan(tensors, [Stay(0, 4, 8, 0), Stay(1, 5, 9, 4 * MIB), Stay(0, 21, 30, 0)])
+    relaxation = Relaxation(named)
+    options = relaxation.options()
+    assert [(entry.tensor, entry.cut) for entry in relaxation.relaxed] == [("w", False)]
+    assert relaxation.named.plan.fast_uses == {(1, 0)}
+    assert options == compiler_options(leave_in_hbm(named, named.tensors[0].group))

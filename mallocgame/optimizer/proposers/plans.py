@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mallocgame.compiler.export.options import allocation_of
-from mallocgame.compiler.relax import leave_in_hbm
+from mallocgame.compiler.relax import Relaxation, leave_in_hbm
 from mallocgame.models.replay import uncounted_of_plan
 from mallocgame.optimizer.knowledge.base import Base, Outlook
 from mallocgame.optimizer.knowledge.candidates import Candidate
@@ -67,7 +67,8 @@ def look(known: Knowledge, base: Base, objective: Objective = "both") -> Outlook
     """The best plan that a slice of the search time finds on a schedule, and what is predicted for it.
 
     Without the groups that the compiler's allocator is foreseen to find no room for: each costs a compile. It records
-    the order in which the others are, so that export need not seek one again, and perhaps find none.
+    the order in which the others are, so that export need not seek one again, and perhaps find none. And without those
+    that no override can express: they would be left in HBM, whatever is predicted for them.
     """
     named = name_plan(
         base.problem,
@@ -81,7 +82,10 @@ def look(known: Knowledge, base: Base, objective: Objective = "both") -> Outlook
     order = allocation_of(named)
     for block in order.missed:
         named = leave_in_hbm(named, block.group)
-    named = replace(named, order=order.fitting)
+    relaxation = Relaxation(replace(named, order=order.fitting))
+    relaxation.options()
+    base.barred |= {entry.group for entry in relaxation.relaxed}
+    named = relaxation.named
     uncounted = uncounted_of_plan(base.capture.problem(), named.plan)
     return Outlook(named, *base.predict(named.plan), uncounted=uncounted)
 
