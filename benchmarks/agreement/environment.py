@@ -18,7 +18,7 @@ from time import monotonic
 import workloads.problems as shipped
 from mallocgame.problem.schema import Problem
 from muzero.environment.conformance import ConformanceError, Played, play
-from workloads.generator import Recipe, random_problem, tiny_recipe, varied_recipe, with_reservations
+from workloads.generator import Recipe, random_problem, tiny_recipe, varied_recipe, with_links, with_reservations
 
 
 def problems(count: int, from_files: int, seed: int) -> Iterator[tuple[str, Problem]]:
@@ -34,7 +34,8 @@ def problems(count: int, from_files: int, seed: int) -> Iterator[tuple[str, Prob
             tiny_recipe(number),
         )
         problem = random_problem(number, recipes[number % len(recipes)])
-        yield f"random {number}", problem if number % 3 else with_reservations(problem, number)
+        problem = problem if number % 3 else with_reservations(problem, number)
+        yield f"random {number}", problem if number % 5 else with_links(problem, number)
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ from mallocgame.problem.schema import Problem
 from mallocgame.solvers import solve
 from mallocgame.system.errors import MallocgameError
 from tests.game.brute_force import best_plan, best_return
-from workloads.generator import random_problem, tiny_recipe, varied_recipe, with_reservations
+from workloads.generator import random_problem, tiny_recipe, varied_recipe, with_links, with_reservations
 
 TOLERANCE = 1e-9
 _COUNTED = ("moves", "prefetches", "evictions", "drop-backups", "with stalls")
@@ -81,8 +81,9 @@ def subjects(captures: list[Subject], count: int, seed: int) -> Iterator[Subject
 
 
 def _reserving(problem: Problem, seed: int, every: int) -> Problem:
-    """With reservations where the seed is a multiple of ``every``."""
-    return problem if seed % every else with_reservations(problem, seed)
+    """With reservations where the seed is a multiple of ``every``, and bound by links where it is one of 5."""
+    problem = problem if seed % every else with_reservations(problem, seed)
+    return problem if seed % 5 else with_links(problem, seed)
 
 
 def play(captures: list[Subject], count: int, seed: int) -> int:

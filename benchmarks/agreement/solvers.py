@@ -26,7 +26,15 @@ from mallocgame.problem.schema import Problem
 from mallocgame.solvers import solve
 from mallocgame.solvers.exact import BACKENDS, proven_bound, solve_exactly
 from tests.game.brute_force import best_plan
-from workloads.generator import KINDS, KnownRecipe, known_optimum, random_problem, tiny_recipe, with_reservations
+from workloads.generator import (
+    KINDS,
+    KnownRecipe,
+    known_optimum,
+    random_problem,
+    tiny_recipe,
+    with_links,
+    with_reservations,
+)
 from workloads.generator.known_recipe import Kind
 
 TOLERANCE = 1e-6
@@ -57,7 +65,8 @@ def cases(first: int, plans: int) -> Iterator[Case]:
 def _problem(seed: int, kind: Kind | Literal["random"]) -> Problem:
     if kind == "random":
         problem = random_problem(seed, tiny_recipe(seed))
-        return with_reservations(problem, seed) if seed % 2 else problem
+        problem = with_reservations(problem, seed) if seed % 2 else problem
+        return problem if seed % 7 else with_links(problem, seed)
     return known_optimum(seed, KnownRecipe(kind, steps=4 + seed % 4, tensors=2 + seed % 3)).problem
 
 

@@ -76,7 +76,8 @@ def solve(
         time_limit: seconds for the solver.
         seed: the same seed, file and options give the same moves.
         objective: what the plan is to be quick under; None for M, or both where it is compared.
-        kernels: seconds of kernels, by name of the instruction or of the kernel, whatever else is known of them.
+        kernels: seconds of kernels and collectives, by name of the instruction, with or without its number, whatever
+            else is known of them.
         trips: how often while loops run, by name likewise, or one number for all that nobody knows of.
         progress: called with one line now and then.
 

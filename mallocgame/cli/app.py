@@ -36,7 +36,8 @@ Kernels = Annotated[
     Parameter(
         name="--kernel",
         negative="",
-        help="NAME=SECONDS: how long a kernel takes, by name of the instruction or of the kernel; again for others.",
+        help="NAME=SECONDS: how long a kernel or a collective takes, by name of the instruction, with or without its "
+        "number; again for others.",
     ),
 ]
 

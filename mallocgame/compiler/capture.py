@@ -94,6 +94,7 @@ class Capture:
             parse_compile_log(self.log),
             parse_hlo(self.final, "final"),
             decode(self.kernels, "kernels") or kernel_costs(self.module),
+            self.topology,
         )
         return self.given.applied_to(problem)
 

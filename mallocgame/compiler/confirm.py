@@ -102,7 +102,12 @@ def costs_of(compiled: Compiled, capture: Capture, scoped_vmem_kib: int | None) 
     log = parse_compile_log(compiled.log)
     module = parse_hlo(show_elements(compiled.before_msa, log.sequence), "before_msa")
     problem = build_problem(
-        module, get_target(capture.target), log, parse_hlo(compiled.final, "final"), kernel_costs(module)
+        module,
+        get_target(capture.target),
+        log,
+        parse_hlo(compiled.final, "final"),
+        kernel_costs(module),
+        capture.topology,
     )
     device = capture.problem().target
     target = replace(

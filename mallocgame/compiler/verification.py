@@ -25,7 +25,8 @@ class Row:
         peak_hbm: bytes of HBM that the program needs, by the compiler's report.
         missing: instructions that the replay had no cost for.
         fits: whether ``peak_hbm`` is within the device's capacity.
-        uncounted: what kernels of which nothing is known have in fast memory (``mallocgame.models.replay.uncounted``).
+        uncounted: what kernels and collectives of which nothing is known have in fast memory
+            (``mallocgame.models.replay.uncounted``).
     """
 
     name: Kind

@@ -81,7 +81,7 @@ Drop-backup
 
 Time (model M)
     An instruction with r and w bytes read from and written to fast memory takes
-    max(compute_seconds, r / fast_read + w / fast_write + h), h = (total_bytes - r - w) / hbm_bandwidth, and leaves
+    max(least_seconds, r / fast_read + w / fast_write + h), h = (total_bytes - r - w) / hbm_bandwidth, and leaves
     max(0, that - h) of HBM time idle; a ``free`` one takes 0 and leaves 0. An instruction that calls computations takes
     in addition the sum over its callees of trips x their total, where of branches only the slowest counts (the first
     such); it leaves idle likewise trips x what each callee has left over.

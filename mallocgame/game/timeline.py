@@ -241,7 +241,7 @@ class Timeline:
             read, write = self._read[time], self._write[time]
             hbm = (instruction.total_bytes - read - write) / target.hbm_bandwidth
             memory = read / target.fast_read_bandwidth + write / target.fast_write_bandwidth + hbm
-            elapsed = max(instruction.compute_seconds, memory)
+            elapsed = max(instruction.least_seconds, memory)
             idle = max(0.0, elapsed - hbm)
         children = self.program.children[time]
         return self._with_children(elapsed, idle, children) if children else (elapsed, idle)

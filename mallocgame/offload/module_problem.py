@@ -105,7 +105,7 @@ def _seconds(problem: Problem, times: list[int], place: dict[int, int]) -> list[
             computation = problem.computations[problem.instructions[time].computation]
             assert computation.caller is not None, "only the entry has no caller"
             time, runs = computation.caller, runs * computation.trips
-        found[place[time]] += runs * m_elapsed(problem.target, instruction.compute_seconds, instruction.total_bytes)
+        found[place[time]] += runs * m_elapsed(problem.target, instruction.least_seconds, instruction.total_bytes)
     return found
 
 

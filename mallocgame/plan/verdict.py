@@ -9,7 +9,7 @@ Kind = Literal["xla default", "msa off", "global flags", "split", "plan", "soft 
 
 Verdict = Literal["better", "better under E", "equal", "worse", "cannot tell"]
 """``"better under E"``: another memory split gains there and loses under M, but within ``SPLIT_TOLERANCE``.
-``"cannot tell"``: what a kernel of which nothing is known takes or gives is placed otherwise."""
+``"cannot tell"``: what a kernel or collective of which nothing is known takes or gives is placed otherwise."""
 
 WINS: tuple[Verdict, ...] = ("better", "better under E")
 """Verdicts of what may be an answer in the place of XLA's default."""
@@ -47,7 +47,7 @@ def verdict(candidate: Figures, default: Figures, split_changed: bool = False) -
     E"``: the memory split differs from the default's, E is more than 0.1 % better, and M is worse by 0.1 to 2.5 %.
     ``"equal"``: both within 0.1 %. ``"worse"``: anything else, a gain under one model that costs too much under
     the other and a program that does not fit in HBM included. ``"cannot tell"`` comes before all of these but the last:
-    a kernel of which nothing is known takes no time in either model, wherever its operands and results are.
+    no model knows what such a kernel or collective takes, wherever its operands and results are.
     """
     if not candidate.fits:
         return "worse"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from mallocgame.problem.aliasing import alias_groups
@@ -14,6 +14,7 @@ from mallocgame.problem.costs.logged import logged_cost
 from mallocgame.problem.counted import noted
 from mallocgame.problem.dataflow import Dataflow, Value, analyse
 from mallocgame.problem.fingerprint import fingerprint
+from mallocgame.problem.links import collectives_of, network_notes
 from mallocgame.problem.liveness import covering, live_ranges
 from mallocgame.problem.placement import HINTED, carried_by, hbm_definition, is_given, never_fast, read_by_condition
 from mallocgame.problem.prefetches import earliest_starts
@@ -39,6 +40,7 @@ def build_problem(
     log: CompileLog | None = None,
     final: hlo.HloModule | None = None,
     kernels: Mapping[str, KernelCost] | None = None,
+    topology: str | None = None,
 ) -> Problem:
     """The problem of a scheduled module before memory space assignment.
 
@@ -48,6 +50,8 @@ def build_problem(
         log: the costs; without one they are analytic.
         final: the compiled module, for the emitter's cycles alone.
         kernels: by digest, what kernels without their authors' estimates cost.
+        topology: of the program's devices (``mallocgame.problem.topologies``), for the links between chips; None where
+            that is not known.
 
     Raises:
         BadInputError: the module is not scheduled, does not hold together, or is not what the log is of.
@@ -61,23 +65,35 @@ def build_problem(
     groups = alias_groups(schedule, dataflow, module)
     analytic = AnalyticCosts(module, target, kernels)
     costs = _costs(analytic, schedule, log)
+    beside = _asynchronous_computations(schedule)
+    collectives = collectives_of(module, schedule, target, topology, beside)
     problem = Problem(
         fingerprint=fingerprint(schedule),
         module=module.name,
         target=target,
         computations=schedule.computations,
-        instructions=_instructions(schedule, costs, final),
+        instructions=_instructions(schedule, costs, final, beside, collectives.charged),
         tensors=_tensors(module, schedule, dataflow, groups, costs, target),
         groups=_groups(dataflow, groups),
         costs="analytic" if log is None else "log",
         reserved=() if log is None else reserved_in(log, len(schedule.steps)),
-        kernels=tuple(
-            (time, it) for time, step in enumerate(schedule.steps) if (it := analytic.source(step)) is not None
-        ),
+        kernels=_sources(analytic, schedule, collectives.charged),
         loops=tuple((time, "assumed") for time in schedule.assumed),
     )
-    notes = noted(problem, analytic.guesses(schedule.steps))
+    notes = (*noted(problem, analytic.guesses(schedule.steps)), *network_notes(collectives))
     return replace(problem, notes=notes) if notes else problem
+
+
+def _sources(
+    analytic: AnalyticCosts, schedule: Schedule, charged: Mapping[int, float | None]
+) -> tuple[tuple[int, str], ...]:
+    """``Problem.kernels``."""
+    found: dict[int, str] = {time: "none" if seconds is None else "links" for time, seconds in charged.items()}
+    for time, step in enumerate(schedule.steps):
+        source = analytic.source(step)
+        if source is not None:
+            found[time] = source
+    return tuple(sorted(found.items()))
 
 
 def _check_log(module: hlo.HloModule, schedule: Schedule, log: CompileLog) -> None:
@@ -138,9 +154,14 @@ def _asynchronous_computations(schedule: Schedule) -> set[int]:
     return found
 
 
-def _instructions(schedule: Schedule, costs: list[Cost], final: hlo.HloModule | None) -> tuple[Instruction, ...]:
+def _instructions(
+    schedule: Schedule,
+    costs: list[Cost],
+    final: hlo.HloModule | None,
+    beside: Collection[int],
+    charged: Mapping[int, float | None],
+) -> tuple[Instruction, ...]:
     cycles = {} if final is None else _cycles(final, schedule.times)
-    beside = _asynchronous_computations(schedule)
     return tuple(
         Instruction(
             name=step.name,
@@ -149,7 +170,8 @@ def _instructions(schedule: Schedule, costs: list[Cost], final: hlo.HloModule | 
             compute_seconds=cost.compute_seconds,
             total_bytes=cost.total_bytes,
             free=step.opcode in _FREE or is_asynchronous(step.opcode) or schedule.computation_of[time] in beside,
-            cycles=cycles.get(step.name),
+            cycles=None if charged.get(time) else cycles.get(step.name),
+            link_seconds=charged.get(time) or 0.0,
         )
         for time, (step, cost) in enumerate(zip(schedule.steps, costs, strict=True))
     )

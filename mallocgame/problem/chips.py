@@ -69,6 +69,23 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Interconnect:
+    """The links between the chips of one slice, as Google says them now.
+
+    'How to Scale Your Model', chapter 2, has a tenth less for each; older versions of v6e's page have 3584 Gbps a way.
+
+    Attributes:
+        links: of a chip, each to a neighbour.
+        bandwidth: bytes/second of one link, each way.
+        source: where the figures are from.
+    """
+
+    links: int
+    bandwidth: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Splits:
     """Memory splits: KiB of VMEM for the windows of fusions. CMEM targets have none.
 
@@ -92,6 +109,7 @@ class Chip:
     Attributes:
         rates: how fast a core computes.
         link: to the host.
+        interconnect: between chips; None where nothing is known of it, and for GPUs.
         target: of the compiler; None for GPUs.
         topologies: by the number of devices that libtpu 0.0.52 gives them: chips, on v4 and tpu7x cores. A program on
             described devices may be for any other one that libtpu knows, e.g. ``"v5p:4x4x12"``.
@@ -103,6 +121,7 @@ class Chip:
 
     rates: Rates
     link: Link
+    interconnect: Interconnect | None = None
     target: Target | None = None
     topologies: Mapping[int, str] = field(default_factory=dict)
     device_kinds: tuple[str, ...] = ()
@@ -131,6 +150,9 @@ _TPU7X = (
     "capacity, flops and HBM: half a chip of Google's TPU7x page, for a device is one of its two cores; host link: "
     "nothing published, taken as half of v6e's"
 )
+
+_PAGES = "docs.cloud.google.com/tpu/docs"
+"""Google's pages, one for each TPU."""
 
 
 _FLAT = ("1x1", "1x2", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16")
@@ -192,6 +214,7 @@ CHIPS: Mapping[str, Chip] = {
     "v4": Chip(
         rates=Rates(1.37e14, 5.3775e11),
         link=_link("v4", 32 * _GIB, 16e9, 275e12, 1.2e12, _TPU),
+        interconnect=Interconnect(6, 50e9, "Jouppi et al., 'TPU v4', ISCA 2023, table 4: 6 links at 50 GB/s"),
         target=_target("v4", _CMEM, 67_108_864, 4.91238e11, 6.0, 1.05e9, 32),
         topologies=_topologies("v4", _DEEP, cores=2),
         device_kinds=("TPU v4",),
@@ -200,6 +223,7 @@ CHIPS: Mapping[str, Chip] = {
     "v5e": Chip(
         rates=Rates(1.97e14, 1.536e12),
         link=_link("v5e", 16 * _GIB, 15e9, 197e12, 0.82e12, _TPU),
+        interconnect=Interconnect(4, 50e9, f"{_PAGES}/v5e: 400 GBps both ways a chip, 4 ports"),
         target=_target("v5e", _VMEM, 117_440_512, 7.37660e11, 22.5, 1.5e9, 16),
         topologies=_topologies("v5e", _FLAT),
         device_kinds=("TPU v5 lite", "TPU v5e"),
@@ -209,6 +233,7 @@ CHIPS: Mapping[str, Chip] = {
     "v5p": Chip(
         rates=Rates(3.94e14, 3.072e12),
         link=_link("v5p", 95 * _GIB, 15e9, 459e12, 2.8e12, _TPU),
+        interconnect=Interconnect(6, 100e9, f"{_PAGES}/v5p: 1200 GBps both ways a chip, 3D torus"),
         target=_target("v5p", _VMEM, 50_266_112, 2.3504e12, 7.7, 1.75e9, 95),
         topologies=_topologies("v5p", _DEEP),
         device_kinds=("TPU v5", "TPU v5p"),
@@ -218,6 +243,7 @@ CHIPS: Mapping[str, Chip] = {
     "v6e": Chip(
         rates=Rates(9.18e14, 3.584e12, matrix=4.59e14, vector=7.168e12),
         link=_link("v6e", 32 * _GIB, 15e9, 918e12, 1.6e12, _TPU),
+        interconnect=Interconnect(4, 100e9, f"{_PAGES}/v6e: 800 GBps both ways a chip, 4 ports"),
         target=_target("v6e", _VMEM, 100_597_760, 1.638e12, 13.0, 1.75e9, 32),
         topologies=_topologies("v6e", _FLAT),
         device_kinds=("TPU v6 lite", "TPU v6e"),
@@ -227,6 +253,7 @@ CHIPS: Mapping[str, Chip] = {
     "tpu7x": Chip(
         rates=Rates(1.15e15, 3.9e12, matrix=5.75e14, vector=7.8e12),
         link=_link("tpu7x", 96 * _GIB, 7.5e9, 1153.5e12, 3.69e12, _TPU7X),
+        interconnect=Interconnect(6, 100e9, "blog.google on Ironwood: 9.6 Tb/s both ways a chip, 3D torus"),
         target=_target("tpu7x", _VMEM, 33_488_896, 3.68600e12, 3.2, 1.9e9, 96),
         topologies=_topologies("tpu7x", _DEEP, cores=2),
         device_kinds=("TPU7x",),

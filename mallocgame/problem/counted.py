@@ -13,10 +13,16 @@ COUNTED = "counted: "
 """Begins the note of shares."""
 
 NOT_COUNTED = "not counted: "
-"""Begins the note of kernels of which nothing is known."""
+"""Begins the note of kernels and collectives of which nothing is known."""
 
 GUESSED = "guessed in reading kernels: "
 """Begins the note of what the modules of kernels do not tell."""
+
+LINKS = "links: "
+"""Begins the note of what collectives take of the links between chips."""
+
+NETWORK = "links between chips: "
+"""Begins the note of which links those are."""
 
 LOOPS = "loops: "
 """Begins the note of loops whose trip count the program does not tell."""
@@ -24,17 +30,23 @@ LOOPS = "loops: "
 SHOWN = 3
 """Names in a note."""
 
-SOURCES = ("log", "analytic", "estimate", "kernel", "user", "none")
-"""Where costs come from, as the documents have it; all but the first two are those of kernels."""
+KERNEL = "custom-call"
+"""Opcode of kernels."""
+
+SOURCES = ("log", "analytic", "estimate", "kernel", "links", "user", "none")
+"""Where costs come from, as the documents have it; all but the first two are those of kernels and collectives."""
 
 _WORDS = {
     "log": "by the compiler's log",
     "analytic": "by formulas from the HLO alone",
     "estimate": "by authors' estimates",
     "kernel": "by reading kernels",
+    "links": "by what the links between chips take at least",
     "user": "by the user's word",
     "none": "not at all",
 }
+_NOUNS = {"estimate": "kernel", "kernel": "kernel", "links": "collective"}
+"""What is counted from a source; from any other, instructions."""
 
 _LOOPS = {
     "assumed": "{trips} trips are assumed where nobody knows how many there are",
@@ -69,7 +81,7 @@ def shares(problem: Problem) -> dict[str, Share]:
         number[source] += 1
         size[source] += runs[step.computation] * (step.total_bytes if known else bytes_at(problem, time))
         if known:
-            seconds[source] += runs[step.computation] * m_elapsed(target, step.compute_seconds, step.total_bytes)
+            seconds[source] += runs[step.computation] * m_elapsed(target, step.least_seconds, step.total_bytes)
     return {
         source: Share(_part(seconds, source), _part(size, source), int(number[source]))
         for source in SOURCES
@@ -92,7 +104,7 @@ def counted_words(found: Mapping[str, Mapping[str, float]]) -> str:
     """``shares_document`` in words, e.g. ``"81 % of the time and 70 % of the bytes by the compiler's log, ..."``."""
     if len(found) == 1:
         source, share = next(iter(found.items()))
-        return f"nothing ({_kernels(share)})" if source == "none" else f"all {_by(source, share)}"
+        return f"nothing ({_number(source, share)})" if source == "none" else f"all {_by(source, share)}"
     return ", ".join(
         f"{_time(source, share)}{_percent(share['bytes'])} of the bytes {_by(source, share)}"
         for source, share in found.items()
@@ -110,21 +122,45 @@ def noted(problem: Problem, guesses: Iterable[str]) -> tuple[str, ...]:
     notes = [] if len(found) == 1 and "none" not in found else [COUNTED + counted_words(found)]
     if problem.uncounted:
         names = [problem.instructions[time].name for time in problem.uncounted]
-        notes.append(f"{NOT_COUNTED}kernels of which nothing is known: {_listed(names)}")
+        kernels = sum(problem.instructions[time].opcode == KERNEL for time in problem.uncounted)
+        kinds = [kind for kind, count in (("kernels", kernels), ("collectives", len(names) - kernels)) if count]
+        notes.append(f"{NOT_COUNTED}{' and '.join(kinds)} of which nothing is known: {_listed(names)}")
     said = [f"{what} ({count})" for what, count in Counter(guesses).items()]
-    return (*notes, *([GUESSED + "; ".join(said)] if said else []), *_loop_notes(problem))
+    return (*notes, *([GUESSED + "; ".join(said)] if said else []), *_link_notes(problem), *_loop_notes(problem))
 
 
 def renewed(problem: Problem) -> tuple[str, ...]:
     """The notes of a problem after costs or trips of it have changed, guesses about its kernels as they were."""
     read = any(source == "kernel" for _, source in problem.kernels)
-    stale = (COUNTED, NOT_COUNTED, LOOPS, *(() if read else (GUESSED,)))
+    waits = problem.uncounted or any(step.link_seconds for step in problem.instructions)
+    stale = (COUNTED, NOT_COUNTED, LINKS, LOOPS, *(() if read else (GUESSED,)), *(() if waits else (NETWORK,)))
     return (*(note for note in problem.notes if not note.startswith(stale)), *noted(problem, ()))
 
 
 def trips_of(problem: Problem, time: int) -> int:
     """Trips of the while loop at a time."""
     return problem.computations[problem.children[time][0]].trips
+
+
+def _link_notes(problem: Problem) -> tuple[str, ...]:
+    if not any(step.link_seconds for step in problem.instructions):
+        return ()
+    least = sum(problem.runs[step.computation] * step.link_seconds for step in problem.instructions)
+    with_links, without = (1e6 * _all_hbm(problem, links) for links in (True, False))
+    return (
+        f"{LINKS}collectives take at least {1e6 * least:.4g} us of them; M in HBM is {with_links:.4g} us, without the "
+        f"links {without:.4g} us",
+    )
+
+
+def _all_hbm(problem: Problem, links: bool) -> float:
+    """Seconds under M with everything in HBM, all branches counted, with what the links take or without it."""
+    return sum(
+        problem.runs[step.computation]
+        * m_elapsed(problem.target, step.least_seconds if links else step.compute_seconds, step.total_bytes)
+        for step in problem.instructions
+        if not step.free
+    )
 
 
 def _loop_notes(problem: Problem) -> tuple[str, ...]:
@@ -148,7 +184,7 @@ def time_within(problem: Problem, loops: Collection[int]) -> float:
     whole = part = 0.0
     for step in problem.instructions:
         if not step.free:
-            seconds = m_elapsed(problem.target, step.compute_seconds, step.total_bytes)
+            seconds = m_elapsed(problem.target, step.least_seconds, step.total_bytes)
             seconds *= problem.runs[step.computation]
             whole += seconds
             part += seconds if step.computation in inside else 0.0
@@ -160,11 +196,12 @@ def _time(source: str, share: Mapping[str, float]) -> str:
 
 
 def _by(source: str, share: Mapping[str, float]) -> str:
-    return _WORDS[source] if source in ("log", "analytic") else f"{_WORDS[source]} ({_kernels(share)})"
+    return _WORDS[source] if source in ("log", "analytic") else f"{_WORDS[source]} ({_number(source, share)})"
 
 
-def _kernels(share: Mapping[str, float]) -> str:
-    return "1 kernel" if share["instructions"] == 1 else f"{share['instructions']} kernels"
+def _number(source: str, share: Mapping[str, float]) -> str:
+    count, noun = share["instructions"], _NOUNS.get(source, "instruction")
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _listed(names: list[str]) -> str:

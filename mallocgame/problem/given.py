@@ -1,4 +1,4 @@
-"""What the user says of a program: how long its kernels take, and how often its loops run."""
+"""What the user says of a program: how long its kernels and collectives take, and how often its loops run."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Given:
     """What the user says; it goes before everything else that is known.
 
     Attributes:
-        kernels: seconds that a kernel takes, by name of its instruction, or by what is before its number: then of all
-            kernels of this name.
+        kernels: seconds that a kernel or collective takes, by name of its instruction, or by what is before its number:
+            then of all of this name.
         trips: how often a while loop runs, named likewise; ``ALL_LOOPS`` for those that nobody knows of.
     """
 
@@ -53,13 +53,13 @@ class Given:
     def applied_to(self, problem: Problem) -> Problem:
         """The problem where that holds; what it has no kernel or loop for is passed over.
 
-        A kernel reads and writes the whole of what it accesses at least once.
+        A kernel or collective reads and writes the whole of what it accesses at least once.
         """
         new = self._with_trips(self._with_seconds(problem))
         return problem if new is problem else replace(new, notes=renewed(new))
 
     def check(self, problem: Problem) -> None:
-        """Refuse what is no time or number, or of no kernel or loop of the problem.
+        """Refuse what is no time or number, or of no kernel, collective or loop of the problem.
 
         Raises:
             BadInputError: one is.
@@ -68,7 +68,7 @@ class Given:
         for name, seconds in self.kernels.items():
             if not (math.isfinite(seconds) and seconds > 0):
                 raise BadInputError(f"the seconds of kernel {name} have to be a positive number, not {seconds!r}")
-            _check_name("kernel", name, kernels)
+            _check_name("kernel or collective", name, kernels)
         loops = [problem.instructions[time].name for time in _loops(problem)]
         for name, trips in self.trips.items():
             if not 0 <= trips <= MAX_TRIPS:
@@ -158,4 +158,4 @@ def _said(name: str, by_name: Mapping[str, T]) -> T | None:
 
 def _lasting(problem: Problem, time: int, step: Instruction, seconds: float) -> Instruction:
     total = max(step.total_bytes, bytes_at(problem, time))
-    return replace(step, compute_seconds=seconds, total_bytes=total, cycles=None)
+    return replace(step, compute_seconds=seconds, total_bytes=total, cycles=None, link_seconds=0.0)

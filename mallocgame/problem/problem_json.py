@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any, get_args
 
@@ -14,10 +15,11 @@ from mallocgame.system.errors import BadInputError
 _SOURCES = get_args(Source)
 _BY_TIME = ("time", "source")
 _LOOPS = ("assumed", "user")
+_LINKS = ("time", "seconds")
 _KINDS = ("entry", "body", "condition", "branch", "call")
 _KEYS = (
     "fingerprint", "module", "costs", "notes", "target", "texts", "operands", "indices", "computations",
-    "instructions", "tensors", "uses", "reserved", "kernels", "loops",
+    "instructions", "tensors", "uses", "reserved", "kernels", "loops", "links",
 )  # fmt: skip
 _COMPUTATIONS = ("name", "start", "end", "kind", "caller", "trips")
 _INSTRUCTIONS = ("name", "opcode", "computation", "compute_seconds", "total_bytes", "free", "cycles")
@@ -31,7 +33,8 @@ _RESERVED = ("start", "end", "offset", "size")
 def problem_to_json(problem: Problem) -> dict[str, Any]:
     """The problem as a JSON value. A tensor's instruction and the groups follow from the rest and are left out.
 
-    ``reserved``, ``kernels`` and ``loops`` are there only where something is in them.
+    ``reserved``, ``kernels``, ``loops`` and ``links`` (least seconds of collectives) are there only where something is
+    in them.
     """
     texts, operands, indices = Distinct(), Distinct(), Distinct()
     target = problem.target
@@ -84,6 +87,9 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
         value["kernels"] = _by_time(problem.kernels, _SOURCES)
     if problem.loops:
         value["loops"] = _by_time(problem.loops, _LOOPS)
+    links = [(time, step.link_seconds) for time, step in enumerate(problem.instructions) if step.link_seconds]
+    if links:
+        value["links"] = {"time": [time for time, _ in links], "seconds": [seconds for _, seconds in links]}
     return {**value, "texts": texts.values(), "operands": operands.values(), "indices": indices.values()}
 
 
@@ -106,10 +112,13 @@ def problem_from_json(value: object, where: str) -> Problem:
         "reserved": {name: [] for name in _RESERVED},
         "kernels": {name: [] for name in _BY_TIME},
         "loops": {name: [] for name in _BY_TIME},
+        "links": {name: [] for name in _LINKS},
     }
     top = checked.record({**absent, **value} if isinstance(value, dict) else value, where, _KEYS)
     texts = checked.each(checked.text)(top["texts"], f"{where}: texts")
-    instructions = _instructions(top["instructions"], f"{where}: instructions", texts)
+    instructions = _with_links(
+        _instructions(top["instructions"], f"{where}: instructions", texts), top["links"], f"{where}: links"
+    )
     computations = _computations(top["computations"], f"{where}: computations", instructions)
     tensors = _tensors(top, where, instructions, texts)
     return Problem(
@@ -182,6 +191,16 @@ def _instructions(value: object, where: str, texts: tuple[str, ...]) -> tuple[In
             table.flags("free"),
             table.optional_integers("cycles"),
         )
+    )
+
+
+def _with_links(instructions: tuple[Instruction, ...], value: object, where: str) -> tuple[Instruction, ...]:
+    table = Table(value, where, _LINKS)
+    links = dict(zip(table.integers("time", len(instructions)), table.numbers("seconds"), strict=True))
+    if not links:
+        return instructions
+    return tuple(
+        replace(step, link_seconds=links[time]) if time in links else step for time, step in enumerate(instructions)
     )
 
 

@@ -77,6 +77,8 @@ class Instruction:
             bitcasts, asynchronous starts and dones, and instructions that only call computations (while,
             conditional, call: their time is their callees').
         cycles: the emitter's ``estimated_cycles`` for XLA's default placement, where known; for model E.
+        link_seconds: least seconds by the links between chips, of a collective (``mallocgame.problem.links``); the
+            compiler knows nothing of them. Such an instruction has no cycles: E is M.
     """
 
     name: str
@@ -86,6 +88,12 @@ class Instruction:
     total_bytes: float
     free: bool
     cycles: int | None = None
+    link_seconds: float = 0.0
+
+    @property
+    def least_seconds(self) -> float:
+        """What the instruction takes wherever its operands and results are."""
+        return max(self.compute_seconds, self.link_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +195,8 @@ class Problem:
         costs: where the costs come from: ``"log"`` or ``"analytic"``.
         reserved: what instructions take of fast memory, in order of time, no two at one time. Empty for most programs:
             where every instruction may take the same, the target's ``fast_bytes`` are already without that.
-        kernels: by time, where the costs of kernels come from instead (``mallocgame.problem.costs.kernels.Source``).
+        kernels: by time, where the costs of kernels and collectives come from instead
+            (``mallocgame.problem.costs.kernels.Source``).
         loops: by time, the while loops whose trip count the program does not tell: ``"assumed"``, or ``"user"`` where
             the user did.
     """
@@ -207,7 +216,7 @@ class Problem:
 
     @cached_property
     def uncounted(self) -> tuple[int, ...]:
-        """Times of the kernels of which nothing is known: they take what the log says, which is next to nothing."""
+        """Times of the kernels and collectives of which nothing is known: they take what the log says."""
         return tuple(time for time, source in self.kernels if source == "none")
 
     @cached_property

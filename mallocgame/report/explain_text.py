@@ -21,12 +21,14 @@ _LIMITS = {
     "E": {
         "compute": "is computing, as the emitter counts it (tile windows and fast memory included)",
         "HBM": "is instructions that take as long as their own HBM bytes do",
+        "links": "is collectives, for which the links between chips are the bound",
         "waiting": "is waiting for copies",
     },
     "M": {
         "compute": "is arithmetic at peak rate",
         "HBM": "is HBM traffic of instructions that memory bounds",
         "fast memory": "is fast-memory traffic of such instructions",
+        "links": "is collectives, for which the links between chips are the bound",
         "waiting": "is waiting for copies",
     },
 }
@@ -37,7 +39,7 @@ VERDICTS = {
     "equal": "the plan is as good as XLA's default",
     "worse": "the plan is not better than XLA's default",
     "cannot tell": "it cannot be told whether the plan is better than XLA's default: it places otherwise what a "
-    "kernel of which nothing is known takes or gives",
+    "kernel or collective of which nothing is known takes or gives",
 }
 """In a sentence, by the word of game.md's rule."""
 

@@ -126,7 +126,7 @@ def _costly(problem: Problem, row: Row) -> CostlyInstruction:
         opcode=row.opcode,
         time=time,
         seconds=row.runs * row.seconds,
-        bound=row.runs * m_elapsed(problem.target, instruction.compute_seconds, total, read, written),
+        bound=row.runs * m_elapsed(problem.target, instruction.least_seconds, total, read, written),
         runs=row.runs,
         total_bytes=total,
     )

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from mallocgame.models.replay import Model, Replay, Row
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem, Tensor
 
-Limit = Literal["compute", "HBM", "fast memory", "waiting"]
+Limit = Literal["compute", "HBM", "fast memory", "links", "waiting"]
 """What bounds an instruction: its own computing (under E all cycles of the emitter), the bandwidth of HBM or of fast
-memory, or the wait for a copy."""
+memory, the links between chips, or the wait for a copy."""
 
 Reason = Literal["crosses", "compiler", "capacity", "bandwidth", "left"]
 
@@ -59,21 +59,28 @@ def seconds_by_limit(problem: Problem, replay: Replay) -> dict[Limit, float]:
     Where memory bounds an instruction under M, its HBM time counts as HBM and the rest as fast memory. Under E, whose
     cycles hold both, an instruction counts as HBM where its own HBM bytes take as long as it does.
     """
-    found: dict[Limit, float] = {"compute": 0.0, "HBM": 0.0, "fast memory": 0.0, "waiting": replay.stall}
+    found: dict[Limit, float] = dict.fromkeys(get_args(Limit), 0.0)
+    found["waiting"] = replay.stall
     for row in replay.rows:
         seconds, hbm = row.runs * row.seconds, row.runs * row.hbm_seconds
         if is_memory_bound(problem, row, replay.model):
             found["HBM"] += hbm
             found["fast memory"] += seconds - hbm
         else:
-            found["compute"] += seconds
+            found["links" if _waits_for_links(problem, row) else "compute"] += seconds
     return found
+
+
+def _waits_for_links(problem: Problem, row: Row) -> bool:
+    """Whether the links bound an instruction, rather than what it computes."""
+    instruction = None if row.time is None else problem.instructions[row.time]
+    return instruction is not None and instruction.link_seconds > instruction.compute_seconds
 
 
 def is_memory_bound(problem: Problem, row: Row, model: Model) -> bool:
     """Whether an instruction takes longer than it computes."""
     if model == "M" and row.time is not None:
-        return row.seconds > problem.instructions[row.time].compute_seconds
+        return row.seconds > problem.instructions[row.time].least_seconds
     return 0.0 < row.seconds <= row.hbm_seconds
 
 

@@ -349,7 +349,7 @@ class _Writer:
         for time, instruction in enumerate(problem.instructions):
             array[FREE, time] = instruction.free
             if not instruction.free:
-                array[COMPUTE, time], array[TRAFFIC, time] = instruction.compute_seconds, instruction.total_bytes
+                array[COMPUTE, time], array[TRAFFIC, time] = instruction.least_seconds, instruction.total_bytes
             array[COMPUTATION, time] = instruction.computation
         for number, times in enumerate(program.times):
             array[PREVIOUS, times[1:]] = times[:-1]

@@ -24,7 +24,7 @@ from muzero.environment import SIZE_CLASSES, State, Tables, size_class_of, table
 from muzero.environment import tables as tables_module
 from muzero.environment.conformance import compiled, play
 from muzero.search import environment as search_environment
-from workloads.generator import Recipe, random_problem, tiny_recipe, varied_recipe, with_reservations
+from workloads.generator import Recipe, random_problem, tiny_recipe, varied_recipe, with_links, with_reservations
 
 SEEDS = st.integers(0, 2**32)
 SMALL, MEDIUM = SIZE_CLASSES[:2]
@@ -48,19 +48,25 @@ def random_legal(rng: random.Random, legal: Any) -> int:
     return rng.choice([move for move in range(3) if legal[move]])
 
 
+def _varied(problem: Problem, seed: int) -> Problem:
+    """Instructions of every second problem reserve fast memory, links bound some of every third."""
+    problem = with_reservations(problem, seed) if seed % 2 else problem
+    return problem if seed % 3 else with_links(problem, seed)
+
+
 @settings(max_examples=15, deadline=None)
 @given(SEEDS, SEEDS, st.sampled_from([0.0, 0.5]))
 def test_random_moves_give_the_same_in_both(problem_seed: int, play_seed: int, two_cores: float) -> None:
     recipe = replace(varied_recipe(problem_seed, largest=30), two_cores=two_cores)
     problem = random_problem(problem_seed, recipe)
-    play(with_reservations(problem, problem_seed) if problem_seed % 2 else problem, play_seed, 1, MEDIUM)
+    play(_varied(problem, problem_seed), play_seed, 1, MEDIUM)
 
 
 @settings(max_examples=15, deadline=None)
 @given(SEEDS, SEEDS)
 def test_tiny_problems_too(problem_seed: int, play_seed: int) -> None:
     problem = random_problem(problem_seed, tiny_recipe(problem_seed))
-    play(with_reservations(problem, problem_seed) if problem_seed % 2 else problem, play_seed, 20, MEDIUM)
+    play(_varied(problem, problem_seed), play_seed, 20, MEDIUM)
 
 
 @settings(max_examples=10, deadline=None)

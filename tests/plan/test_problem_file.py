@@ -35,7 +35,7 @@ from mallocgame.programs.loading import load
 from mallocgame.solvers import solve
 from mallocgame.system.errors import BadInputError, NoAnswerError
 from tests.plan.test_plan_file import small_plan, small_problem
-from workloads.generator import random_problem, varied_recipe, with_reservations
+from workloads.generator import random_problem, varied_recipe, with_links, with_reservations
 
 
 def content_of(problem: Problem, plan: Plan | None) -> ProblemFile:
@@ -114,6 +114,8 @@ def test_round_trip_of_random_problems(seed: int, solver: str | None) -> None:
     problem = random_problem(seed, varied_recipe(seed))
     if seed % 2:
         problem = with_reservations(problem, seed)
+    if seed % 3 == 0:
+        problem = with_links(problem, seed)
     content = content_of(problem, None if solver is None else solve(problem, solver).plan)
     found = from_bytes(to_bytes(content), "x")
     assert found == content

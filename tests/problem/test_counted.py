@@ -96,7 +96,7 @@ def test_the_users_trips_go_before_what_is_assumed_or_known() -> None:
         (Given(trips={"whale": 3}), r"no loop whale: it has while\.3"),
         (Given(trips={"while.3": -1}), "trips of while.3 have to be from 0"),
         (Given(trips={ALL_LOOPS: 10**12}), "trips of loops have to be"),
-        (Given(kernels={"any": 1.0}), "no kernel any: it has none"),
+        (Given(kernels={"any": 1.0}), "no kernel or collective any: it has none"),
     ],
 )
 def test_what_cannot_be_said(said: Given, message: str) -> None:
@@ -130,12 +130,12 @@ def test_shares_of_time_and_bytes_by_source() -> None:
     assert (found["none"].time, found["none"].instructions) == (0.0, 1)
     assert counted_words(shares_document(problem)) == (
         "100 % of the time and 50 % of the bytes by formulas from the HLO alone, "
-        "50 % of the bytes not at all (1 kernel)"
+        "50 % of the bytes not at all (1 instruction)"
     )
     timed = Given({"kernel": 1e-3}).applied_to(problem)
     negation = 2**23 / timed.target.hbm_bandwidth
     assert shares(timed)["user"] == Share(pytest.approx(1e-3 / (1e-3 + negation), rel=1e-5), 0.5, 1)
     assert timed.notes[0] == (
         "counted: 1.12 % of the time and 50 % of the bytes by formulas from the HLO alone, "
-        "98.9 % of the time and 50 % of the bytes by the user's word (1 kernel)"
+        "98.9 % of the time and 50 % of the bytes by the user's word (1 instruction)"
     )

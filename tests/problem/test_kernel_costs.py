@@ -144,7 +144,10 @@ def test_the_log_of_such_a_kernel_has_nothing() -> None:
 def test_what_is_not_counted_is_told_with_its_share_of_the_bytes() -> None:
     problem = problem_of()
     assert shares(problem) == {"none": Share(0.0, 1.0, 1)}
-    assert problem.notes == ("counted: nothing (1 kernel)", "not counted: kernels of which nothing is known: kernel")
+    assert problem.notes == (
+        "counted: nothing (1 instruction)",
+        "not counted: kernels of which nothing is known: kernel",
+    )
     guessed = replace(READ, guesses=("a loop runs once",))
     read = problem_of("", {digest_of(BODY): guessed})
     assert shares(read) == {"kernel": Share(1.0, 1.0, 1)}
@@ -186,7 +189,7 @@ def test_a_kernel_is_named_with_or_without_its_number() -> None:
     for name in ("kernel", "kernel.12"):
         Given({name: 1.0}).check(numbered)
         assert Given({name: 1.0}).applied_to(numbered).kernels == ((2, "user"),)
-    with pytest.raises(BadInputError, match=r"no kernel kern: it has kernel\.12"):
+    with pytest.raises(BadInputError, match=r"no kernel or collective kern: it has kernel\.12"):
         Given({"kern": 1.0}).check(numbered)
     for seconds in (0.0, -1.0, float("nan")):
         with pytest.raises(BadInputError, match="positive number"):

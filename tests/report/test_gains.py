@@ -86,7 +86,7 @@ def test_limits_by_hand() -> None:
     # a and b compute for 25 s; c is bound by memory: 15 s over HBM, 2.3 s in fast memory, after 3 s of waiting.
     comparison = small()
     limits = seconds_by_limit(comparison.problem, comparison.after.replays["M"])
-    assert limits == {"compute": 25.0, "HBM": 15.0, "fast memory": pytest.approx(2.3), "waiting": 3.0}
+    assert limits == {"compute": 25.0, "HBM": 15.0, "fast memory": pytest.approx(2.3), "links": 0.0, "waiting": 3.0}
 
 
 def _why(problem: Problem, plan: Plan) -> dict[tuple[str, str], str]:

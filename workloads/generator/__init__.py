@@ -2,6 +2,7 @@
 
 from workloads.generator.known import Known, known_optimum
 from workloads.generator.known_recipe import KINDS, KnownRecipe, varied_known_recipe
+from workloads.generator.links import with_links
 from workloads.generator.random_problems import random_problem
 from workloads.generator.recipes import Recipe, tiny_recipe, varied_recipe
 from workloads.generator.reservations import with_reservations
@@ -16,5 +17,6 @@ __all__ = [
     "tiny_recipe",
     "varied_known_recipe",
     "varied_recipe",
+    "with_links",
     "with_reservations",
 ]

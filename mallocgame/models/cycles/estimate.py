@@ -38,7 +38,7 @@ _OTHER = {VMEM: _Rates(1.0, 2.6, 0.8, 1300.0), CMEM: _Rates(1.0, 2.6, 0.0, 600.0
 
 
 def estimated_cycles(problem: Problem, products: Collection[int]) -> list[float | None]:
-    """For each time the cycles with everything in HBM; None for what takes no time.
+    """For each time the cycles with everything in HBM; None for what takes no time, or the links' time.
 
     Args:
         problem: of the schedule.
@@ -47,7 +47,7 @@ def estimated_cycles(problem: Problem, products: Collection[int]) -> list[float 
     space = CMEM if problem.target.fast_space == CMEM else VMEM
     found: list[float | None] = []
     for time, instruction in enumerate(problem.instructions):
-        if instruction.free:
+        if instruction.free or instruction.link_seconds:
             found.append(None)
             continue
         hbm, reads = site_cycles(problem, time), len(problem.uses_at[time])

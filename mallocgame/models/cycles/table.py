@@ -92,7 +92,8 @@ class CycleTable:
         if not len(masks) == len(cycles) == len(self._observed):
             raise ValueError("one mask and one number of cycles for each time of the problem")
         for time, (mask, count) in enumerate(zip(masks, cycles, strict=True)):
-            if count is not None and not self.problem.instructions[time].free:
+            instruction = self.problem.instructions[time]
+            if count is not None and not (instruction.free or instruction.link_seconds):
                 self._observed[time].setdefault(mask, float(count))
         self._kinds = None
 

@@ -90,8 +90,8 @@ def _known(text: FinalText, time: int, known: int, model: Model) -> Row:
         seconds, hbm = instruction_seconds(
             problem.target,
             model,
-            instruction.compute_seconds,
-            cycles_of(step),
+            instruction.least_seconds,
+            None if instruction.link_seconds else cycles_of(step),
             instruction.total_bytes,
             fast_read,
             fast_write,

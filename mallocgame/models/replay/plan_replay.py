@@ -80,7 +80,7 @@ def make_row(
         seconds, hbm = instruction_seconds(
             problem.target,
             model,
-            instruction.compute_seconds,
+            instruction.least_seconds,
             cycles,
             instruction.total_bytes,
             fast_read,

@@ -1,4 +1,7 @@
-"""What kernels of which nothing is known (``Problem.uncounted``) have in fast memory: no model tells what that does."""
+"""What kernels and collectives of which nothing is known (``Problem.uncounted``) have in fast memory.
+
+No model tells what that does.
+"""
 
 from __future__ import annotations
 

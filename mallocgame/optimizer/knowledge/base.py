@@ -27,7 +27,7 @@ class Outlook:
         e_seconds: under E.
         m_seconds: under M.
         fits: plans leave the HBM as it is.
-        uncounted: what kernels of which nothing is known have in fast memory.
+        uncounted: what kernels and collectives of which nothing is known have in fast memory.
     """
 
     plan: NamedPlan

@@ -22,8 +22,9 @@ from xla_dump_parser.shapes import padded_bytes, walk_shape
 TARGET = '"tpu_custom_call"'
 """``custom_call_target`` of a kernel."""
 
-Source = Literal["estimate", "kernel", "user", "none"]
-"""Where a kernel's cost is from: its author's estimate, its own module, the user, or nowhere: it is not counted."""
+Source = Literal["estimate", "kernel", "user", "none", "links"]
+"""Where the cost of a kernel or collective is from: a kernel's author, its own module, the user, nowhere (it is not
+counted), or for a collective the links between chips."""
 
 _BODY = re.compile(r'"body"\s*:\s*"([^"\\]*)"')
 _ESTIMATE = re.compile(r'"cost_estimate"\s*:\s*(\{[^{}]*\})')

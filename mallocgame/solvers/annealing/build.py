@@ -135,7 +135,7 @@ class _Maker:
             instruction = self.problem.instructions[time]
             children = self.links.add(self.number_of[child] for child in self.program.children[time])
             end = first_site + len(self.sites[slot])
-            costs = instruction.compute_seconds, instruction.total_bytes, instruction.free
+            costs = instruction.least_seconds, instruction.total_bytes, instruction.free
             return time, self.number_of[instruction.computation], *children, first_site, end, -1, -1, -1, *costs
 
         firsts = np.concatenate([[0], np.cumsum([len(at) for at in self.sites])]).astype(int).tolist()

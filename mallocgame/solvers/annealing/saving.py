@@ -19,7 +19,7 @@ def possible_saving(program: Program, group: int) -> float:
             instruction = program.problem.instructions[time]
             if not instruction.free:
                 relief = site_bytes / target.hbm_bandwidth
-                spare = instruction.total_bytes / target.hbm_bandwidth - instruction.compute_seconds
+                spare = instruction.total_bytes / target.hbm_bandwidth - instruction.least_seconds
                 saving = max(RELIEF_SHARE * relief, min(spare, relief))
                 saved += saving * program.problem.runs[program.computation[time]]
     return saved

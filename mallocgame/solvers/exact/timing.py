@@ -64,7 +64,7 @@ def elapsed(model: Model, program: Program, time: int, read: Linear, written: Li
     if instruction.free:
         return Elapsed(ZERO, ZERO)
     bandwidth = target.hbm_bandwidth * model.unit
-    compute = instruction.compute_seconds / model.unit
+    compute = instruction.least_seconds / model.unit
     crossing = (total((read, written)) * -1.0 + instruction.total_bytes) * (1.0 / bandwidth)
     low, high = model.bounds(crossing)
     hbm = crossing

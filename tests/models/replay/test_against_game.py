@@ -14,7 +14,7 @@ from mallocgame.models.replay import relaxed_bound, replay_plan
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem.schema import Problem
-from workloads.generator import random_problem, varied_recipe, with_reservations
+from workloads.generator import random_problem, varied_recipe, with_links, with_reservations
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -43,6 +43,8 @@ def test_game_validator_and_replay_agree(problem_seed: int, play_seed: int, eage
     problem = random_problem(problem_seed, replace(varied_recipe(problem_seed), two_cores=two_cores))
     if problem_seed % 2:
         problem = with_reservations(problem, problem_seed)
+    if problem_seed % 3 == 0:
+        problem = with_links(problem, problem_seed)
     plan, gained = play(problem, play_seed, eager)
     assert validate(problem, plan) == ()
     assert inexpressible(problem, plan) == ()

@@ -23,7 +23,7 @@ from mallocgame.solvers.annealing.plans import packed_plan, pieces_of, plan_of
 from mallocgame.solvers.annealing.replay import replay_whole
 from mallocgame.solvers.annealing.search import Decisions, Search
 from mallocgame.solvers.annealing.world import IN_HBM, STAYS
-from workloads.generator import random_problem, varied_recipe, with_reservations
+from workloads.generator import random_problem, varied_recipe, with_links, with_reservations
 from workloads.problems import load
 
 
@@ -62,8 +62,12 @@ def annealed(problem: Problem, seed: int, table: CycleTable | None, moves: int =
 
 
 def varied_problem(seed: int) -> Problem:
-    """A random problem; two cores write half of the values in every other, kernels reserve memory in every third."""
+    """A random problem; two cores write half of the values in every other, kernels reserve memory in every third.
+
+    In every fourth links bound some instructions.
+    """
     problem = random_problem(seed, replace(varied_recipe(seed), two_cores=seed % 2 / 2))
+    problem = problem if seed % 4 else with_links(problem, seed)
     return problem if seed % 3 else with_reservations(problem, seed)
 
 

@@ -14,13 +14,22 @@ from mallocgame.solvers.exact import proven_bound
 from mallocgame.solvers.exact.bound import certified
 from mallocgame.solvers.exact.model import Linear, Model
 from tests.game.hand_made import Step, problem
-from workloads.generator import known_optimum, random_problem, varied_known_recipe, varied_recipe, with_reservations
+from workloads.generator import (
+    known_optimum,
+    random_problem,
+    varied_known_recipe,
+    varied_recipe,
+    with_links,
+    with_reservations,
+)
 
 
 @pytest.mark.parametrize("seed", range(16))
 def test_no_plan_is_below(seed: int) -> None:
-    """From seed 12 on instructions reserve fast memory."""
+    """From seed 12 on instructions reserve fast memory; with even seeds links bound some."""
     task = random_problem(seed, varied_recipe(seed, largest=40))
+    if seed % 2 == 0:
+        task = with_links(task, seed)
     if seed >= 12:
         task = with_reservations(task, seed)
     bound = proven_bound(task, time_limit=5)
