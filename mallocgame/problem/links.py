@@ -50,7 +50,7 @@ def links_of(target: str, topology: str | None) -> Links:
     """
     chip = CHIPS.get(target)
     if chip is None or chip.interconnect is None:
-        return Links(None, f"those between chips of {target} are not known")
+        return Links(None, f"nothing is known of those of {target}")
     known = chip.interconnect
     count, slices = known.links, 1
     if topology is not None:
@@ -59,7 +59,7 @@ def links_of(target: str, topology: str | None) -> Links:
         shape = [int(side) for side in parsed.name.partition(":")[2].split("x")]
         count = min(count, sum(min(2, side - 1) for side in shape))
     if slices > 1:
-        return Links(None, "the network between slices is not known")
+        return Links(None, "nothing is known of the network between slices")
     told = f"{count} of {known.links} of a chip, {known.bandwidth / 1e9:g} GB/s each, one way ({known.source})"
     return Links(count * known.bandwidth, told)
 

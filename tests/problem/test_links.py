@@ -226,8 +226,8 @@ def test_what_waits_for_links_is_no_computing() -> None:
 @pytest.mark.parametrize(
     ("target", "topology", "why"),
     [
-        ("v4 lite", None, "those between chips of v4 lite are not known"),
-        ("v5e", "v5e:2x2*2", "the network between slices is not known"),
+        ("v4 lite", None, "nothing is known of those of v4 lite"),
+        ("v5e", "v5e:2x2*2", "nothing is known of the network between slices"),
     ],
 )
 def test_where_the_links_are_not_known_moving_its_operands_is_no_gain(
