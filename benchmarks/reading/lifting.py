@@ -24,7 +24,7 @@ import argparse
 import sys
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
@@ -85,10 +85,11 @@ def difference(original: Problem, lifted: Problem, final: HloModule) -> str:
     if isinstance(names, str):
         return names
     one, other = _View(original, {}), _View(lifted, names)
+    viewed = one.viewed() | other.viewed()
     for what, ours, theirs in (
         ("instruction", one.timed(), other.timed()),
         ("tensor", one.tensors(), other.tensors()),
-        ("placement", one.placement(final), other.placement(final)),
+        ("placement", one.placement(final, viewed), other.placement(final, viewed)),
     ):
         for fact in sorted(map(repr, (ours - theirs) + (theirs - ours))):
             return f"{what}: {fact}"
@@ -191,7 +192,7 @@ class _View:
         return Counter(
             (*self.key(tensor), tensor.size, tensor.defined_bytes, self.rank(tensor.live[0]), self.rank(tensor.live[1]),
              groups[tensor.group], self.problem.groups[tensor.group].size, self.fixed(tensor), tensor.hbm_definition,
-             tuple(self.uses(tensor)))
+             tuple(sorted(self.uses(tensor), key=repr)))
             for tensor in self.problem.tensors
         )  # fmt: skip
 
@@ -205,7 +206,14 @@ class _View:
                 after = None if use.copy_after is None else self.rank(use.copy_after)
                 yield self.name(use.time), use.operands, use.accessed_bytes, after
 
-    def placement(self, final: HloModule) -> Counter[Fact]:
+    def viewed(self) -> set[Fact]:
+        """Tensors that a bitcast or element reads: how long they stay before it depends on where that stands."""
+        return {
+            self.key(tensor) for tensor in self.problem.tensors if any(self.is_view(use.time) for use in tensor.uses)
+        }
+
+    def placement(self, final: HloModule, viewed: Collection[Fact]) -> Counter[Fact]:
+        """XLA's own; ``viewed`` are tensors whose violations of the rules are not looked at."""
         found: ReadBack = read_back(self.problem, final)
         tensors = self.problem.tensors
         facts: Counter[Fact] = Counter(("defined", *self.key(tensors[id])) for id in found.fast_definitions)
@@ -224,9 +232,11 @@ class _View:
             facts[
                 "planned", copy.kind, self.key(tensors[copy.tensor]), self.rank(copy.after), self.rank(copy.before)
             ] += 1
-        # How long a tensor stays before a bitcast of it depends on where that stands.
-        viewed = {tensor.id for tensor in tensors if any(self.is_view(use.time) for use in tensor.uses)}
-        violations = [found for found in validate(self.problem, plan) if found.tensor not in viewed]
+        violations = [
+            violation
+            for violation in validate(self.problem, plan)
+            if violation.tensor is None or self.key(tensors[violation.tensor]) not in viewed
+        ]
         causes = Counter(violation.cause for violation in violations)
         facts.update({("violation", cause): count for cause, count in causes.items() if cause not in ADDRESSES})
         return facts

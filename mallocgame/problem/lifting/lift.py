@@ -91,8 +91,9 @@ class _Lifting:
     def _check_place(self, body: hlo.Computation, transfer: Transfer, restored: Collection[str]) -> None:
         """Refuse what was synchronous and may have stood before or after something that takes time.
 
-        It stood anywhere between what it reads and its first reader. The compiler schedules slices last of all before
-        their readers (SLICES_LATE), so these are put there.
+        It stood anywhere between what it reads and its first reader. The compiler schedules slices directly before
+        their first readers, other copies and slices aside (112 of 120 in 57 programs, all 7 that MSA had replaced among
+        them; libtpu 0.0.52), so these are put there.
         """
         if transfer.opcode == "slice":
             return
