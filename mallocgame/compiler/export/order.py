@@ -8,9 +8,11 @@ first: what fits in it needs no override, and where a few blocks do not, these f
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise, takewhile
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +29,9 @@ STALE_TRIES = 150
 OWN_ORDERS = 8
 """As which the compiler's own order is tried: what is of one tier comes in another order in each."""
 
-OWN_TRIES = 400
-"""Sets of exceptions to the compiler's own order that are tried."""
+OWN_STARTS, OWN_TRIES = 12, 300
+"""How often exceptions to the compiler's own order are sought, and how many tries each search has. Of the 60 shipped
+problems' plans four find none."""
 
 WORK_LIMIT = 2_000_000_000
 """Bound on tries times squared blocks, which bounds the time of the search to about ten seconds."""
@@ -180,11 +183,12 @@ def fitting_order(
         reserved: what instructions take for themselves.
         tiers: groups in the compiler's own order (``NamedPlan.tiers``); empty where it is not known.
     """
+    own = None
     if {block.group for block in blocks} <= set(chain.from_iterable(tiers)):
-        own = _Own(blocks, capacity, alignment, reserved, tiers)
-        exceptions = own.exceptions(first, random.Random(seed))
-        if exceptions is not None:
-            return Order([blocks[number] for number in exceptions], [blocks[n] for n in own.rest(exceptions)], [])
+        own = _Own(blocks, capacity, alignment, reserved, tiers, first)
+        told = own.exceptions(seed)
+        if told is not None:
+            return Order([blocks[number] for number in told], [blocks[number] for number in own.rest(told)], [])
     asked, cost = requests_of(blocks, reserved), np.array([block.size * block.duration for block in blocks], np.float64)
     front = np.array([first.index(block.group) if block.group in first else len(first) for block in blocks], np.int64)
 
@@ -213,7 +217,9 @@ def fitting_order(
             best = new
         if stale > STALE_TRIES:
             current, stale = rng.choice(found), 0
-    return Order([blocks[number] for number in best.order], [], [blocks[number] for number in best.missed])
+    told = best.order.tolist() if own is None else own.shortened(best.order.tolist(), best.cost)
+    rest = [] if own is None else own.rest(told)
+    return Order(*([blocks[number] for number in numbers] for numbers in (told, rest, best.missed)))
 
 
 class Order(NamedTuple):
@@ -237,7 +243,7 @@ class Order(NamedTuple):
 
 
 class _Own:
-    """The compiler's own order of blocks, in as many ways as it may be."""
+    """The compiler's own order of blocks, by number, in as many ways as it may be."""
 
     def __init__(
         self,
@@ -246,58 +252,75 @@ class _Own:
         alignment: int,
         reserved: Sequence[Reservation],
         tiers: Sequence[Sequence[int]],
+        first: Sequence[int],
     ) -> None:
         self.asked, self.capacity, self.alignment = requests_of(blocks, reserved), capacity, alignment
-        self.numbers = {block.group: number for number, block in enumerate(blocks)}
         self.cost = [block.size * block.duration for block in blocks]
+        self.tries = min(OWN_TRIES, WORK_LIMIT // (OWN_STARTS * OWN_ORDERS * max(1, len(blocks) ** 2)))
+        numbers = {block.group: number for number, block in enumerate(blocks)}
+        self.first = [numbers[group] for group in first if group in numbers]
+        present = [[numbers[group] for group in tier if group in numbers] for tier in tiers]
         rng = random.Random(0)
-        present = [[self.numbers[group] for group in tier if group in self.numbers] for tier in tiers]
         self.orders = [list(chain.from_iterable(present))]
         while len(self.orders) < OWN_ORDERS:
             self.orders.append([number for tier in present for number in rng.sample(tier, len(tier))])
 
     def rest(self, told: Sequence[int]) -> list[int]:
         """All blocks but these, in the compiler's order."""
-        return [number for number in self.orders[0] if number not in told]
+        before = set(told)
+        return [number for number in self.orders[0] if number not in before]
 
-    def missed(self, told: Sequence[int]) -> list[int]:
+    def exceptions(self, seed: int) -> list[int] | None:
+        """Few blocks which, allocated first, let everything find room; those that have to be first among them.
+
+        None where nothing was found.
+        """
+        starts = range(OWN_STARTS if self._missed(self.first) else 1)
+        found = [told for start in starts if (told := self._search(random.Random(f"{seed} {start}"))) is not None]
+        return min((self._without_needless(told, 0.0) for told in found), key=len, default=None)
+
+    def _search(self, rng: random.Random) -> list[int] | None:
+        """What finds no room goes before all others; what found none more often goes further ahead."""
+        told, failures = list(self.first), dict.fromkeys(self.first, inf)
+        for _ in range(self.tries):
+            missed = self._missed(told)
+            if not missed:
+                return told
+            for number in missed:
+                failures[number] = failures.get(number, 0.0) + 1.0
+            told = sorted(failures, key=lambda number: -failures[number] - rng.random())
+            told = [*self.first, *(number for number in told if failures[number] != inf)]
+        return None
+
+    def shortened(self, order: Sequence[int], cost: float) -> list[int]:
+        """The beginning of an order without which more is lost than this, in bytes x times; the rest as the compiler's
+        own order has it."""
+        length = bisect_left(range(len(order)), True, key=lambda length: self._lost(order[:length]) <= cost)
+        return self._without_needless(list(order[:length]), cost)
+
+    def _missed(self, told: Sequence[int]) -> list[int]:
         """Blocks that find no room where these are allocated first: under the first order in which there are any."""
+        return next(filter(None, self._missed_by_order(told)), [])
+
+    def _lost(self, told: Sequence[int]) -> float:
+        """What finds no room, under the worst of the orders."""
+        return max(float(sum(self.cost[number] for number in missed)) for missed in self._missed_by_order(told))
+
+    def _missed_by_order(self, told: Sequence[int]) -> Iterator[list[int]]:
         before = set(told)
         for order in self.orders:
             whole = np.array([*told, *(number for number in order if number not in before)], np.int64)
             offsets = best_fit(*self.asked, whole, self.capacity, self.alignment)
-            missed = [number for number in whole.tolist() if offsets[number] == NOWHERE]
-            if missed:
-                return missed
-        return []
+            yield [number for number in whole.tolist() if offsets[number] == NOWHERE]
 
-    def exceptions(self, first: Sequence[int], rng: random.Random) -> list[int] | None:
-        """Few blocks which, allocated first, let everything find room; those of ``first`` among them.
-
-        What finds no room is moved before all others, until everything has room or too many tries were made. What was
-        moved in vain moves back. None where nothing was found.
-        """
-        fixed = [self.numbers[group] for group in first if group in self.numbers]
-        told = list(fixed)
-        for _ in range(min(OWN_TRIES, WORK_LIMIT // (OWN_ORDERS * max(1, len(self.cost) ** 2)))):
-            missed = self.missed(told)
-            if not missed:
-                return self._without_needless(told, len(fixed))
-            for number in missed:
-                if number in told[len(fixed) :]:
-                    told.remove(number)
-                if number not in fixed:
-                    told.insert(rng.randint(len(fixed), len(told)), number)
-        return None
-
-    def _without_needless(self, told: list[int], fixed: int) -> list[int]:
+    def _without_needless(self, told: list[int], cost: float) -> list[int]:
         """Until none can be left out; one that could not may be once another one is."""
-        before = None
+        before: list[int] = []
         while told != before:
             before = told
-            for number in reversed(before[fixed:]):
+            for number in reversed(before):
                 fewer = [other for other in told if other != number]
-                if not self.missed(fewer):
+                if number not in self.first and self._lost(fewer) <= cost:
                     told = fewer
         return told
 
