@@ -24,13 +24,26 @@ if TYPE_CHECKING:
 ReportFormat = Literal["html", "svg", "png", "trace"]
 
 
-def export(plan: PathLike | NamedPlan | ProgramOptions, format: Format = "compiler-options") -> str:
+def export(
+    plan: PathLike | NamedPlan | ProgramOptions,
+    format: Format = "compiler-options",
+    max_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> str:
     """A plan, or an answer that is none, as text for the place where a user puts it.
 
+    Args:
+        plan: a file, a plan, or options.
+        format: of the text.
+        max_bytes: that the flags may have, as one string of the environment with its name; of a plan that takes more
+            the part that is told that saves most, which is not confirmed. None for no such bound.
+        progress: is told what is left out.
+
     Raises:
-        BadInputError: the plan file is damaged, or the format is unknown.
+        BadInputError: the plan file is damaged, the format is unknown, or there is nothing to say within the bytes.
     """
-    from mallocgame.compiler.export.formats import WRITERS
+    from mallocgame.compiler.export.formats import WRITERS, environment_bytes
+    from mallocgame.compiler.export.within import within
     from mallocgame.offload.moves_file import is_moves_file, load_moves
     from mallocgame.plan.named_plan import NamedPlan
     from mallocgame.plan.options_file import load_answer
@@ -42,7 +55,16 @@ def export(plan: PathLike | NamedPlan | ProgramOptions, format: Format = "compil
             raise BadInputError(f"{plan}: a plan of the offload game is a policy: use --format python")
         return load_moves(plan).moves.to_python()
     answer = load_answer(plan) if isinstance(plan, str | os.PathLike) else plan
-    return WRITERS[format](answer if isinstance(answer, NamedPlan) else answer.options)
+    if max_bytes is None:
+        return WRITERS[format](answer if isinstance(answer, NamedPlan) else answer.options)
+    if not isinstance(answer, NamedPlan):
+        if environment_bytes(answer.options) > max_bytes:
+            raise BadInputError(f"these options are no plan, and take {environment_bytes(answer.options)} bytes")
+        return WRITERS[format](answer.options)
+    part = within(answer, max_bytes)
+    if part.left_out and progress is not None:
+        progress(f"left {part.left_out} alias groups in HBM for {max_bytes} bytes; what is left is not confirmed")
+    return WRITERS[format](part.options)
 
 
 def verify(

@@ -12,7 +12,7 @@ from mallocgame.compiler.export.options import allocation_of, compiler_options
 from mallocgame.compiler.export.overrides import InexpressibleError
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.verification import Relaxed
-from mallocgame.plan.named_plan import NamedPlan, NamedTensor
+from mallocgame.plan.named_plan import NamedPlan, NamedTensor, in_hbm
 
 NO_ROOM = "spatial placement conflict"
 """In the compiler's words when it finds no address; another order may help then."""
@@ -48,25 +48,6 @@ def _reads(tensor: NamedTensor, refusal: OverrideRefusedError) -> bool:
         use.instruction == refusal.instruction and any(number == refusal.operand for number, _ in use.operands)
         for use in tensor.uses
     )
-
-
-def leave_in_hbm(named: NamedPlan, group: int) -> NamedPlan:
-    """The plan with everything of one alias group in HBM."""
-    members = {tensor.id for tensor in named.tensors if tensor.group == group}
-    plan = replace(
-        named.plan,
-        fast_definitions=named.plan.fast_definitions - members,
-        fast_uses=frozenset(site for site in named.plan.fast_uses if site[0] not in members),
-        stays=tuple(stay for stay in named.plan.stays if stay.tensor not in members),
-        copies=tuple(copy for copy in named.plan.copies if copy.tensor not in members),
-    )
-    tensors = tuple(_in_hbm(tensor) if tensor.id in members else tensor for tensor in named.tensors)
-    return replace(named, plan=plan, tensors=tensors)
-
-
-def _in_hbm(tensor: NamedTensor) -> NamedTensor:
-    uses = tuple(replace(use, fast=False, copy_after=None, copy_after_instruction=None) for use in tensor.uses)
-    return replace(tensor, fast_definition=False, uses=uses)
 
 
 class Relaxation:
@@ -140,7 +121,7 @@ class Relaxation:
         """Leave a tensor's group in HBM from now on."""
         name = tensor.instruction + ("{" + ",".join(map(str, tensor.index)) + "}" if tensor.index else "")
         self.relaxed.append(Relaxed(tensor.group, name, reason, cut))
-        self.named = leave_in_hbm(self.named, tensor.group)
+        self.named = in_hbm(self.named, [tensor.group])
 
 
 def _alike(named: NamedPlan, refusal: OverrideRefusedError) -> list[NamedTensor]:

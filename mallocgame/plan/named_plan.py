@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from mallocgame.plan.confirmation import Confirmation
@@ -184,6 +184,25 @@ def _tiers(problem: Problem, plan: Plan) -> tuple[tuple[int, ...], ...]:
     moved = {problem.tensors[stay.tensor].group for stay in plan.stays}
     tiers = (tuple(group for group in tier if group in moved) for tier in priority.tiers(problem))
     return tuple(tier for tier in tiers if tier)
+
+
+def in_hbm(named: NamedPlan, groups: Collection[int]) -> NamedPlan:
+    """The plan with everything of some alias groups in HBM."""
+    members = {tensor.id for tensor in named.tensors if tensor.group in groups}
+    plan = replace(
+        named.plan,
+        fast_definitions=named.plan.fast_definitions - members,
+        fast_uses=frozenset(site for site in named.plan.fast_uses if site[0] not in members),
+        stays=tuple(stay for stay in named.plan.stays if stay.tensor not in members),
+        copies=tuple(copy for copy in named.plan.copies if copy.tensor not in members),
+    )
+    tensors = tuple(_whole_in_hbm(tensor) if tensor.id in members else tensor for tensor in named.tensors)
+    return replace(named, plan=plan, tensors=tensors)
+
+
+def _whole_in_hbm(tensor: NamedTensor) -> NamedTensor:
+    uses = tuple(replace(use, fast=False, copy_after=None, copy_after_instruction=None) for use in tensor.uses)
+    return replace(tensor, fast_definition=False, uses=uses)
 
 
 def check_plan(named: NamedPlan, problem: Problem) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.failures import OverrideRefusedError
-from mallocgame.compiler.relax import NO_ROOM, Relaxation, leave_in_hbm
+from mallocgame.compiler.relax import NO_ROOM, Relaxation
 from mallocgame.compiler.verification import Row, best_of
-from mallocgame.plan.named_plan import NamedUse
+from mallocgame.plan.named_plan import NamedUse, in_hbm
 from mallocgame.plan.plan import Copy, Stay
 from tests.compiler.plans import MIB, plan, tensor, use
 
@@ -35,7 +35,7 @@ def test_no_room_first_moves_the_group_to_the_front_then_to_hbm() -> None:
     assert not relaxation.relaxed
     assert relaxation.refuse(refusal)
     assert [(entry.group, entry.tensor) for entry in relaxation.relaxed] == [(1, "copy.1")]
-    assert relaxation.named == leave_in_hbm(a_plan(), 1)
+    assert relaxation.named == in_hbm(a_plan(), [1])
 
 
 def test_wrong_time_goes_to_hbm_at_once() -> None:
@@ -88,7 +88,7 @@ def test_a_plan_is_not_cut_to_nothing() -> None:
 
 
 def test_leaving_everything_in_hbm_leaves_only_keeps() -> None:
-    named = leave_in_hbm(leave_in_hbm(a_plan(), 0), 1)
+    named = in_hbm(a_plan(), [0, 1])
     assert not named.plan.stays
     assert not named.plan.fast_definitions
     options = compiler_options(named)
@@ -120,4 +120,4 @@ def test_what_no_override_can_express_is_left_in_hbm_before_any_compile() -> Non
     options = relaxation.options()
     assert [(entry.tensor, entry.cut) for entry in relaxation.relaxed] == [("w", False)]
     assert relaxation.named.plan.fast_uses == {(1, 0)}
-    assert options == compiler_options(leave_in_hbm(named, named.tensors[0].group))
+    assert options == compiler_options(in_hbm(named, [named.tensors[0].group]))

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from mallocgame.api import ExportFormat
 from mallocgame.cli.app import Json, app
+from mallocgame.cli.progress import tell
 from mallocgame.cli.show import print_json
 
 
@@ -18,12 +19,16 @@ def export(
     /,
     *,
     format: Annotated[ExportFormat, Parameter(help="What to print.")] = "compiler-options",
+    max_bytes: Annotated[
+        int | None,
+        Parameter(help="Bytes of the flags as one string: of a plan that takes more, the part that saves most."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print a plan as flags of the compiler."""
     from mallocgame import api
 
-    text = api.export(plan, format)
+    text = api.export(plan, format, max_bytes, tell)
     if json:
         print_json({"command": "export", "format": format, "text": text})
     else:

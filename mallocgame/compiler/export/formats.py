@@ -17,11 +17,19 @@ if TYPE_CHECKING:
     Exported = NamedPlan | Mapping[str, str]
     """A plan, or compiler options."""
 
-Format = Literal["compiler-options", "libtpu-init-args", "python"]
+Format = Literal["compiler-options", "libtpu-init-args", "libtpu-flag-file", "python"]
 """Names of the formats; a new one is one more here and in ``WRITERS``."""
 
 MOST_ARGUMENT_BYTES = 131_072
 """Linux, execve(2), MAX_ARG_STRLEN: of one string of the environment, with its name and the zero at its end."""
+
+MANY_ARGUMENT_BYTES = 98_304
+"""From where on it is told what is near: three quarters of that, for whoever adds flags of their own."""
+
+_INSTEAD = (
+    "what serves instead: --format libtpu-flag-file, a file that LIBTPU_INIT_ARGS=--flagfile=FILE names; --format "
+    "compiler-options or python for one program, in MaxText compile_xla_flags; or --max-bytes N for the greater part"
+)
 
 _OPTION = re.compile(r"[a-z][a-z0-9_]*")
 _VALUE = re.compile(r"[!-~]*")
@@ -36,22 +44,37 @@ def to_json(program: Exported) -> str:
 def to_libtpu_init_args(program: Exported) -> str:
     """A shell line that sets ``LIBTPU_INIT_ARGS``; it has to be set before libtpu is loaded.
 
+    Above ``MANY_ARGUMENT_BYTES`` a comment before it says what serves instead.
+
     Raises:
         BadInputError: no process could be started with it.
     """
-    flags = to_flags(program)
-    size = len(f"LIBTPU_INIT_ARGS={flags}") + 1
+    options = dict(_checked(program))
+    size = environment_bytes(options)
+    said = f"{size} bytes, and Linux starts no process with a string of more than {MOST_ARGUMENT_BYTES}; {_INSTEAD}"
     if size > MOST_ARGUMENT_BYTES:
-        raise BadInputError(
-            f"LIBTPU_INIT_ARGS would have {size} bytes, and Linux starts no process with a string of more than "
-            f"{MOST_ARGUMENT_BYTES}: give the options to the compile itself, --format compiler-options or python"
-        )
-    return f"export LIBTPU_INIT_ARGS={shlex.quote(flags)}\n"
+        raise BadInputError(f"LIBTPU_INIT_ARGS would have {said}")
+    comment = f"# LIBTPU_INIT_ARGS has {said}\n" if size > MANY_ARGUMENT_BYTES else ""
+    return f"{comment}export LIBTPU_INIT_ARGS={shlex.quote(to_flags(options))}\n"
+
+
+def to_flag_file(program: Exported) -> str:
+    """A file of flags, one a line, of any length: ``LIBTPU_INIT_ARGS=--flagfile=FILE`` has libtpu read it."""
+    return "".join(f"{flag}\n" for flag in _flags(program))
 
 
 def to_flags(program: Exported) -> str:
     """The value of ``LIBTPU_INIT_ARGS``; what JAX has settings for is no flag, and left out."""
-    return " ".join(f"--{name}={value}" for name, value in _checked(program) if name not in NO_FLAGS)
+    return " ".join(_flags(program))
+
+
+def environment_bytes(program: Exported) -> int:
+    """How long ``LIBTPU_INIT_ARGS`` is with these options, as Linux counts: with its name and the zero at the end."""
+    return len(f"LIBTPU_INIT_ARGS={to_flags(program)}") + 1
+
+
+def _flags(program: Exported) -> list[str]:
+    return [f"--{name}={value}" for name, value in _checked(program) if name not in NO_FLAGS]
 
 
 def to_python(program: Exported) -> str:
@@ -82,5 +105,6 @@ def _checked(program: Exported) -> list[tuple[str, str]]:
 WRITERS: Mapping[Format, Callable[[Exported], str]] = {
     "compiler-options": to_json,
     "libtpu-init-args": to_libtpu_init_args,
+    "libtpu-flag-file": to_flag_file,
     "python": to_python,
 }

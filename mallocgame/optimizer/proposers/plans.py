@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mallocgame.compiler.export.options import allocation_of
-from mallocgame.compiler.relax import Relaxation, leave_in_hbm
+from mallocgame.compiler.relax import Relaxation
 from mallocgame.models.replay import uncounted_of_plan
 from mallocgame.optimizer.knowledge.base import Base, Outlook
 from mallocgame.optimizer.knowledge.candidates import Candidate
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
-from mallocgame.plan.named_plan import name_plan
+from mallocgame.plan.named_plan import in_hbm, name_plan
 from mallocgame.plan.objective import Objective
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.validate import validate
@@ -80,9 +80,8 @@ def look(known: Knowledge, base: Base, objective: Objective = "both") -> Outlook
         scoped_vmem_kib=base.capture.scoped_vmem_kib,
     )
     order = allocation_of(named)
-    for block in order.missed:
-        named = leave_in_hbm(named, block.group)
-    relaxation = Relaxation(replace(named, order=order.fitting))
+    missed = {block.group for block in order.missed}
+    relaxation = Relaxation(replace(in_hbm(named, missed), order=order.fitting))
     relaxation.options()
     base.barred |= {entry.group for entry in relaxation.relaxed}
     named = relaxation.named
