@@ -266,6 +266,7 @@ FITTING: dict[str, tuple[object, ...]] = {
     "seed": (-1,),
     "options": ({},),
     "versions": ({},),
+    "tiers": ([], [[1]]),
     "scoped_vmem_kib": (None,),
     "order": ([],),
     "reach": (None, 1.5),

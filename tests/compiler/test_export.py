@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mallocgame.compiler.export.formats import to_flags, to_json, to_libtpu_init_args, to_python
@@ -295,6 +295,7 @@ def test_no_name_breaks_out_of_the_text(texts: list[str], size: int) -> None:
 few_characters = st.text("ab1.-", min_size=1, max_size=5)
 
 
+@settings(deadline=None)
 @given(st.sets(few_characters, min_size=1, max_size=40), st.lists(few_characters))
 def test_patterns_match_exactly_the_names(found: set[str], others: list[str]) -> None:
     regexes = list(patterns(found))
@@ -345,6 +346,7 @@ operands = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(operands, min_size=1, max_size=10, unique_by=lambda one: one[:2]))
 def test_prefetches_are_told_for_what_asks_for_them_and_nothing_else(
     found: list[tuple[str, int, int | None, int]],

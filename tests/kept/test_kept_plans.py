@@ -37,7 +37,8 @@ class Known:
         solver: that made it, and its seed.
         seconds: under M.
         counts: stays, copies, uses in fast memory.
-        exported: SHA-256 of the compiler options, the flags of LIBTPU_INIT_ARGS, and the Python text.
+        exported: SHA-256 of the compiler options, the flags of LIBTPU_INIT_ARGS, the Python text, and the file of
+            flags.
         order: of allocation.
         reach: of the plan.
         version: of the file's format.
@@ -48,7 +49,7 @@ class Known:
     solver: tuple[str, int]
     seconds: float
     counts: tuple[int, int, int]
-    exported: tuple[str, str, str]
+    exported: tuple[str, str, str, str]
     order: tuple[int, ...] = ()
     reach: float | None = None
     version: int = 3
@@ -58,6 +59,7 @@ OLDER = (
     "d255a2d40f7833cb0788e99ad686bfe00a840826a819bbaf7a935da36b94b7ce",
     "765450224267b1a786904ebcd6356f59d2bde42f8818a7f75c0243b17c78ebd4",
     "ce3c9bfdf42cce2d885121d1fa306d81c9d6147f7068417dd31e466fbffff1d0",
+    "97f5025218c9c08a35ab97a92dd13ef0b88c11fa1a3051cc7fd4197f5ab98bbc",
 )
 """Of the same plan in both older versions."""
 
@@ -72,6 +74,7 @@ PLANS = (
             "abed6b013f9e8dfc53e58ade7aecff166e6637e937466afa4eb5cb267f7ea4ca",
             "7339d24b52c7bb05e75d7241f13f72a84e43707418db6a628c51eac084783f9b",
             "46f9eaa4b7bef5d46c56ad642a7781645515466c4c7325662c979ae8ef68ee1c",
+            "47cc425bd6030cc1ad464f61b49eebf520884c3f4cdbd9e748d74a5858fa0364",
         ),
     ),
     Known(
@@ -84,6 +87,7 @@ PLANS = (
             "950a4bd1dd371e5081f4d95a1a4b7b1e630c51a3709ab30dc54192438b09764b",
             "4a9af5dc18d10a7b71fee46ada29babacdfca3cc80929cc66f9b2c3af488d61a",
             "af68fb6988b1a7beb0445125d339cf03f695ee986aa488aec968a76368cd102f",
+            "7aec9b0054f5e73926f46a871220ad34c14b0a75ac8a309784713671f4ded62b",
         ),
     ),
     Known(
@@ -96,6 +100,7 @@ PLANS = (
             "a048e81c18b91b8578f681930574a89ac3a73440ccc72687aa01b97262b88ce1",
             "d7e77401715e64d83a7e79ed5ea885ac1095db0bd103b6e7a6de6c51c444fc91",
             "a61b76a4970b503445fa6ffd3f0ff7e1cf735900a22c16dce201760079c17c35",
+            "cae0b4a37f0490e453184e1c177c4fc272d8cd2c7fc5b8209733ab0ae5f9a9ec",
         ),
         reach=0.01,
     ),
@@ -109,6 +114,7 @@ PLANS = (
             "aaacc31be3271f14e254322f5ddaaf62bfcdd5c079206a10586f52808b638ec0",
             "e5279b9e52e4425924ed6c1a8cc188f3f264ff93182a14b0681ad70c3625d699",
             "9cbd30852e2d4ab538e3a03514ebe86d1153262ee0645e38da007422af5682e6",
+            "7cb30be1deb41bdeeed206e6e18d0a2bbb71382e075e83b271620a865251abb6",
         ),
         order=(6, 8, 0, 10, 7, 1, 4, 2, 3),
     ),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Exported = NamedPlan | Mapping[str, str]
     """A plan, or compiler options."""
 
-Format = Literal["compiler-options", "libtpu-init-args", "libtpu-flag-file", "python"]
+Format = Literal["compiler-options", "libtpu-init-args", "python", "libtpu-flag-file"]
 """Names of the formats; a new one is one more here and in ``WRITERS``."""
 
 MOST_ARGUMENT_BYTES = 131_072
@@ -105,6 +105,6 @@ def _checked(program: Exported) -> list[tuple[str, str]]:
 WRITERS: Mapping[Format, Callable[[Exported], str]] = {
     "compiler-options": to_json,
     "libtpu-init-args": to_libtpu_init_args,
-    "libtpu-flag-file": to_flag_file,
     "python": to_python,
+    "libtpu-flag-file": to_flag_file,
 }
