@@ -264,6 +264,7 @@ names = (
 )
 
 
+@settings(deadline=None)
 @given(names, names)
 def test_name_matches_itself_alone_or_is_refused(name: str, other: str) -> None:
     try:
@@ -275,6 +276,7 @@ def test_name_matches_itself_alone_or_is_refused(name: str, other: str) -> None:
     assert not re.search(r'["\\\s]', pattern)
 
 
+@settings(deadline=None)
 @given(st.lists(names, min_size=1, max_size=6), st.integers(0, 2**40))
 def test_no_name_breaks_out_of_the_text(texts: list[str], size: int) -> None:
     tensors = [
