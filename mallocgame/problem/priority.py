@@ -9,8 +9,9 @@ from mallocgame.problem.evictions import WHILE_EXECUTIONS, loops
 from mallocgame.problem.schema import Problem
 
 ROUNDING = 1e-4
-"""Of MSA's values, which it sums in 32 bits: what is no further apart may come either way round (libtpu 0.0.52: in the
-tables of 15 compile logs nothing else of more than 8 KiB is out of order)."""
+"""Of MSA's values, which it sums in 32 bits: what is no further apart may come either way round. So far apart, 3,200 of
+the 3,259 buffers of more than 8 KiB in the tables of 16 compile logs come in this order (libtpu 0.0.52); 57 of the rest
+are of two programs, 44 of them in one with slices that XLA replaces by copies, which plans do not let it."""
 
 SortKey = tuple[float, int, int, int, int, int]
 
