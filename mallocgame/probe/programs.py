@@ -46,7 +46,8 @@ def programs_of(names: Sequence[str | os.PathLike[str]]) -> tuple[Program, ...]:
 
     Args:
         names: each is a program (``MODULE:FUNCTION``, a capture, a module file), or a JSON file for the
-            program before it: a plan, an answer of ``solve``, or an object of compiler options.
+            program before it: a plan, an answer of ``solve``, or an object of compiler options. An answer that comes
+            first has its own program before it, as XLA compiles it by default.
 
     Raises:
         BadInputError: a file cannot be used, is for another program, or has no program before it.
@@ -57,14 +58,25 @@ def programs_of(names: Sequence[str | os.PathLike[str]]) -> tuple[Program, ...]:
         name = os.fspath(path)
         if name.endswith(".json"):
             if base is None:
-                raise BadInputError(
-                    f"{name}: options need a program before them: MODULE:FUNCTION, a capture, or a module file"
-                )
+                base = _of_answer(name)
+                found.append(base)
             found.append(with_options(base, name))
         else:
             base = _program(name)
             found.append(base)
     return tuple(found)
+
+
+def _of_answer(name: str) -> Program:
+    """The program that an answer says it is for."""
+    from mallocgame.plan.options_file import load_answer
+    from mallocgame.programs.answered import recorded_program
+    from mallocgame.system import checked_json
+
+    value = checked_json.read_json(name, MAX_OPTIONS_BYTES)
+    if isinstance(value, dict) and "format" in value:
+        return _program(str(recorded_program(load_answer(name), Path(name))))
+    raise BadInputError(f"{name}: options need a program before them: MODULE:FUNCTION, a capture, or a module file")
 
 
 def of_capture(capture: Capture, name: str) -> Program:

@@ -61,7 +61,7 @@ def program_of_answer(
         CompilerRefusedError, NoAnswerError: the program does not compile at the answer's split.
         xla_dump_parser.ParseError: the file is damaged.
     """
-    path = _recorded(answer, source) if file is None else file
+    path = recorded_program(answer, source) if file is None else file
     progress(Stage(f"reading {path}"))
     given = recorded_in(answer.options, str(source)) if isinstance(answer, NamedPlan) else None
     loaded = load(path, answer.target, given=given, progress=progress)
@@ -87,8 +87,12 @@ def split_of_answer(answer: NamedPlan | ProgramOptions) -> int | None:
     return answer.scoped_vmem_kib if isinstance(answer, NamedPlan) else split_of(answer.options)
 
 
-def _recorded(answer: NamedPlan | ProgramOptions, source: Path) -> Path:
-    """Where the program was: its capture, else what was asked for, else beside the answer."""
+def recorded_program(answer: NamedPlan | ProgramOptions, source: Path) -> Path:
+    """Where an answer says that its program is: its capture, else what was asked for; or beside the answer.
+
+    Raises:
+        BadInputError: it does not say, or there is nothing there.
+    """
     kept = answer.confirmation
     if kept is not None:
         for path in (Path(kept.capture), source.parent / Path(kept.capture).name):
@@ -103,7 +107,7 @@ def _recorded(answer: NamedPlan | ProgramOptions, source: Path) -> Path:
             f"{source}: was solved from {kept.file}, which is not here or has changed, and its capture {kept.capture} "
             "has gone: give the program as the second argument"
         )
-    recorded = answer.options.get(FILE_OPTION)
+    recorded = answer.options.get(FILE_OPTION) if isinstance(answer, NamedPlan) else None
     if not isinstance(recorded, str):
         raise BadInputError(f"{source}: does not say which file it was solved from: give it as the second argument")
     for path in (Path(recorded), source.parent / Path(recorded).name):

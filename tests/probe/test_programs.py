@@ -61,12 +61,24 @@ def test_names_that_are_no_programs(tmp_path: Path) -> None:
     for name in ("nothing", str(tmp_path), str(tmp_path / "text.txt"), "a:", ":b"):
         with pytest.raises(BadInputError, match="not a program: give MODULE:FUNCTION"):
             programs_of([name])
+    (tmp_path / "options.json").write_text('{"xla_a": "1"}')
     with pytest.raises(BadInputError, match="options need a program before them"):
         programs_of([tmp_path / "options.json"])
     (tmp_path / "text.txt").write_text("HloModule m")
     assert programs_of([tmp_path / "text.txt"])[0].function == str(tmp_path / "text.txt")
     with pytest.raises(BadInputError, match=r"missing\.mlir"):
         programs_of([tmp_path / "missing.mlir"])
+
+
+def test_an_answer_that_comes_first_brings_its_program(tmp_path: Path) -> None:
+    capture = load_capture(STORED)
+    problem = capture.problem()
+    options = {"file": str(STORED)}
+    named = name_plan(problem, Plan(problem.fingerprint), solver="hbm", options=options)
+    save_plan(named, tmp_path / "plan.json")
+    default, plan = programs_of([tmp_path / "plan.json"])
+    assert (default.name, default.lowered, default.options) == (str(STORED), capture.lowered, dict(capture.options))
+    assert plan.options == {**capture.options, **compiler_options(named)}
 
 
 def test_a_capture_its_plan_and_an_answer_that_is_none(tmp_path: Path) -> None:

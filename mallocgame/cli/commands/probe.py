@@ -19,7 +19,8 @@ def probe(
     *programs: Annotated[
         str,
         Parameter(
-            help="MODULE:FUNCTION, capture or module file; then plans, answers of solve, or JSON of compiler options."
+            help="MODULE:FUNCTION, capture or module file; then plans, answers of solve, or JSON of compiler options. "
+            "An answer that comes first has its own program before it."
         ),
     ],
     calibrate: Annotated[
