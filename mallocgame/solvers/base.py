@@ -222,7 +222,8 @@ def _reporter(
         if progress is not None and monotonic() - last >= 1.0:
             last = monotonic()
             if objective == "both":
-                progress(Stage(f"step {steps}: {value / 2 - 1:+.2%} of XLA's time, E and M in the mean"))
+                beside = "nothing quicker than XLA's yet" if value >= 2 else f"XLA's time {50 * value - 100:+.1f} %"
+                progress(Stage(f"step {steps}: {beside} (E and M in the mean)"))
             elif objective == "E":
                 progress(Stage(f"step {steps}: {value * 1e3:.6g} ms under E"))
             else:
