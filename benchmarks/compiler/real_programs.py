@@ -25,6 +25,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from mallocgame.bench.programs import with_verdict
 from mallocgame.system.errors import CompilerRefusedError
 from mallocgame.system.files import write_atomically
 from mallocgame.system.lines_file import open_lines
@@ -95,9 +96,8 @@ def _solve(program: str, target: str, given: argparse.Namespace) -> Row:
 
 
 def _answer(row: Row) -> Row:
-    found = row["found"]
-    answer: Row = found["programs"][found["answer"]]
-    return answer
+    found: Row = row["found"]["programs"][row["found"]["answer"]]
+    return dict(with_verdict(found))
 
 
 def _ratio(row: Row, model: str) -> float:
@@ -145,8 +145,8 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         f"{len(rows)} programs: {len(answered)} answered, {refused} refused by the compiler, "
         f"{len(rows) - len(answered) - refused} turned away. Answers: {verdicts.count('better')} better, "
-        f"{verdicts.count('equal')} equal, {verdicts.count('worse')} worse. "
-        f"Honoured, all plans: {honoured}/{sites}{share}."
+        f"{verdicts.count('better under E')} better under E, {verdicts.count('equal')} equal, "
+        f"{verdicts.count('worse')} worse. Honoured, all plans: {honoured}/{sites}{share}."
     )
 
 
