@@ -85,7 +85,7 @@ def verify_rows(document: Value) -> list[tuple[str, ...]]:
             duration(row["e_stall"]),
             duration(row["m_stall"]),
             size(row["peak_fast"]),
-            f"{document['honoured']}/{document['sites']}" if row["name"] == "plan" else "-",
+            f"{document['honoured']}/{document['sites']}" if row["name"] == "plan" else "",
             row["verdict"],
         )
         for row in document["rows"]
