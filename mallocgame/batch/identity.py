@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from mallocgame.system.files import digest_of_file
+
 
 def key_of(path: Path, options: Sequence[str]) -> str:
     """Hex digest of a program's content and of options."""
@@ -22,8 +24,7 @@ def _digest(path: Path) -> str:
     """Of a file's bytes; what cannot be read has the empty one, and its job says why."""
     try:
         if path.is_file():
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return digest_of_file(path) or ""
     except OSError:
         return ""
     return hashlib.sha256().hexdigest()
