@@ -45,8 +45,8 @@ def export(
     from mallocgame.compiler.export.formats import WRITERS, environment_bytes
     from mallocgame.compiler.export.within import within
     from mallocgame.offload.moves_file import is_moves_file, load_moves
+    from mallocgame.plan.answer_file import load_answer
     from mallocgame.plan.named_plan import NamedPlan
-    from mallocgame.plan.options_file import load_answer
 
     if format not in WRITERS:
         raise BadInputError(f"unknown format {format!r}; known: {', '.join(WRITERS)}")
@@ -86,8 +86,8 @@ def verify(
     from mallocgame.compiler.child import compile_in_child
     from mallocgame.compiler.verify import verify as verify_plan
     from mallocgame.compiler.verify import verify_options
+    from mallocgame.plan.answer_file import load_answer
     from mallocgame.plan.named_plan import NamedPlan
-    from mallocgame.plan.options_file import load_answer
     from mallocgame.problem.given import recorded_in
     from mallocgame.programs.answered import program_of_answer
 

@@ -19,7 +19,8 @@ from mallocgame.models.replay import replay_plan
 from mallocgame.optimizer.answer import Estimate, load_optimized
 from mallocgame.packing.csv_file import read_csv, write_csv
 from mallocgame.packing.validate import validate as validate_packing
-from mallocgame.plan.options_file import ProgramOptions, load_answer, save_options
+from mallocgame.plan.answer_file import load_answer
+from mallocgame.plan.options_file import ProgramOptions, save_options
 from mallocgame.plan.plan import Copy, Stay
 from mallocgame.plan.plan_file import check_plan, load_plan, save_plan
 from mallocgame.plan.validate import validate
