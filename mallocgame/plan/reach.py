@@ -1,9 +1,9 @@
 """For how long the compiler keeps a fast copy for the next use: one threshold for a whole program.
 
 MSA keeps what it has in fast memory for the next use if that begins less than
-``xla_msa_max_overlap_to_mem_size_async_copy_ratio`` x (seconds to copy the whole fast memory) after the use before it is
-over, by its estimate with everything in HBM. Else it puts it into HBM, and a prefetch may bring it back for that use. A pin
-is kept for good. Measured with libtpu 0.0.52: docs/expressibility.md, section "Reach".
+``xla_msa_max_overlap_to_mem_size_async_copy_ratio`` x (seconds to copy the whole fast memory) after the use before it
+is over, by its estimate with everything in HBM. Else it puts it into HBM, and a prefetch may bring it back for that
+use. A pin is kept for good. Measured with libtpu 0.0.52: docs/expressibility.md, section "Reach".
 """
 
 from __future__ import annotations

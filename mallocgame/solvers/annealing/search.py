@@ -153,7 +153,7 @@ class Search:
             if decisions.kind[group] == PINNED:
                 pin(world, group)
             else:
-                fetch(world, group, decisions.plan[self._servings(group)])
+                fetch(world, group, decisions.plan[self.servings_of(group)])
         replay_whole(world)
         commit(world)
 
@@ -222,7 +222,7 @@ class Search:
             group = problem.tensors[copy.tensor].group
             if copy.kind == "prefetch" and kind[group] != PINNED and groups["fetched"][group] == copy.tensor:
                 self._serve(copy, plan, served)
-                kind[group] = FETCHED if (served[self._servings(group)] != UNSERVED).any() else IN_HBM
+                kind[group] = FETCHED if (served[self.servings_of(group)] != UNSERVED).any() else IN_HBM
         return Decisions(kind, served)
 
     def _make(self, id: int, plan: Plan, served: Ints) -> bool:
@@ -260,14 +260,14 @@ class Search:
             elif serving.earliest is not None and not again:
                 low, high = world.servings[["earliest", "latest"]][number]
                 start = min(max(world.slot_of[copy.after], low), high)
-                over = self._over(number, served)
+                over = self.over(number, served)
                 while start <= high and world.slots["time"][start] < over:
                     start += 1
                 if start <= high:
                     served[number] = start
                     copied = True
 
-    def _over(self, number: int, served: Ints) -> int:
+    def over(self, number: int, served: Ints) -> int:
         """The time until which the stay before a serving lasts; -1 where there is none."""
         world = self.world
         id = int(world.uses["tensor"][world.servings["low"][number]])
@@ -281,6 +281,7 @@ class Search:
             until if served[begin] != MADE else max(until, made_eviction(self.program, world, id, last - first).before)
         )
 
-    def _servings(self, group: int) -> slice:
+    def servings_of(self, group: int) -> slice:
+        """Of the tensor of a group that prefetches may serve."""
         tensor = self.world.tensors[self.world.groups["fetched"][group]]
         return slice(int(tensor["serving_first"]), int(tensor["serving_end"]))
