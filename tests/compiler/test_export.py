@@ -23,7 +23,7 @@ from mallocgame.compiler.export.options import (
     allocation_of,
     compiler_options,
 )
-from mallocgame.compiler.export.overrides import SHORT, InexpressibleError
+from mallocgame.compiler.export.overrides import LONG, InexpressibleError
 from mallocgame.compiler.export.text import patterns
 from mallocgame.plan.named_plan import NamedTensor, NamedUse
 from mallocgame.plan.plan import Copy, Stay
@@ -366,7 +366,7 @@ def test_what_is_kept_or_pinned_is_told_once_and_nothing_else(found: dict[str, t
                 if "hlo_position_matcher" in entry and placed(entry, one.instruction, bytes_)
             ]
             assert met == [one.fast_definition]
-    long = [entry for entry in entries if len(pattern_of(entry)) > SHORT]
+    long = [entry for entry in entries if len(pattern_of(entry)) > LONG]
     assert all({"size_gte", "size_lte"} <= entry["hlo_position_matcher"][0].keys() for entry in long)
 
 

@@ -57,10 +57,10 @@ class Known:
 
 
 OLDER = (
-    "d255a2d40f7833cb0788e99ad686bfe00a840826a819bbaf7a935da36b94b7ce",
-    "765450224267b1a786904ebcd6356f59d2bde42f8818a7f75c0243b17c78ebd4",
-    "ce3c9bfdf42cce2d885121d1fa306d81c9d6147f7068417dd31e466fbffff1d0",
-    "97f5025218c9c08a35ab97a92dd13ef0b88c11fa1a3051cc7fd4197f5ab98bbc",
+    "8c774f96f45ef45a05938747a1daa90ce574b6a1ddf3829a907320a356347313",
+    "f38fc0e426c90f37a7dce349bc5097e750232c26c50556da65bfb9215aebeea5",
+    "dea7bbccc608be7f9248512e0c7f1c432ae025682eff7f154638641792533f27",
+    "a13c5d3f1396e0b6d0ed595eacb44698d315463dcc78c0f70c2721690fcb320f",
 )
 """Of the same plan in both older versions."""
 
@@ -72,10 +72,10 @@ PLANS = (
         seconds=0.0002625939552471261,
         counts=(10, 5, 10),
         exported=(
-            "abed6b013f9e8dfc53e58ade7aecff166e6637e937466afa4eb5cb267f7ea4ca",
-            "7339d24b52c7bb05e75d7241f13f72a84e43707418db6a628c51eac084783f9b",
-            "46f9eaa4b7bef5d46c56ad642a7781645515466c4c7325662c979ae8ef68ee1c",
-            "47cc425bd6030cc1ad464f61b49eebf520884c3f4cdbd9e748d74a5858fa0364",
+            "09a287d8ba2a541d1db0deea5b24adfb5e310ca983d74e7a783dec7aa58f269b",
+            "604977390a50904cfce3be46035d3213bc523d689c91768b853e27211698103c",
+            "b60e174276504998fc8820ebf6721d67b9af33aaad74ca623cb6b72dde0acdc2",
+            "21d2587dbb01ad9c077337a5542a910b0f08373d524ca24f1354096385c299d4",
         ),
     ),
     Known(
@@ -85,10 +85,10 @@ PLANS = (
         seconds=6.163425926642128e-05,
         counts=(7, 1, 6),
         exported=(
-            "fddfd8b600ced2b647a929d9794d6e2230b0bdf264e6604606722df7cbaa0fdf",
-            "9612f6fa535fb2ce8bde090e85c43c3a37b683fa198c9f9e7167429d3c25447e",
-            "9a460fb70610c3e1586973543242405027eef7c87978a04b28b6e9603e61e958",
-            "9148e50dd7a0e88434ae8505b942d9ef734219c0f53989f8370aa48c567fda49",
+            "74cad971b8783e83c8c286dc23530a77d53970023be1e5feebe2be6707d67377",
+            "0fd8cc6dfc32a34928be92bcc390b191a9bb776f672563a0df401c3625a7f31f",
+            "06df5f65838faf947929451094e88c2a7a4333a3213c4464551065e2614f7220",
+            "c50cf6c51d40b3a05c30370a377a8e83c5de7de2c984a13075be57b4076eb5b1",
         ),
     ),
     Known(
@@ -98,10 +98,10 @@ PLANS = (
         seconds=6.163425926642128e-05,
         counts=(7, 1, 6),
         exported=(
-            "ceadca8c0198c6ffcc83bfff552f96f8ef81c928a5dec73f6736fcceac49fce0",
-            "e3cab3bff050f131e7f9bab1c09448b5f0eda8cc13a71ab4ca89f596da46eea7",
-            "37acf041165fa00e33f66b28e7521a36d8500d31be4f9c0e83f030e19a7d5e93",
-            "8da80b051826378731f67c47b472e78c32c4da341769ea1d952675ec976ea100",
+            "dfe7bf8ca4ebdfd35e0ab3bdd0aebd2bedc9794362d827d88beec6b4315832b5",
+            "362ffd7a744699975afe308d654ddffa84c9bd7e2d8c53e138edace6074081ad",
+            "cc0a895b44bc88ceb6ccec20d4aa0c1d162e326201adbe997e314f640f58ea16",
+            "27e230de08413a6279ab73228bd8ec5e3800e78ba9c15ab22d7a7da7ca6866c0",
         ),
         reach=0.01,
     ),
@@ -112,10 +112,10 @@ PLANS = (
         seconds=0.0002625939552471261,
         counts=(9, 5, 9),
         exported=(
-            "aaacc31be3271f14e254322f5ddaaf62bfcdd5c079206a10586f52808b638ec0",
-            "e5279b9e52e4425924ed6c1a8cc188f3f264ff93182a14b0681ad70c3625d699",
-            "9cbd30852e2d4ab538e3a03514ebe86d1153262ee0645e38da007422af5682e6",
-            "7cb30be1deb41bdeeed206e6e18d0a2bbb71382e075e83b271620a865251abb6",
+            "f3e4a3ec23eb97dea6f305366998470d45995e04d12e8c8dd4d222f47fd37619",
+            "f405af09073d50a361c08cc7848d62dcc43580d52d9604a033a080b2edd97d9d",
+            "a4fffec3a946b547dd1b1aa88c8027daee2317457476a89b572955c74c1e3c3a",
+            "efa093dcb4c71aeb91c9f098a78667dbfe0a6cda62bb28ffbf152cc7693f43f9",
         ),
         order=(6, 8, 0, 10, 7, 1, 4, 2, 3),
     ),

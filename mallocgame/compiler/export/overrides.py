@@ -30,11 +30,12 @@ class InexpressibleError(BadInputError):
 
 KEEP = "keep_in_default_memory{}"
 PIN = "pin_in_alternate_memory{}"
+FIRST = "override_options{assign_first:1}"
 
-SHORT, LONG = 60, 200
-"""Characters of a pattern: a longer one gets bounds of size, one that is longer still is cut by size. The compiler
-makes a regular expression anew each time that it holds a value against it, after it has compared index and size: that
-took 37 % of the compile of a plan for Gemma 3 1B, and takes 17 % with bounds."""
+LONG = 200
+"""Characters of a pattern: a longer one is cut by size where that is possible, and gets bounds of size; all orders get
+them. The compiler makes a regular expression anew each time that it holds a value against it, which it does most often
+for orders, after it has compared index and size: that took 37 % of the compile of a plan for Gemma 3 1B, now 17 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
 
 def sort_order_overrides(levels: Iterable[Sequence[NamedTensor]]) -> str:
     """The text of ``xla_tpu_msa_sort_order_overrides`` that has these tensors allocated first, level by level."""
-    return text.join([one for tensors in levels for one in _by_position(tensors, "override_options{assign_first:1}")])
+    return text.join([one for tensors in levels for one in _by_position(tensors, FIRST, bounded=True)])
 
 
 class _Site(NamedTuple):
@@ -251,7 +252,7 @@ def _met(
     return names, met
 
 
-def _by_position(tensors: Sequence[NamedTensor], action: str) -> Iterator[str]:
+def _by_position(tensors: Sequence[NamedTensor], action: str, bounded: bool = False) -> Iterator[str]:
     found: dict[ShapeIndex, list[NamedTensor]] = {}
     for tensor in tensors:
         found.setdefault(tensor.index, []).append(tensor)
@@ -259,7 +260,7 @@ def _by_position(tensors: Sequence[NamedTensor], action: str) -> Iterator[str]:
         for alike in _alike(sorted(found[index], key=lambda tensor: tensor.size)):
             least, most = alike[0].size // 2, alike[-1].size
             for pattern in text.patterns(tensor.instruction for tensor in alike):
-                bounds = (least, most) if len(pattern) > SHORT else (None, None)
+                bounds = (least, most) if bounded or len(pattern) > LONG else (None, None)
                 yield text.override(text.position(pattern, index, *bounds), action)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mallocgame.solvers.annealing.decide import clear, commit, fetch, rollback
 from mallocgame.solvers.annealing.search import Decisions, Search
 
-SLACK = 3e-5
+SLACK = 1e-4
 """Share by which all moves together may make the value larger."""
 
 NEIGHBOURS = 4
