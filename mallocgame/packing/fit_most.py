@@ -7,11 +7,13 @@ from time import monotonic
 
 import numpy as np
 
-from mallocgame.packing import exact_search
+from mallocgame.packing.block import blocks_of
 from mallocgame.packing.buffer import Buffer
+from mallocgame.packing.native import calls
+from mallocgame.packing.native.layout import Ints
+from mallocgame.packing.orders import Floats, orders
 from mallocgame.packing.pack import check_answer, check_time_limit
-from mallocgame.packing.restarts import Floats, orders
-from mallocgame.packing.state import Ints, make_state
+from mallocgame.packing.state import State, runs_of
 from mallocgame.packing.together import check_together
 from mallocgame.system.errors import BadInputError
 
@@ -69,16 +71,16 @@ class _Orders:
     """
 
     def __init__(self, buffers: Sequence[Buffer], values: Floats, capacity: int, seed: int) -> None:
-        state = make_state(buffers)
-        self._rows = state.buffers
-        self._state = state.arrays
+        blocks = blocks_of(buffers)
+        runs = runs_of(blocks)
+        self._state = State(blocks, runs)
         self._values, self._capacity = values, capacity
-        self._free = np.array([buffer.offset is None for buffer in buffers])
+        self._free = np.array([block.fixed is None for block in blocks])
         self._random = np.random.default_rng(seed)
         self.lost = np.inf
-        live = np.array([sum(high - low for low, high in buffer.live()) for buffer in buffers], np.float64)
-        area = live * np.array([buffer.size for buffer in buffers], np.float64)
-        for preference in (values / np.maximum(area, 1.0), values, *orders(buffers)):
+        area = np.zeros(len(blocks))
+        np.add.at(area, runs.owner, runs.size * (runs.high - runs.low))
+        for preference in (values / np.maximum(area, 1.0), values, *orders(blocks, runs)):
             self._try(np.lexsort((-preference, self._free)))
 
     def change(self) -> None:
@@ -98,9 +100,9 @@ class _Orders:
         return tuple(None if head < 0 else head for head in self._heads.tolist())
 
     def _try(self, order: Ints) -> None:
-        exact_search.first_fit(self._state, order, self._capacity)
-        rows = self._rows[:-1]
-        lost = float(self._values[rows["placed"] == 0].sum())
+        calls.first_fit(self._state.table, order.astype(np.uint32), self._capacity)
+        placed = self._state.placed
+        lost = float(self._values[~placed].sum())
         if lost <= self.lost:
             self.lost, self._order = lost, order
-            self._heads: Ints = np.where(rows["placed"] != 0, rows["head"], -1)
+            self._heads: Ints = np.where(placed, self._state.heads, -1)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from math import gcd
 from time import monotonic
 
+from mallocgame.packing.block import blocks_of
 from mallocgame.packing.buffer import Buffer, Packing
 from mallocgame.packing.first_fit import FirstFit
 from mallocgame.packing.pack import Search, check_answer, check_time_limit
@@ -66,16 +67,16 @@ class _Descent:
     """The best packing so far and the proven bound, which come together."""
 
     def __init__(self, buffers: Sequence[Buffer], seed: int, progress: Callable[[str], None]) -> None:
-        self._buffers = buffers
+        self._blocks = blocks_of(buffers)
         self._seed = seed
         self._progress = progress
         self._step = _step(buffers)
-        self.bound = -(-max_load(buffers) // self._step) * self._step
+        self.bound = -(-max_load(self._blocks) // self._step) * self._step
         self.height = -1
         self.offsets: tuple[int, ...] | None = None
         self.nodes = 0
         self._searches: dict[int, Search] = {}
-        self._fit = FirstFit(buffers, seed)
+        self._fit = FirstFit(self._blocks, seed)
 
     def run(self, deadline: float) -> None:
         """Until both meet or the deadline (`monotonic`) has passed."""
@@ -95,7 +96,7 @@ class _Descent:
 
     def _search(self, capacity: int, limit: int, deadline: float) -> None:
         """Go on searching this capacity for so many nodes."""
-        search = self._searches.pop(capacity, None) or Search(self._buffers, capacity, self._seed)
+        search = self._searches.pop(capacity, None) or Search(self._blocks, capacity, self._seed)
         before = search.nodes
         try:
             status = search.run(deadline, limit)
@@ -110,7 +111,7 @@ class _Descent:
             self._searches[capacity] = search
 
     def _take(self, offsets: tuple[int, ...]) -> None:
-        ends = (offset + buffer.size for offset, buffer in zip(offsets, self._buffers, strict=True))
+        ends = (offset + block.size for offset, block in zip(offsets, self._blocks, strict=True))
         height = max(ends, default=0)
         if self.height < 0 or height < self.height:
             self.height, self.offsets = height, offsets

@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mallocgame.packing import Buffer, compile_native, fit_most, minimise, pack, validate
+from mallocgame.packing.block import blocks_of
 from mallocgame.packing.pack import Search
 from mallocgame.system.errors import BadInputError
 
@@ -73,7 +74,7 @@ def test_agrees_with_brute_force(buffers: list[Buffer], capacity: int) -> None:
     if found.offsets is not None:
         assert not validate(buffers, found.offsets, capacity)
     if found.lower_bound <= capacity and brute_force(fixed, capacity):
-        search = Search(buffers, capacity, 0)
+        search = Search(blocks_of(buffers), capacity, 0)
         assert search.run(monotonic() + 60) == expected
         assert search.offsets is None or not validate(buffers, search.offsets, capacity)
 
