@@ -1,11 +1,16 @@
 """Buffers as CSV, with the columns of MiniMalloc (github.com/google/minimalloc).
 
-    id,lower,upper,size,alignment,gaps,hint,offset
-    b1,0,9,4,2,3-5 7-8,16,
+    id,lower,upper,size,alignment,gaps,hint,offset,colocation,separation,cost
+    b1,0,9,4,2,3-5 7-8,16,,cache,left right,250
 
 ``id`` (or ``buffer``, ``buffer_id``), ``lower`` (``start``, ``begin``), ``upper`` and ``size`` are needed. With ``end``
 instead of ``upper``, live ranges and gaps include their last time. An ``offset`` (or ``fixed``) that is not empty is
 the only one allowed. Cells of the optional columns may be empty.
+
+Columns of our own: buffers with the same ``colocation``, a name, are at one offset, and no two of them may be live at
+once (XLA's word; their sizes may differ). ``separation`` has names with spaces between: buffers that have one in common
+share no byte, whenever they are live. ``cost``, a whole number, is what is lost if the buffer is spilled, its size if
+empty.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mallocgame.packing.buffer import Buffer
-from mallocgame.packing.together import check_together
+from mallocgame.packing.joint import clashes
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import read_bytes, write_atomically
 
@@ -31,7 +36,7 @@ _MEANINGS = {
     **dict.fromkeys(("lower", "start", "begin"), "lower"),
     **dict.fromkeys(("upper", "end"), "upper"),
     **dict.fromkeys(("offset", "fixed"), "offset"),
-    **{name: name for name in ("size", "alignment", "gaps", "hint")},
+    **{name: name for name in ("size", "alignment", "gaps", "hint", "colocation", "separation", "cost")},
 }
 _NEEDED = ("id", "lower", "upper", "size")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -91,10 +96,8 @@ def parse_csv(text: str, name: str) -> BufferTable:
         if buffer.id in buffers:
             raise BadInputError(f"{place}: the id {buffer.id[:LONGEST_SHOWN]!r} is there twice")
         buffers[buffer.id] = buffer
-    try:
-        check_together(tuple(buffers.values()))
-    except BadInputError as error:
-        raise BadInputError(f"{name}: {error}") from None
+    for clash in clashes(tuple(buffers.values())):
+        raise BadInputError(f"{name}:{lines[1 + clash.index][0]}: {clash.text}")
     rows = tuple(tuple(cells) for _, cells in lines[1:])
     return BufferTable(tuple(lines[0][1]), rows, tuple(buffers.values()))
 
@@ -151,6 +154,9 @@ def _buffer(cells: dict[str, str], closed: int, place: str) -> Buffer:
             gaps=_gaps(cells.get("gaps", ""), closed, place),
             hint=_optional(cells, "hint", place),
             offset=_optional(cells, "offset", place),
+            colocation=cells.get("colocation", ""),
+            separations=tuple(dict.fromkeys(cells.get("separation", "").split())),
+            cost=_optional(cells, "cost", place),
         )
     except BadInputError as error:
         text = str(error)

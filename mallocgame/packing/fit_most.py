@@ -7,14 +7,14 @@ from time import monotonic
 
 import numpy as np
 
-from mallocgame.packing.block import blocks_of
+from mallocgame.packing.block import Block, blocks_of, by_buffer
 from mallocgame.packing.buffer import Buffer
+from mallocgame.packing.joint import check_jointly
 from mallocgame.packing.native import calls
 from mallocgame.packing.native.layout import Ints
 from mallocgame.packing.orders import Floats, orders
 from mallocgame.packing.pack import check_answer, check_time_limit
 from mallocgame.packing.state import State, runs_of
-from mallocgame.packing.together import check_together
 from mallocgame.system.errors import BadInputError
 
 ROUNDS = 2000
@@ -33,7 +33,8 @@ def fit_most(
     optimization does it: D. E. Joslin and D. P. Clements, JAIR 10, 1999), and a few others change places.
 
     Args:
-        buffers: what to pack; every id once. Those with a fixed offset are never left out.
+        buffers: what to pack; every id once. Those with a fixed offset are never left out; those of a colocation are
+            all left out or none.
         values: what is lost if a buffer is left out, one each, not negative.
         capacity: bytes.
         time_limit: seconds.
@@ -45,19 +46,20 @@ def fit_most(
     Raises:
         BadInputError: the buffers do not make a problem, the fixed ones alone do not fit, or a limit is out of range.
     """
-    check_together(buffers, capacity)
+    check_jointly(buffers, capacity)
     check_time_limit(time_limit)
-    if any(buffer.offset is not None and buffer.offset + buffer.size > capacity for buffer in buffers):
+    blocks = blocks_of(buffers)
+    if any(block.fixed is not None and block.fixed + block.size > capacity for block in blocks):
         raise BadInputError("the buffers with fixed offsets alone do not fit")
     if not buffers:
         return ()
     deadline = monotonic() + time_limit
-    search = _Orders(buffers, np.asarray(values, np.float64), capacity, seed)
+    search = _Orders(blocks, np.array([sum(values[k] for k in b.members) for b in blocks], np.float64), capacity, seed)
     for _ in range(ROUNDS):
         if search.lost == 0 or monotonic() >= deadline:
             break
         search.change()
-    offsets = search.offsets()
+    offsets = by_buffer(blocks, search.offsets())
     placed = [(buffer, at) for buffer, at in zip(buffers, offsets, strict=True) if at is not None]
     check_answer([buffer for buffer, _ in placed], [at for _, at in placed], capacity)
     return offsets
@@ -70,8 +72,7 @@ class _Orders:
         lost: the value that it leaves out.
     """
 
-    def __init__(self, buffers: Sequence[Buffer], values: Floats, capacity: int, seed: int) -> None:
-        blocks = blocks_of(buffers)
+    def __init__(self, blocks: Sequence[Block], values: Floats, capacity: int, seed: int) -> None:
         runs = runs_of(blocks)
         self._state = State(blocks, runs)
         self._values, self._capacity = values, capacity
@@ -96,7 +97,7 @@ class _Orders:
         self._try(np.lexsort((places, self._free)))
 
     def offsets(self) -> tuple[int | None, ...]:
-        """Bytes, one a buffer; None for what is left out."""
+        """Bytes, one a block; None for what is left out."""
         return tuple(None if head < 0 else head for head in self._heads.tolist())
 
     def _try(self, order: Ints) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
-from mallocgame.packing.block import Block, blocks_of
+from mallocgame.packing.block import Block, blocks_of, by_buffer
 from mallocgame.packing.buffer import Buffer, Packing, Status
 from mallocgame.packing.first_fit import FirstFit
+from mallocgame.packing.joint import check_jointly
 from mallocgame.packing.native import layout
 from mallocgame.packing.restarts import Restarts
 from mallocgame.packing.state import max_load, partitions
-from mallocgame.packing.together import check_together
 from mallocgame.packing.validate import validate
 from mallocgame.system.errors import BadInputError, MallocgameError
 
@@ -39,7 +39,7 @@ def pack(buffers: Sequence[Buffer], capacity: int, *, time_limit: float = 60.0, 
         BadInputError: the buffers do not make a problem, or a limit is out of range.
         KeyboardInterrupt: Ctrl-C; the search has ended.
     """
-    check_together(buffers, capacity)
+    check_jointly(buffers, capacity)
     check_time_limit(time_limit)
     start = monotonic()
     blocks = blocks_of(buffers)
@@ -50,11 +50,13 @@ def pack(buffers: Sequence[Buffer], capacity: int, *, time_limit: float = 60.0, 
         offsets = _hinted(buffers, capacity)
         status = "feasible"
         if offsets is None:
-            offsets = _first_fit(blocks, capacity, start + time_limit, seed)
+            placed = _first_fit(blocks, capacity, start + time_limit, seed)
+            offsets = by_buffer(blocks, placed) if placed is not None else None
         if offsets is None:
             search = Search(blocks, capacity, seed)
             status = search.run(start + time_limit)
-            offsets, nodes = search.offsets, search.nodes
+            nodes = search.nodes
+            offsets = by_buffer(blocks, search.offsets) if search.offsets is not None else None
     if offsets is not None:
         check_answer(buffers, offsets, capacity)
     return Packing(status, offsets, capacity, bound, monotonic() - start, nodes)

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @app.command
 def pack(
-    file: Annotated[Path, Parameter(help="CSV: id, lower, upper, size; alignment, gaps, hint and offset if any.")],
+    file: Annotated[
+        Path,
+        Parameter(
+            help="CSV: id, lower, upper, size; alignment, gaps, hint, offset if any; colocation: a name, all that have "
+            "it are at one offset; separation: names, what has one in common shares no byte at any time."
+        ),
+    ],
     /,
     *,
     capacity: Annotated[int | None, Parameter(help="Bytes; the smallest that can be found if not given.")] = None,
