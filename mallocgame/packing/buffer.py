@@ -88,6 +88,19 @@ class Buffer:
 
 
 @dataclass(frozen=True)
+class Core:
+    """Buffers that do not fit even without all others.
+
+    Attributes:
+        ids: in the order given.
+        minimal: proven that without any one of them the others fit.
+    """
+
+    ids: tuple[str, ...]
+    minimal: bool
+
+
+@dataclass(frozen=True)
 class Packing:
     """What a packer found.
 
@@ -100,6 +113,7 @@ class Packing:
         lower_bound: bytes: no packing is smaller (the largest sum of sizes that are live at once, at least).
         seconds: wall time.
         nodes: states of the exact search.
+        core: buffers that are in the way, where there are no offsets and somebody looked for them (`find_core`).
     """
 
     status: Status
@@ -108,3 +122,4 @@ class Packing:
     lower_bound: int
     seconds: float
     nodes: int
+    core: Core | None = None

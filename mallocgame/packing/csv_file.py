@@ -102,20 +102,23 @@ def parse_csv(text: str, name: str) -> BufferTable:
     return BufferTable(tuple(lines[0][1]), rows, tuple(buffers.values()))
 
 
-def format_csv(table: BufferTable, offsets: Sequence[int]) -> str:
-    """The rows as they were, with their offsets in the column ``offset``, which is the last one if it is new."""
+def format_csv(table: BufferTable, offsets: Sequence[int | None]) -> str:
+    """The rows as they were, with their offsets in the column ``offset``, which is the last one if it is new.
+
+    Of what has no offset the cell is empty.
+    """
     header, rows = list(table.header), [list(row) for row in table.rows]
     names = [name.strip() for name in header]
     column = names.index("offset") if "offset" in names else len(header)
     header[column:] = ["offset", *header[column + 1 :]]
     for row, offset in zip(rows, offsets, strict=True):
-        row[column:] = [str(offset), *row[column + 1 :]]
+        row[column:] = ["" if offset is None else str(offset), *row[column + 1 :]]
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()
 
 
-def write_csv(path: str | os.PathLike[str], table: BufferTable, offsets: Sequence[int]) -> None:
+def write_csv(path: str | os.PathLike[str], table: BufferTable, offsets: Sequence[int | None]) -> None:
     """Write `format_csv` to a file, whole or not at all.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from time import monotonic
 
 from mallocgame.packing.block import Block, blocks_of, by_buffer
@@ -43,23 +44,47 @@ def pack(buffers: Sequence[Buffer], capacity: int, *, time_limit: float = 60.0, 
     check_time_limit(time_limit)
     start = monotonic()
     blocks = blocks_of(buffers)
-    bound = max_load(blocks)
-    status: Status = "infeasible"
-    offsets, nodes = None, 0
-    if bound <= capacity:
-        offsets = _hinted(buffers, capacity)
-        status = "feasible"
-        if offsets is None:
-            placed = _first_fit(blocks, capacity, start + time_limit, seed)
-            offsets = by_buffer(blocks, placed) if placed is not None else None
-        if offsets is None:
-            search = Search(blocks, capacity, seed)
-            status = search.run(start + time_limit)
-            nodes = search.nodes
-            offsets = by_buffer(blocks, search.offsets) if search.offsets is not None else None
-    if offsets is not None:
-        check_answer(buffers, offsets, capacity)
-    return Packing(status, offsets, capacity, bound, monotonic() - start, nodes)
+    hinted = _hinted(buffers, capacity)
+    found = Decision("feasible", hinted, 0) if hinted else decide(blocks, capacity, start + time_limit, seed)
+    if found.offsets is not None:
+        check_answer(buffers, found.offsets, capacity)
+    return Packing(found.status, found.offsets, capacity, max_load(blocks), monotonic() - start, found.nodes)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What `decide` found.
+
+    Attributes:
+        status: ``"feasible"``, ``"infeasible"`` or ``"time limit"``.
+        offsets: bytes, one a buffer, of a packing; nobody has validated them.
+        nodes: states of the exact search.
+    """
+
+    status: Status
+    offsets: tuple[int, ...] | None
+    nodes: int
+
+
+def decide(blocks: Sequence[Block], capacity: int, deadline: float, seed: int, limit: float = math.inf) -> Decision:
+    """Whether all the blocks of some buffers fit, by what they need at once, first fit, and the exact search.
+
+    Args:
+        blocks: of all the buffers.
+        capacity: bytes.
+        deadline: as `time.monotonic` counts.
+        seed: of both.
+        limit: nodes of the exact search.
+    """
+    if max_load(blocks) > capacity:
+        return Decision("infeasible", None, 0)
+    placed = _first_fit(blocks, capacity, deadline, seed)
+    if placed is not None:
+        return Decision("feasible", by_buffer(blocks, placed), 0)
+    search = Search(blocks, capacity, seed)
+    status = search.run(deadline, limit)
+    offsets = by_buffer(blocks, search.offsets) if search.offsets is not None else None
+    return Decision(status, offsets, search.nodes)
 
 
 def check_answer(buffers: Sequence[Buffer], offsets: Sequence[int], capacity: int) -> None:

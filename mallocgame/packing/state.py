@@ -40,19 +40,41 @@ def partitions(blocks: Sequence[Block]) -> list[list[int]]:
     return groups
 
 
-def max_load(blocks: Sequence[Block]) -> int:
-    """Bytes that any packing needs: the largest sum of sizes that are live at once, and the end of each block."""
+@dataclass(frozen=True)
+class Peak:
+    """A time at which the sum of sizes is largest.
+
+    Attributes:
+        time: the first such time.
+        load: bytes.
+        blocks: that are live then.
+    """
+
+    time: int
+    load: int
+    blocks: tuple[int, ...]
+
+
+def peak(blocks: Sequence[Block]) -> Peak:
+    """Where the most bytes are live at once."""
     changes = sorted(
         (time, change)
         for block in blocks
         for low, high, size in block.ranges
         for time, change in ((low, size), (high, -size))
     )
-    load = largest = 0
-    for _, change in changes:
+    load = largest = top = 0
+    for time, change in changes:
         load += change
-        largest = max(largest, load)
-    return max([largest, *((block.fixed or 0) + block.size for block in blocks)])
+        if load > largest:
+            largest, top = load, time
+    live = (any(low <= top < high for low, high, _ in block.ranges) for block in blocks)
+    return Peak(top, largest, tuple(index for index, there in enumerate(live) if there))
+
+
+def max_load(blocks: Sequence[Block]) -> int:
+    """Bytes that any packing needs: the largest sum of sizes that are live at once, and the end of each block."""
+    return max([peak(blocks).load, *((block.fixed or 0) + block.size for block in blocks)])
 
 
 @dataclass(frozen=True)
