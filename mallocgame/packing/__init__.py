@@ -2,7 +2,7 @@
 
 from mallocgame.packing.buffer import Buffer, Core, Packing
 from mallocgame.packing.core import find_core
-from mallocgame.packing.csv_file import BufferTable, format_csv, parse_csv, read_csv, write_csv
+from mallocgame.packing.csv_file import BufferTable, format_buffers, format_csv, parse_csv, read_csv, write_csv
 from mallocgame.packing.fit_most import fit_most
 from mallocgame.packing.minimise import minimise
 from mallocgame.packing.pack import compile_native, pack
@@ -19,6 +19,7 @@ __all__ = [
     "compile_native",
     "find_core",
     "fit_most",
+    "format_buffers",
     "format_csv",
     "minimise",
     "pack",

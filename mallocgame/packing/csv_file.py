@@ -35,8 +35,9 @@ _MEANINGS = {
     **dict.fromkeys(("id", "buffer", "buffer_id"), "id"),
     **dict.fromkeys(("lower", "start", "begin"), "lower"),
     **dict.fromkeys(("upper", "end"), "upper"),
+    **{name: name for name in ("size", "alignment", "gaps", "hint")},
     **dict.fromkeys(("offset", "fixed"), "offset"),
-    **{name: name for name in ("size", "alignment", "gaps", "hint", "colocation", "separation", "cost")},
+    **{name: name for name in ("colocation", "separation", "cost")},
 }
 _NEEDED = ("id", "lower", "upper", "size")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -115,6 +116,30 @@ def format_csv(table: BufferTable, offsets: Sequence[int | None]) -> str:
         row[column:] = ["" if offset is None else str(offset), *row[column + 1 :]]
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
+
+
+def format_buffers(buffers: Sequence[Buffer]) -> str:
+    """Buffers as a text that `parse_csv` reads, with those of the optional columns that one of them needs."""
+    cells = [
+        {
+            "id": buffer.id,
+            "lower": str(buffer.lower),
+            "upper": str(buffer.upper),
+            "size": str(buffer.size),
+            "alignment": str(buffer.alignment) if buffer.alignment > 1 else "",
+            "gaps": " ".join(f"{low}-{high}" for low, high in buffer.gaps),
+            "hint": "" if buffer.hint is None else str(buffer.hint),
+            "offset": "" if buffer.offset is None else str(buffer.offset),
+            "colocation": buffer.colocation,
+            "separation": " ".join(buffer.separations),
+            "cost": "" if buffer.cost is None else str(buffer.cost),
+        }
+        for buffer in buffers
+    ]
+    header = [name for name in dict.fromkeys(_MEANINGS.values()) if name in _NEEDED or any(row[name] for row in cells)]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([header, *([row[name] for name in header] for row in cells)])
     return text.getvalue()
 
 

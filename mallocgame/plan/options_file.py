@@ -10,6 +10,7 @@ from typing import get_args
 
 from mallocgame.plan.compiler_options import decode_options
 from mallocgame.plan.confirmation import Confirmation, confirmation_from_json, confirmation_to_json
+from mallocgame.plan.plan_file import FORMAT as PLAN_FORMAT
 from mallocgame.plan.plan_file import MAX_FILE_BYTES, NamedPlan, load_plan
 from mallocgame.plan.verdict import Kind
 from mallocgame.system import checked_json as checked
@@ -58,6 +59,15 @@ def save_options(content: ProgramOptions, path: str | os.PathLike[str]) -> None:
         value["confirmation"] = confirmation_to_json(content.confirmation)
     text = json.dumps(value, allow_nan=False, indent=1)
     write_atomically(path, (text + "\n").encode())
+
+
+def is_answer(path: str | os.PathLike[str]) -> bool:
+    """Whether a file says that it is what `load_answer` reads; False where it cannot be read."""
+    try:
+        value = checked.read_json(path, MAX_FILE_BYTES)
+    except BadInputError:
+        return False
+    return isinstance(value, dict) and value.get("format") in (FORMAT, PLAN_FORMAT)
 
 
 def load_answer(path: str | os.PathLike[str]) -> NamedPlan | ProgramOptions:
