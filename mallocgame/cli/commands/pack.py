@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,7 @@ def pack(
     """
     from mallocgame import api
 
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts a thread a core for what is not needed here
     if spill:
         if capacity is None:
             raise BadInputError("--spill needs --capacity")
