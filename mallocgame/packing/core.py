@@ -42,6 +42,8 @@ def find_core(buffers: Sequence[Buffer], packing: Packing, *, time_limit: float 
     limit = NODES + 2 * packing.nodes
 
     def fits(members: Sequence[int]) -> bool | None:
+        if monotonic() >= deadline:
+            return None
         blocks = blocks_of([buffers[index] for index in members])
         status = decide(blocks, packing.capacity, deadline, seed, limit).status
         return None if status == "time limit" else status == "feasible"
@@ -70,7 +72,7 @@ def shrink(members: Sequence[int], fits: Fits, sizes: Sequence[int]) -> tuple[li
     with suppress(KeyboardInterrupt):
         step = len(left) // 2
         while step > 1:
-            for group in [left[place : place + step] for place in range(0, len(left), step)]:
+            for group in [set(left[place : place + step]) for place in range(0, len(left), step)]:
                 rest = [index for index in left if index not in group]
                 if fits(rest) is False:
                     left = rest
@@ -99,11 +101,10 @@ def _start(buffers: Sequence[Buffer], packing: Packing, fits: Fits) -> Sequence[
         return [index for index in in_order if index in members]
     if packing.status == "infeasible":
         return in_order
-    reach = 1
-    while True:
+    reach, tried = 1, 0
+    while tried < len(buffers):
         near = [k for k in in_order if buffers[k].lower < top.time + reach and buffers[k].upper > top.time - reach]
-        if len(near) == len(buffers):
-            return None
-        if fits(near) is False:
+        if tried < len(near) < len(buffers) and fits(near) is False:
             return near
-        reach *= 2
+        reach, tried = 2 * reach, len(near)
+    return None

@@ -159,8 +159,9 @@ class _Tree:
             conflict = self._conflict(node, deadline)
             if conflict is None:
                 undecided = min(undecided, node.bound)
-            for number, block in enumerate(conflict or ()):
-                spilled, kept = node.spilled | {block}, node.kept | set((conflict or ())[:number])
+                continue
+            for number, block in enumerate(conflict):
+                spilled, kept = node.spilled | {block}, node.kept | set(conflict[:number])
                 cost = max(node.bound, sum(self._costs[each] for each in spilled))
                 self._push(queue, _Node(cost, node.depth - 1, next(self._numbers), spilled, kept))
 
@@ -169,17 +170,17 @@ class _Tree:
         node = _Node(0, 0, 0, frozenset(), self._fixed)
         while (conflict := self._conflict(node, deadline)) != () and monotonic() < deadline:
             left = range(len(self._blocks)) if conflict is None else conflict
-            block = min((k for k in left if k not in node.spilled | node.kept), key=lambda k: self._dearness(node, k))
-            node = replace(node, spilled=node.spilled | {block})
+            free = [block for block in left if block not in node.spilled and block not in node.kept]
+            crowded = [crowd for crowd in self._crowds if crowd.lacking(node.spilled, self._capacity) > 0]
+            node = replace(node, spilled=node.spilled | {min(free, key=lambda block: self._dearness(block, crowded))})
         spilled = set(node.spilled)
         for block in sorted(spilled, key=lambda block: (-self._costs[block], block)):
             left = [other for other in range(len(self._blocks)) if other == block or other not in spilled]
             if monotonic() < deadline and self._fits(left, deadline):
                 spilled.remove(block)
 
-    def _dearness(self, node: _Node, block: int) -> float:
+    def _dearness(self, block: int, crowded: Sequence[_Crowd]) -> float:
         """The cost of a block by the room that it gives where there is too little, or else by what it takes."""
-        crowded = [crowd for crowd in self._crowds if crowd.lacking(node.spilled, self._capacity) > 0]
         room = sum(crowd.sizes.get(block, 0) for crowd in crowded)
         taken = sum((high - low) * size for low, high, size in self._blocks[block].ranges)
         return self._costs[block] / max(room if crowded else taken, 0.5)
@@ -208,6 +209,8 @@ class _Tree:
 
     def _fits(self, members: Sequence[int], deadline: float) -> bool | None:
         """Whether these blocks fit; if the others may be spilled for less, they are the best answer."""
+        if monotonic() >= deadline:
+            return None
         indices = sorted(member for index in members for member in self._blocks[index].members)
         buffers = [self._buffers[index] for index in indices]
         decision = decide(blocks_of(buffers), self._capacity, deadline, self._seed, NODES)

@@ -86,9 +86,11 @@ def _not_colocated(buffers: Sequence[Buffer], offsets: Sequence[int]) -> list[Pa
 def _not_separate(buffers: Sequence[Buffer], offsets: Sequence[int]) -> list[PackingViolation]:
     """Buffers of a separation that begin before the end of another one that begins below them."""
     found = []
-    names = sorted({name for buffer in buffers for name in buffer.separations})
-    for name in names:
-        members = [index for index, buffer in enumerate(buffers) if buffer.size and name in buffer.separations]
+    groups: dict[str, list[int]] = {}
+    for index, buffer in enumerate(buffers):
+        for name in buffer.separations if buffer.size else ():
+            groups.setdefault(name, []).append(index)
+    for name, members in groups.items():
         below: int | None = None
         for index in sorted(members, key=lambda index: offsets[index]):
             end = offsets[index] + buffers[index].size
