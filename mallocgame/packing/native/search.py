@@ -156,10 +156,11 @@ def _decide(a: Any, depth: int, capacity: int, strategy: int) -> bool:
     """Place one block of the node and split the rest into components; False if the node has no solution."""
     frames, items = a.frames, a.items
     low, high = frames[LOW, depth], frames[HIGH, depth]
-    if not _bound(a, low, high, capacity):
+    first, end = _span(a, low, high)
+    if not _bound(a, low, high, first, end, capacity):
         return False
-    _score(a, low, high, capacity, strategy)
-    chosen = _choose(a, low, high, capacity)
+    best = _score(a, low, high, first, end, capacity, strategy)
+    chosen = _choose(a, low, high, best, capacity)
     if chosen < 0:
         return False
     b = items[0, chosen]
@@ -186,18 +187,31 @@ def _component_end(a: Any, low: int, high: int) -> int:
 def _bound_each(a: Any, low: int, high: int, capacity: int) -> bool:
     """Whether the bounds of each component of ``items[low:high]`` leave a solution."""
     while low < high:
-        end = _component_end(a, low, high)
-        if not _bound(a, low, end, capacity):
+        after = _component_end(a, low, high)
+        first, end = _span(a, low, after)
+        if not _bound(a, low, after, first, end, capacity):
             return False
-        low = end
+        low = after
     return True
 
 
 @inner
-def _bound(a: Any, low: int, high: int, capacity: int) -> bool:
+def _span(a: Any, low: int, high: int) -> tuple[int, int]:
+    """The first section of ``items[low:high]``, and the first after their last one."""
+    items, spans, starts = a.items, a.spans, a.starts
+    first, end = _INFINITE, 0
+    for i in range(low, high):
+        b = items[0, i]
+        first = min(first, spans[FIRST, starts[RUNS, b]])
+        end = max(end, spans[END, starts[RUNS, b + 1] - 1])
+    return first, end
+
+
+@inner
+def _bound(a: Any, low: int, high: int, first: int, end: int, capacity: int) -> bool:
     """Bounds of ``items[low:high]``, by which they are sorted then, and loads and floors of their sections.
 
-    False if they leave no solution.
+    These are in ``[first, end)``. False if they leave no solution.
     """
     blocks, items, spans, sizes, sections, starts = a.blocks, a.items, a.spans, a.sizes, a.sections, a.starts
     if not _bound_blocked(a, low, high):
@@ -206,9 +220,8 @@ def _bound(a: Any, low: int, high: int, capacity: int) -> bool:
         b = items[0, i]
         if blocks[BOUND, b] + blocks[SIZE, b] > capacity:
             return False
-        for k in range(starts[RUNS, b], starts[RUNS, b + 1]):
-            for s in range(spans[FIRST, k], spans[END, k]):
-                sections[LOAD, s] = 0
+    for s in range(first, end):
+        sections[LOAD, s] = 0
     _sort(a, low, high)
     for i in range(low, high):
         b = items[0, i]
@@ -279,43 +292,46 @@ def _sort(a: Any, low: int, high: int) -> None:
 
 
 @inner
-def _score(a: Any, low: int, high: int, capacity: int, strategy: int) -> None:
-    """Scores of the sections of ``items[low:high]``, whose bounds, loads and floors are known."""
+def _score(a: Any, low: int, high: int, first: int, end: int, capacity: int, strategy: int) -> int:
+    """Scores of the sections of ``items[low:high]``, whose bounds, loads and floors are known; the smallest one."""
     blocks, items, spans, sections, starts = a.blocks, a.items, a.spans, a.sections, a.starts
     shift = 0
     while capacity >> shift >= 1 << _SLACK_BITS:
         shift += 1
-    for i in range(low, high):
-        b = items[0, i]
-        for k in range(starts[RUNS, b], starts[RUNS, b + 1]):
-            for s in range(spans[FIRST, k], spans[END, k]):
-                slack = (capacity - sections[LOAD, s] - sections[FLOOR, s]) >> shift
-                sections[SCORE, s] = slack if strategy == FEWEST else 0
+    for s in range(first, end):
+        slack = (capacity - sections[LOAD, s] - sections[FLOOR, s]) >> shift
+        sections[SCORE, s] = slack if strategy == FEWEST else 0
     if strategy == LOWEST:
-        return
+        return 0
     for i in range(low, high):
         b = items[0, i]
         most = capacity - blocks[BOUND, b]
         for k in range(starts[RUNS, b], starts[RUNS, b + 1]):
             for s in range(spans[FIRST, k], spans[END, k]):
                 sections[SCORE, s] += np.int64(sections[LOAD, s] <= most) << _SLACK_BITS
+    best = _NONE
+    for s in range(first, end):
+        best = min(best, sections[SCORE, s])
+    return best
 
 
 @inner
-def _choose(a: Any, low: int, high: int, capacity: int) -> int:
-    """The place in ``items`` of the block to decide on, or -1.
+def _choose(a: Any, low: int, high: int, best: int, capacity: int) -> int:
+    """The place in ``items``, which are sorted by falling bound, of the block to decide on, or -1.
 
-    It is one that can be the lowest in a section of the smallest score; of those the one with the lowest head, then the
-    one with the largest priority; and no neighbour can be below it.
+    It is one that can be the lowest in a section of the smallest score, which is ``best`` at least; of those the one
+    with the lowest head, then the one with the largest priority; and no neighbour can be below it.
     """
     blocks, items, spans, sections, starts = a.blocks, a.items, a.spans, a.sections, a.starts
     chosen = -1
     best_score, best_head, best_priority = _NONE, _INFINITE, 0
-    for i in range(low, high):
+    for i in range(high - 1, low - 1, -1):
         b = items[0, i]
         if blocks[BLOCKED, b]:
             continue
         head, priority = blocks[HEAD, b], blocks[PRIORITY, b]
+        if best_score == best and head > best_head:
+            break
         score = _NONE
         for k in range(starts[RUNS, b], starts[RUNS, b + 1]):
             for s in range(spans[FIRST, k], spans[END, k]):
@@ -399,11 +415,7 @@ def _refuse(a: Any, depth: int) -> None:
 def _split(a: Any, low: int, high: int) -> None:
     """Sort ``items[low:high]`` by component; one of several runs connects all sections between."""
     sections, items, component, spans, starts = a.sections, a.items, a.component, a.spans, a.starts
-    first, end = _INFINITE, 0
-    for i in range(low, high):
-        b = items[0, i]
-        first = min(first, spans[FIRST, starts[RUNS, b]])
-        end = max(end, spans[END, starts[RUNS, b + 1] - 1])
+    first, end = _span(a, low, high)
     for s in range(first, end):
         sections[BEGIN, s] = 0
     for i in range(low, high):
