@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mallocgame import api
+from mallocgame.cli import main
 from mallocgame.compiler.export.buffers import buffers_of_plan, buffers_of_problem
 from mallocgame.packing import Buffer, format_buffers, pack, parse_csv, validate
 from mallocgame.plan.named_plan import name_plan
@@ -93,6 +94,14 @@ def test_programs_of_which_nothing_is_placed(name: str) -> None:
     buffers = parse_csv(api.export(KEPT / name, "minimalloc-csv", progress=told.append), name).buffers
     assert pack(buffers, 128 * 2**20).status == "feasible"
     assert told[-1] == "v4 lite has 134217728 bytes of fast memory for them"
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed is the file: no line more."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["export", str(KEPT / "plan-local.json"), "--format", "minimalloc-csv"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == api.export(KEPT / "plan-local.json", "minimalloc-csv")
 
 
 def test_what_has_no_buffers() -> None:

@@ -34,4 +34,4 @@ def export(
     if json:
         print_json({"command": "export", "format": format, "text": text})
     else:
-        print(text.removesuffix("\n"))
+        print(text, end="" if format == "minimalloc-csv" else "\n")
