@@ -37,8 +37,8 @@ class Known:
         solver: that made it, and its seed.
         seconds: under M.
         counts: stays, copies, uses in fast memory.
-        exported: SHA-256 of the compiler options, the flags of LIBTPU_INIT_ARGS, the Python text, and the file of
-            flags.
+        exported: SHA-256 of the compiler options, the flags of LIBTPU_INIT_ARGS, the Python text, the file of
+            flags, and the buffers as CSV.
         order: of allocation.
         reach: of the plan.
         version: of the file's format.
@@ -49,7 +49,7 @@ class Known:
     solver: tuple[str, int]
     seconds: float
     counts: tuple[int, int, int]
-    exported: tuple[str, str, str, str]
+    exported: tuple[str, str, str, str, str]
     order: tuple[int, ...] = ()
     reach: float | None = None
     version: int = 3
@@ -60,6 +60,7 @@ OLDER = (
     "765450224267b1a786904ebcd6356f59d2bde42f8818a7f75c0243b17c78ebd4",
     "ce3c9bfdf42cce2d885121d1fa306d81c9d6147f7068417dd31e466fbffff1d0",
     "97f5025218c9c08a35ab97a92dd13ef0b88c11fa1a3051cc7fd4197f5ab98bbc",
+    "33d2f87da700ed46bf44e255826b30d3de1e39c66ddacc184162068cd2f89b26",
 )
 """Of the same plan in both older versions."""
 
@@ -75,6 +76,7 @@ PLANS = (
             "7339d24b52c7bb05e75d7241f13f72a84e43707418db6a628c51eac084783f9b",
             "46f9eaa4b7bef5d46c56ad642a7781645515466c4c7325662c979ae8ef68ee1c",
             "47cc425bd6030cc1ad464f61b49eebf520884c3f4cdbd9e748d74a5858fa0364",
+            "d044e73e675d1f54dd66dff7244bf8d6e573b330fe2184f59d8bc00278e1023f",
         ),
     ),
     Known(
@@ -88,6 +90,7 @@ PLANS = (
             "4a9af5dc18d10a7b71fee46ada29babacdfca3cc80929cc66f9b2c3af488d61a",
             "af68fb6988b1a7beb0445125d339cf03f695ee986aa488aec968a76368cd102f",
             "7aec9b0054f5e73926f46a871220ad34c14b0a75ac8a309784713671f4ded62b",
+            "bcb79f55d1c093bfd6bf3b773ed54ef3aa367735e77d099fff09cdde09a9bcd3",
         ),
     ),
     Known(
@@ -101,6 +104,7 @@ PLANS = (
             "d7e77401715e64d83a7e79ed5ea885ac1095db0bd103b6e7a6de6c51c444fc91",
             "a61b76a4970b503445fa6ffd3f0ff7e1cf735900a22c16dce201760079c17c35",
             "cae0b4a37f0490e453184e1c177c4fc272d8cd2c7fc5b8209733ab0ae5f9a9ec",
+            "bcb79f55d1c093bfd6bf3b773ed54ef3aa367735e77d099fff09cdde09a9bcd3",
         ),
         reach=0.01,
     ),
@@ -115,6 +119,7 @@ PLANS = (
             "e5279b9e52e4425924ed6c1a8cc188f3f264ff93182a14b0681ad70c3625d699",
             "9cbd30852e2d4ab538e3a03514ebe86d1153262ee0645e38da007422af5682e6",
             "7cb30be1deb41bdeeed206e6e18d0a2bbb71382e075e83b271620a865251abb6",
+            "b75189d978193876184de0d7034e358dfb81a077459dbc5fb4643b4cb8a1b367",
         ),
         order=(6, 8, 0, 10, 7, 1, 4, 2, 3),
     ),
