@@ -48,48 +48,44 @@ def find_core(buffers: Sequence[Buffer], packing: Packing, *, time_limit: float 
         status = decide(blocks, packing.capacity, deadline, seed, limit).status
         return None if status == "time limit" else status == "feasible"
 
+    members: list[int] = []
+    minimal = False
     with suppress(KeyboardInterrupt):
-        start = _start(buffers, packing, fits)
-        if start is not None:
-            members, minimal = shrink(start, fits, [buffer.size for buffer in buffers])
-            return Core(tuple(buffers[index].id for index in members), minimal)
-    return None
+        members.extend(_start(buffers, packing, fits))
+        minimal = shrink(members, fits, [buffer.size for buffer in buffers])
+    return Core(tuple(buffers[index].id for index in sorted(members)), minimal) if members else None
 
 
-def shrink(members: Sequence[int], fits: Fits, sizes: Sequence[int]) -> tuple[list[int], bool]:
+def shrink(members: list[int], fits: Fits, sizes: Sequence[int]) -> bool:
     """Leave out what is not needed for a proof that the members do not fit.
 
     Args:
-        members: indices; proven not to fit.
+        members: indices; proven not to fit. What is not needed is taken out of the list.
         fits: the proof.
         sizes: by index; the smallest are left out first.
 
     Returns:
-        The rest, in order, and whether without any one of them the others fit. Ctrl-C ends the search, unproven.
+        Whether without any one of them the others fit.
     """
-    left = list(members)
-    minimal = False
-    with suppress(KeyboardInterrupt):
-        step = len(left) // 2
-        while step > 1:
-            for group in [set(left[place : place + step]) for place in range(0, len(left), step)]:
-                rest = [index for index in left if index not in group]
-                if fits(rest) is False:
-                    left = rest
-            step //= 2
-        needed = 0
-        for index in sorted(left, key=lambda index: sizes[index]):
-            rest = [other for other in left if other != index]
-            verdict = fits(rest)
-            if verdict is False:
-                left = rest
-            needed += verdict is True
-        minimal = needed == len(left)
-    return sorted(left), minimal
+    step = len(members) // 2
+    while step > 1:
+        for group in [set(members[place : place + step]) for place in range(0, len(members), step)]:
+            rest = [index for index in members if index not in group]
+            if fits(rest) is False:
+                members[:] = rest
+        step //= 2
+    needed = 0
+    for index in sorted(members, key=lambda index: sizes[index]):
+        rest = [other for other in members if other != index]
+        verdict = fits(rest)
+        if verdict is False:
+            members[:] = rest
+        needed += verdict is True
+    return needed == len(members)
 
 
-def _start(buffers: Sequence[Buffer], packing: Packing, fits: Fits) -> Sequence[int] | None:
-    """A set that is proven not to fit, as indices in order of time."""
+def _start(buffers: Sequence[Buffer], packing: Packing, fits: Fits) -> Sequence[int]:
+    """A set that is proven not to fit, as indices in order of time; empty if there is no proof."""
     blocks = blocks_of(buffers)
     for block in blocks:
         if (block.fixed or 0) + block.size > packing.capacity:
@@ -107,4 +103,4 @@ def _start(buffers: Sequence[Buffer], packing: Packing, fits: Fits) -> Sequence[
         if tried < len(near) < len(buffers) and fits(near) is False:
             return near
         reach, tried = 2 * reach, len(near)
-    return None
+    return ()

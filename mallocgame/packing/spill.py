@@ -18,7 +18,7 @@ from mallocgame.packing.block import Block, blocks_of
 from mallocgame.packing.buffer import Buffer
 from mallocgame.packing.core import NODES, shrink
 from mallocgame.packing.fit_most import fit_most
-from mallocgame.packing.pack import check_answer, decide
+from mallocgame.packing.pack import check_answer, check_time_limit, decide
 from mallocgame.packing.state import runs_of
 
 FIRST_SHARE, DIVE_SHARE = 0.1, 0.5
@@ -77,6 +77,7 @@ def spill(
         BadInputError: the buffers do not make a problem, the fixed ones alone do not fit, or a limit is out of range.
         KeyboardInterrupt: Ctrl-C before the first answer.
     """
+    check_time_limit(time_limit)
     start = monotonic()
     costs = [buffer.size if buffer.cost is None else buffer.cost for buffer in buffers]
     first = fit_most(buffers, costs, capacity, time_limit=FIRST_SHARE * time_limit, seed=seed)
@@ -202,8 +203,8 @@ class _Tree:
             if fit is not False:
                 return () if fit else None
             sizes = [block.size for block in self._blocks]
-            members, _ = shrink(left, lambda members: self._fits(members, deadline), sizes)
-            core = tuple(sorted(members, key=lambda index: (self._costs[index], index)))
+            shrink(left, lambda members: self._fits(members, deadline), sizes)
+            core = tuple(sorted(left, key=lambda index: (self._costs[index], index)))
             self._cores.append(core)
         return [block for block in core if block not in node.kept]
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mallocgame.packing import Buffer, Core, Packing, find_core, pack
+from mallocgame.packing.block import Block
 from mallocgame.packing.joint import clashes
+from mallocgame.packing.pack import Decision, decide
 
 
 @st.composite
@@ -88,3 +94,19 @@ def test_after_a_time_limit() -> None:
     unknown = Packing("time limit", None, 10, 10, 1.0, 0)
     assert find_core(buffers, unknown) == Core(("a", "b", "c"), True)
     assert find_core(buffers[1:], unknown) is None
+
+
+def test_interrupted_it_is_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sets are looked at, then comes Ctrl-C: proven not to fit, not proven that each of them is needed."""
+    buffers = [Buffer(str(number), 0, 1, 4) for number in range(8)]
+    packing, asked = infeasible(buffers, 10), []
+
+    def interrupted(blocks: Sequence[Block], *rest: Any) -> Decision:
+        asked.append(len(blocks))
+        if len(asked) > 2:
+            raise KeyboardInterrupt
+        return decide(blocks, *rest)
+
+    monkeypatch.setattr("mallocgame.packing.core.decide", interrupted)
+    assert find_core(buffers, packing) == Core(("4", "5", "6", "7"), False)
+    assert asked == [4, 0, 2]

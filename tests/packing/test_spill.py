@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import combinations
 
 import pytest
@@ -104,3 +105,12 @@ def test_the_time_limit_leaves_an_answer_and_a_bound() -> None:
     found = spill(buffers, 100_000, time_limit=0.5)
     assert 0 < found.lower_bound <= found.cost
     assert found.status == ("optimal" if found.lower_bound == found.cost else "time limit")
+
+
+def test_interrupted_it_is_the_first_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["mallocgame.packing.spill"], "decide", interrupt)
+    found = spill([Buffer("a", 0, 2, 6), Buffer("b", 1, 3, 5)], CAPACITY)
+    assert (found.status, found.cost, found.lower_bound, found.spilled) == ("time limit", 5, 0, ("b",))
