@@ -4,9 +4,12 @@
 
 Without captures: bytes of the flags of local search's plan for each shipped problem, beside those of 12ad1a7, which had
 an override for each site and each buffer (benchmarks/results/flags/before.json, same steps and seed); what is ordered;
-and what of the gain under M is kept in half of the bytes (``export --max-bytes``). With captures: cpu seconds of the
-compile with the plan over those of XLA's default, both made now, and what was honoured. Exit code 1 where the median
-is above a fifth, a compile takes more than 1.5 times the default's, or less than 99 % of a plan is honoured.
+and what of the gain under M is kept in half of the bytes (``export --max-bytes``).
+
+With captures: cpu seconds of the compile with the plan over those of XLA's default, both made now; how many different
+kernels the fusions of both are, for code is generated for each, and memories tell kernels apart that are alike
+otherwise; and what was honoured. Exit code 1 where the median is above a fifth, a compile takes more than 1.5 times the
+default's, or less than 99 % of a plan is honoured.
 """
 
 from __future__ import annotations
@@ -35,10 +38,11 @@ from mallocgame.problem.schema import Problem
 from mallocgame.solvers import solve
 from mallocgame.system.errors import BadInputError, MallocgameError
 from workloads import problems
-from xla_dump_parser import parse_hlo
+from xla_dump_parser import hlo, parse_hlo
 
 BEFORE = Path(__file__).parents[1] / "results" / "flags" / "before.json"
 SHARE, SLOWER, HONOURED = 0.2, 1.5, 0.99
+UNTOLD = ("metadata", "backend_config", "calls", "to_apply")
 LIMIT = Limits(seconds=1800.0)
 
 
@@ -108,20 +112,52 @@ def _compile(path: Path, steps: int) -> int:
     named = in_hbm(whole, {block.group for block in allocation_of(whole).missed})
     options = compiler_options(named)
     try:
-        default, compiled = _compiled(capture, {})[1], _compiled(capture, options)
+        default, compiled = _compiled(capture, {}), _compiled(capture, options)
     except MallocgameError as error:
         print(f"{path.stem}: {type(error).__name__}: {error}", flush=True)
         return 1
-    final, seconds = parse_hlo(compiled[0].final, "final"), compiled[1]
+    final, seconds, before = parse_hlo(compiled[0].final, "final"), compiled[1], default[1]
+    kernels = [_kernels(module) for module in (parse_hlo(default[0].final, "XLA's default"), final)]
     honoured, sites, _ = judge_sites(problem, Relaxation(named), named.plan, final)
     counts = [options.get(name, "").count("{hlo_") for name in (TENSOR_OVERRIDES, SORT_ORDER)]
     print(
         f"{path.stem:26} {len(problem.instructions):5} instructions, {environment_bytes(options):6} bytes, "
-        f"{counts[0]} placements, {counts[1]} orders, cpu seconds {default:6.1f} -> {seconds:6.1f}, "
-        f"x{seconds / default:.2f} (bar {SLOWER}), honoured {honoured}/{sites}",
+        f"{counts[0]} placements, {counts[1]} orders, cpu seconds {before:6.1f} -> {seconds:6.1f}, "
+        f"x{seconds / before:.2f} (bar {SLOWER}), kernels {kernels[0]} -> {kernels[1]}, honoured {honoured}/{sites}",
         flush=True,
     )
-    return int(seconds > SLOWER * default or honoured < HONOURED * sites)
+    return int(seconds > SLOWER * before or honoured < HONOURED * sites)
+
+
+def _kernels(module: hlo.HloModule) -> int:
+    """Fusions that differ in what they compute, or in shapes, layouts and memories of operands and results."""
+    return len(
+        {
+            (
+                fusion.shape,
+                tuple(computation.by_name[name].shape for name in fusion.operands),
+                _body(module.computations[fusion.called[0]]),
+            )
+            for computation in module.computations.values()
+            for fusion in computation.instructions
+            if fusion.opcode == "fusion"
+        }
+    )
+
+
+def _body(computation: hlo.Computation) -> tuple[tuple[object, ...], ...]:
+    """What a computation does, without names."""
+    place = {instruction.name: number for number, instruction in enumerate(computation.instructions)}
+    return tuple(
+        (
+            instruction.opcode,
+            instruction.shape,
+            instruction.literal,
+            tuple(place[name] for name in instruction.operands),
+            tuple((name, value) for name, value in instruction.attributes.items() if name not in UNTOLD),
+        )
+        for instruction in computation.instructions
+    )
 
 
 def _compiled(capture: Capture, options: Mapping[str, str]) -> tuple[Compiled, float]:

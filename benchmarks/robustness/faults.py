@@ -35,7 +35,7 @@ from mallocgame.compiler.capture_file import load_capture
 from mallocgame.offload.moves_file import load_moves
 from mallocgame.optimizer import load_optimized
 from mallocgame.packing import read_csv
-from mallocgame.plan.options_file import load_answer
+from mallocgame.plan.answer_file import load_answer
 from mallocgame.plan.plan_file import load_plan
 from mallocgame.problem.target_file import load_target
 from mallocgame.system.progress import silent

@@ -46,8 +46,8 @@ def export(
     from mallocgame.compiler.export.formats import WRITERS, environment_bytes
     from mallocgame.compiler.export.within import within
     from mallocgame.offload.moves_file import is_moves_file, load_moves
+    from mallocgame.plan.answer_file import load_answer
     from mallocgame.plan.named_plan import NamedPlan
-    from mallocgame.plan.options_file import load_answer
 
     if format not in get_args(Format):
         raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(Format))}")
@@ -75,8 +75,8 @@ def export(
 def _buffers(plan: PathLike | NamedPlan | ProgramOptions, progress: Progress) -> str:
     """What a plan has in fast memory, or what of a program could be, as CSV."""
     from mallocgame.compiler.export.buffers import buffers_of_plan, buffers_of_problem
+    from mallocgame.plan.answer_file import is_answer, load_answer
     from mallocgame.plan.named_plan import NamedPlan
-    from mallocgame.plan.options_file import is_answer, load_answer
     from mallocgame.programs.loading import load
 
     if isinstance(plan, str | os.PathLike) and not is_answer(plan):
@@ -108,8 +108,8 @@ def verify(
     from mallocgame.compiler.child import compile_in_child
     from mallocgame.compiler.verify import verify as verify_plan
     from mallocgame.compiler.verify import verify_options
+    from mallocgame.plan.answer_file import load_answer
     from mallocgame.plan.named_plan import NamedPlan
-    from mallocgame.plan.options_file import load_answer
     from mallocgame.problem.given import recorded_in
     from mallocgame.programs.answered import program_of_answer
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from mallocgame.compiler.export.formats import to_flags
+from mallocgame.plan.answer_file import OPTIMIZED, Answer, answer_from_json, answer_to_json
 from mallocgame.plan.compiler_options import OptionValue, decode_options, for_jax
 from mallocgame.plan.init_args import decode_init_args
+from mallocgame.plan.plan_file import MAX_FILE_BYTES
 from mallocgame.plan.verdict import TOLERANCE, Kind, Verdict, verdict_words
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import write_atomically
 
-FORMAT = "mallocgame-optimized"
 VERSION = 1
-MAX_FILE_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class Optimized:
         seconds: that it took, compiles included.
         notes: what a reader should know, one line each.
         init_args: words of ``LIBTPU_INIT_ARGS`` that the program is compiled with anyway.
+        proof: the plan, or options, with what was confirmed, as ``mallocgame verify``, ``report``, ``explain`` and
+            ``export`` take it from the file; None in files of before it was kept.
         file: where the cache keeps it; None where it is not kept.
         from_cache: whether it was there already.
     """
@@ -80,6 +82,7 @@ class Optimized:
     seconds: float
     notes: tuple[str, ...] = ()
     init_args: tuple[str, ...] = ()
+    proof: Answer | None = None
     file: Path | None = field(default=None, compare=False)
     from_cache: bool = field(default=False, compare=False)
 
@@ -146,10 +149,14 @@ class Optimized:
         Raises:
             BadInputError: ``path`` cannot be written.
         """
-        content = {name: value for name, value in asdict(self).items() if name not in _NOT_KEPT}
+        content = {name: value for name, value in asdict(replace(self, proof=None)).items() if name not in _NOT_KEPT}
         if not self.init_args:
             del content["init_args"]
-        text = json.dumps({"format": FORMAT, "version": VERSION, **content}, allow_nan=False, indent=1)
+        if self.proof is None:
+            del content["proof"]
+        else:
+            content["proof"] = answer_to_json(self.proof)
+        text = json.dumps({"format": OPTIMIZED, "version": VERSION, **content}, allow_nan=False, indent=1)
         write_atomically(path, (text + "\n").encode())
 
     def __str__(self) -> str:
@@ -182,9 +189,9 @@ def load_optimized(path: str | os.PathLike[str]) -> Optimized:
     """
     value, source = checked.read_json(path, MAX_FILE_BYTES), str(path)
     names = tuple(entry.name for entry in fields(Optimized) if entry.name not in _NOT_KEPT)
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
+    if not isinstance(value, dict) or value.get("format") != OPTIMIZED:
         raise BadInputError(f"{source}: not an answer of mallocgame.optimize")
-    found = checked.record({"init_args": [], **value}, source, ("format", "version", *names))
+    found = checked.record({"init_args": [], "proof": None, **value}, source, ("format", "version", *names))
     if found["version"] != VERSION:
         raise BadInputError(f"{source}: of version {str(found['version'])[:20]}; this mallocgame has {VERSION}")
 
@@ -208,6 +215,7 @@ def load_optimized(path: str | os.PathLike[str]) -> Optimized:
         seconds=read("seconds", checked.non_negative),
         notes=read("notes", checked.each(checked.text)),
         init_args=read("init_args", decode_init_args),
+        proof=read("proof", checked.optional(answer_from_json)),
     )
 
 

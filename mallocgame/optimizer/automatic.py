@@ -118,9 +118,9 @@ def solve_automatically(
         choice=choice,
         progress=progress,
     )
-    confirmation = None if asked is None else _confirmation(found, loaded, asked)
-    answer = _answer(found, loaded, confirmation)
-    return Automatic(loaded, answer, found, None, found.status, tuple(notes), monotonic() - started)
+    return Automatic(
+        loaded, proven(found, loaded, asked), found, None, found.status, tuple(notes), monotonic() - started
+    )
 
 
 def _why_nothing_compiles(loaded: Loaded) -> str | None:
@@ -133,12 +133,17 @@ def _why_nothing_compiles(loaded: Loaded) -> str | None:
     return None
 
 
-def _answer(found: Improved, loaded: Loaded, confirmation: Confirmation | None) -> NamedPlan | ProgramOptions:
-    """The plan, if its export gives what was confirmed; else the options.
+def proven(found: Improved, loaded: Loaded, asked: Asked | None) -> NamedPlan | ProgramOptions:
+    """The plan, if its export gives what was confirmed, else the options; with what was confirmed.
 
     Which file the plan is for is recorded where it is the loaded one: a plan of another split is for another schedule.
+
+    Args:
+        found: by the loop.
+        loaded: the program.
+        asked: where that and its compiles are found again; None where nothing is kept.
     """
-    answer = found.answer
+    answer, confirmation = found.answer, None if asked is None else _confirmation(found, loaded, asked)
     if answer.plan is not None and compiler_options(answer.plan).items() == answer.options.items():
         options = {**answer.plan.options, **loaded.given.recorded()}
         if answer.plan.fingerprint == loaded.problem.fingerprint:

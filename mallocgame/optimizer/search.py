@@ -9,25 +9,32 @@ from time import monotonic
 
 from mallocgame.compiler.cache import CompileCache
 from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capture_file import save_capture
 from mallocgame.compiler.capturing import keep
 from mallocgame.compiler.child import Request, compile_in_child
 from mallocgame.compiler.export.options import compiler_options
 from mallocgame.compiler.verification import Row
 from mallocgame.compiler.versions import versions_here
 from mallocgame.optimizer.answer import Estimate, Optimized
-from mallocgame.optimizer.automatic import Automatic, solve_automatically
+from mallocgame.optimizer.automatic import Asked, Automatic, proven, solve_automatically
 from mallocgame.optimizer.improve import Improved, improve
 from mallocgame.optimizer.knowledge.choice import Choice
 from mallocgame.optimizer.settings import Settings
 from mallocgame.optimizer.store import warn
+from mallocgame.plan.answer_file import Answer
 from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.programs.file_program import File
 from mallocgame.programs.loading import load
 from mallocgame.programs.program import Program
+from mallocgame.programs.readers.capture import of_capture
 from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import digest_of_file
 from mallocgame.system.progress import Progress, Stage
 
 MAX_NOTE = 1000
+
+PROGRAM = "program.mgz"
+"""The program's capture, beside its finished compiles."""
 
 
 def search_program(program: Program, work: Path, settings: Settings, progress: Progress) -> Optimized:
@@ -60,7 +67,19 @@ def search_program(program: Program, work: Path, settings: Settings, progress: P
         choice=Choice(settings.objective, settings.strict),
         progress=progress,
     )
-    return _confirmed(program, capture, found, monotonic() - started)
+    return _confirmed(program, capture, found, _proof(capture, found, work), monotonic() - started)
+
+
+def _proof(capture: Capture, found: Improved, work: Path) -> Answer | None:
+    """The answer as a file holds it, with the program kept beside its compiles; None where that cannot be written."""
+    path = work / PROGRAM
+    try:
+        save_capture(capture, path)
+    except BadInputError as error:
+        warn("%s; the answer does not carry what was confirmed", error)
+        return None
+    loaded = replace(of_capture(capture, path), given=capture.given)
+    return proven(found, loaded, Asked(str(path), digest_of_file(path), str(work)))
 
 
 class _Compiles(CompileCache):
@@ -73,7 +92,7 @@ class _Compiles(CompileCache):
             warn("%s; the compile is not kept", error)
 
 
-def _confirmed(program: Program, capture: Capture, found: Improved, seconds: float) -> Optimized:
+def _confirmed(program: Program, capture: Capture, found: Improved, proof: Answer | None, seconds: float) -> Optimized:
     answer, problem = found.answer, capture.problem()
     row = answer.row
     assert row is not None
@@ -95,6 +114,7 @@ def _confirmed(program: Program, capture: Capture, found: Improved, seconds: flo
         seconds=seconds,
         notes=_lines([*program.notes, *problem.notes]),
         init_args=program.init_args,
+        proof=proof,
     )
 
 
@@ -141,6 +161,7 @@ def _predicted(file: File, found: Automatic) -> Optimized:
         compiles=0,
         seconds=found.seconds,
         notes=_lines([*problem.notes, *found.notes]),
+        proof=None if beaten else found.answer,
     )
 
 

@@ -1,7 +1,8 @@
 """The cache: a folder of answers, safe for several processes at once.
 
 ``KEY.json`` is an answer, written whole or not at all. Who searches for it holds ``KEY.lock``; the system frees it when
-its holder dies. ``KEY.work/`` has the holder's finished compiles, so that an interrupted search goes on where it was.
+its holder dies. ``KEY.work/`` has the program and its finished compiles, so that an interrupted search goes on where it
+was, and what was confirmed can be shown.
 """
 
 from __future__ import annotations
@@ -65,7 +66,6 @@ class Store:
         except BadInputError as error:
             warn("%s; the answer is not kept", error)
             return answer
-        shutil.rmtree(self.folder / f"{key}.work", ignore_errors=True)
         self._forget(path)
         return replace(answer, file=path)
 

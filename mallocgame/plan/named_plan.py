@@ -208,7 +208,8 @@ def _whole_in_hbm(tensor: NamedTensor) -> NamedTensor:
 def check_plan(named: NamedPlan, problem: Problem) -> None:
     """Refuse a plan that is not for ``problem``.
 
-    An older file tells neither loops, hints nor reservations, which is no contradiction.
+    An older file tells neither loops, hints nor reservations, and may count what is beyond reach otherwise, which is no
+    contradiction.
 
     Raises:
         BadInputError: another fingerprint, target, or other tensors or reservations.
@@ -223,13 +224,18 @@ def check_plan(named: NamedPlan, problem: Problem) -> None:
         raise BadInputError(f"the plan lists {len(named.tensors)} tensors, the program has {len(problem.tensors)}")
     expected = name_plan(problem, named.plan, solver=named.solver).tensors
     for ours, theirs in zip(named.tensors, expected, strict=True):
-        if ours not in (theirs, _untold(theirs)):
+        if _reached(ours) not in (_reached(theirs), _reached(_untold(theirs))):
             raise BadInputError(f"tensor {ours.id} of the plan ({ours.instruction}) does not agree with the program's")
 
 
 def _untold(tensor: NamedTensor) -> NamedTensor:
     """A tensor without what older files do not tell."""
     return replace(tensor, hinted=False, uses=tuple(replace(use, loop=False) for use in tensor.uses))
+
+
+def _reached(tensor: NamedTensor) -> NamedTensor:
+    """A tensor without what follows from its plan's reach."""
+    return replace(tensor, uses=tuple(replace(use, far=False) for use in tensor.uses))
 
 
 def _other_program(fingerprint: str, problem: Problem) -> str:

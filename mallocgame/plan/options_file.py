@@ -6,12 +6,10 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import get_args
+from typing import Any, get_args
 
 from mallocgame.plan.compiler_options import decode_options
 from mallocgame.plan.confirmation import Confirmation, confirmation_from_json, confirmation_to_json
-from mallocgame.plan.plan_file import FORMAT as PLAN_FORMAT
-from mallocgame.plan.plan_file import MAX_FILE_BYTES, NamedPlan, load_plan
 from mallocgame.plan.verdict import Kind
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
@@ -52,38 +50,22 @@ def save_options(content: ProgramOptions, path: str | os.PathLike[str]) -> None:
     Raises:
         BadInputError: ``path`` cannot be written.
     """
+    text = json.dumps(options_to_json(content), allow_nan=False, indent=1)
+    write_atomically(path, (text + "\n").encode())
+
+
+def options_to_json(content: ProgramOptions) -> dict[str, Any]:
+    """The file's value."""
     value = {"format": FORMAT, "version": VERSION, **asdict(content)}
     if content.confirmation is None:
         del value["confirmation"]
     else:
         value["confirmation"] = confirmation_to_json(content.confirmation)
-    text = json.dumps(value, allow_nan=False, indent=1)
-    write_atomically(path, (text + "\n").encode())
+    return value
 
 
-def is_answer(path: str | os.PathLike[str]) -> bool:
-    """Whether a file says that it is what `load_answer` reads; False where it cannot be read."""
-    try:
-        value = checked.read_json(path, MAX_FILE_BYTES)
-    except BadInputError:
-        return False
-    return isinstance(value, dict) and value.get("format") in (FORMAT, PLAN_FORMAT)
-
-
-def load_answer(path: str | os.PathLike[str]) -> NamedPlan | ProgramOptions:
-    """Read a plan file or an options file; nothing in it is trusted.
-
-    Raises:
-        BadInputError: it is neither, or damaged.
-    """
-    value, source = checked.read_json(path, MAX_FILE_BYTES), str(path)
-    if isinstance(value, dict) and value.get("format") == FORMAT:
-        return _from_json(value, source)
-    return load_plan(path)
-
-
-def _from_json(value: object, source: str) -> ProgramOptions:
-    """The content of a file; nothing in it is trusted.
+def options_from_json(value: object, source: str) -> ProgramOptions:
+    """What a file's value says; nothing in it is trusted.
 
     Raises:
         BadInputError: it is damaged, of another version, or has options that read or write files.

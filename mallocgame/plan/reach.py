@@ -1,9 +1,9 @@
 """For how long the compiler keeps a fast copy for the next use: one threshold for a whole program.
 
 MSA keeps what it has in fast memory for the next use if that begins less than
-``xla_msa_max_overlap_to_mem_size_async_copy_ratio`` x (seconds to copy the whole fast memory) after the use before it,
-by its estimate with everything in HBM. Else it puts it into HBM, and a prefetch may bring it back for that use. A pin
-is kept for good. Measured with libtpu 0.0.52: docs/expressibility.md, section "Reach".
+``xla_msa_max_overlap_to_mem_size_async_copy_ratio`` x (seconds to copy the whole fast memory) after the use before it
+is over, by its estimate with everything in HBM. Else it puts it into HBM, and a prefetch may bring it back for that
+use. A pin is kept for good. Measured with libtpu 0.0.52: docs/expressibility.md, section "Reach".
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ MARGIN = 1.1
 
 
 class Gaps:
-    """The seconds between two times by MSA's estimate, in a program whose instructions call no computations."""
+    """The seconds between two times by MSA's estimate, in a program whose instructions call no computations.
+
+    Of neither end: ``GetLogicalIntervalElapsed`` in OpenXLA's cost_analysis.cc.
+    """
 
     def __init__(self, problem: Problem) -> None:
         target = problem.target
@@ -33,8 +36,8 @@ class Gaps:
         self._whole = target.fast_bytes / target.hbm_bandwidth
 
     def share(self, start: int, end: int) -> float:
-        """From the instruction at ``start``, included, to that at ``end``, in copies of the whole fast memory."""
-        return (self._until[end] - self._until[start]) / self._whole
+        """Between the instructions at ``start`` and at ``end``, in copies of the whole fast memory."""
+        return (self._until[end] - self._until[start + 1]) / self._whole if start < end else 0.0
 
     def beyond(self, tensor: Tensor, reach: float | None, since: int | None) -> list[bool]:
         """Per use whether it is beyond reach of the one before that is no bitcast, which is none to the compiler.

@@ -69,7 +69,7 @@ def programs_of(names: Sequence[str | os.PathLike[str]]) -> tuple[Program, ...]:
 
 def _of_answer(name: str) -> Program:
     """The program that an answer says it is for."""
-    from mallocgame.plan.options_file import load_answer
+    from mallocgame.plan.answer_file import load_answer
     from mallocgame.programs.answered import recorded_program
     from mallocgame.system import checked_json
 
@@ -100,8 +100,8 @@ def with_answer(base: Program, answer: NamedPlan | ProgramOptions, name: str) ->
 
 def with_options(base: Program, path: str) -> Program:
     """A program with the options of a JSON file, as ``programs_of`` has it."""
+    from mallocgame.plan.answer_file import load_answer
     from mallocgame.plan.compiler_options import decode_options
-    from mallocgame.plan.options_file import load_answer
     from mallocgame.system import checked_json
 
     value = checked_json.read_json(path, MAX_OPTIONS_BYTES)

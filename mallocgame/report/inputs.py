@@ -8,9 +8,10 @@ from pathlib import Path
 from mallocgame.compiler.cache import CompileCache, NotFinishedError
 from mallocgame.compiler.child import Compile
 from mallocgame.compiler.verify import verify, verify_options
+from mallocgame.plan.answer_file import load_answer
 from mallocgame.plan.confirmation import Confirmation
 from mallocgame.plan.named_plan import NamedPlan
-from mallocgame.plan.options_file import ProgramOptions, load_answer
+from mallocgame.plan.options_file import ProgramOptions
 from mallocgame.programs.answered import Answered, program_of_answer
 from mallocgame.report.comparison import Comparison, compare, compare_options
 from mallocgame.system.errors import BadInputError

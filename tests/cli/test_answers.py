@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mallocgame.plan.options_file import load_answer
+from mallocgame.plan.answer_file import load_answer
 from tests.cli.support import Outcome
 
 Run = Callable[..., Outcome]

@@ -23,7 +23,7 @@ from mallocgame.compiler.export.options import (
     allocation_of,
     compiler_options,
 )
-from mallocgame.compiler.export.overrides import InexpressibleError
+from mallocgame.compiler.export.overrides import SHORT, InexpressibleError
 from mallocgame.compiler.export.text import patterns
 from mallocgame.plan.named_plan import NamedTensor, NamedUse
 from mallocgame.plan.plan import Copy, Stay
@@ -295,10 +295,13 @@ def test_no_name_breaks_out_of_the_text(texts: list[str], size: int) -> None:
 
 
 few_characters = st.text("ab1.-", min_size=1, max_size=5)
+numbered = st.builds(
+    "{}{}{}{}.{}".format, *[st.sampled_from(["", "1", "21", "w", "w_3", "_bias"])] * 4, st.integers(0, 3)
+)
 
 
 @settings(deadline=None)
-@given(st.sets(few_characters, min_size=1, max_size=40), st.lists(few_characters))
+@given(st.sets(few_characters | numbered, min_size=1, max_size=40), st.lists(few_characters | numbered))
 def test_patterns_match_exactly_the_names(found: set[str], others: list[str]) -> None:
     regexes = list(patterns(found))
     for name in (*found, *others):
@@ -314,6 +317,9 @@ def test_patterns_match_exactly_the_names(found: set[str], others: list[str]) ->
         (["x", "x-", "x.", "x_"], "x[._-]?"),
         (["a", "ab", "abc"], "a(bc?)?"),
         (["copy.1", "fusion.1"], "copy[.]1|fusion[.]1"),
+        (["l_1_bias.1", "l_2_bias.1", "l_12_bias.1", "l_7_w.1"], "l_(7_w[.]1|(12?|2)_bias[.]1)"),
+        (["l_1_bias.1", "l_2_bias.1", "m_2_bias.1"], "l_[12]_bias[.]1|m_2_bias[.]1"),
+        (["1_bias", "2_bias"], "[12]_bias"),
     ],
 )
 def test_what_names_have_in_common_is_written_once(found: list[str], pattern: str) -> None:
@@ -341,6 +347,38 @@ def fits(entry: dict[str, Any], name: str, operand: int, index: tuple[int, ...],
         and ("tuple_index" not in fields or tuple(fields["tuple_index"][0].get("index", ())) == index)
         and fields.get("size_gte", [0])[0] <= size <= fields.get("size_lte", [size])[0]
     )
+
+
+@settings(deadline=None)
+@given(st.dictionaries(numbered, st.tuples(st.booleans(), st.integers(0, 12)), min_size=1, max_size=40))
+def test_what_is_kept_or_pinned_is_told_once_and_nothing_else(found: dict[str, tuple[bool, int]]) -> None:
+    """However many names: long patterns have bounds of size, within which the half of what we take it for is, too."""
+    tensors = [
+        tensor(id, name * 3, [use(f"g.{id}", fast)], fast=fast, size=1024 << power)
+        for id, (name, (fast, power)) in enumerate(found.items())
+    ]
+    entries = overrides(compiler_options(plan(tensors))[TENSOR_OVERRIDES])
+    for one in tensors:
+        for bytes_ in (one.size, one.size // 2):
+            met = [
+                "pin_in_alternate_memory" in entry
+                for entry in entries
+                if "hlo_position_matcher" in entry and placed(entry, one.instruction, bytes_)
+            ]
+            assert met == [one.fast_definition]
+    long = [entry for entry in entries if len(pattern_of(entry)) > SHORT]
+    assert all({"size_gte", "size_lte"} <= entry["hlo_position_matcher"][0].keys() for entry in long)
+
+
+def placed(entry: dict[str, Any], name: str, size: int) -> bool:
+    """Whether a matcher is for a value of an empty tuple index, as xla-msa.md says."""
+    (fields,) = entry["hlo_position_matcher"]
+    bounds = fields.get("size_gte", [0])[0], fields.get("size_lte", [size])[0]
+    return re.fullmatch(fields["instruction_name_regex"][0], name) is not None and bounds[0] <= size <= bounds[1]
+
+
+def pattern_of(entry: dict[str, Any]) -> str:
+    return str(entry["hlo_position_matcher"][0]["instruction_name_regex"][0])
 
 
 operands = st.tuples(

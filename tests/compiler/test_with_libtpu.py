@@ -350,6 +350,32 @@ def test_a_product_is_evicted_and_copied_back_as_planned(target: str, far: bool)
     assert verification.honoured == verification.sites
 
 
+@pytest.mark.parametrize("target", ["v4 lite", "v5e"])
+def test_a_long_use_is_no_part_of_the_gap_after_it(target: str) -> None:
+    """A product stays for a use that is within reach of the end of the use before, though not of its beginning."""
+    kept = capture("tests.compiler.models:read_again", None, target)
+    problem, gaps = kept.problem(), Gaps(kept.problem())
+    (tensor,) = (tensor for tensor in problem.tensors if product_wait(problem, tensor) and len(tensor.uses) == 3)
+    wait = product_wait(problem, tensor)
+    assert wait is not None
+    first, middle, _ = (use.time for use in tensor.uses)
+    reach = 1.01 * gaps.share(first, middle)
+    assert gaps.share(tensor.time, first) < reach < gaps.share(first - 1, middle)
+    _, after, before = product_eviction(tensor, 1, wait)
+    plan = Plan(
+        problem.fingerprint,
+        fast_definitions=frozenset({tensor.id}),
+        fast_uses=frozenset({(tensor.id, 0), (tensor.id, 1)}),
+        stays=(Stay(tensor.id, tensor.time, max(middle, before), 0),),
+        copies=(Copy(tensor.id, "eviction", after, before),),
+        reach=reach,
+    )
+    assert not validate(problem, plan)
+    verification = verify(name_plan(problem, plan, solver="hand"), kept, msa_off=False)
+    assert verification.misses == ()
+    assert verification.honoured == verification.sites
+
+
 def test_what_two_cores_write_is_copied_for_its_first_use() -> None:
     kept = capture("tests.compiler.models:products", None, "v5p")
     problem = kept.problem()

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mallocgame.compiler.export import formats as export
-from mallocgame.plan.options_file import ProgramOptions, load_answer, save_options
+from mallocgame.plan.answer_file import load_answer
+from mallocgame.plan.options_file import ProgramOptions, save_options
 from mallocgame.plan.problem_file import load_problem, save_problem
 from mallocgame.system import checked_json
 from mallocgame.system.errors import BadInputError

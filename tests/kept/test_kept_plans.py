@@ -19,7 +19,8 @@ from mallocgame.models.replay import replay_plan
 from mallocgame.optimizer.answer import Estimate, load_optimized
 from mallocgame.packing.csv_file import read_csv, write_csv
 from mallocgame.packing.validate import validate as validate_packing
-from mallocgame.plan.options_file import ProgramOptions, load_answer, save_options
+from mallocgame.plan.answer_file import load_answer
+from mallocgame.plan.options_file import ProgramOptions, save_options
 from mallocgame.plan.plan import Copy, Stay
 from mallocgame.plan.plan_file import check_plan, load_plan, save_plan
 from mallocgame.plan.validate import validate
@@ -86,10 +87,10 @@ PLANS = (
         seconds=6.163425926642128e-05,
         counts=(7, 1, 6),
         exported=(
-            "950a4bd1dd371e5081f4d95a1a4b7b1e630c51a3709ab30dc54192438b09764b",
-            "4a9af5dc18d10a7b71fee46ada29babacdfca3cc80929cc66f9b2c3af488d61a",
-            "af68fb6988b1a7beb0445125d339cf03f695ee986aa488aec968a76368cd102f",
-            "7aec9b0054f5e73926f46a871220ad34c14b0a75ac8a309784713671f4ded62b",
+            "fddfd8b600ced2b647a929d9794d6e2230b0bdf264e6604606722df7cbaa0fdf",
+            "9612f6fa535fb2ce8bde090e85c43c3a37b683fa198c9f9e7167429d3c25447e",
+            "9a460fb70610c3e1586973543242405027eef7c87978a04b28b6e9603e61e958",
+            "9148e50dd7a0e88434ae8505b942d9ef734219c0f53989f8370aa48c567fda49",
             "bcb79f55d1c093bfd6bf3b773ed54ef3aa367735e77d099fff09cdde09a9bcd3",
         ),
     ),
@@ -100,10 +101,10 @@ PLANS = (
         seconds=6.163425926642128e-05,
         counts=(7, 1, 6),
         exported=(
-            "a048e81c18b91b8578f681930574a89ac3a73440ccc72687aa01b97262b88ce1",
-            "d7e77401715e64d83a7e79ed5ea885ac1095db0bd103b6e7a6de6c51c444fc91",
-            "a61b76a4970b503445fa6ffd3f0ff7e1cf735900a22c16dce201760079c17c35",
-            "cae0b4a37f0490e453184e1c177c4fc272d8cd2c7fc5b8209733ab0ae5f9a9ec",
+            "ceadca8c0198c6ffcc83bfff552f96f8ef81c928a5dec73f6736fcceac49fce0",
+            "e3cab3bff050f131e7f9bab1c09448b5f0eda8cc13a71ab4ca89f596da46eea7",
+            "37acf041165fa00e33f66b28e7521a36d8500d31be4f9c0e83f030e19a7d5e93",
+            "8da80b051826378731f67c47b472e78c32c4da341769ea1d952675ec976ea100",
             "bcb79f55d1c093bfd6bf3b773ed54ef3aa367735e77d099fff09cdde09a9bcd3",
         ),
         reach=0.01,

@@ -12,11 +12,13 @@ import pytest
 
 import mallocgame
 from mallocgame.compiler import versions as versions_module
-from mallocgame.compiler.capture_file import save_capture
+from mallocgame.compiler.capture_file import load_capture, save_capture
 from mallocgame.compiler.child import Compiled, Limits, Request
 from mallocgame.compiler.export.options import TENSOR_OVERRIDES
 from mallocgame.optimizer import search, settings
+from mallocgame.plan.answer_file import load_answer
 from mallocgame.plan.compiler_options import SCOPED_VMEM
+from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from tests.bench.scan import CLOCK, a_capture
 from tests.optimizer.fake_search import MODULE
@@ -62,8 +64,16 @@ def test_a_second_call_compiles_nothing(fake: Fake, ask: Callable[..., mallocgam
     assert first.file == second.file
     assert first.file is not None
     assert first.file.parent == tmp_path / "cache"
-    # Neither compiles nor half of anything stays.
-    assert sorted(path.suffix for path in (tmp_path / "cache").iterdir()) == [".json", ".lock"]
+    assert sorted(path.suffix for path in (tmp_path / "cache").iterdir()) == [".json", ".lock", ".work"]
+    kept = load_answer(first.file)
+    assert kept == first.proof == second.proof
+    assert isinstance(kept, NamedPlan)
+    assert kept.confirmation is not None
+    assert first.default is not None
+    for stated, estimate in ((kept.confirmation.default, first.default), (kept.confirmation.answer, first.answer)):
+        assert (stated.e_seconds, stated.m_seconds) == (estimate.e_seconds, estimate.m_seconds)
+    assert load_capture(kept.confirmation.capture).problem().module == "jit_scan"
+    assert len(kept.confirmation.tried) == 4
 
 
 def test_nothing_beats_xla(monkeypatch: pytest.MonkeyPatch, ask: Callable[..., mallocgame.Optimized]) -> None:
@@ -284,10 +294,11 @@ def test_a_full_disk_is_told_and_the_search_goes_on(
     monkeypatch.setattr("mallocgame.system.files.os.replace", full)
     plan = ask(compiles=1)
     assert (plan.verdict, plan.file) == ("better", None)
-    # XLA's default, one compile, and the answer.
+    # XLA's default, one compile, the program, and the answer.
     assert [message.rpartition("; ")[2] for message in caplog.messages] == [
         "the compile is not kept",
         "the compile is not kept",
+        "the answer does not carry what was confirmed",
         "the answer is not kept",
     ]
 

@@ -11,7 +11,7 @@ from tests.game.hand_made import Step, problem
 
 
 def weights() -> Problem:
-    """Three weights, each read twice: v 3 us apart, w 20 us, x 40 us; copying all of the memory takes 1 us."""
+    """Three weights, each read twice: v 2 us apart, w 18 us, x 38 us; copying all of the memory takes 1 us."""
     steps = [
         *(Step(opcode="parameter", makes=name) for name in "vwx"),
         Step(1.0, reads=("v",)),
@@ -44,21 +44,21 @@ def placement(*again: int) -> Plan:
     )
 
 
-def test_gaps_are_what_instructions_take_in_hbm() -> None:
+def test_gaps_are_what_the_instructions_between_take_in_hbm() -> None:
     gaps = Gaps(weights())
-    assert [gaps.share(*TIMES[id]) for id in range(3)] == pytest.approx([3.0, 20.0, 40.0])
-    assert [is_far(gaps, reach, *TIMES[1]) for reach in (None, 20.1, 19.9)] == [False, False, True]
+    assert [gaps.share(*TIMES[id]) for id in range(3)] == pytest.approx([2.0, 18.0, 38.0])
+    assert [is_far(gaps, reach, *TIMES[1]) for reach in (None, 18.1, 17.9)] == [False, False, True]
 
 
 @pytest.mark.parametrize(
     ("again", "reach"),
     [
         ((), None),
-        ((2,), (20 * 40) ** 0.5),
-        ((1, 2), (3 * 20) ** 0.5),
-        ((0, 1, 2), 3 / 1.1),
-        ((0,), None),  # beyond a reach of less than 3 would be two more
-        ((0, 2), (20 * 40) ** 0.5),  # one of the two
+        ((2,), (18 * 38) ** 0.5),
+        ((1, 2), (2 * 18) ** 0.5),
+        ((0, 1, 2), 2 / 1.1),
+        ((0,), None),  # beyond a reach of less than 2 would be two more
+        ((0, 2), (18 * 38) ** 0.5),  # one of the two
     ],
 )
 def test_the_reach_that_tells_most_of_a_placement(again: tuple[int, ...], reach: float | None) -> None:

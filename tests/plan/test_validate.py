@@ -246,7 +246,7 @@ def called() -> Problem:
 
 
 def straight() -> Problem:
-    """w is read at 2 and, 5 us later, at 4; copying the whole fast memory takes 1 us."""
+    """w is read at 2 and, 3 us after that, at 4; copying the whole fast memory takes 1 us."""
     steps = [
         Step(opcode="parameter", makes="w"),
         Step(2.0),
@@ -274,7 +274,7 @@ SAID = {
     "copies without HBM use between": (PROBLEM, copied(0, {0, 1}, (0, 9), (9, 11))),
     "copy kept past an HBM use": (called(), copied(0, {1, 3}, (0, 8))),
     "kept use beside fast output": (PROBLEM, copied(0, {0}, (0, 9), outputs=frozenset({7}))),
-    "beyond reach": (straight(), replace(copied(0, {0, 1}, (0, 2)), reach=4.9)),
+    "beyond reach": (straight(), replace(copied(0, {0, 1}, (0, 2)), reach=2.9)),
     "reach": (PROBLEM, Plan("f", reach=1.0)),
 }
 
@@ -293,11 +293,11 @@ def test_what_overrides_can_say() -> None:
         copied(5, {1}, (9, 11), outputs=frozenset({6})),  # c, made where b is kept, is smaller than b
     ):
         assert unsayable(plan) == set()
-    near, far = (replace(copied(0, {0, 1}, (0, 2)), reach=reach) for reach in (5.1, None))
+    near, far = (replace(copied(0, {0, 1}, (0, 2)), reach=reach) for reach in (3.1, None))
     assert inexpressible(straight(), near) == inexpressible(straight(), far) == ()
-    beyond = replace(copied(0, {0, 1}, (0, 2), (2, 4)), reach=4.9)
+    beyond = replace(copied(0, {0, 1}, (0, 2), (2, 4)), reach=2.9)
     assert inexpressible(straight(), beyond) == ()
-    assert {violation.cause for violation in inexpressible(straight(), replace(beyond, reach=5.1))} == {
+    assert {violation.cause for violation in inexpressible(straight(), replace(beyond, reach=3.1))} == {
         "copies without HBM use between"
     }
     into_the_call = copied(0, {0, 1, 2, 3}, (0, 8))

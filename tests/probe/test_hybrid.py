@@ -11,8 +11,9 @@ import pytest
 from mallocgame import api
 from mallocgame.compiler.capture_file import load_capture
 from mallocgame.optimizer import by_measuring as hybrid
+from mallocgame.plan.answer_file import load_answer
 from mallocgame.plan.named_plan import NamedPlan
-from mallocgame.plan.options_file import ProgramOptions, load_answer
+from mallocgame.plan.options_file import ProgramOptions
 from mallocgame.system.errors import BadInputError, NoAnswerError
 from tests.bench.fake import STORED
 

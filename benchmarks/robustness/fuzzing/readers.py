@@ -135,8 +135,8 @@ def _capture(data: bytes) -> str:
 def _answer(data: bytes) -> str:
     """Plans and files of compiler options, and their way into flags."""
     from mallocgame.compiler.export import formats as export
+    from mallocgame.plan.answer_file import load_answer
     from mallocgame.plan.named_plan import NamedPlan
-    from mallocgame.plan.options_file import load_answer
 
     answer = load_answer(_file(data))
     program = answer if isinstance(answer, NamedPlan) else answer.options

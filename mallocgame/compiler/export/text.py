@@ -8,8 +8,10 @@ no white space either: libtpu splits ``LIBTPU_INIT_ARGS`` at it and knows no quo
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
+from itertools import chain, takewhile
 
 from mallocgame.problem.schema import ShapeIndex
 from mallocgame.system.errors import BadInputError
@@ -20,6 +22,12 @@ _MAX_NAME = 10_000
 _MAX_PATTERN = 2_000
 """Characters of one pattern, where it has several names; RE2 refuses programs that are too large, in silence."""
 
+_MAX_NUMBERS = 100
+"""Of one regular expression for the numbers that tell names apart."""
+
+_LEAST_AFTER = 4
+"""Characters after a number from which it pays to write them once."""
+
 _MAX_DEPTH = 50
 """Of groups in groups in a pattern; RE2 refuses more than 1,000."""
 
@@ -27,48 +35,94 @@ _MAX_DEPTH = 50
 def patterns(names: Iterable[str]) -> Iterator[str]:
     """Regular expressions of bounded length that together match exactly ``names``, in their order.
 
-    What names have in common at the beginning is written once.
+    What names have in common at the beginning, and around one number, is written once.
 
     Raises:
         BadInputError: a name is empty, too long, or has a character that cannot be written safely.
     """
-    yield from _bounded(sorted({_checked(name) for name in names}))
+    yield from _bounded(sorted(_words({_checked(name) for name in names})))
 
 
-def _bounded(names: Sequence[str]) -> Iterator[str]:
-    if not names:
+Word = tuple[str, ...]
+"""A name, or names that differ in one number: its characters, and a regular expression for the numbers."""
+
+
+def _words(names: Iterable[str]) -> Iterator[Word]:
+    """Names; those that only a number tells apart, with something after it, as one."""
+    told = {name: _around_numbers(name) for name in names}
+    count = Counter(chain.from_iterable(told.values()))
+    together: dict[tuple[str, str], list[str]] = {}
+    for name in sorted(told):
+        around = max(told[name], key=lambda one: (count[one], one), default=None)
+        if around is None or count[around] == 1:
+            yield tuple(name)
+        else:
+            together.setdefault(around, []).append(name[len(around[0]) : len(name) - len(around[1])])
+    for (before, after), numbers in together.items():
+        for start in range(0, len(numbers), _MAX_NUMBERS):
+            part = numbers[start : start + _MAX_NUMBERS]
+            pattern = _pattern([tuple(number) for number in part], 1)
+            number = tuple(part[0]) if len(part) == 1 else (_closed(pattern),)
+            yield (*before, *number, *after)
+
+
+def _around_numbers(name: str) -> list[tuple[str, str]]:
+    """What is before and after each number of a name that is not at its end."""
+    return [
+        (name[: found.start()], name[found.end() :])
+        for found in re.finditer("[0-9]+", name)
+        if len(name) - found.end() >= _LEAST_AFTER
+    ]
+
+
+def _closed(pattern: str) -> str:
+    """A regular expression that may stand before others."""
+    return pattern if re.fullmatch(r"\[[^]]*\]|\([^()]*\)", pattern) else f"({pattern})"
+
+
+def _bounded(words: Sequence[Word]) -> Iterator[str]:
+    if not words:
         return
-    pattern = _pattern(names, 0)
-    if len(pattern) <= _MAX_PATTERN or len(names) == 1:
+    pattern = _pattern(words, 0)
+    if len(pattern) <= _MAX_PATTERN or len(words) == 1:
         yield pattern
     else:
-        yield from _bounded(names[: len(names) // 2])
-        yield from _bounded(names[len(names) // 2 :])
+        yield from _bounded(words[: len(words) // 2])
+        yield from _bounded(words[len(words) // 2 :])
 
 
-def _pattern(names: Sequence[str], depth: int) -> str:
-    """Of names that are different and ascending."""
-    alike = takewhile(lambda pair: pair[0] == pair[1], zip(names[0], names[-1], strict=False))
-    common = "".join(character for character, _ in alike)
-    rests = [name[len(common) :] for name in names]
-    beginning = "".join(map(_character, common))
-    if len(names) == 1:
+def _pattern(words: Sequence[Word], depth: int) -> str:
+    """Of words that are different and ascending."""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(words[0], words[-1], strict=False))
+    common = [symbol for symbol, _ in alike]
+    rests = [word[len(common) :] for word in words]
+    beginning = "".join(map(_symbol, common))
+    if len(words) == 1:
         return beginning
     if depth == _MAX_DEPTH:
-        return f"{beginning}({'|'.join(''.join(map(_character, rest)) for rest in rests)})"
-    following: dict[str, list[str]] = {}
+        return f"{beginning}({'|'.join(''.join(map(_symbol, rest)) for rest in rests)})"
+    following: dict[str, list[Word]] = {}
     for rest in rests:
-        following.setdefault(rest[:1], []).append(rest[1:])
+        following.setdefault("".join(rest[:1]), []).append(rest[1:])
     ends = bool(following.pop("", ()))
     before: dict[str, list[str]] = {}
-    for character, after in following.items():
-        before.setdefault(_pattern(after, depth + 1), []).append(character)
-    parts = [_class(characters) + pattern for pattern, characters in before.items()]
+    parts: list[str] = []
+    for symbol, after in following.items():
+        pattern = _pattern(after, depth + 1)
+        if len(symbol) == 1:
+            before.setdefault(pattern, []).append(symbol)
+        else:
+            parts.append(symbol + pattern)
+    parts = [*(_class(characters) + pattern for pattern, characters in before.items()), *parts]
     one_character = len(parts) == 1 and "" in before
     inner = parts[0] if one_character or (len(parts) == 1 and not ends) else f"({'|'.join(parts)})"
-    if not depth and not common and inner.startswith("(") and not ends:
+    if not depth and not common and inner.startswith("(") and not ends and len(parts) > 1:
         inner = inner[1:-1]
     return beginning + inner + ("?" if ends else "")
+
+
+def _symbol(symbol: str) -> str:
+    return _character(symbol) if len(symbol) == 1 else symbol
 
 
 def _checked(name: str) -> str:
@@ -111,9 +165,10 @@ def tuple_index(index: ShapeIndex) -> str:
     return "tuple_index{" + ",".join(f"index:{_number(part)}" for part in index) + "}"
 
 
-def position(pattern: str, index: ShapeIndex) -> str:
-    """A matcher of values by their defining instructions and tuple index."""
-    return f'hlo_position_matcher{{instruction_name_regex:"{pattern}",{tuple_index(index)}}}'
+def position(pattern: str, index: ShapeIndex, least: int | None = None, most: int | None = None) -> str:
+    """A matcher of values by their defining instructions, tuple index, and padded bytes; None for no such bound."""
+    fields = [f'instruction_name_regex:"{pattern}"', tuple_index(index), *_sizes(least, most)]
+    return f"hlo_position_matcher{{{','.join(fields)}}}"
 
 
 def use(
@@ -135,9 +190,12 @@ def use(
     fields = [f'instruction_name_regex:"{pattern}"']
     fields += [] if operand is None else [f"operand_number:{_number(operand)}"]
     fields += [] if index is None else [tuple_index(index)]
-    fields += [] if least is None else [f"size_gte:{_number(least)}"]
-    fields += [] if most is None else [f"size_lte:{_number(most)}"]
-    return f"hlo_operand_filter{{{','.join(fields)}}}"
+    return f"hlo_operand_filter{{{','.join([*fields, *_sizes(least, most)])}}}"
+
+
+def _sizes(least: int | None, most: int | None) -> list[str]:
+    named = (("size_gte", least), ("size_lte", most))
+    return [f"{name}:{_number(size)}" for name, size in named if size is not None]
 
 
 def override(matcher: str, action: str) -> str:

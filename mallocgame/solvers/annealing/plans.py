@@ -10,9 +10,8 @@ from mallocgame.game.program import Program
 from mallocgame.packing import Buffer, fit_most, pack
 from mallocgame.packing.buffer import Status
 from mallocgame.plan.plan import Copy, Plan, Stay
-from mallocgame.problem.evictions import product_eviction
 from mallocgame.solvers.addresses import reserved_buffers
-from mallocgame.solvers.annealing.search import Decisions
+from mallocgame.solvers.annealing.search import Decisions, made_eviction
 from mallocgame.solvers.annealing.world import FETCHED, IN_HBM, MADE, PINNED, STAYS, UNSERVED, Floats, World
 
 
@@ -161,8 +160,7 @@ def _runs(program: Program, world: World, decisions: Decisions, id: int) -> list
             last += 1
         until = servings[last].before
         if start == MADE:
-            wait = int(world.slots["time"][world.groups["wait"][tensor.group]])
-            eviction = product_eviction(tensor, servings[last].last, wait)
+            eviction = made_eviction(program, world, id, last)
             copy = Copy(id, "eviction", eviction.after, eviction.before)
             runs.append(Run(number, last, tensor.time, max(until, eviction.before), copy))
         else:

@@ -10,12 +10,24 @@ import numpy as np
 
 from mallocgame.game.program import Program
 from mallocgame.plan.plan import Copy, Plan
+from mallocgame.problem.evictions import Eviction, product_eviction
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.annealing.build import make_world
 from mallocgame.solvers.annealing.decide import clear, commit, fetch, objective, pin, rollback
 from mallocgame.solvers.annealing.moves import anneal, greedy, make_room
 from mallocgame.solvers.annealing.replay import replay_whole
-from mallocgame.solvers.annealing.world import FETCHED, IN_HBM, MADE, PINNED, STAYS, TOTAL, UNSERVED, Floats, Ints
+from mallocgame.solvers.annealing.world import (
+    FETCHED,
+    IN_HBM,
+    MADE,
+    PINNED,
+    STAYS,
+    TOTAL,
+    UNSERVED,
+    Floats,
+    Ints,
+    World,
+)
 
 if TYPE_CHECKING:
     from mallocgame.models.cycles.table import CycleTable
@@ -35,6 +47,13 @@ class Decisions(NamedTuple):
     def copy(self) -> Decisions:
         """An independent copy."""
         return Decisions(self.kind.copy(), self.plan.copy())
+
+
+def made_eviction(program: Program, world: World, id: int, last: int) -> Eviction:
+    """The eviction of a product that is made in fast memory, after the last of the servings that stay with it."""
+    tensor = program.problem.tensors[id]
+    wait = int(world.slots["time"][world.groups["wait"][tensor.group]])
+    return product_eviction(tensor, program.servings[id][last].last, wait)
 
 
 class Search:
@@ -134,7 +153,7 @@ class Search:
             if decisions.kind[group] == PINNED:
                 pin(world, group)
             else:
-                fetch(world, group, decisions.plan[self._servings(group)])
+                fetch(world, group, decisions.plan[self.servings_of(group)])
         replay_whole(world)
         commit(world)
 
@@ -203,7 +222,7 @@ class Search:
             group = problem.tensors[copy.tensor].group
             if copy.kind == "prefetch" and kind[group] != PINNED and groups["fetched"][group] == copy.tensor:
                 self._serve(copy, plan, served)
-                kind[group] = FETCHED if (served[self._servings(group)] != UNSERVED).any() else IN_HBM
+                kind[group] = FETCHED if (served[self.servings_of(group)] != UNSERVED).any() else IN_HBM
         return Decisions(kind, served)
 
     def _make(self, id: int, plan: Plan, served: Ints) -> bool:
@@ -227,7 +246,7 @@ class Search:
         """Enter a plan's copy, if it can be made beside those before it, and the servings that its stay is kept for.
 
         Where it would follow on the servings of the stay before, which one in HBM has to come between, it serves the
-        next one.
+        next one. It starts when the stay before is over, which may be later than in the plan.
         """
         world, copied = self.world, False
         until = max(stay.end for stay in plan.stays if stay.tensor == copy.tensor and stay.start == copy.after + 1)
@@ -240,9 +259,29 @@ class Search:
                 served[number] = STAYS
             elif serving.earliest is not None and not again:
                 low, high = world.servings[["earliest", "latest"]][number]
-                served[number] = min(max(world.slot_of[copy.after], low), high)
-                copied = True
+                start = min(max(world.slot_of[copy.after], low), high)
+                over = self.over(number, served)
+                while start <= high and world.slots["time"][start] < over:
+                    start += 1
+                if start <= high:
+                    served[number] = start
+                    copied = True
 
-    def _servings(self, group: int) -> slice:
+    def over(self, number: int, served: Ints) -> int:
+        """The time until which the stay before a serving lasts; -1 where there is none."""
+        world = self.world
+        id = int(world.uses["tensor"][world.servings["low"][number]])
+        first = int(world.tensors["serving_first"][id])
+        last = next((one for one in range(number - 1, first - 1, -1) if served[one] != UNSERVED), None)
+        if last is None:
+            return -1
+        begin = next(one for one in range(last, first - 1, -1) if served[one] != STAYS)
+        until = self.program.servings[id][last - first].before
+        return (
+            until if served[begin] != MADE else max(until, made_eviction(self.program, world, id, last - first).before)
+        )
+
+    def servings_of(self, group: int) -> slice:
+        """Of the tensor of a group that prefetches may serve."""
         tensor = self.world.tensors[self.world.groups["fetched"][group]]
         return slice(int(tensor["serving_first"]), int(tensor["serving_end"]))

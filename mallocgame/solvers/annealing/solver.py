@@ -21,8 +21,9 @@ from time import monotonic
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.reach import fitting_reach
 from mallocgame.problem import priority
-from mallocgame.solvers.annealing.plans import packed_plan
+from mallocgame.solvers.annealing.plans import PackedPlan, packed_plan
 from mallocgame.solvers.annealing.search import Decisions, Search
+from mallocgame.solvers.annealing.sharing import share_starts
 from mallocgame.solvers.annealing.warm_up import compile_native
 from mallocgame.solvers.base import Answer, Task, register
 from mallocgame.solvers.xla import own_placement
@@ -119,10 +120,19 @@ class _LocalSearch:
 
     def answer(self, status: str) -> Answer:
         """The best plan that has addresses, with its seconds under M."""
+        self._share()
         _, decisions, plan = self.packed
         search = Search(self.task.problem) if self.task.objective == "E" else self.search
         search.set(decisions)
         return Answer(plan, search.seconds(0), status, self.steps)
+
+    def _share(self) -> None:
+        """Have fewer times at which prefetches start, if there are addresses for that."""
+        value, decisions, _ = self.packed
+        shared = share_starts(self.search, decisions)
+        packed = self._addresses(shared)
+        if packed.status == "feasible":
+            self.packed = value, shared, packed.plan
 
     def _cycle(self, length: int, heat: float) -> str | None:
         """One cooling from the best plan; returns why to stop, or None."""
@@ -152,15 +162,7 @@ class _LocalSearch:
         search = self.search
         if search.best_value >= self.packed[0]:
             return
-        packed = packed_plan(
-            search.program,
-            search.world,
-            search.best,
-            search.losses,
-            time_limit=PACKING_SECONDS,
-            seed=self.task.seed,
-            reach=search.reach,
-        )
+        packed = self._addresses(search.best)
         if packed.status == "feasible":
             self.packed = search.best_value, search.best.copy(), packed.plan
             return
@@ -172,6 +174,18 @@ class _LocalSearch:
         search.shrink(capacity, search.best.copy())
         if search.best_value > self.packed[0]:
             search.offer(self.packed[1])
+
+    def _addresses(self, decisions: Decisions) -> PackedPlan:
+        search, seed = self.search, self.task.seed
+        return packed_plan(
+            search.program,
+            search.world,
+            decisions,
+            search.losses,
+            time_limit=PACKING_SECONDS,
+            seed=seed,
+            reach=search.reach,
+        )
 
 
 def _goal(task: Task) -> tuple[tuple[float, float], tuple[float, float]]:

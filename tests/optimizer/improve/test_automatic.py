@@ -15,9 +15,10 @@ from mallocgame.compiler.capture_file import save_capture
 from mallocgame.optimizer import automatic
 from mallocgame.optimizer.automatic import Automatic, solve_automatically
 from mallocgame.optimizer.knowledge.choice import Choice
+from mallocgame.plan.answer_file import load_answer
 from mallocgame.plan.compiler_options import SCOPED_VMEM
 from mallocgame.plan.named_plan import NamedPlan
-from mallocgame.plan.options_file import ProgramOptions, load_answer, save_options
+from mallocgame.plan.options_file import ProgramOptions, save_options
 from mallocgame.programs.loading import load
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from tests.bench.scan import a_capture

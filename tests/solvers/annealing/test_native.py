@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mallocgame.game.program import Program
 from mallocgame.models.cycles.table import CycleTable
 from mallocgame.models.replay import replay_plan
+from mallocgame.plan.plan import Plan
 from mallocgame.plan.reach import Gaps
 from mallocgame.plan.validate import inexpressible, validate
 from mallocgame.problem import priority
@@ -215,6 +216,37 @@ def test_equally_large_weights_that_change_places_in_the_queue() -> None:
         incremental = search.value
         replay_whole(search.world)
         assert search.value == pytest.approx(incremental, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["alphatensor-v4lite", "alphazero-v5p"])
+def test_what_is_done_of_xlas_own_placement_is_a_valid_plan_under_any_reach(name: str) -> None:
+    """A shorter reach ends stays of products before their copies would; the next copy waits for the eviction."""
+    content = load(name)
+    assert content.default.plan is not None
+    for reach in (0.001, 0.03, 0.3):
+        search = Search(content.problem, evict_products=True, reach=reach)
+        search.set(search.decisions_of(content.default.plan))
+        again = repacked(search)
+        assert again.copies
+        assert validate(content.problem, again) == ()
+
+
+@given(seed=st.integers(0, 10_000), other=st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_a_plan_read_under_another_reach_is_a_valid_plan(seed: int, other: int) -> None:
+    problem = random_problem(seed, varied_recipe(seed))
+    plan = repacked(annealed(problem, seed, None))
+    search = Search(problem, evict_products=True, reach=drawn_reach(problem, other))
+    search.set(search.decisions_of(plan))
+    assert validate(problem, repacked(search)) == ()
+
+
+def repacked(search: Search) -> Plan:
+    """The present plan, with addresses where it has room."""
+    zeros = np.zeros(len(search.world.groups))
+    return packed_plan(
+        search.program, search.world, search.decisions(), lambda: zeros, time_limit=1.0, seed=0, reach=search.reach
+    ).plan
 
 
 def test_what_is_done_of_xlas_own_placement_can_be_told_to_the_compiler() -> None:
