@@ -15,7 +15,7 @@ from mallocgame.api.arguments import PathLike
 from mallocgame.api.benchmark import bench, replay
 from mallocgame.api.device import calibrate, probe
 from mallocgame.api.offloading import offload, verify_offload
-from mallocgame.api.packing import pack
+from mallocgame.api.packing import pack, spill
 from mallocgame.api.programs import capture, inspect
 from mallocgame.api.solving import Solved, auto, solve, solve_all
 from mallocgame.api.training import train
@@ -41,6 +41,7 @@ __all__ = [
     "report",
     "solve",
     "solve_all",
+    "spill",
     "train",
     "verify",
     "verify_offload",

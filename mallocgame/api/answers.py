@@ -33,14 +33,15 @@ def export(
     """A plan, or an answer that is none, as text for the place where a user puts it.
 
     Args:
-        plan: a file, a plan, or options.
+        plan: a file, a plan, or options; for ``"minimalloc-csv"`` also a file of a program, as ``solve`` takes it: then
+            of all that could be in fast memory, for as long as it lives.
         format: of the text.
         max_bytes: that the flags may have, as one string of the environment with its name; of a plan that takes more
             the part that is told that saves most, which is not confirmed. None for no such bound.
         progress: is told what is left out.
 
     Raises:
-        BadInputError: the plan file is damaged, the format is unknown, or there is nothing to say within the bytes.
+        BadInputError: the file is damaged, the format is unknown, or there is nothing to say within the bytes.
     """
     from mallocgame.compiler.export.formats import WRITERS, environment_bytes
     from mallocgame.compiler.export.within import within
@@ -48,8 +49,12 @@ def export(
     from mallocgame.plan.answer_file import load_answer
     from mallocgame.plan.named_plan import NamedPlan
 
-    if format not in WRITERS:
-        raise BadInputError(f"unknown format {format!r}; known: {', '.join(WRITERS)}")
+    if format not in get_args(Format):
+        raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(Format))}")
+    if format == "minimalloc-csv":
+        if max_bytes is not None:
+            raise BadInputError("--max-bytes is for flags, and minimalloc-csv has none")
+        return _buffers(plan, progress or silent)
     if isinstance(plan, str | os.PathLike) and is_moves_file(plan):
         if format != "python":
             raise BadInputError(f"{plan}: a plan of the offload game is a policy: use --format python")
@@ -65,6 +70,23 @@ def export(
     if part.left_out and progress is not None:
         progress(f"left {part.left_out} alias groups in HBM for {max_bytes} bytes; what is left is not confirmed")
     return WRITERS[format](part.options)
+
+
+def _buffers(plan: PathLike | NamedPlan | ProgramOptions, progress: Progress) -> str:
+    """What a plan has in fast memory, or what of a program could be, as CSV."""
+    from mallocgame.compiler.export.buffers import buffers_of_plan, buffers_of_problem
+    from mallocgame.plan.answer_file import is_answer, load_answer
+    from mallocgame.plan.named_plan import NamedPlan
+    from mallocgame.programs.loading import load
+
+    if isinstance(plan, str | os.PathLike) and not is_answer(plan):
+        problem = load(plan, progress=progress).problem
+        progress(f"{problem.target.name} has {problem.target.fast_bytes} bytes of fast memory for them")
+        return buffers_of_problem(problem)
+    answer = load_answer(plan) if isinstance(plan, str | os.PathLike) else plan
+    if not isinstance(answer, NamedPlan):
+        raise BadInputError("these compiler options are no plan: for buffers export the file of the program")
+    return buffers_of_plan(answer)
 
 
 def verify(

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mallocgame.api.arguments import PathLike
-from mallocgame.problem.given import Trips, given_of
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import check_writable
 from mallocgame.system.progress import Progress, Stage, silent
 
 if TYPE_CHECKING:
     from mallocgame.compiler.capture import Capture
+    from mallocgame.problem.given import Trips
     from mallocgame.report.inspection import Inspection
 
 
@@ -113,6 +113,7 @@ def inspect(
         BadInputError: the file cannot be used.
         xla_dump_parser.ParseError: the text is damaged.
     """
+    from mallocgame.problem.given import given_of
     from mallocgame.programs.loading import load
     from mallocgame.report.inspection import inspect_problem
 

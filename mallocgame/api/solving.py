@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from mallocgame.api.arguments import PathLike, check_time_limit
 from mallocgame.plan.objective import Objective
-from mallocgame.problem.given import Trips, given_of
 from mallocgame.system.errors import BadInputError, MallocgameError
 from mallocgame.system.files import check_writable
 from mallocgame.system.progress import Progress, Stage, silent
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from mallocgame.optimizer.foresight import Foresight
     from mallocgame.plan.plan_file import NamedPlan
     from mallocgame.plan.verdict import Verdict
+    from mallocgame.problem.given import Trips
     from mallocgame.programs.loaded import Loaded
     from mallocgame.solvers import Solution
 
@@ -92,6 +92,7 @@ def solve(
     from mallocgame.plan.named_plan import FILE_OPTION
     from mallocgame.plan.plan_file import name_plan, save_plan
     from mallocgame.plan.validate import validate
+    from mallocgame.problem.given import given_of
     from mallocgame.programs.loading import load
 
     if solver == "auto":
@@ -205,6 +206,7 @@ def auto(
     from mallocgame.plan.named_plan import NamedPlan
     from mallocgame.plan.options_file import save_options
     from mallocgame.plan.plan_file import save_plan
+    from mallocgame.problem.given import given_of
     from mallocgame.problem.target_file import is_target_file
     from mallocgame.programs.loading import load
 

@@ -25,16 +25,17 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno
 """What the system answers when a disk is full, broken or read-only, or too much is open: no bug of ours."""
 
 
-def load_commands() -> None:
-    """Import every command, which registers it with the application."""
-    for module in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
-        importlib.import_module(module.name)
+def load_commands(asked: str = "") -> None:
+    """Import commands, which registers them with the application: the one that is asked for, else all."""
+    names = [module.name for module in pkgutil.iter_modules(commands.__path__)]
+    for name in [asked] if asked in names else names:
+        importlib.import_module(f"{commands.__name__}.{name}")
 
 
 def main(tokens: Sequence[str] | None = None) -> NoReturn:
     """Run a command; every error is one line on stderr and an exit code."""
     arguments = list(sys.argv[1:] if tokens is None else tokens)
-    load_commands()
+    load_commands(*arguments[:1])
     try:
         command, bound, _ = app.parse_args(arguments, exit_on_error=False, print_error=False)
         command(*bound.args, **bound.kwargs)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mallocgame.cli.progress import tell
-from mallocgame.programs.target_choice import UNSAID, told
 from mallocgame.system.printable import printable
 
 Document = dict[str, Any]
@@ -40,7 +39,11 @@ def _interrupted(document: Value) -> list[str]:
 
 def _targeted(document: Value) -> list[str]:
     """The target, where nobody said one."""
-    return [told(document["target"], UNSAID)] if document.get("target_why") == UNSAID else []
+    if "target_why" not in document:
+        return []
+    from mallocgame.programs.target_choice import UNSAID, told
+
+    return [told(document["target"], UNSAID)] if document["target_why"] == UNSAID else []
 
 
 def noted(document: Value) -> list[str]:

@@ -26,6 +26,9 @@ class Buffer:
         gaps: half-open ranges of time within the live range in which its bytes may hold another buffer.
         hint: an offset in bytes to try first; not binding.
         offset: the only offset that it may have; None if the packer decides.
+        colocation: a name; all buffers that have it are at one offset. No two of them are live at once.
+        separations: names; no two buffers that have one in common share a byte, whenever they are live.
+        cost: what is lost if it is spilled (`spill`), in any unit; None for its size.
     """
 
     id: str
@@ -36,6 +39,9 @@ class Buffer:
     gaps: tuple[tuple[int, int], ...] = ()
     hint: int | None = None
     offset: int | None = None
+    colocation: str = ""
+    separations: tuple[str, ...] = ()
+    cost: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no packing can mean.
@@ -72,13 +78,26 @@ class Buffer:
         for low, high in self.gaps:
             if not self.lower <= low < high <= self.upper:
                 return f"gap {low}-{high} is empty or outside of its live range {self.lower}-{self.upper}"
-        for name in ("hint", "offset"):
+        for name in ("hint", "offset", "cost"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < LARGEST:
                 return f"{name} {value} is out of range"
         if self.offset is not None and self.offset % self.alignment:
             return f"its fixed offset {self.offset} is not a multiple of its alignment {self.alignment}"
         return None
+
+
+@dataclass(frozen=True)
+class Core:
+    """Buffers that do not fit even without all others.
+
+    Attributes:
+        ids: in the order given.
+        minimal: proven that without any one of them the others fit.
+    """
+
+    ids: tuple[str, ...]
+    minimal: bool
 
 
 @dataclass(frozen=True)
@@ -94,6 +113,7 @@ class Packing:
         lower_bound: bytes: no packing is smaller (the largest sum of sizes that are live at once, at least).
         seconds: wall time.
         nodes: states of the exact search.
+        core: buffers that are in the way, where there are no offsets and somebody looked for them (`find_core`).
     """
 
     status: Status
@@ -102,3 +122,4 @@ class Packing:
     lower_bound: int
     seconds: float
     nodes: int
+    core: Core | None = None

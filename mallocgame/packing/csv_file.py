@@ -1,11 +1,16 @@
 """Buffers as CSV, with the columns of MiniMalloc (github.com/google/minimalloc).
 
-    id,lower,upper,size,alignment,gaps,hint,offset
-    b1,0,9,4,2,3-5 7-8,16,
+    id,lower,upper,size,alignment,gaps,hint,offset,colocation,separation,cost
+    b1,0,9,4,2,3-5 7-8,16,,cache,left right,250
 
 ``id`` (or ``buffer``, ``buffer_id``), ``lower`` (``start``, ``begin``), ``upper`` and ``size`` are needed. With ``end``
 instead of ``upper``, live ranges and gaps include their last time. An ``offset`` (or ``fixed``) that is not empty is
 the only one allowed. Cells of the optional columns may be empty.
+
+Columns of our own: buffers with the same ``colocation``, a name, are at one offset, and no two of them may be live at
+once (XLA's word; their sizes may differ). ``separation`` has names with spaces between: buffers that have one in common
+share no byte, whenever they are live. ``cost``, a whole number, is what is lost if the buffer is spilled, its size if
+empty.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mallocgame.packing.buffer import Buffer
-from mallocgame.packing.together import check_together
+from mallocgame.packing.joint import clashes
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import read_bytes, write_atomically
 
@@ -30,8 +35,9 @@ _MEANINGS = {
     **dict.fromkeys(("id", "buffer", "buffer_id"), "id"),
     **dict.fromkeys(("lower", "start", "begin"), "lower"),
     **dict.fromkeys(("upper", "end"), "upper"),
-    **dict.fromkeys(("offset", "fixed"), "offset"),
     **{name: name for name in ("size", "alignment", "gaps", "hint")},
+    **dict.fromkeys(("offset", "fixed"), "offset"),
+    **{name: name for name in ("colocation", "separation", "cost")},
 }
 _NEEDED = ("id", "lower", "upper", "size")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -91,28 +97,53 @@ def parse_csv(text: str, name: str) -> BufferTable:
         if buffer.id in buffers:
             raise BadInputError(f"{place}: the id {buffer.id[:LONGEST_SHOWN]!r} is there twice")
         buffers[buffer.id] = buffer
-    try:
-        check_together(tuple(buffers.values()))
-    except BadInputError as error:
-        raise BadInputError(f"{name}: {error}") from None
+    for clash in clashes(tuple(buffers.values())):
+        raise BadInputError(f"{name}:{lines[1 + clash.index][0]}: {clash.text}")
     rows = tuple(tuple(cells) for _, cells in lines[1:])
     return BufferTable(tuple(lines[0][1]), rows, tuple(buffers.values()))
 
 
-def format_csv(table: BufferTable, offsets: Sequence[int]) -> str:
-    """The rows as they were, with their offsets in the column ``offset``, which is the last one if it is new."""
+def format_csv(table: BufferTable, offsets: Sequence[int | None]) -> str:
+    """The rows as they were, with their offsets in the column ``offset``, which is the last one if it is new.
+
+    Of what has no offset the cell is empty.
+    """
     header, rows = list(table.header), [list(row) for row in table.rows]
     names = [name.strip() for name in header]
     column = names.index("offset") if "offset" in names else len(header)
     header[column:] = ["offset", *header[column + 1 :]]
     for row, offset in zip(rows, offsets, strict=True):
-        row[column:] = [str(offset), *row[column + 1 :]]
+        row[column:] = ["" if offset is None else str(offset), *row[column + 1 :]]
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()
 
 
-def write_csv(path: str | os.PathLike[str], table: BufferTable, offsets: Sequence[int]) -> None:
+def format_buffers(buffers: Sequence[Buffer]) -> str:
+    """Buffers as a text that `parse_csv` reads, with those of the optional columns that one of them needs."""
+    cells = [
+        {
+            "id": buffer.id,
+            "lower": str(buffer.lower),
+            "upper": str(buffer.upper),
+            "size": str(buffer.size),
+            "alignment": str(buffer.alignment) if buffer.alignment > 1 else "",
+            "gaps": " ".join(f"{low}-{high}" for low, high in buffer.gaps),
+            "hint": "" if buffer.hint is None else str(buffer.hint),
+            "offset": "" if buffer.offset is None else str(buffer.offset),
+            "colocation": buffer.colocation,
+            "separation": " ".join(buffer.separations),
+            "cost": "" if buffer.cost is None else str(buffer.cost),
+        }
+        for buffer in buffers
+    ]
+    header = [name for name in dict.fromkeys(_MEANINGS.values()) if name in _NEEDED or any(row[name] for row in cells)]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([header, *([row[name] for name in header] for row in cells)])
+    return text.getvalue()
+
+
+def write_csv(path: str | os.PathLike[str], table: BufferTable, offsets: Sequence[int | None]) -> None:
     """Write `format_csv` to a file, whole or not at all.
 
     Raises:
@@ -151,6 +182,9 @@ def _buffer(cells: dict[str, str], closed: int, place: str) -> Buffer:
             gaps=_gaps(cells.get("gaps", ""), closed, place),
             hint=_optional(cells, "hint", place),
             offset=_optional(cells, "offset", place),
+            colocation=cells.get("colocation", ""),
+            separations=tuple(dict.fromkeys(cells.get("separation", "").split())),
+            cost=_optional(cells, "cost", place),
         )
     except BadInputError as error:
         text = str(error)

@@ -1,4 +1,4 @@
-"""First fit: each buffer in turn at the lowest offset that is free; quick, and good where memory is not tight."""
+"""First fit: each block in turn at the lowest offset that is free; quick, and good where memory is not tight."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from time import monotonic
 
 import numpy as np
 
-from mallocgame.packing import exact_search
-from mallocgame.packing.buffer import LARGEST, Buffer
-from mallocgame.packing.restarts import orders
-from mallocgame.packing.state import make_state, partitions
+from mallocgame.packing.block import Block
+from mallocgame.packing.buffer import LARGEST
+from mallocgame.packing.native import calls
+from mallocgame.packing.native.layout import Indices
+from mallocgame.packing.orders import orders
+from mallocgame.packing.state import State, partitions, runs_of
 
 SHARE_SWAPPED = 0.05
 
@@ -18,11 +20,11 @@ SHARE_SWAPPED = 0.05
 class FirstFit:
     """First fit of a whole problem, its partitions one by one."""
 
-    def __init__(self, buffers: Sequence[Buffer], seed: int) -> None:
-        self._buffers = buffers
-        self._groups = partitions(buffers)
+    def __init__(self, blocks: Sequence[Block], seed: int) -> None:
+        self._blocks = blocks
+        self._groups = partitions(blocks)
         self._fits = [
-            _PartitionFit([buffers[index] for index in group], (seed, number))
+            _PartitionFit([blocks[index] for index in group], (seed, number))
             for number, group in enumerate(self._groups)
         ]
 
@@ -32,8 +34,8 @@ class FirstFit:
             fit.improve(goal, rounds, deadline)
 
     def offsets(self) -> tuple[int, ...]:
-        """Bytes, one a buffer, of the lowest packing found so far."""
-        placed = [0 if buffer.offset is None else buffer.offset for buffer in self._buffers]
+        """Bytes, one a block, of the lowest packing found so far."""
+        placed = [block.fixed or 0 for block in self._blocks]
         for group, fit in zip(self._groups, self._fits, strict=True):
             for index, offset in zip(group, fit.offsets, strict=True):
                 placed[index] = offset
@@ -48,15 +50,14 @@ class _PartitionFit:
         height: its largest offset + size, bytes.
     """
 
-    def __init__(self, buffers: Sequence[Buffer], seed: Sequence[int]) -> None:
-        state = make_state(buffers)
-        self._rows = state.buffers
-        self._state = state.arrays
-        self._fixed = np.array([buffer.offset is None for buffer in buffers])
+    def __init__(self, blocks: Sequence[Block], seed: Sequence[int]) -> None:
+        runs = runs_of(blocks)
+        self._state = State(blocks, runs)
+        self._free = np.array([block.fixed is None for block in blocks])
         self._random = np.random.default_rng(seed)
         self.height = -1
-        for preference in orders(buffers):
-            self._try(np.lexsort((-preference, self._fixed)))
+        for preference in orders(blocks, runs):
+            self._try(np.lexsort((-preference, self._free)).astype(np.uint32))
 
     def improve(self, goal: int, rounds: int, deadline: float) -> None:
         """As `FirstFit.improve`."""
@@ -67,12 +68,12 @@ class _PartitionFit:
                 return
             order = self._order.copy()
             for first, second in self._random.integers(count, size=(int(self._random.integers(1, swaps + 1)), 2)):
-                if self._fixed[order[first]] and self._fixed[order[second]]:
+                if self._free[order[first]] and self._free[order[second]]:
                     order[[first, second]] = order[[second, first]]
             self._try(order)
 
-    def _try(self, order: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> None:
-        height = exact_search.first_fit(self._state, order, LARGEST)
+    def _try(self, order: Indices) -> None:
+        height = calls.first_fit(self._state.table, order, LARGEST)
         if self.height < 0 or height <= self.height:
-            self.height, self._order = int(height), order
-            self.offsets: list[int] = self._rows["head"][:-1].tolist()
+            self.height, self._order = height, order
+            self.offsets: list[int] = self._state.heads.tolist()

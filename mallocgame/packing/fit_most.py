@@ -7,12 +7,14 @@ from time import monotonic
 
 import numpy as np
 
-from mallocgame.packing import exact_search
+from mallocgame.packing.block import Block, blocks_of, by_buffer
 from mallocgame.packing.buffer import Buffer
+from mallocgame.packing.joint import check_jointly
+from mallocgame.packing.native import calls
+from mallocgame.packing.native.layout import Ints
+from mallocgame.packing.orders import Floats, orders
 from mallocgame.packing.pack import check_answer, check_time_limit
-from mallocgame.packing.restarts import Floats, orders
-from mallocgame.packing.state import Ints, make_state
-from mallocgame.packing.together import check_together
+from mallocgame.packing.state import State, runs_of
 from mallocgame.system.errors import BadInputError
 
 ROUNDS = 2000
@@ -31,7 +33,8 @@ def fit_most(
     optimization does it: D. E. Joslin and D. P. Clements, JAIR 10, 1999), and a few others change places.
 
     Args:
-        buffers: what to pack; every id once. Those with a fixed offset are never left out.
+        buffers: what to pack; every id once. Those with a fixed offset are never left out; those of a colocation are
+            all left out or none.
         values: what is lost if a buffer is left out, one each, not negative.
         capacity: bytes.
         time_limit: seconds.
@@ -43,19 +46,20 @@ def fit_most(
     Raises:
         BadInputError: the buffers do not make a problem, the fixed ones alone do not fit, or a limit is out of range.
     """
-    check_together(buffers, capacity)
+    check_jointly(buffers, capacity)
     check_time_limit(time_limit)
-    if any(buffer.offset is not None and buffer.offset + buffer.size > capacity for buffer in buffers):
+    blocks = blocks_of(buffers)
+    if any(block.fixed is not None and block.fixed + block.size > capacity for block in blocks):
         raise BadInputError("the buffers with fixed offsets alone do not fit")
     if not buffers:
         return ()
     deadline = monotonic() + time_limit
-    search = _Orders(buffers, np.asarray(values, np.float64), capacity, seed)
+    search = _Orders(blocks, np.array([sum(values[k] for k in b.members) for b in blocks], np.float64), capacity, seed)
     for _ in range(ROUNDS):
         if search.lost == 0 or monotonic() >= deadline:
             break
         search.change()
-    offsets = search.offsets()
+    offsets = by_buffer(blocks, search.offsets())
     placed = [(buffer, at) for buffer, at in zip(buffers, offsets, strict=True) if at is not None]
     check_answer([buffer for buffer, _ in placed], [at for _, at in placed], capacity)
     return offsets
@@ -68,17 +72,16 @@ class _Orders:
         lost: the value that it leaves out.
     """
 
-    def __init__(self, buffers: Sequence[Buffer], values: Floats, capacity: int, seed: int) -> None:
-        state = make_state(buffers)
-        self._rows = state.buffers
-        self._state = state.arrays
+    def __init__(self, blocks: Sequence[Block], values: Floats, capacity: int, seed: int) -> None:
+        runs = runs_of(blocks)
+        self._state = State(blocks, runs)
         self._values, self._capacity = values, capacity
-        self._free = np.array([buffer.offset is None for buffer in buffers])
+        self._free = np.array([block.fixed is None for block in blocks])
         self._random = np.random.default_rng(seed)
         self.lost = np.inf
-        live = np.array([sum(high - low for low, high in buffer.live()) for buffer in buffers], np.float64)
-        area = live * np.array([buffer.size for buffer in buffers], np.float64)
-        for preference in (values / np.maximum(area, 1.0), values, *orders(buffers)):
+        area = np.zeros(len(blocks))
+        np.add.at(area, runs.owner, runs.size * (runs.high - runs.low))
+        for preference in (values / np.maximum(area, 1.0), values, *orders(blocks, runs)):
             self._try(np.lexsort((-preference, self._free)))
 
     def change(self) -> None:
@@ -94,13 +97,13 @@ class _Orders:
         self._try(np.lexsort((places, self._free)))
 
     def offsets(self) -> tuple[int | None, ...]:
-        """Bytes, one a buffer; None for what is left out."""
+        """Bytes, one a block; None for what is left out."""
         return tuple(None if head < 0 else head for head in self._heads.tolist())
 
     def _try(self, order: Ints) -> None:
-        exact_search.first_fit(self._state, order, self._capacity)
-        rows = self._rows[:-1]
-        lost = float(self._values[rows["placed"] == 0].sum())
+        calls.first_fit(self._state.table, order.astype(np.uint32), self._capacity)
+        placed = self._state.placed
+        lost = float(self._values[~placed].sum())
         if lost <= self.lost:
             self.lost, self._order = lost, order
-            self._heads: Ints = np.where(rows["placed"] != 0, rows["head"], -1)
+            self._heads: Ints = np.where(placed, self._state.heads, -1)

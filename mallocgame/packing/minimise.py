@@ -7,11 +7,12 @@ from contextlib import suppress
 from math import gcd
 from time import monotonic
 
+from mallocgame.packing.block import blocks_of, by_buffer
 from mallocgame.packing.buffer import Buffer, Packing
 from mallocgame.packing.first_fit import FirstFit
+from mallocgame.packing.joint import check_jointly
 from mallocgame.packing.pack import Search, check_answer, check_time_limit
 from mallocgame.packing.state import max_load
-from mallocgame.packing.together import check_together
 
 FIRST_LIMIT = 2000
 FIRST_FIT_ROUNDS = 300
@@ -42,7 +43,7 @@ def minimise(
         BadInputError: the buffers do not make a problem, or the time limit is out of range.
         KeyboardInterrupt: Ctrl-C before anything was found.
     """
-    check_together(buffers)
+    check_jointly(buffers)
     check_time_limit(time_limit)
     start = monotonic()
     descent = _Descent(buffers, seed, progress or (lambda line: None))
@@ -50,11 +51,12 @@ def minimise(
         descent.run(start + time_limit)
     if descent.offsets is None:
         raise KeyboardInterrupt
-    check_answer(buffers, descent.offsets, descent.height)
+    offsets = by_buffer(descent.blocks, descent.offsets)
+    check_answer(buffers, offsets, descent.height)
     proven = descent.bound >= descent.height
     return Packing(
         status="optimal" if proven else "time limit",
-        offsets=descent.offsets,
+        offsets=offsets,
         capacity=descent.height,
         lower_bound=min(descent.bound, descent.height),
         seconds=monotonic() - start,
@@ -66,16 +68,16 @@ class _Descent:
     """The best packing so far and the proven bound, which come together."""
 
     def __init__(self, buffers: Sequence[Buffer], seed: int, progress: Callable[[str], None]) -> None:
-        self._buffers = buffers
+        self.blocks = blocks_of(buffers)
         self._seed = seed
         self._progress = progress
         self._step = _step(buffers)
-        self.bound = -(-max_load(buffers) // self._step) * self._step
+        self.bound = -(-max_load(self.blocks) // self._step) * self._step
         self.height = -1
         self.offsets: tuple[int, ...] | None = None
         self.nodes = 0
         self._searches: dict[int, Search] = {}
-        self._fit = FirstFit(buffers, seed)
+        self._fit = FirstFit(self.blocks, seed)
 
     def run(self, deadline: float) -> None:
         """Until both meet or the deadline (`monotonic`) has passed."""
@@ -95,7 +97,7 @@ class _Descent:
 
     def _search(self, capacity: int, limit: int, deadline: float) -> None:
         """Go on searching this capacity for so many nodes."""
-        search = self._searches.pop(capacity, None) or Search(self._buffers, capacity, self._seed)
+        search = self._searches.pop(capacity, None) or Search(self.blocks, capacity, self._seed)
         before = search.nodes
         try:
             status = search.run(deadline, limit)
@@ -110,7 +112,7 @@ class _Descent:
             self._searches[capacity] = search
 
     def _take(self, offsets: tuple[int, ...]) -> None:
-        ends = (offset + buffer.size for offset, buffer in zip(offsets, self._buffers, strict=True))
+        ends = (offset + block.size for offset, block in zip(offsets, self.blocks, strict=True))
         height = max(ends, default=0)
         if self.height < 0 or height < self.height:
             self.height, self.offsets = height, offsets

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from time import monotonic
 
-from mallocgame.packing import exact_search
+from mallocgame.packing.block import Block, blocks_of, by_buffer
 from mallocgame.packing.buffer import Buffer, Packing, Status
 from mallocgame.packing.first_fit import FirstFit
+from mallocgame.packing.joint import check_jointly
+from mallocgame.packing.native import layout
 from mallocgame.packing.restarts import Restarts
 from mallocgame.packing.state import max_load, partitions
-from mallocgame.packing.together import check_together
 from mallocgame.packing.validate import validate
 from mallocgame.system.errors import BadInputError, MallocgameError
 
@@ -38,24 +40,51 @@ def pack(buffers: Sequence[Buffer], capacity: int, *, time_limit: float = 60.0, 
         BadInputError: the buffers do not make a problem, or a limit is out of range.
         KeyboardInterrupt: Ctrl-C; the search has ended.
     """
-    check_together(buffers, capacity)
+    check_jointly(buffers, capacity)
     check_time_limit(time_limit)
     start = monotonic()
-    bound = max_load(buffers)
-    status: Status = "infeasible"
-    offsets, nodes = None, 0
-    if bound <= capacity:
-        offsets = _hinted(buffers, capacity)
-        status = "feasible"
-        if offsets is None:
-            offsets = _first_fit(buffers, capacity, start + time_limit, seed)
-        if offsets is None:
-            search = Search(buffers, capacity, seed)
-            status = search.run(start + time_limit)
-            offsets, nodes = search.offsets, search.nodes
-    if offsets is not None:
-        check_answer(buffers, offsets, capacity)
-    return Packing(status, offsets, capacity, bound, monotonic() - start, nodes)
+    blocks = blocks_of(buffers)
+    hinted = _hinted(buffers, capacity)
+    found = Decision("feasible", hinted, 0) if hinted else decide(blocks, capacity, start + time_limit, seed)
+    if found.offsets is not None:
+        check_answer(buffers, found.offsets, capacity)
+    return Packing(found.status, found.offsets, capacity, max_load(blocks), monotonic() - start, found.nodes)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What `decide` found.
+
+    Attributes:
+        status: ``"feasible"``, ``"infeasible"`` or ``"time limit"``.
+        offsets: bytes, one a buffer, of a packing; nobody has validated them.
+        nodes: states of the exact search.
+    """
+
+    status: Status
+    offsets: tuple[int, ...] | None
+    nodes: int
+
+
+def decide(blocks: Sequence[Block], capacity: int, deadline: float, seed: int, limit: float = math.inf) -> Decision:
+    """Whether all the blocks of some buffers fit, by what they need at once, first fit, and the exact search.
+
+    Args:
+        blocks: of all the buffers.
+        capacity: bytes.
+        deadline: as `time.monotonic` counts.
+        seed: of both.
+        limit: nodes of the exact search.
+    """
+    if max_load(blocks) > capacity:
+        return Decision("infeasible", None, 0)
+    placed = _first_fit(blocks, capacity, deadline, seed)
+    if placed is not None:
+        return Decision("feasible", by_buffer(blocks, placed), 0)
+    search = Search(blocks, capacity, seed)
+    status = search.run(deadline, limit)
+    offsets = by_buffer(blocks, search.offsets) if search.offsets is not None else None
+    return Decision(status, offsets, search.nodes)
 
 
 def check_answer(buffers: Sequence[Buffer], offsets: Sequence[int], capacity: int) -> None:
@@ -72,15 +101,15 @@ def check_time_limit(time_limit: float) -> None:
 
 
 def compile_native() -> float:
-    """Compile the native code, or load it from numba's cache, now instead of at the first call.
+    """Compile the machine code, or load what was kept of it, now instead of at the first call.
 
     Returns:
         Seconds.
     """
     start = monotonic()
-    buffers = [Buffer("a", 0, 2, 2), Buffer("b", 1, 3, 1)]
-    FirstFit(buffers, 0)
-    Search(buffers, 3, 0).run(start + 600)
+    blocks = blocks_of([Buffer("a", 0, 2, 2), Buffer("b", 1, 3, 1)])
+    FirstFit(blocks, 0)
+    Search(blocks, 3, 0).run(start + 600)
     return monotonic() - start
 
 
@@ -88,15 +117,15 @@ class Search:
     """The search of all partitions for one capacity, which can be continued.
 
     Attributes:
-        offsets: bytes, one a buffer, once `run` has returned ``"feasible"``.
+        offsets: bytes, one a block, once `run` has returned ``"feasible"``.
     """
 
-    def __init__(self, buffers: Sequence[Buffer], capacity: int, seed: int) -> None:
+    def __init__(self, blocks: Sequence[Block], capacity: int, seed: int) -> None:
         self.offsets: tuple[int, ...] | None = None
-        self._buffers = buffers
-        self._groups = partitions(buffers)
+        self._blocks = blocks
+        self._groups = partitions(blocks)
         self._restarts = [
-            Restarts([buffers[index] for index in group], capacity, (seed, number))
+            Restarts([blocks[index] for index in group], capacity, (seed, number))
             for number, group in enumerate(self._groups)
         ]
         self._unsolved = list(self._restarts)
@@ -116,13 +145,13 @@ class Search:
             while self._unsolved:
                 for restarts in tuple(self._unsolved):
                     outcome = restarts.attempt(pool, deadline)
-                    if outcome == exact_search.EXHAUSTED:
+                    if outcome == layout.EXHAUSTED:
                         return "infeasible"
-                    if outcome == exact_search.FOUND:
+                    if outcome == layout.FOUND:
                         self._unsolved.remove(restarts)
                     elif monotonic() >= deadline or self.nodes >= limit:
                         return "time limit"
-        placed = [0 if buffer.offset is None else buffer.offset for buffer in self._buffers]
+        placed = [block.fixed or 0 for block in self._blocks]
         for group, restarts in zip(self._groups, self._restarts, strict=True):
             for index, offset in zip(group, restarts.offsets, strict=True):
                 placed[index] = offset
@@ -130,12 +159,12 @@ class Search:
         return "feasible"
 
 
-def _first_fit(buffers: Sequence[Buffer], capacity: int, deadline: float, seed: int) -> tuple[int, ...] | None:
+def _first_fit(blocks: Sequence[Block], capacity: int, deadline: float, seed: int) -> tuple[int, ...] | None:
     """A packing by first fit, if one of a few orders gives one."""
-    fit = FirstFit(buffers, seed)
+    fit = FirstFit(blocks, seed)
     fit.improve(capacity, FIRST_FIT_ROUNDS, deadline)
     offsets = fit.offsets()
-    ends = (offset + buffer.size for offset, buffer in zip(offsets, buffers, strict=True))
+    ends = (offset + block.size for offset, block in zip(offsets, blocks, strict=True))
     return offsets if max(ends, default=0) <= capacity else None
 
 

@@ -1,191 +1,199 @@
-"""One partition of a packing problem as arrays for the native search.
+"""Blocks as arrays for the machine code.
 
-Time matters only as far as it says who is live together: a *section* is a set of buffers that are live at once and is
+Time matters only as far as it says who is live together: a *section* is a set of blocks that are live at once and is
 part of no larger such set. Every pair that overlaps in time shares a section.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from mallocgame.packing.buffer import Buffer
+from mallocgame.packing.block import Block
+from mallocgame.packing.native import layout
+from mallocgame.packing.native.calls import table_of
+from mallocgame.packing.native.layout import Arrays, Ints
 
-BUFFER = np.dtype(
-    [
-        ("size", np.int64),
-        ("alignment", np.int64),
-        ("fixed", np.int64),  # its only offset, or -1
-        ("head", np.int64),  # lowest offset above all its placed neighbours; its offset once it is placed
-        ("bound", np.int64),  # no offset below this can be part of a solution from here
-        ("blocked", np.int64),  # 1: it is not at ``head``, a neighbour that is placed later has to raise it
-        ("placed", np.int64),
-        ("priority", np.float64),  # larger goes first among equals
-        ("neighbours", np.int64),  # start of its own range in `State.neighbours`; so the next two
-        ("sections", np.int64),
-        ("obstacles", np.int64),
-    ]
-)
-"""A row a buffer, and one row more that ends the ranges of the last one."""
-
-SECTION = np.dtype(
-    [
-        ("load", np.int64),  # bytes of its buffers that are not placed
-        ("floor", np.int64),  # lowest bound among those
-        ("score", np.float64),  # how soon the search goes on in this section; smaller first
-        ("begin", np.int64),  # used while splitting into components
-    ]
-)
-
-FRAME = np.dtype(
-    [
-        ("low", np.int64),  # the node's buffers: ``items[low:high]``
-        ("high", np.int64),
-        ("next", np.int64),  # start of the next component to be solved
-        ("raised", np.int64),  # lengths of the two trails when the node began
-        ("order", np.int64),
-        ("choice", np.int64),  # length of the first one when the node chose
-        ("key", np.uint64),  # hash of the node's state
-    ]
-)
-
-Ints = npt.NDArray[np.int64]
-Rows = npt.NDArray[np.void]
+TABLE_SIZE = 1 << 18
+"""Failed states that are kept by hash."""
+MOST_PAIRS = 1 << 22
+"""Pairs of ranges that are compared at once."""
 
 
-@dataclass(frozen=True)
-class State:
-    """The arrays of a search; `exact_search.search` changes all but the last three.
-
-    Attributes:
-        buffers: ``[n + 1]`` of `BUFFER`.
-        sections: ``[sections + 1]`` of `SECTION`, in order of time.
-        frames: ``[n + 1]`` of `FRAME`: the path of nodes.
-        items: ``[n]`` buffers; each node owns a slice.
-        component: ``[n]`` beside ``items``.
-        sorted: ``[n]`` room to sort a slice in.
-        raised: ``[..., 3]`` trail of (buffer, head, blocked) before each change.
-        order: ``[n]`` buffers in the order in which they were placed.
-        neighbours: buffers that are live together with each.
-        members: sections of each buffer.
-        obstacles: ``[..., 2]`` (offset, end) of the fixed neighbours of each, by offset.
-    """
-
-    buffers: Rows
-    sections: Rows
-    frames: Rows
-    items: Ints
-    component: Ints
-    sorted: Ints
-    raised: Ints
-    order: Ints
-    neighbours: Ints
-    members: Ints
-    obstacles: Ints
-
-    @property
-    def arrays(self) -> tuple[Any, ...]:
-        """As native code takes them, in this order."""
-        return tuple(getattr(self, field.name) for field in fields(self))
-
-
-def partitions(buffers: Sequence[Buffer]) -> list[list[int]]:
-    """Groups of buffers that share no time, as indices; buffers that never occupy a byte are in none."""
-    occupying = [index for index, buffer in enumerate(buffers) if buffer.size and buffer.live()]
+def partitions(blocks: Sequence[Block]) -> list[list[int]]:
+    """Groups of blocks that share no time, as indices; those that never occupy a byte are in none."""
+    occupying = [index for index, block in enumerate(blocks) if block.ranges]
     groups: list[list[int]] = []
     end = 0
-    for index in sorted(occupying, key=lambda index: buffers[index].lower):
-        buffer = buffers[index]
-        if not groups or buffer.lower >= end:
+    for index in sorted(occupying, key=lambda index: blocks[index].ranges[0][0]):
+        ranges = blocks[index].ranges
+        if not groups or ranges[0][0] >= end:
             groups.append([])
-            end = buffer.upper
+            end = ranges[-1][1]
         groups[-1].append(index)
-        end = max(end, buffer.upper)
+        end = max(end, ranges[-1][1])
     return groups
 
 
-def live_together(buffers: Sequence[Buffer]) -> npt.NDArray[np.bool_]:
-    """``[n, sections]``: which buffers are live in which section, in order of time."""
-    ranges = [buffer.live() for buffer in buffers]
-    times = np.unique([time for live in ranges for pair in live for time in pair])
-    columns = np.zeros((len(buffers), max(len(times) - 1, 0)), dtype=bool)
-    for row, live in enumerate(ranges):
-        for low, high in live:
-            columns[row, np.searchsorted(times, low) : np.searchsorted(times, high)] = True
-    return columns[:, _maximal(columns)]
+@dataclass(frozen=True)
+class Peak:
+    """A time at which the sum of sizes is largest.
+
+    Attributes:
+        time: the first such time.
+        load: bytes.
+        blocks: that are live then.
+    """
+
+    time: int
+    load: int
+    blocks: tuple[int, ...]
 
 
-def max_load(buffers: Sequence[Buffer]) -> int:
-    """Bytes that any packing needs: the largest sum of sizes that are live at once, and the end of each buffer."""
+def peak(blocks: Sequence[Block]) -> Peak:
+    """Where the most bytes are live at once."""
     changes = sorted(
         (time, change)
-        for buffer in buffers
-        for low, high in buffer.live()
-        for time, change in ((low, buffer.size), (high, -buffer.size))
+        for block in blocks
+        for low, high, size in block.ranges
+        for time, change in ((low, size), (high, -size))
     )
-    load = largest = 0
-    for _, change in changes:
+    load = largest = top = 0
+    for time, change in changes:
         load += change
-        largest = max(largest, load)
-    return max([largest, *((buffer.offset or 0) + buffer.size for buffer in buffers)])
+        if load > largest:
+            largest, top = load, time
+    live = (any(low <= top < high for low, high, _ in block.ranges) for block in blocks)
+    return Peak(top, largest, tuple(index for index, there in enumerate(live) if there))
 
 
-def make_state(buffers: Sequence[Buffer]) -> State:
-    """The arrays of a partition, nothing placed."""
-    count = len(buffers)
-    columns = live_together(buffers)
-    shared = _neighbours(buffers)
-    fixed = [index for index in range(count) if buffers[index].offset is not None]
-    obstacles = [
-        sorted((buffers[k].offset or 0, (buffers[k].offset or 0) + buffers[k].size) for k in fixed if k in row)
-        if fixed and buffer.offset is None
-        else []
-        for buffer, row in zip(buffers, shared, strict=True)
-    ]
-    rows = np.zeros(count + 1, BUFFER)
-    rows["size"][:count] = [buffer.size for buffer in buffers]
-    rows["alignment"][:count] = [buffer.alignment for buffer in buffers]
-    rows["fixed"][:count] = [-1 if buffer.offset is None else buffer.offset for buffer in buffers]
-    rows["neighbours"][1:] = np.cumsum([len(row) for row in shared])
-    rows["sections"][1:] = np.cumsum(columns.sum(1))
-    rows["obstacles"][1:] = np.cumsum([len(pairs) for pairs in obstacles])
-    sections = np.zeros(columns.shape[1] + 1, SECTION)
-    neighbours = np.concatenate(shared)
-    flat = [pair for pairs in obstacles for pair in pairs]
-    return State(
-        buffers=rows,
-        sections=sections,
-        frames=np.zeros(count + 1, FRAME),
-        items=np.arange(count, dtype=np.int64),
-        component=np.zeros(count, np.int64),
-        sorted=np.zeros(count, np.int64),
-        raised=np.zeros((2 * len(neighbours) + 2 * count + 1, 3), np.int64),
-        order=np.zeros(count, np.int64),
-        neighbours=neighbours,
-        members=np.nonzero(columns)[1].astype(np.int64),
-        obstacles=np.array(flat, np.int64).reshape(len(flat), 2),
-    )
+def max_load(blocks: Sequence[Block]) -> int:
+    """Bytes that any packing needs: the largest sum of sizes that are live at once, and the end of each block."""
+    return max([peak(blocks).load, *((block.fixed or 0) + block.size for block in blocks)])
 
 
-def _neighbours(buffers: Sequence[Buffer]) -> list[Ints]:
-    """For each buffer those that are live at a time at which it is, in order."""
-    ranges = [(low, high, index) for index, buffer in enumerate(buffers) for low, high in buffer.live()]
-    lows, highs, owners = np.array(ranges, np.int64).T
+@dataclass(frozen=True)
+class Runs:
+    """All runs of blocks, each a range of sections in which a block has one size, by block and then by time.
+
+    Attributes:
+        owner: ``[runs]`` blocks.
+        low: ``[runs]``: first time; so ``high``: the first after it, ``size``: bytes.
+        first: ``[runs]``: first section; so ``end``: the first after it.
+        count: of blocks.
+    """
+
+    owner: Ints
+    low: Ints
+    high: Ints
+    size: Ints
+    first: Ints
+    end: Ints
+    count: int
+
+    @cached_property
+    def loads(self) -> Ints:
+        """``[sections]``: bytes of each."""
+        changes = np.zeros(int(self.end.max(initial=0)) + 1, np.int64)
+        np.add.at(changes, self.first, self.size)
+        np.subtract.at(changes, self.end, self.size)
+        loads: Ints = np.cumsum(changes)[:-1]
+        return loads
+
+
+def runs_of(blocks: Sequence[Block]) -> Runs:
+    """The runs of blocks each of which has a range.
+
+    A section is a moment at which a range begins and after which one is about to end: all other moments are part of
+    one of these.
+    """
+    ranges = [(owner, *each) for owner, block in enumerate(blocks) for each in block.ranges]
+    owner, low, high, size = np.array(ranges, np.int64).reshape(len(ranges), 4).T.copy()
+    begins, ends = set(low.tolist()), set(high.tolist())
+    times = sorted(begins | ends)
+    moments = [time for time, after in pairwise(times) if time in begins and after in ends]
+    return Runs(owner, low, high, size, np.searchsorted(moments, low), np.searchsorted(moments, high), len(blocks))
+
+
+class State:
+    """A search that has not begun.
+
+    Attributes:
+        arrays: of the machine code; ``rooms`` and all before it, ``spans``, ``sizes`` and ``obstacles`` stay.
+        table: the same for `calls`.
+    """
+
+    def __init__(self, blocks: Sequence[Block], runs: Runs) -> None:
+        count = len(blocks)
+        owners, neighbours, rooms = _neighbours(runs)
+        fixed = np.array([-1 if block.fixed is None else block.fixed for block in blocks], np.int64)
+        obstacle_owners, obstacles = _obstacles(fixed, owners, neighbours, rooms)
+        rows = np.zeros((layout.BLOCK_ROWS, count + 1), np.int64)
+        rows[layout.SIZE, :count] = [block.size for block in blocks]
+        rows[layout.ALIGNMENT, :count] = [block.alignment for block in blocks]
+        rows[layout.FIXED, :count] = fixed
+        starts = [np.searchsorted(kind, np.arange(count + 1)) for kind in (owners, runs.owner, obstacle_owners)]
+        self.arrays = Arrays(
+            blocks=rows,
+            starts=np.array(starts, np.uint32),
+            neighbours=neighbours.astype(np.uint32).reshape(1, -1),
+            rooms=rooms,
+            spans=np.array([runs.first, runs.end], np.uint32),
+            sizes=runs.size.reshape(1, -1),
+            obstacles=obstacles,
+            sections=np.zeros((layout.SECTION_ROWS, len(runs.loads) + 1), np.int64),
+            items=np.zeros((1, count), np.uint32),
+            component=np.zeros((1, count), np.int64),
+            order=np.zeros((1, count), np.uint32),
+            frames=np.zeros((layout.FRAME_ROWS, count + 1), np.int64),
+            raised=np.zeros((3, 2 * len(neighbours) + 2 * count + 1), np.int64),
+            table=np.zeros((1, TABLE_SIZE), np.uint64),
+            counters=np.zeros((1, layout.COUNTERS), np.int64),
+        )
+        self.table = table_of(self.arrays)
+
+    @property
+    def heads(self) -> Ints:
+        """``[n]``: bytes; the offsets of those that are placed."""
+        return self.arrays.blocks[layout.HEAD, :-1]
+
+    @property
+    def placed(self) -> npt.NDArray[np.bool_]:
+        """``[n]``."""
+        return self.arrays.blocks[layout.PLACED, :-1].astype(bool)
+
+
+def _neighbours(runs: Runs) -> tuple[Ints, Ints, Ints]:
+    """Pairs of blocks that are live together, by block and then by neighbour, and their ``[2, pairs]`` rooms."""
     found = []
-    for index, buffer in enumerate(buffers):
-        met = [owners[(lows < high) & (highs > low)] for low, high in buffer.live()]
-        row = np.unique(np.concatenate(met))
-        found.append(row[row != index])
-    return found
+    step = max(1, MOST_PAIRS // max(1, len(runs.owner)))
+    for start in range(0, max(1, len(runs.owner)), step):
+        part = slice(start, start + step)
+        mine, other = np.nonzero((runs.low < runs.high[part, None]) & (runs.high > runs.low[part, None]))
+        mine += start
+        apart = runs.owner[mine] != runs.owner[other]
+        found.append((mine[apart], other[apart]))
+    mine, other = (np.concatenate(side) for side in zip(*found, strict=True))
+    pairs = runs.owner[mine] * runs.count + runs.owner[other]
+    by_pair = np.argsort(pairs, kind="stable")
+    pairs = pairs[by_pair]
+    begins = np.nonzero(np.diff(pairs, prepend=-1))[0]
+    below, above = (
+        np.maximum.reduceat(runs.size[side[by_pair]], begins) if len(begins) else np.empty(0, np.int64)
+        for side in (mine, other)
+    )
+    return pairs[begins] // runs.count, pairs[begins] % runs.count, np.array([below, above])
 
 
-def _maximal(columns: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Columns in which a live range has begun and one is about to end: all others are part of one of these."""
-    edge = np.zeros((len(columns), 1), dtype=bool)
-    before, after = np.hstack([edge, columns[:, :-1]]), np.hstack([columns[:, 1:], edge])
-    found: npt.NDArray[np.int64] = np.nonzero((columns & ~before).any(0) & (columns & ~after).any(0))[0]
-    return found
+def _obstacles(fixed: Ints, owners: Ints, neighbours: Ints, rooms: Ints) -> tuple[Ints, Ints]:
+    """The fixed neighbours of blocks that are not, by block and offset: the blocks, and ``Arrays.obstacles``."""
+    chosen = np.nonzero((fixed[owners] < 0) & (fixed[neighbours] >= 0))[0]
+    owner, offset = owners[chosen], fixed[neighbours[chosen]]
+    obstacles = np.array([offset, offset + rooms[layout.ABOVE, chosen], rooms[layout.BELOW, chosen]])
+    by_offset = np.lexsort((obstacles[1], offset, owner))
+    return owner[by_offset], np.ascontiguousarray(obstacles[:, by_offset])

@@ -9,13 +9,24 @@ from typing import Any
 from mallocgame.plan import options_file
 from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.plan.options_file import ProgramOptions, options_from_json, options_to_json
+from mallocgame.plan.plan_file import FORMAT as PLAN_FORMAT
 from mallocgame.plan.plan_file import MAX_FILE_BYTES, plan_from_json, plan_to_json
 from mallocgame.system import checked_json as checked
+from mallocgame.system.errors import BadInputError
 
 OPTIMIZED = "mallocgame-optimized"
 """The format of ``mallocgame.optimize``'s answers."""
 
 Answer = NamedPlan | ProgramOptions
+
+
+def is_answer(path: str | os.PathLike[str]) -> bool:
+    """Whether a file says that it is what `load_answer` reads; False where it cannot be read."""
+    try:
+        value = checked.read_json(path, MAX_FILE_BYTES)
+    except BadInputError:
+        return False
+    return isinstance(value, dict) and value.get("format") in (OPTIMIZED, options_file.FORMAT, PLAN_FORMAT)
 
 
 def load_answer(path: str | os.PathLike[str]) -> Answer:

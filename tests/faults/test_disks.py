@@ -88,8 +88,10 @@ def test_no_home_and_a_package_on_a_read_only_disk(tmp_path: Path) -> None:
             make_read_only(site)
             environment = {**os.environ, "PYTHONPATH": str(site), "HOME": "/dev/null", "NUMBA_CACHE_DIR": ""}
             environment.pop("XDG_CACHE_HOME", None)
-            modules = "mallocgame.solvers.annealing.replay, mallocgame.packing.exact_search"
-            code = f"import {modules}; print(mallocgame.__file__)"
+            code = (
+                "import mallocgame.solvers.annealing.replay, mallocgame.packing as p; p.compile_native();"
+                "print(mallocgame.__file__)"
+            )
             done = subprocess.run(
                 [sys.executable, "-c", code], env=environment, cwd=site, capture_output=True, text=True, check=False
             )

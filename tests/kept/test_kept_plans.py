@@ -38,8 +38,8 @@ class Known:
         solver: that made it, and its seed.
         seconds: under M.
         counts: stays, copies, uses in fast memory.
-        exported: SHA-256 of the compiler options, the flags of LIBTPU_INIT_ARGS, the Python text, and the file of
-            flags.
+        exported: SHA-256 of the compiler options, the flags of LIBTPU_INIT_ARGS, the Python text, the file of
+            flags, and the buffers as CSV.
         order: of allocation.
         reach: of the plan.
         version: of the file's format.
@@ -50,7 +50,7 @@ class Known:
     solver: tuple[str, int]
     seconds: float
     counts: tuple[int, int, int]
-    exported: tuple[str, str, str, str]
+    exported: tuple[str, str, str, str, str]
     order: tuple[int, ...] = ()
     reach: float | None = None
     version: int = 3
@@ -61,6 +61,7 @@ OLDER = (
     "f38fc0e426c90f37a7dce349bc5097e750232c26c50556da65bfb9215aebeea5",
     "dea7bbccc608be7f9248512e0c7f1c432ae025682eff7f154638641792533f27",
     "a13c5d3f1396e0b6d0ed595eacb44698d315463dcc78c0f70c2721690fcb320f",
+    "33d2f87da700ed46bf44e255826b30d3de1e39c66ddacc184162068cd2f89b26",
 )
 """Of the same plan in both older versions."""
 
@@ -76,6 +77,7 @@ PLANS = (
             "604977390a50904cfce3be46035d3213bc523d689c91768b853e27211698103c",
             "b60e174276504998fc8820ebf6721d67b9af33aaad74ca623cb6b72dde0acdc2",
             "21d2587dbb01ad9c077337a5542a910b0f08373d524ca24f1354096385c299d4",
+            "d044e73e675d1f54dd66dff7244bf8d6e573b330fe2184f59d8bc00278e1023f",
         ),
     ),
     Known(
@@ -89,6 +91,7 @@ PLANS = (
             "0fd8cc6dfc32a34928be92bcc390b191a9bb776f672563a0df401c3625a7f31f",
             "06df5f65838faf947929451094e88c2a7a4333a3213c4464551065e2614f7220",
             "c50cf6c51d40b3a05c30370a377a8e83c5de7de2c984a13075be57b4076eb5b1",
+            "bcb79f55d1c093bfd6bf3b773ed54ef3aa367735e77d099fff09cdde09a9bcd3",
         ),
     ),
     Known(
@@ -102,6 +105,7 @@ PLANS = (
             "362ffd7a744699975afe308d654ddffa84c9bd7e2d8c53e138edace6074081ad",
             "cc0a895b44bc88ceb6ccec20d4aa0c1d162e326201adbe997e314f640f58ea16",
             "27e230de08413a6279ab73228bd8ec5e3800e78ba9c15ab22d7a7da7ca6866c0",
+            "bcb79f55d1c093bfd6bf3b773ed54ef3aa367735e77d099fff09cdde09a9bcd3",
         ),
         reach=0.01,
     ),
@@ -116,6 +120,7 @@ PLANS = (
             "f405af09073d50a361c08cc7848d62dcc43580d52d9604a033a080b2edd97d9d",
             "a4fffec3a946b547dd1b1aa88c8027daee2317457476a89b572955c74c1e3c3a",
             "efa093dcb4c71aeb91c9f098a78667dbfe0a6cda62bb28ffbf152cc7693f43f9",
+            "b75189d978193876184de0d7034e358dfb81a077459dbc5fb4643b4cb8a1b367",
         ),
         order=(6, 8, 0, 10, 7, 1, 4, 2, 3),
     ),

@@ -53,6 +53,34 @@ def test_infeasible_writes_nothing(example: Path, capsys: pytest.CaptureFixture[
     assert out.read_text() == "what was there before"
 
 
+def test_the_core_is_named(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """b3 and b5 are live all along with b1, and b2 after it: either one of these is the third."""
+    assert run("pack", example, "--capacity", 11) == 3
+    line = capsys.readouterr().err.splitlines()[-2]
+    assert line == "in the way: b1, b3, b5: these 3 alone do not fit, without any one of them the others do"
+    assert run("pack", example, "--capacity", 11, "--json") == 3
+    assert json.loads(capsys.readouterr().out)["core"] == {"ids": ["b1", "b3", "b5"], "minimal": True}
+
+
+def test_spill(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has 4 bytes. Without b3 there are never three at once; there is one at a time without b5, too."""
+    cost = {"b1": 9, "b2": 9, "b3": 2, "b4": 1, "b5": 4}
+    rows = EXAMPLE.splitlines()
+    example.write_text("\n".join([f"{rows[0]},cost", *(f"{row},{cost[row[:2]]}" for row in rows[1:])]) + "\n")
+    out = example.with_name("out.csv")
+    assert run("pack", example, "--capacity", 8, "--spill", "--out", out) == 0
+    printed = capsys.readouterr().out
+    assert "4 of 5 buffers in 8 bytes\nspilled      b3\ncost         2, proven least" in printed
+    offsets = {row.split(",")[0]: row.split(",")[5] for row in out.read_text().splitlines()[1:]}
+    assert offsets["b3"] == ""
+    assert {offsets["b1"], offsets["b5"]} == {offsets["b2"], offsets["b5"]} == {"0", "4"}
+    assert run("pack", example, "--capacity", 4, "--spill", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["status"], document["spilled"], document["cost"]) == ("optimal", ["b3", "b5"], 6)
+    assert document["cost_lower_bound"] == 6
+    assert [document["offsets"][k] for k in (2, 4)] == [None, None]
+
+
 def test_json(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("pack", example, "--json") == 0
     document = json.loads(capsys.readouterr().out)
@@ -67,6 +95,7 @@ def test_json(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (("nowhere.csv",), "nowhere.csv: cannot be read"),
         (("input.csv", "--capacity", "-1"), "capacity -1 is out of range"),
+        (("input.csv", "--spill"), "--spill needs --capacity"),
         (("input.csv", "--time-limit", "0"), "the time limit has to be a positive number"),
         (("input.csv", "--out", "nowhere/out.csv"), "there is no folder"),
     ],

@@ -11,9 +11,11 @@ from mallocgame.system.errors import BadInputError
 
 
 def test_all_columns_in_any_order() -> None:
-    table = parse_csv("size,gaps,id,upper,lower,hint,offset,alignment\n6,3-5 7-8,b1,9,0,16,,2\n4,,b2,9,1,,8,\n", "f")
+    header = "size,gaps,id,upper,lower,hint,offset,alignment,separation,cost,colocation"
+    table = parse_csv(f"{header}\n6,3-5 7-8,b1,9,0,16,,2, left  right left,250,one x\n4,,b2,9,1,,8,,,,\n", "f")
+    separations = ("left", "right")
     assert table.buffers == (
-        Buffer("b1", 0, 9, 6, alignment=2, gaps=((3, 5), (7, 8)), hint=16),
+        Buffer("b1", 0, 9, 6, 2, ((3, 5), (7, 8)), 16, colocation="one x", separations=separations, cost=250),
         Buffer("b2", 1, 9, 4, offset=8),
     )
 
@@ -58,15 +60,40 @@ BAD = {
     "out of range": (HEADER + "a,0,1,9007199254740992\n", "f.csv:2: buffer 'a': size 9007199254740992 is out of range"),
     "negative": (HEADER + "a,0,1,-1\n", "f.csv:2: buffer 'a': size -1 is out of range"),
     "never live": (HEADER + "a,3,3,1\n", "f.csv:2: buffer 'a': its live range is empty: lower 3, upper 3"),
-    "sum": (HEADER + "".join(f"{k},0,1,9007199254740990\n" for k in "ab"), "f.csv: the sum of all sizes"),
+    "sum": (HEADER + "".join(f"{k},0,1,9007199254740990\n" for k in "ab"), "f.csv:3: the sum of all sizes"),
     "quote": (HEADER + '"a,0,1,1\n', "f.csv:2: "),
     "alignment": ("id,lower,upper,size,alignment\na,0,1,1,0\n", "f.csv:2: buffer 'a': alignment 0 is out of range"),
     "hint": ("id,lower,upper,size,hint\na,0,1,1,-1\n", "f.csv:2: buffer 'a': hint -1 is out of range"),
     "misaligned": ("id,lower,upper,size,alignment,offset\na,0,1,1,4,6\n", "f.csv:2: buffer 'a': its fixed offset 6"),
     "clash": (
         "id,lower,upper,size,offset\na,0,5,64,0\nb,3,8,64,32\n",
-        "f.csv: the fixed offsets clash whatever the capacity: buffers 'a' and 'b' share bytes 32 to 64 at time 3",
+        "f.csv:3: the fixed offsets clash whatever the capacity: buffers 'a' and 'b' share bytes 32 to 64 at time 3",
     ),
+    "colocation live": (
+        "id,lower,upper,size,colocation\na,0,5,4,x\nb,0,9,1,\nc,4,6,2,x\n",
+        "f.csv:4: colocation 'x' cannot be at one offset: buffers 'a' and 'c' share bytes 0 to 2 at time 4",
+    ),
+    "colocation fixed": (
+        "id,lower,upper,size,offset,colocation\na,0,5,4,0,x\nc,5,6,2,8,x\n",
+        "f.csv:3: buffers 'a' and 'c' are fixed at 0 and 8, colocation 'x'",
+    ),
+    "colocation misaligned": (
+        "id,lower,upper,size,alignment,offset,colocation\na,0,5,4,,2,x\nc,5,6,2,4,,x\n",
+        "f.csv:2: buffer 'a' is fixed at 2, not a multiple of 4, the alignment of colocation 'x'",
+    ),
+    "colocation clash": (
+        "id,lower,upper,size,offset,colocation\na,0,5,4,0,x\nb,5,9,4,,x\nc,8,9,4,2,\n",
+        "f.csv:4: the fixed offsets clash whatever the capacity: buffers 'b' and 'c' share bytes 2 to 4 at time 8",
+    ),
+    "both": (
+        "id,lower,upper,size,colocation,separation\na,0,5,4,x,p q\nb,5,9,4,x,r q\n",
+        "f.csv:3: buffers 'a' and 'b' have colocation 'x' and separation 'q'",
+    ),
+    "separation fixed": (
+        "id,lower,upper,size,offset,separation\na,0,5,4,0,q\nb,5,9,4,3,q\n",
+        "f.csv:3: the fixed offsets clash whatever the capacity: buffers 'a' and 'b' share bytes 3 to 4, separation",
+    ),
+    "cost": ("id,lower,upper,size,cost\na,0,5,4,-1\n", "f.csv:2: buffer 'a': cost -1 is out of range"),
     "gap": ("id,lower,upper,size,gaps\na,0,9,1,1-2-3\n", "f.csv:2: gap '1-2-3' is not TIME-TIME"),
     "gap outside": ("id,lower,upper,size,gaps\na,0,9,1,8-10\n", "f.csv:2: buffer 'a': gap 8-10"),
     "partial gap": ("id,lower,upper,size,gaps\na,0,9,9,1-2@1:3\n", "f.csv:2: gap '1-2@1:3' keeps a part"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mallocgame.packing import Buffer, compile_native, fit_most, minimise, pack, validate
+from mallocgame.packing.block import blocks_of, by_buffer
+from mallocgame.packing.joint import clashes
 from mallocgame.packing.pack import Search
 from mallocgame.system.errors import BadInputError
 
@@ -20,7 +23,8 @@ def live(buffer: Buffer, time: int) -> bool:
 
 def brute_force(buffers: Sequence[Buffer], capacity: int) -> bool:
     """Whether any offsets at all do, tried one by one on a grid of times and bytes."""
-    taken: set[tuple[int, int]] = set()
+    taken: set[tuple[object, int]] = set()
+    colocated: dict[str, int] = {}
 
     def fits(index: int) -> bool:
         if index == len(buffers):
@@ -33,12 +37,20 @@ def brute_force(buffers: Sequence[Buffer], capacity: int) -> bool:
                 if live(buffer, time)
                 for byte in range(offset, offset + buffer.size)
             }
+            cells |= {(name, byte) for name in buffer.separations for byte in range(offset, offset + buffer.size)}
             if cells & taken or buffer.offset not in (None, offset):
                 continue
+            if buffer.colocation and colocated.get(buffer.colocation, offset) != offset:
+                continue
+            leads = bool(buffer.colocation) and buffer.colocation not in colocated
+            if leads:
+                colocated[buffer.colocation] = offset
             taken.update(cells)
             if fits(index + 1):
                 return True
             taken.difference_update(cells)
+            if leads:
+                del colocated[buffer.colocation]
         return False
 
     return fits(0)
@@ -57,15 +69,17 @@ def problems(draw: st.DrawFn, count: int) -> list[Buffer]:
         size = draw(st.sampled_from([1, 2, 2, 3, 3, 4, 5, 0]))
         offset = draw(st.sampled_from([None, None, None, draw(st.integers(0, 2)) * alignment]))
         hint = draw(st.sampled_from([None, None, draw(st.integers(0, 8))]))
-        buffers.append(Buffer(str(index), lower, upper, size, alignment, gaps, hint, offset))
+        colocation = draw(st.sampled_from(["", "", "x", "y"]))
+        separations = draw(st.sampled_from([(), (), ("p",), ("q",), ("p", "q")]))
+        buffers.append(Buffer(str(index), lower, upper, size, alignment, gaps, hint, offset, colocation, separations))
     return buffers
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(problems(7), st.integers(3, 9))
 def test_agrees_with_brute_force(buffers: list[Buffer], capacity: int) -> None:
+    assume(not list(clashes(buffers)))
     fixed = [buffer for buffer in buffers if buffer.offset is not None]
-    assume(brute_force(fixed, 20))
     found = pack(buffers, capacity)
     expected = "feasible" if brute_force(buffers, capacity) else "infeasible"
     assert found.status == expected
@@ -73,9 +87,11 @@ def test_agrees_with_brute_force(buffers: list[Buffer], capacity: int) -> None:
     if found.offsets is not None:
         assert not validate(buffers, found.offsets, capacity)
     if found.lower_bound <= capacity and brute_force(fixed, capacity):
-        search = Search(buffers, capacity, 0)
+        blocks = blocks_of(buffers)
+        search = Search(blocks, capacity, 0)
         assert search.run(monotonic() + 60) == expected
-        assert search.offsets is None or not validate(buffers, search.offsets, capacity)
+        if search.offsets is not None:
+            assert not validate(buffers, by_buffer(blocks, search.offsets), capacity)
 
 
 @settings(max_examples=100, deadline=None)
@@ -84,7 +100,7 @@ def test_smallest_capacity_is_brute_forces(buffers: list[Buffer]) -> None:
     try:
         found = minimise(buffers)
     except BadInputError:
-        assert not brute_force([buffer for buffer in buffers if buffer.offset is not None], 20)
+        assert not brute_force(buffers, 30)
         return
     assert found.status == "optimal"
     assert found.offsets is not None
@@ -133,6 +149,40 @@ def test_fixed_offset_splits_the_room() -> None:
     assert pack([wall, Buffer("a", 0, 4, 4), Buffer("b", 0, 4, 4)], 10).status == "feasible"
     assert pack([wall, Buffer("a", 0, 4, 5), Buffer("b", 0, 4, 3)], 11).offsets == (4, 6, 0)
     assert pack([wall, Buffer("a", 0, 4, 5), Buffer("b", 0, 4, 4)], 10).status == "infeasible"
+
+
+def test_colocation() -> None:
+    """a and c are at one offset, below b or above it: its bytes at time 2 are free below c, which is smaller."""
+    a, b, c = (Buffer("a", 0, 2, 4, colocation="x"), Buffer("b", 0, 4, 3), Buffer("c", 2, 4, 2, colocation="x"))
+    found = minimise([a, b, c])
+    assert (found.status, found.capacity) == ("optimal", 7)
+    assert found.offsets is not None
+    assert found.offsets[0] == found.offsets[2]
+    d = Buffer("d", 2, 4, 2)
+    assert pack([a, b, c, d], 7).offsets in ((0, 4, 0, 2), (3, 0, 3, 5))
+    assert pack([replace(a, colocation=""), replace(b, offset=0), replace(c, offset=3)], 7).status == "feasible"
+    assert pack([replace(a, offset=0), replace(b, size=4), replace(c, offset=None, alignment=8)], 8).offsets == (
+        0,
+        4,
+        0,
+    )
+
+
+def test_colocation_has_all_alignments() -> None:
+    buffers = [Buffer("a", 0, 2, 1, 4, colocation="x"), Buffer("b", 2, 3, 1, 6, colocation="x")]
+    wall = Buffer("wall", 0, 3, 1, offset=0)
+    assert pack([*buffers, wall], 13).offsets == (12, 12, 0)
+    assert pack([*buffers, wall], 12).status == "infeasible"
+
+
+def test_separation() -> None:
+    """Never live at once, yet the two of a separation have bytes of their own; c may have those of either."""
+    buffers = [Buffer("a", 0, 2, 4, separations=("p",)), Buffer("b", 2, 4, 3, separations=("p",)), Buffer("c", 4, 5, 7)]
+    found = minimise(buffers)
+    assert (found.status, found.capacity) == ("optimal", 7)
+    assert sorted((found.offsets or ())[:2]) in ([0, 3], [0, 4])
+    assert pack(buffers, 6).status == "infeasible"
+    assert minimise([replace(buffer, separations=()) for buffer in buffers[:2]]).capacity == 4
 
 
 def test_fixed_offsets_that_overlap() -> None:

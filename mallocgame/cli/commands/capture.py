@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 import workloads
 from mallocgame.cli.answers import captured
-from mallocgame.cli.app import Json, Module, app
+from mallocgame.cli.app import Json, app
+from mallocgame.cli.options import Module
 from mallocgame.cli.progress import tell
 from mallocgame.cli.show import show
 from mallocgame.problem.targets import DEFAULT_TARGET, TARGETS

@@ -15,7 +15,9 @@ from mallocgame.cli.show import print_json
 
 @app.command
 def export(
-    plan: Path,
+    plan: Annotated[
+        Path, Parameter(help="An answer of solve; for minimalloc-csv also a program, of which nothing is placed yet.")
+    ],
     /,
     *,
     format: Annotated[ExportFormat, Parameter(help="What to print.")] = "compiler-options",
@@ -25,11 +27,11 @@ def export(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print a plan as flags of the compiler."""
+    """Print a plan as flags of the compiler, or its buffers as CSV for packers."""
     from mallocgame import api
 
     text = api.export(plan, format, max_bytes, tell)
     if json:
         print_json({"command": "export", "format": format, "text": text})
     else:
-        print(text)
+        print(text, end="" if format == "minimalloc-csv" else "\n")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mallocgame.cli.app import Json, Kernels, Module, Target, TripCounts, app, kernel_seconds, trip_counts
+from mallocgame.cli.app import Json, app
+from mallocgame.cli.options import Kernels, Module, Target, TripCounts, kernel_seconds, trip_counts
 from mallocgame.cli.progress import tell
 from mallocgame.cli.show import Document, Value, show
 from mallocgame.problem.counted import counted_words, shares_document, trips_of

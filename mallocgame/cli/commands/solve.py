@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from mallocgame.cli.answers import automatic, several, solved
-from mallocgame.cli.app import Json, Kernels, Module, Target, TripCounts, app, kernel_seconds, trip_counts
+from mallocgame.cli.app import Json, app
 from mallocgame.cli.durations import seconds_of
+from mallocgame.cli.options import Kernels, Module, Target, TripCounts, kernel_seconds, trip_counts
 from mallocgame.cli.progress import tell
 from mallocgame.cli.show import show
 from mallocgame.plan.objective import Objective

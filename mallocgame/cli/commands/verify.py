@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from mallocgame.cli.answers import offloaded, verified
-from mallocgame.cli.app import Json, app, trace_on_the_cpu
+from mallocgame.cli.app import Json, app
+from mallocgame.cli.options import trace_on_the_cpu
 from mallocgame.cli.progress import tell
 from mallocgame.cli.show import show
 from mallocgame.system.errors import BadInputError

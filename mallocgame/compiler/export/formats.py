@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     Exported = NamedPlan | Mapping[str, str]
     """A plan, or compiler options."""
 
-Format = Literal["compiler-options", "libtpu-init-args", "python", "libtpu-flag-file"]
-"""Names of the formats; a new one is one more here and in ``WRITERS``."""
+FlagFormat = Literal["compiler-options", "libtpu-init-args", "python", "libtpu-flag-file"]
+"""Names of the formats of flags; a new one is one more here and in ``WRITERS``."""
+
+Format = Literal[FlagFormat, "minimalloc-csv"]
+"""Those, and buffers for packers (``buffers.py``)."""
 
 MOST_ARGUMENT_BYTES = 131_072
 """Linux, execve(2), MAX_ARG_STRLEN: of one string of the environment, with its name and the zero at its end."""
@@ -102,7 +105,7 @@ def _checked(program: Exported) -> list[tuple[str, str]]:
     return options
 
 
-WRITERS: Mapping[Format, Callable[[Exported], str]] = {
+WRITERS: Mapping[FlagFormat, Callable[[Exported], str]] = {
     "compiler-options": to_json,
     "libtpu-init-args": to_libtpu_init_args,
     "python": to_python,
