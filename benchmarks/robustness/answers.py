@@ -116,7 +116,7 @@ def _checked(answer: Path, kind: str, kept: Confirmation | None) -> list[str]:
         ("E", kept.default.e_seconds, kept.answer.e_seconds),
         ("M", kept.default.m_seconds, kept.answer.m_seconds),
     ):
-        figures = explained.get("against_default", explained["figures"])[model]
+        figures = (explained["against_default"] or explained["figures"])[model]
         if (figures["before"], figures["after"]) != (default, seconds):
             differ.append(f"explain {model}")
         if (rows["xla default"][model.lower()], rows[kind][model.lower()]) != (default, seconds):
