@@ -205,6 +205,12 @@ def _whole_in_hbm(tensor: NamedTensor) -> NamedTensor:
     return replace(tensor, fast_definition=False, uses=uses)
 
 
+def stem_of(name: str) -> str:
+    """An instruction's name without its number."""
+    stem, _, number = name.rpartition(".")
+    return stem if stem and number.isdecimal() else name
+
+
 def check_plan(named: NamedPlan, problem: Problem) -> None:
     """Refuse a plan that is not for ``problem``.
 
