@@ -16,7 +16,9 @@ from mallocgame.optimizer.knowledge.base import Base, base_of
 from mallocgame.optimizer.knowledge.candidates import Candidate, Tried
 from mallocgame.optimizer.knowledge.choice import Choice, pareto
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
+from mallocgame.optimizer.proposers.carried import Carried, carried
 from mallocgame.optimizer.proposers.order import PROPOSERS, turn
+from mallocgame.optimizer.start import Start
 from mallocgame.optimizer.trials import Trials, against
 from mallocgame.problem.chips import CHIPS
 from mallocgame.solvers.annealing.warm_up import compile_native
@@ -50,6 +52,7 @@ class Improved:
         search_seconds: wall time of the searches.
         peak_memory: resident bytes of the largest compile.
         base: the schedule of the answer, with XLA's own figures and the bound under M; None where it was not captured.
+        carried: what was found again of the answer that it started from; None where it started from none.
         status: why it ended: ``"compiles spent"``, ``"compile time spent"``, ``"time limit"``,
             ``"nothing left to try"`` or ``"interrupted"``.
     """
@@ -66,6 +69,7 @@ class Improved:
     peak_memory: int
     status: str
     base: Base | None
+    carried: Carried | None = None
 
 
 def improve(
@@ -77,6 +81,7 @@ def improve(
     compile_time: float | None = None,
     seed: int = 0,
     choice: Choice | None = None,
+    start: Start | None = None,
     without: Collection[str] = (),
     limits: Limits | None = None,
     progress: Progress = silent,
@@ -94,20 +99,24 @@ def improve(
             the default's seconds, to end later, and a running one is ended.
         seed: of all random choices.
         choice: how the answer is chosen.
+        start: an answer for another compiler, or for the program as it was: what fits of it is compiled first.
         without: names of ``PROPOSERS`` to leave out, or ``"agent"``.
         limits: of each compile.
         progress: is told one line at each step.
 
     Raises:
+        BadInputError: ``start`` is for another target.
         BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
     """
+    if start is not None:
+        start.check(capture.target)
     meter = Meter(
         compile,
         budget=inf if compile_time is None else compile_time,
         foreseen=capture.seconds,
         longest=SLOW * capture.seconds + PATIENCE,
     )
-    loop = _Loop(capture, meter, time_limit, compiles, seed, choice or Choice(), without, limits, progress)
+    loop = _Loop(capture, meter, time_limit, compiles, seed, choice or Choice(), start, without, limits, progress)
     with loop.playing:
         try:
             status = loop.run()
@@ -125,10 +134,13 @@ class _Loop:
         compiles: int,
         seed: int,
         choice: Choice,
+        start: Start | None,
         without: Collection[str],
         limits: Limits | None,
         progress: Progress,
     ) -> None:
+        self.start: Start | None = start
+        self.carried: Carried | None = None
         self.meter, self.progress = meter, progress
         self.compiles, self.time_limit = compiles, time_limit
         self.playing = ExitStack()
@@ -168,11 +180,25 @@ class _Loop:
         compile_native()
         self._play(self.known.first)
         self._prove(self.known.first)
+        if self.start is not None:
+            self._carry_over(self.start)
         status = self._try_all()
         base = self.known.base_of(self.known.incumbent)
         if base is not None and base is not self.known.first:
             self._prove(base)
         return status
+
+    def _carry_over(self, start: Start) -> None:
+        """Try what of an answer is found again."""
+        self.carried = carried(self.known, start)
+        if self.carried.candidate is None:
+            self.progress(self.carried.about)
+        else:
+            self._try(self.carried.candidate)
+
+    def _try(self, candidate: Candidate) -> None:
+        self.progress(Stage(self._standing(candidate)))
+        self.trials.carry_out(candidate)
 
     def _try_all(self) -> str:
         number = idle = 0
@@ -183,8 +209,7 @@ class _Loop:
             candidate = None if proposer is None else proposer.propose(self.known)
             idle = 0 if candidate is not None else idle + 1
             if candidate is not None:
-                self.progress(Stage(self._standing(candidate)))
-                self.trials.carry_out(candidate)
+                self._try(candidate)
             elif idle > 2 * len(PROPOSERS):
                 return "time limit" if self.known.seconds_left <= 0 else "nothing left to try"
         return "compiles spent" if self.meter.compiles >= self.compiles else "compile time spent"
@@ -204,6 +229,7 @@ class _Loop:
             peak_memory=self.meter.peak_memory,
             status=status,
             base=known.base_of(known.incumbent),
+            carried=self.carried,
         )
 
     def _play(self, base: Base) -> None:

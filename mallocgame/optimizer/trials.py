@@ -16,6 +16,7 @@ from mallocgame.optimizer.knowledge.base import Base, base_of
 from mallocgame.optimizer.knowledge.candidates import Candidate, Tried
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
 from mallocgame.plan.compiler_options import SCOPED_VMEM, split_of
+from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.plan.verdict import verdict, verdict_words
 from mallocgame.system.errors import CompilerRefusedError, MallocgameError
 from mallocgame.system.printable import one_line
@@ -80,7 +81,8 @@ class Trials:
         if candidate.options.keys() == {SCOPED_VMEM}:
             return self._split(tried)
         if candidate.plan is not None:
-            return self._plan(candidate, tried)
+            here = candidate.plan.scoped_vmem_kib == candidate.base.capture.scoped_vmem_kib
+            return self._plan(candidate, tried) if here else self._plan_elsewhere(candidate.plan, candidate.base, tried)
         how = confirm_other if candidate.kind in ("global flags", "split") else confirm
         found = how(candidate.base.capture, candidate.kind, tried.options, self.meter, self.limits)
         if found.problem is candidate.base.problem:
@@ -95,6 +97,9 @@ class Trials:
         if _offloaded(base) != _offloaded(self.known.first):
             raise CompilerRefusedError("this split gives work to another core, whose time is in neither model")
         self.known.bases.append(base)
+        for earlier in self.known.tried:
+            if earlier.plan is not None and earlier.row is not None and self.known.base_of(earlier) is base:
+                base.plan, base.rank = earlier.plan.plan, self._rank(earlier.row, base)
         self.play(base)
         row = replace(base.default, name="split")
         return self._judged(tried, row, tried.options, base.problem.fingerprint)
@@ -104,15 +109,7 @@ class Trials:
         base, relaxation = candidate.base, Relaxation(candidate.plan)
         base.plans += 1
         try:
-            found, _ = carry_out(
-                relaxation,
-                base.capture,
-                self.meter,
-                limits=self.limits,
-                max_compiles=min(REFUSALS, self.known.compiles_left),
-                cut=True,
-                progress=self.progress,
-            )
+            found = self._carry_out(relaxation, base)
         except MallocgameError:
             base.barred |= {*relaxation.first}
             raise
@@ -125,6 +122,32 @@ class Trials:
         lines = tuple(map(str, misses))
         return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites, misses=lines)
 
+    def _plan_elsewhere(self, plan: NamedPlan, base: Base, tried: Tried) -> Tried:
+        """A plan for a memory split that was not captured: if its schedule is another one, the names still count."""
+        relaxation = Relaxation(plan)
+        found = self._carry_out(relaxation, base)
+        tried = replace(self._judged(tried, found.row, found.options, found.problem.fingerprint), plan=None)
+        if found.problem.fingerprint != plan.fingerprint:
+            return tried
+        honoured, sites, misses = judge_sites(found.problem, relaxation, plan.plan, found.final)
+        lines = tuple(map(str, misses))
+        return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites, misses=lines)
+
+    def _carry_out(self, relaxation: Relaxation, base: Base) -> Confirmed:
+        found, _ = carry_out(
+            relaxation,
+            base.capture,
+            self.meter,
+            limits=self.limits,
+            max_compiles=min(REFUSALS, self.known.compiles_left),
+            cut=True,
+            progress=self.progress,
+        )
+        return found
+
+    def _rank(self, row: Row, base: Base) -> tuple[bool, float]:
+        return self.known.choice.rank(row, self.known.default, base is not self.known.first)
+
     def _learn(
         self, candidate: Candidate, base: Base, relaxation: Relaxation, found: Confirmed
     ) -> tuple[int, int, tuple[Miss, ...]]:
@@ -135,7 +158,7 @@ class Trials:
         groups = {tensor.name: tensor.group for tensor in base.problem.tensors}
         cut = {entry.group for entry in relaxation.relaxed if entry.cut}
         base.barred |= {groups[miss.tensor] for miss in misses if miss.planned != "HBM"} - cut
-        rank = self.known.choice.rank(found.row, self.known.default, base is not self.known.first)
+        rank = self._rank(found.row, base)
         if base.plan is None or rank < base.rank:
             base.plan, base.rank = relaxation.named.plan, rank
         return honoured, sites, misses
