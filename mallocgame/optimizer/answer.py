@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from mallocgame.compiler.export.formats import to_flags
 from mallocgame.plan.compiler_options import OptionValue, decode_options, for_jax
 from mallocgame.plan.init_args import decode_init_args
+from mallocgame.plan.named_plan import NamedPlan
+from mallocgame.plan.plan_file import plan_from_json, plan_to_json
 from mallocgame.plan.verdict import TOLERANCE, Kind, Verdict, verdict_words
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
@@ -61,6 +63,7 @@ class Optimized:
         init_args: words of ``LIBTPU_INIT_ARGS`` that the program is compiled with anyway.
         file: where the cache keeps it; None where it is not kept.
         from_cache: whether it was there already.
+        plan: the answer with what it says of each tensor, where it is a plan: another search may start from it.
     """
 
     module: str
@@ -82,6 +85,7 @@ class Optimized:
     init_args: tuple[str, ...] = ()
     file: Path | None = field(default=None, compare=False)
     from_cache: bool = field(default=False, compare=False)
+    plan: NamedPlan | None = field(default=None, repr=False)
 
     @property
     def compiler_options(self) -> dict[str, OptionValue]:
@@ -131,13 +135,13 @@ class Optimized:
         if other.digest != self.program:
             raise BadInputError(
                 f"the answer is for another program ({self.module} {self.program[:16]}, this is {other.module} "
-                f"{other.digest[:16]}), or for other devices or options; {_AGAIN}"
+                f"{other.digest[:16]}), or for other devices or options; {_FROM_IT}"
             )
         here = versions_here()
         for name in ("jaxlib", "libtpu"):
             if here.get(name) != self.versions.get(name):
                 raise BadInputError(
-                    f"the answer was found with {name} {self.versions.get(name)}, here is {here.get(name)}; {_AGAIN}"
+                    f"the answer was found with {name} {self.versions.get(name)}, here is {here.get(name)}; {_FROM_IT}"
                 )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -146,10 +150,14 @@ class Optimized:
         Raises:
             BadInputError: ``path`` cannot be written.
         """
-        content = {name: value for name, value in asdict(self).items() if name not in _NOT_KEPT}
+        content = {name: value for name, value in asdict(replace(self, plan=None)).items() if name not in _NOT_KEPT}
         if not self.init_args:
             del content["init_args"]
-        text = json.dumps({"format": FORMAT, "version": VERSION, **content}, allow_nan=False, indent=1)
+        if self.plan is None:
+            del content["plan"]
+        else:
+            content["plan"] = plan_to_json(self.plan)
+        text = json.dumps({"format": FORMAT, "version": VERSION, **content}, allow_nan=False, separators=(",", ":"))
         write_atomically(path, (text + "\n").encode())
 
     def __str__(self) -> str:
@@ -170,6 +178,7 @@ class Optimized:
 
 
 _AGAIN = "call mallocgame.optimize for it"
+_FROM_IT = f"{_AGAIN}, with start_from= to begin with this answer"
 _NOT_KEPT = ("file", "from_cache")
 _TEXTS = ("module", "target", "program", "fingerprint", "about", "status")
 
@@ -184,7 +193,7 @@ def load_optimized(path: str | os.PathLike[str]) -> Optimized:
     names = tuple(entry.name for entry in fields(Optimized) if entry.name not in _NOT_KEPT)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise BadInputError(f"{source}: not an answer of mallocgame.optimize")
-    found = checked.record({"init_args": [], **value}, source, ("format", "version", *names))
+    found = checked.record({"init_args": [], "plan": None, **value}, source, ("format", "version", *names))
     if found["version"] != VERSION:
         raise BadInputError(f"{source}: of version {str(found['version'])[:20]}; this mallocgame has {VERSION}")
 
@@ -208,6 +217,7 @@ def load_optimized(path: str | os.PathLike[str]) -> Optimized:
         seconds=read("seconds", checked.non_negative),
         notes=read("notes", checked.each(checked.text)),
         init_args=read("init_args", decode_init_args),
+        plan=read("plan", checked.optional(plan_from_json)),
     )
 
 

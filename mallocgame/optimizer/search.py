@@ -58,6 +58,7 @@ def search_program(program: Program, work: Path, settings: Settings, progress: P
         compile_time=settings.compile_time,
         seed=settings.seed,
         choice=Choice(settings.objective, settings.strict),
+        start=settings.start,
         progress=progress,
     )
     return _confirmed(program, capture, found, monotonic() - started)
@@ -93,8 +94,9 @@ def _confirmed(program: Program, capture: Capture, found: Improved, seconds: flo
         status=found.status,
         compiles=found.compiles + 1,
         seconds=seconds,
-        notes=_lines([*program.notes, *problem.notes]),
+        notes=_lines([*program.notes, *problem.notes, *([] if found.carried is None else [found.carried.about])]),
         init_args=program.init_args,
+        plan=answer.plan,
     )
 
 
@@ -111,6 +113,7 @@ def search_file(file: File, _: Path, settings: Settings, progress: Progress) -> 
         compiles=0,
         seed=settings.seed,
         choice=Choice(settings.objective, settings.strict),
+        start=settings.start,
         progress=progress,
     )
     return _predicted(file, found)
@@ -141,6 +144,7 @@ def _predicted(file: File, found: Automatic) -> Optimized:
         compiles=0,
         seconds=found.seconds,
         notes=_lines([*problem.notes, *found.notes]),
+        plan=None if beaten else found.answer,
     )
 
 

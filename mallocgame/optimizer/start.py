@@ -6,9 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mallocgame.optimizer.answer import FORMAT, MAX_FILE_BYTES, Optimized, load_optimized
 from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.plan.options_file import ProgramOptions, load_answer
+from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
+from mallocgame.system.files import digest_of_file
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,12 @@ class Start:
     Attributes:
         name: of its file.
         answer: what the file says.
+        digest: 64 hex digits over the file.
     """
 
     name: str
     answer: NamedPlan | ProgramOptions
+    digest: str
 
     @property
     def made_by(self) -> str:
@@ -42,9 +47,27 @@ class Start:
 
 
 def load_start(path: str | os.PathLike[str]) -> Start:
-    """Read an answer; nothing in it is trusted.
+    """Read an answer of ``solve --solver auto`` or of ``mallocgame.optimize``; nothing in it is trusted.
 
     Raises:
         BadInputError: it is none, or damaged.
     """
-    return Start(Path(path).name, load_answer(path))
+    value = checked.read_json(path, MAX_FILE_BYTES)
+    is_optimized = isinstance(value, dict) and value.get("format") == FORMAT
+    answer = _answer_of(load_optimized(path)) if is_optimized else load_answer(path)
+    return Start(Path(path).name, answer, digest_of_file(Path(path)) or "")
+
+
+def _answer_of(optimized: Optimized) -> NamedPlan | ProgramOptions:
+    """The plan, where it is one; else the options."""
+    if optimized.plan is not None:
+        return optimized.plan
+    return ProgramOptions(
+        kind=optimized.kind,
+        about=optimized.about,
+        module=optimized.module,
+        target=optimized.target,
+        fingerprint=optimized.fingerprint,
+        versions=optimized.versions,
+        options=optimized.options,
+    )

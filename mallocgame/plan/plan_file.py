@@ -36,9 +36,9 @@ def save_plan(named: NamedPlan, path: str | os.PathLike[str]) -> None:
     Raises:
         BadInputError: ``named`` holds what the loader would refuse, or ``path`` cannot be written.
     """
-    value = _to_json(named)
+    value = plan_to_json(named)
     target = Path(path)
-    if _from_json(value, str(target)) != named:
+    if plan_from_json(value, str(target)) != named:
         raise BadInputError(f"{target}: this plan cannot be written without loss")
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     write_atomically(target, (text + "\n").encode())
@@ -50,11 +50,11 @@ def load_plan(path: str | os.PathLike[str]) -> NamedPlan:
     Raises:
         BadInputError: it cannot be read, is not a plan of this format and version, or contradicts itself.
     """
-    return _from_json(checked.read_json(path, MAX_FILE_BYTES), str(path))
+    return plan_from_json(checked.read_json(path, MAX_FILE_BYTES), str(path))
 
 
-def _to_json(named: NamedPlan) -> dict[str, Any]:
-    """The file's value. Fast definitions and uses stand in the tensors only, so that they cannot contradict."""
+def plan_to_json(named: NamedPlan) -> dict[str, Any]:
+    """As a file holds it. Fast definitions and uses stand in the tensors only, so that they cannot contradict."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -113,8 +113,12 @@ _KEYS = (
 )  # fmt: skip
 
 
-def _from_json(value: object, source: str) -> NamedPlan:
-    """The plan that ``value`` says; ``source`` begins every message."""
+def plan_from_json(value: object, source: str) -> NamedPlan:
+    """The plan that ``value`` says; nothing in it is trusted.
+
+    Raises:
+        BadInputError: it is no plan of this format and version, or contradicts itself; ``source`` begins the message.
+    """
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise BadInputError(f'{source}: not a plan file (it has no "format": "{FORMAT}")')
     version = value.get("version")

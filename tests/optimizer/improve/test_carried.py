@@ -38,7 +38,7 @@ def plan() -> NamedPlan:
 
 
 def started(fake: Fake, answer: NamedPlan | ProgramOptions, compiles: int = 1) -> Improved:
-    start = Start("old.json", answer)
+    start = Start("old.json", answer, "0" * 64)
     return improve(a_capture(), compile=fake, time_limit=1.0, compiles=compiles, start=start)
 
 
