@@ -20,6 +20,8 @@ from mallocgame.optimizer.proposers.carried import Carried, carried
 from mallocgame.optimizer.proposers.order import PROPOSERS, turn
 from mallocgame.optimizer.start import Start
 from mallocgame.optimizer.trials import Trials, against
+from mallocgame.plan.carry_over import carry_over
+from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.problem.chips import CHIPS
 from mallocgame.solvers.annealing.warm_up import compile_native
 from mallocgame.system.errors import BadInputError
@@ -139,7 +141,7 @@ class _Loop:
         limits: Limits | None,
         progress: Progress,
     ) -> None:
-        self.start: Start | None = start
+        self.start = start
         self.carried: Carried | None = None
         self.meter, self.progress = meter, progress
         self.compiles, self.time_limit = compiles, time_limit
@@ -158,7 +160,7 @@ class _Loop:
             searches="plans" in self.proposers,
             splits="splits" in self.proposers and CHIPS[capture.target].splits is not None,
         )
-        self.trials = Trials(self.known, meter, compiles, limits, self._play, progress)
+        self.trials = Trials(self.known, meter, compiles, limits, self._begin, progress)
         self.known.tried.append(
             Tried(
                 proposer="xla default",
@@ -178,7 +180,7 @@ class _Loop:
             Stage("loading the search's native code; the first run of an installation compiles it, a minute or two")
         )
         compile_native()
-        self._play(self.known.first)
+        self._begin(self.known.first)
         self._prove(self.known.first)
         if self.start is not None:
             self._carry_over(self.start)
@@ -232,8 +234,10 @@ class _Loop:
             carried=self.carried,
         )
 
-    def _play(self, base: Base) -> None:
-        """Have the agent play a schedule, if plans are searched and there is an agent."""
+    def _begin(self, base: Base) -> None:
+        """Take a new schedule in: what the answer to start from says of it; and the agent plays it, if there is one."""
+        if self.start is not None and isinstance(self.start.answer, NamedPlan):
+            base.carried = carry_over(self.start.answer, base.problem).plan
         seconds = agent.SHARE * self.time_limit
         if self.plays and self.known.searches and seconds >= agent.LEAST_SECONDS:
             base.agent = self.playing.enter_context(agent.playing(base.capture, seconds, self.known.seed))

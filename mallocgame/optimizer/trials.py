@@ -40,7 +40,7 @@ class Trials:
         meter: compiles.
         compiles: how many, in all.
         limits: of each compile.
-        play: is told of each new schedule.
+        begin: is told of each new schedule.
         progress: is told one line at each step.
     """
 
@@ -48,7 +48,7 @@ class Trials:
     meter: Meter
     compiles: int
     limits: Limits | None
-    play: Callable[[Base], None]
+    begin: Callable[[Base], None]
     progress: Progress
 
     def carry_out(self, candidate: Candidate) -> None:
@@ -99,8 +99,8 @@ class Trials:
         self.known.bases.append(base)
         for earlier in self.known.tried:
             if earlier.plan is not None and earlier.row is not None and self.known.base_of(earlier) is base:
-                base.plan, base.rank = earlier.plan.plan, self._rank(earlier.row, base)
-        self.play(base)
+                base.plan, base.rank, base.plans = earlier.plan.plan, self._rank(earlier.row, base), 1
+        self.begin(base)
         row = replace(base.default, name="split")
         return self._judged(tried, row, tried.options, base.problem.fingerprint)
 

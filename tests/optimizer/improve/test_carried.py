@@ -86,6 +86,8 @@ def test_the_search_goes_on_from_a_plan_once_its_split_is_captured(plan: NamedPl
     assert found.base is not None
     assert found.answer.plan is not None
     assert found.base.plan == found.answer.plan.plan
+    assert found.base.carried is not None
+    assert found.base.carried.fast_uses == plan.plan.fast_uses, "where the search on any schedule begins"
     assert [tried.proposer for tried in found.tried[:3]] == ["xla default", "carried over", "splits"]
 
 
