@@ -161,10 +161,12 @@ class _Matching:
                 alike[number][1].append(id)
         for ours, theirs in sorted(alike.values(), key=lambda ids: len(ids[0])):
             if len(ours) == len(theirs):
-                for id in ours:
-                    other = next((it for it in theirs if it not in self.tensors.taken), None)
-                    if other is not None:
-                        self._spread([(id, other)])
+                left = (
+                    (id for id in ours if id not in self.tensors),
+                    (id for id in theirs if id not in self.tensors.taken),
+                )
+                for pair in zip(*left, strict=False):
+                    self._spread([pair])
 
     def _spread(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Match tensors, and from them on what is beside them."""
