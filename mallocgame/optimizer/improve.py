@@ -191,12 +191,15 @@ class _Loop:
         return status
 
     def _carry_over(self, start: Start) -> None:
-        """Try what of an answer is found again."""
-        self.carried = carried(self.known, start)
-        if self.carried.candidate is None:
-            self.progress(self.carried.about)
-        else:
-            self._try(self.carried.candidate)
+        """Try what of an answer is found again: its plan, or its memory split and then its plan."""
+        for _ in range(min(2, self.known.compiles_left)):
+            self.carried = carried(self.known, start)
+            if self.carried.candidate is None:
+                self.progress(self.carried.about)
+            else:
+                self._try(self.carried.candidate)
+            if not self.carried.more or self.known.tried[-1].failure is not None:
+                break
 
     def _try(self, candidate: Candidate) -> None:
         self.progress(Stage(self._standing(candidate)))

@@ -33,16 +33,18 @@ class Carried:
         about: what it is, in one line.
         found: alias groups in fast memory that are found again; None where the answer is no plan.
         groups: how many the answer has there.
+        more: whether there is more to carry over once the candidate is compiled.
     """
 
     candidate: Candidate | None
     about: str
     found: int | None = None
     groups: int | None = None
+    more: bool = False
 
 
 def carried(known: Knowledge, start: Start) -> Carried:
-    """The first candidate of a search that starts from an answer: one compile tells what it is worth here."""
+    """What a search that starts from an answer compiles first: one compile tells what it is worth here."""
     if isinstance(start.answer, NamedPlan):
         return _plan(known, start.answer, start.name)
     return _options(known, start.answer, start.name)
@@ -51,14 +53,20 @@ def carried(known: Knowledge, start: Start) -> Carried:
 def _plan(known: Knowledge, answer: NamedPlan, name: str) -> Carried:
     """What of a plan is found again and has room.
 
-    At another memory split the schedule is foreseen to be the same, which it mostly is, so that no compile is spent on
-    XLA's own placement there.
+    At another memory split the schedule is foreseen to be the same where all of the plan is found again in XLA's own,
+    so that no compile is spent on XLA's placement there. Else that comes first.
     """
-    base = known.first
-    split = answer.scoped_vmem_kib or base.capture.scoped_vmem_kib
+    split = answer.scoped_vmem_kib or known.first.capture.scoped_vmem_kib
+    captured = [base for base in known.bases if base.capture.scoped_vmem_kib == split]
+    base = captured[0] if captured else known.first
     problem = _at_split(base, split)
     made = carry_over(answer, problem)
-    about = f"plan carried over from {name}: {made.found} of {made.groups} groups found again"
+    again = f"{made.found} of {made.groups} groups found again"
+    if not captured and made.found < made.groups:
+        about = f"memory split carried over from {name}: {split} KiB; at XLA's own {again}"
+        candidate = Candidate(PROPOSER, "split", about, base, {SCOPED_VMEM: str(split)})
+        return Carried(candidate, about, made.found, made.groups, more=True)
+    about = f"plan carried over from {name}: {again}"
     plan = fitted(
         problem,
         made.plan,
@@ -80,7 +88,7 @@ def _plan(known: Knowledge, answer: NamedPlan, name: str) -> Carried:
     )
     if not named.plan.stays:
         return Carried(None, f"{about}, and nothing of it can be in fast memory here", made.found, made.groups)
-    where = "" if split == base.capture.scoped_vmem_kib else f" at {split} KiB"
+    where = "" if split == known.first.capture.scoped_vmem_kib else f" at {split} KiB"
     candidate = Candidate(PROPOSER, "plan", about + where, base, {}, named)
     return Carried(candidate, candidate.about, made.found, made.groups)
 

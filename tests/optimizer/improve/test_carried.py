@@ -125,6 +125,24 @@ def test_where_nothing_is_left_of_an_answer_the_search_is_as_without(answer: Pro
     assert fake.asked == [{SCOPED_VMEM: "49152"}]
 
 
+def test_where_the_schedule_is_foreseen_to_differ_the_split_comes_first(plan: NamedPlan) -> None:
+    lost = next(tensor for tensor in plan.tensors if tensor.is_fast)
+    uses = tuple(replace(use, instruction=f"other-{use.instruction}", operands=((9, ()),)) for use in lost.uses)
+    other = replace(lost, instruction="other.1", size=512, uses=uses)
+    tensors = tuple(other if tensor is lost else tensor for tensor in plan.tensors)
+    fake = Fake()
+    found = started(fake, replace(plan, tensors=tensors), compiles=2)
+    assert fake.asked[0] == {SCOPED_VMEM: "49152"}
+    assert fake.asked[1][SCOPED_VMEM] == "49152"
+    groups = len({tensor.group for tensor in plan.tensors if tensor.is_fast})
+    assert [tried.about for tried in found.tried[1:]] == [
+        f"memory split carried over from old.json: 49152 KiB; at XLA's own {groups - 1} of {groups} groups found again",
+        f"plan carried over from old.json: {groups - 1} of {groups} groups found again at 49152 KiB",
+    ]
+    assert found.base is not None
+    assert found.base.capture.scoped_vmem_kib == 49152
+
+
 def test_a_plan_of_another_program_is_not_found_again(plan: NamedPlan) -> None:
     tensors = tuple(
         replace(
@@ -135,7 +153,7 @@ def test_a_plan_of_another_program_is_not_found_again(plan: NamedPlan) -> None:
         )
         for tensor in plan.tensors
     )
-    found = started(Fake(), replace(plan, tensors=tensors))
+    found = started(Fake(), replace(plan, tensors=tensors, scoped_vmem_kib=None))
     assert found.carried is not None
     assert found.carried.found == 0
     assert "carried over" not in [tried.proposer for tried in found.tried]
