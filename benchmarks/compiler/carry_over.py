@@ -26,7 +26,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mallocgame.bench.programs import with_verdict
 from mallocgame.system.files import write_atomically
 from mallocgame.system.lines_file import open_lines
 
@@ -121,7 +120,7 @@ def _solve(python: str, name: Path, compiles: int, out: Path, more: Sequence[str
 
 def _gain(found: Row, model: str) -> float:
     """Of the answer, under E, M or both."""
-    default, answer = found["programs"][0], with_verdict(found["programs"][found["answer"]])
+    default, answer = found["programs"][0], found["programs"][found["answer"]]
     return sum(math.log(default[one] / answer[one]) for one in ("e", "m") if model in (one, "both") and default[one])
 
 

@@ -114,7 +114,10 @@ def verify_options(
     """
     started = time.monotonic()
     if answer.fingerprint != capture.problem().fingerprint:
-        raise BadInputError(f"the options are for another program or schedule than {capture.function}")
+        raise BadInputError(
+            f"the options are for another program or schedule than {capture.function}: `mallocgame solve FILE --from "
+            "ANSWER` starts from them"
+        )
     how = confirm if answer.kind in ("msa off", "soft plan") else confirm_other
     found = how(capture, answer.kind, {**capture.options, **answer.options}, compile, limits)
     rows, changed = (default_row(capture), found.row), split_of(found.options) != capture.scoped_vmem_kib

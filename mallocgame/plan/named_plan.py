@@ -220,7 +220,8 @@ def check_plan(named: NamedPlan, problem: Problem) -> None:
         BadInputError: another fingerprint, target, or other tensors or reservations.
     """
     if named.fingerprint != problem.fingerprint:
-        raise BadInputError(_other_program(named.fingerprint, problem))
+        how = "`mallocgame solve FILE --from PLAN` carries it over"
+        raise BadInputError(f"{_other_program(named.fingerprint, problem)}: {how}")
     if named.target != problem.target.name:
         raise BadInputError(f"the plan is for target {named.target!r}, not for {problem.target.name!r}")
     if named.reserved not in ((), problem.reserved):
