@@ -18,6 +18,7 @@ from mallocgame.optimizer.knowledge.knowledge import Knowledge
 from mallocgame.plan.compiler_options import SCOPED_VMEM, split_of
 from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.plan.verdict import verdict, verdict_words
+from mallocgame.problem.schema import Problem
 from mallocgame.system.errors import CompilerRefusedError, MallocgameError
 from mallocgame.system.printable import one_line
 from mallocgame.system.progress import Progress
@@ -60,7 +61,7 @@ class Trials:
             kind=candidate.kind,
             about=candidate.about,
             options={**candidate.base.capture.options, **candidate.options},
-            scoped_vmem_kib=candidate.base.capture.scoped_vmem_kib,
+            scoped_vmem_kib=(candidate.plan or candidate.base.capture).scoped_vmem_kib,
             fingerprint=candidate.base.problem.fingerprint,
             predicted=candidate.predicted,
             plan=candidate.plan,
@@ -94,8 +95,7 @@ class Trials:
     def _split(self, tried: Tried) -> Tried:
         capture = recapture(self.known.first.capture, tried.options, limits=self.limits, compile=self.meter)
         base = base_of(capture)
-        if _offloaded(base) != _offloaded(self.known.first):
-            raise CompilerRefusedError("this split gives work to another core, whose time is in neither model")
+        self._refuse_offloading(base.problem)
         self.known.bases.append(base)
         for earlier in self.known.tried:
             if earlier.plan is not None and earlier.row is not None and self.known.base_of(earlier) is base:
@@ -126,6 +126,7 @@ class Trials:
         """A plan for a memory split that was not captured: if its schedule is another one, the names still count."""
         relaxation = Relaxation(plan)
         found = self._carry_out(relaxation, base)
+        self._refuse_offloading(found.problem)
         tried = replace(self._judged(tried, found.row, found.options, found.problem.fingerprint), plan=None)
         if found.problem.fingerprint != plan.fingerprint:
             return tried
@@ -144,6 +145,11 @@ class Trials:
             progress=self.progress,
         )
         return found
+
+    def _refuse_offloading(self, problem: Problem) -> None:
+        """Refuse a split at which another core gets other work."""
+        if _offloaded(problem) != _offloaded(self.known.first.problem):
+            raise CompilerRefusedError("this split gives work to another core, whose time is in neither model")
 
     def _rank(self, row: Row, base: Base) -> tuple[bool, float]:
         return self.known.choice.rank(row, self.known.default, base is not self.known.first)
@@ -178,9 +184,9 @@ class Trials:
         return tried
 
 
-def _offloaded(base: Base) -> int:
+def _offloaded(problem: Problem) -> int:
     """How many pieces of work a program gives to other cores (the SparseCore), asynchronously."""
-    return sum(instruction.opcode == "async-start" for instruction in base.problem.instructions)
+    return sum(instruction.opcode == "async-start" for instruction in problem.instructions)
 
 
 def against(row: Row, default: Row) -> str:
