@@ -156,15 +156,15 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
     for row in sorted(rows, key=lambda row: (row["old_libtpu"], row["target"], row["program"])):
         yield _line(row)
     yield ""
-    for old, new in sorted({(row["old_libtpu"], row["new_libtpu"]) for row in rows}):
-        pair = [row for row in rows if (row["old_libtpu"], row["new_libtpu"]) == (old, new)]
+    for key in sorted({(row["old_libtpu"], row["new_libtpu"], row["target"]) for row in rows}):
+        alike = [row for row in rows if (row["old_libtpu"], row["new_libtpu"], row["target"]) == key]
         for of, words in (("carried", "from the old answer"), ("fresh", "from none")):
             medians = ", ".join(
                 f"{words} {median(shares):.1%} of {len(shares)}"
                 for model, words in (("e", "E"), ("m", "M"), ("both", "E times M"))
-                if (shares := _shares(pair, of, model))
+                if (shares := _shares(alike, of, model))
             )
-            yield f"{old} to {new}, one compile {words}: kept in the median {medians or 'nothing'}."
+            yield f"{key[0]} to {key[1]}, {key[2]}, one compile {words}: kept in the median {medians or 'nothing'}."
 
 
 if __name__ == "__main__":

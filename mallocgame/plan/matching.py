@@ -76,13 +76,18 @@ class _Program:
         return (tensor.index, tensor.size if self.sizes else None)
 
     def neighbourhoods(self, numbers: dict[object, int]) -> Iterator[list[int]]:
-        """For each radius from 1 on a number for each tensor; ``numbers`` keeps those of all neighbourhoods."""
+        """For each radius from 1 on, or 0, a number for each tensor; ``numbers`` keeps those of all neighbourhoods.
+
+        Without steps outwards a tensor is known by its size and the name of what makes it, e.g. a parameter's.
+        """
 
         def number(*parts: object) -> int:
             return numbers.setdefault(parts, len(numbers))
 
         of_tensors = [number(self.shape(tensor)) for tensor in self.tensors]
         of_instructions = {name: number(self.kind(name)) for name in self.instructions}
+        if self.names and self.sizes:
+            yield [number(self.shape(tensor), self.kind(tensor.instruction)) for tensor in self.tensors]
         for _ in range(RADIUS):
             of_tensors = [
                 number(
@@ -111,10 +116,10 @@ class _Program:
 
     def around(self, instruction: str) -> dict[object, NamedTensor]:
         """The tensors that an instruction defines and reads, by their place there and what is looked at of them."""
-        read: dict[object, NamedTensor] = {
-            (use.operands, *self.shape(tensor)[1:]): tensor for use, tensor in self.read.get(instruction, ())
-        }
-        return read | {self.shape(tensor): tensor for tensor in self.defined.get(instruction, ())}
+        found: dict[object, NamedTensor] = {self.shape(tensor): tensor for tensor in self.defined.get(instruction, ())}
+        for use, tensor in self.read.get(instruction, ()):
+            found[use.operands, tensor.size if self.sizes else self.kind(tensor.instruction)] = tensor
+        return found
 
 
 class _Pairs(dict[T, T]):
