@@ -151,13 +151,13 @@ class Optimized:
             BadInputError: ``path`` cannot be written.
         """
         content = {name: value for name, value in asdict(replace(self, plan=None)).items() if name not in _NOT_KEPT}
+        del content["plan"]
         if not self.init_args:
             del content["init_args"]
-        if self.plan is None:
-            del content["plan"]
-        else:
-            content["plan"] = plan_to_json(self.plan)
-        text = json.dumps({"format": FORMAT, "version": VERSION, **content}, allow_nan=False, separators=(",", ":"))
+        text = json.dumps({"format": FORMAT, "version": VERSION, **content}, allow_nan=False, indent=1)
+        if self.plan is not None:  # on one line: it is long
+            plan = json.dumps(plan_to_json(self.plan), allow_nan=False, separators=(",", ":"))
+            text = text.removesuffix("\n}") + f',\n "plan": {plan}\n}}'
         write_atomically(path, (text + "\n").encode())
 
     def __str__(self) -> str:
