@@ -16,6 +16,7 @@ from mallocgame.optimizer import automatic
 from mallocgame.optimizer.improve import Improved, improve
 from mallocgame.optimizer.start import Start, load_start
 from mallocgame.plan.compiler_options import SCOPED_VMEM
+from mallocgame.plan.confirmation import Confirmation, Stated
 from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.plan.options_file import ProgramOptions, save_options
 from mallocgame.plan.plan_file import save_plan
@@ -125,13 +126,29 @@ def test_where_nothing_is_left_of_an_answer_the_search_is_as_without(answer: Pro
     assert fake.asked == [{SCOPED_VMEM: "49152"}]
 
 
-def test_where_the_schedule_is_foreseen_to_differ_the_split_comes_first(plan: NamedPlan) -> None:
+def without_one(plan: NamedPlan) -> NamedPlan:
+    """A plan of a program that has another tensor in the place of the first one in fast memory."""
     lost = next(tensor for tensor in plan.tensors if tensor.is_fast)
     uses = tuple(replace(use, instruction=f"other-{use.instruction}", operands=((9, ()),)) for use in lost.uses)
     other = replace(lost, instruction="other.1", size=512, uses=uses)
-    tensors = tuple(other if tensor is lost else tensor for tensor in plan.tensors)
+    return replace(plan, tensors=tuple(other if tensor is lost else tensor for tensor in plan.tensors))
+
+
+@pytest.mark.parametrize(("gained", "split_first"), [(1e-6, False), (0.9, True)])
+def test_but_not_where_the_plan_alone_is_predicted_to_gain_much_of_what_it_did(
+    plan: NamedPlan, gained: float, split_first: bool
+) -> None:
+    before, after = Stated(1.0, 0.0, 1.0, 0.0, 0, 0), Stated(1.0 - gained, 0.0, 1.0 - gained, 0.0, 0, 0)
+    kept = Confirmation(before, after, "better", 49152, None, None, (), (), "", "", None, "", "")
     fake = Fake()
-    found = started(fake, replace(plan, tensors=tensors), compiles=2)
+    started(fake, replace(without_one(plan), confirmation=kept))
+    (asked,) = fake.asked
+    assert (SCOPED_VMEM in asked, TENSOR_OVERRIDES in asked) == (split_first, not split_first)
+
+
+def test_where_the_schedule_is_foreseen_to_differ_the_split_comes_first(plan: NamedPlan) -> None:
+    fake = Fake()
+    found = started(fake, without_one(plan), compiles=2)
     assert fake.asked[0] == {SCOPED_VMEM: "49152"}
     assert fake.asked[1][SCOPED_VMEM] == "49152"
     groups = len({tensor.group for tensor in plan.tensors if tensor.is_fast})
