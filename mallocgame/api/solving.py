@@ -164,6 +164,7 @@ def auto(
     objective: Objective = "both",
     strict: bool = False,
     probe: bool = False,
+    start_from: PathLike | None = None,
     seed: int = 0,
     kernels: Mapping[str, float] | None = None,
     trips: Trips | None = None,
@@ -188,6 +189,8 @@ def auto(
         strict: whether another memory split may not lose under M.
         probe: run the answer beside XLA's default on the device at hand, which has to be the target, and keep it only
             if it is surely faster there.
+        start_from: an answer (``out`` of another call) for another version of the compiler, or for the program as it
+            was before a change. What of it is found again is compiled first, and the search goes on from there.
         seed: of all random choices.
         kernels: as ``solve``.
         trips: likewise.
@@ -196,13 +199,15 @@ def auto(
         progress: called with one line at each step.
 
     Raises:
-        BadInputError: the file cannot be used, the budgets are out of range, or ``out`` cannot be written.
+        BadInputError: the file cannot be used, the budgets are out of range, ``out`` cannot be written, or
+            ``start_from`` is no answer, for another target, or for a program that cannot be compiled here.
         xla_dump_parser.ParseError: the text is damaged.
     """
     from mallocgame.compiler.cache import CompileCache
     from mallocgame.optimizer.automatic import solve_automatically
     from mallocgame.optimizer.by_measuring import capture_for_device, choose_by_measuring
     from mallocgame.optimizer.knowledge.choice import Choice
+    from mallocgame.optimizer.start import load_start
     from mallocgame.plan.named_plan import NamedPlan
     from mallocgame.plan.options_file import save_options
     from mallocgame.plan.plan_file import save_plan
@@ -219,6 +224,7 @@ def auto(
         raise BadInputError(f"the budget of compiles cannot be negative, as {compiles} is")
     if out is not None:
         check_writable(out)
+    start = None if start_from is None else load_start(start_from)
     capture = capture_for_device(Path(file)) if probe else None
     found = solve_automatically(
         load(file, target, module=module, given=given_of(kernels, trips), progress=progress or silent),
@@ -229,6 +235,7 @@ def auto(
         compile_time=compile_time,
         seed=seed,
         choice=Choice(objective, strict),
+        start=start,
         progress=progress or silent,
     )
     if capture is not None:

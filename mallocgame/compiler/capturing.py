@@ -114,6 +114,22 @@ def recapture(
     return replace(made, given=kept.given)
 
 
+def compiled_of(capture: Capture) -> Compiled:
+    """The compile that a capture is of."""
+    return Compiled(
+        lowered=capture.lowered,
+        before_msa=capture.before_msa,
+        final=capture.final,
+        buffer_assignment=capture.buffer_assignment,
+        memory_usage=capture.memory_usage,
+        log=capture.log,
+        versions=capture.versions,
+        seconds=capture.seconds,
+        peak_memory=capture.peak_memory,
+        topology=capture.topology,
+    )
+
+
 def peak_hbm(memory_usage: str) -> int:
     """Bytes of HBM that a program needs: the total of S(0) in its memory-usage report."""
     from xla_dump_parser import parse_memory_usage_report

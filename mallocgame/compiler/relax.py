@@ -12,7 +12,7 @@ from mallocgame.compiler.export.options import allocation_of, compiler_options
 from mallocgame.compiler.export.overrides import InexpressibleError
 from mallocgame.compiler.failures import OverrideRefusedError
 from mallocgame.compiler.verification import Relaxed
-from mallocgame.plan.named_plan import NamedPlan, NamedTensor, in_hbm
+from mallocgame.plan.named_plan import NamedPlan, NamedTensor, in_hbm, stem_of
 
 NO_ROOM = "spatial placement conflict"
 """In the compiler's words when it finds no address; another order may help then."""
@@ -128,18 +128,12 @@ def _alike(named: NamedPlan, refusal: OverrideRefusedError) -> list[NamedTensor]
     """Of each group in fast memory that is used as a refused one is, one tensor."""
     if refusal.instruction is None:
         return []
-    user, maker = _stem(refusal.instruction), refusal.defining and _stem(refusal.defining)
+    user, maker = stem_of(refusal.instruction), refusal.defining and stem_of(refusal.defining)
     found: dict[int, NamedTensor] = {}
     for tensor in named.tensors:
-        if maker in (None, _stem(tensor.instruction)) and any(
-            use.fast and _stem(use.instruction) == user and any(n == refusal.operand for n, _ in use.operands)
+        if maker in (None, stem_of(tensor.instruction)) and any(
+            use.fast and stem_of(use.instruction) == user and any(n == refusal.operand for n, _ in use.operands)
             for use in tensor.uses
         ):
             found.setdefault(tensor.group, tensor)
     return list(found.values())
-
-
-def _stem(name: str) -> str:
-    """An instruction's name without its number."""
-    stem, _, number = name.rpartition(".")
-    return stem if stem and number.isdecimal() else name

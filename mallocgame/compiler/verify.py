@@ -114,7 +114,10 @@ def verify_options(
     """
     started = time.monotonic()
     if answer.fingerprint != capture.problem().fingerprint:
-        raise BadInputError(f"the options are for another program or schedule than {capture.function}")
+        raise BadInputError(
+            f"the options are for another program or schedule than {capture.function}: `mallocgame solve FILE --from "
+            "ANSWER` starts from them"
+        )
     how = confirm if answer.kind in ("msa off", "soft plan") else confirm_other
     found = how(capture, answer.kind, {**capture.options, **answer.options}, compile, limits)
     rows, changed = (default_row(capture), found.row), split_of(found.options) != capture.scoped_vmem_kib
@@ -155,7 +158,8 @@ def carry_out(
 
     Args:
         relaxation: of the plan; afterwards it says what was refused.
-        capture: of the plan's schedule.
+        capture: of the plan's schedule; or at another memory split than the plan's, where that is foreseen to be the
+            same. Then the compile's problem says what it is.
         compile: who compiles.
         limits: of each compile.
         max_compiles: after how many to give up.
@@ -168,12 +172,13 @@ def carry_out(
     Raises:
         CompilerRefusedError, NoAnswerError: as ``verify``.
     """
+    how = confirm if relaxation.named.scoped_vmem_kib == capture.scoped_vmem_kib else confirm_other
     for number in range(1, max_compiles + 1):
         options = {**capture.options, **relaxation.options()}
         if number > 1:
             progress(Stage(f"compiling the plan without what was refused, compile {number} of it"))
         try:
-            return confirm(capture, "plan", options, compile, limits), number
+            return how(capture, "plan", options, compile, limits), number
         except OverrideRefusedError as refusal:
             progress(str(refusal))
             taken = relaxation.refuse(refusal)

@@ -82,7 +82,7 @@ class Optimized:
     seconds: float
     notes: tuple[str, ...] = ()
     init_args: tuple[str, ...] = ()
-    proof: Answer | None = None
+    proof: Answer | None = field(default=None, repr=False)
     file: Path | None = field(default=None, compare=False)
     from_cache: bool = field(default=False, compare=False)
 
@@ -134,13 +134,13 @@ class Optimized:
         if other.digest != self.program:
             raise BadInputError(
                 f"the answer is for another program ({self.module} {self.program[:16]}, this is {other.module} "
-                f"{other.digest[:16]}), or for other devices or options; {_AGAIN}"
+                f"{other.digest[:16]}), or for other devices or options; {_FROM_IT}"
             )
         here = versions_here()
         for name in ("jaxlib", "libtpu"):
             if here.get(name) != self.versions.get(name):
                 raise BadInputError(
-                    f"the answer was found with {name} {self.versions.get(name)}, here is {here.get(name)}; {_AGAIN}"
+                    f"the answer was found with {name} {self.versions.get(name)}, here is {here.get(name)}; {_FROM_IT}"
                 )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -150,13 +150,13 @@ class Optimized:
             BadInputError: ``path`` cannot be written.
         """
         content = {name: value for name, value in asdict(replace(self, proof=None)).items() if name not in _NOT_KEPT}
+        del content["proof"]
         if not self.init_args:
             del content["init_args"]
-        if self.proof is None:
-            del content["proof"]
-        else:
-            content["proof"] = answer_to_json(self.proof)
         text = json.dumps({"format": OPTIMIZED, "version": VERSION, **content}, allow_nan=False, indent=1)
+        if self.proof is not None:  # on one line: it is long
+            proof = json.dumps(answer_to_json(self.proof), allow_nan=False, separators=(",", ":"))
+            text = text.removesuffix("\n}") + f',\n "proof": {proof}\n}}'
         write_atomically(path, (text + "\n").encode())
 
     def __str__(self) -> str:
@@ -177,6 +177,7 @@ class Optimized:
 
 
 _AGAIN = "call mallocgame.optimize for it"
+_FROM_IT = f"{_AGAIN}, with start_from= to begin with this answer"
 _NOT_KEPT = ("file", "from_cache")
 _TEXTS = ("module", "target", "program", "fingerprint", "about", "status")
 

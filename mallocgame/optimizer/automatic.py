@@ -17,6 +17,7 @@ from mallocgame.optimizer.foresight import Foresight, foresight_of
 from mallocgame.optimizer.improve import Improved, improve
 from mallocgame.optimizer.knowledge.candidates import Tried
 from mallocgame.optimizer.knowledge.choice import Choice
+from mallocgame.optimizer.start import Start
 from mallocgame.optimizer.trials import against
 from mallocgame.plan.confirmation import Confirmation, Stated
 from mallocgame.plan.named_plan import FILE_OPTION, NamedPlan, name_plan
@@ -25,7 +26,7 @@ from mallocgame.plan.validate import validate
 from mallocgame.plan.verdict import Verdict, verdict_words
 from mallocgame.programs.loaded import Loaded
 from mallocgame.solvers import solve
-from mallocgame.system.errors import CompilerRefusedError, MallocgameError
+from mallocgame.system.errors import BadInputError, CompilerRefusedError, MallocgameError
 from mallocgame.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def solve_automatically(
     compile_time: float | None = None,
     seed: int,
     choice: Choice,
+    start: Start | None = None,
     progress: Progress,
 ) -> Automatic:
     """The best program for a loaded file; other arguments as ``improve``.
@@ -93,10 +95,15 @@ def solve_automatically(
         asked: where the answer finds its program and compiles again; None where nothing is kept.
 
     Raises:
+        BadInputError: ``start`` is for another target, or there is nothing to compile.
         MallocgameError: the file's texts do not hold together.
     """
     started = monotonic()
     reason = _why_nothing_compiles(loaded)
+    if start is not None and (reason is not None or compiles == 0):
+        raise BadInputError(
+            f"{start.name}: only a compile tells what an answer is worth here: {reason or 'no compiles were allowed'}"
+        )
     if reason is not None or compiles == 0:
         return _unconfirmed(loaded, reason or "no compiles were allowed", time_limit, seed, choice, progress, started)
     capture = _capture(loaded)
@@ -110,6 +117,7 @@ def solve_automatically(
         notes.append(f"compiled with LIBTPU_INIT_ARGS='{' '.join(capture.init_args)}', as captured")
     found = improve(
         capture,
+        start=start,
         compile=compile,
         time_limit=time_limit,
         compiles=compiles,
@@ -118,6 +126,8 @@ def solve_automatically(
         choice=choice,
         progress=progress,
     )
+    if start is not None and found.carried is not None:
+        notes.append(f"{found.carried.about} ({start.made_by})")
     return Automatic(
         loaded, proven(found, loaded, asked), found, None, found.status, tuple(notes), monotonic() - started
     )

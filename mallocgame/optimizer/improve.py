@@ -16,8 +16,12 @@ from mallocgame.optimizer.knowledge.base import Base, base_of
 from mallocgame.optimizer.knowledge.candidates import Candidate, Tried
 from mallocgame.optimizer.knowledge.choice import Choice, pareto
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
+from mallocgame.optimizer.proposers.carried import Carried, carried
 from mallocgame.optimizer.proposers.order import PROPOSERS, turn
+from mallocgame.optimizer.start import Start
 from mallocgame.optimizer.trials import Trials, against
+from mallocgame.plan.carry_over import carry_over
+from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.problem.chips import CHIPS
 from mallocgame.solvers.annealing.warm_up import compile_native
 from mallocgame.system.errors import BadInputError
@@ -50,6 +54,7 @@ class Improved:
         search_seconds: wall time of the searches.
         peak_memory: resident bytes of the largest compile.
         base: the schedule of the answer, with XLA's own figures and the bound under M; None where it was not captured.
+        carried: what was found again of the answer that it started from; None where it started from none.
         status: why it ended: ``"compiles spent"``, ``"compile time spent"``, ``"time limit"``,
             ``"nothing left to try"`` or ``"interrupted"``.
     """
@@ -66,6 +71,7 @@ class Improved:
     peak_memory: int
     status: str
     base: Base | None
+    carried: Carried | None = None
 
 
 def improve(
@@ -77,6 +83,7 @@ def improve(
     compile_time: float | None = None,
     seed: int = 0,
     choice: Choice | None = None,
+    start: Start | None = None,
     without: Collection[str] = (),
     limits: Limits | None = None,
     progress: Progress = silent,
@@ -94,20 +101,24 @@ def improve(
             the default's seconds, to end later, and a running one is ended.
         seed: of all random choices.
         choice: how the answer is chosen.
+        start: an answer for another compiler, or for the program as it was: what fits of it is compiled first.
         without: names of ``PROPOSERS`` to leave out, or ``"agent"``.
         limits: of each compile.
         progress: is told one line at each step.
 
     Raises:
+        BadInputError: ``start`` is for another target.
         BadInputError, xla_dump_parser.ParseError: the capture's texts do not hold together.
     """
+    if start is not None:
+        start.check(capture.target)
     meter = Meter(
         compile,
         budget=inf if compile_time is None else compile_time,
         foreseen=capture.seconds,
         longest=SLOW * capture.seconds + PATIENCE,
     )
-    loop = _Loop(capture, meter, time_limit, compiles, seed, choice or Choice(), without, limits, progress)
+    loop = _Loop(capture, meter, time_limit, compiles, seed, choice or Choice(), start, without, limits, progress)
     with loop.playing:
         try:
             status = loop.run()
@@ -125,10 +136,13 @@ class _Loop:
         compiles: int,
         seed: int,
         choice: Choice,
+        start: Start | None,
         without: Collection[str],
         limits: Limits | None,
         progress: Progress,
     ) -> None:
+        self.start = start
+        self.carried: Carried | None = None
         self.meter, self.progress = meter, progress
         self.compiles, self.time_limit = compiles, time_limit
         self.playing = ExitStack()
@@ -146,7 +160,7 @@ class _Loop:
             searches="plans" in self.proposers,
             splits="splits" in self.proposers and CHIPS[capture.target].splits is not None,
         )
-        self.trials = Trials(self.known, meter, compiles, limits, self._play, progress)
+        self.trials = Trials(self.known, meter, compiles, limits, self._begin, progress)
         self.known.tried.append(
             Tried(
                 proposer="xla default",
@@ -166,13 +180,30 @@ class _Loop:
             Stage("loading the search's native code; the first run of an installation compiles it, a minute or two")
         )
         compile_native()
-        self._play(self.known.first)
+        self._begin(self.known.first)
         self._prove(self.known.first)
+        if self.start is not None:
+            self._carry_over(self.start)
         status = self._try_all()
         base = self.known.base_of(self.known.incumbent)
         if base is not None and base is not self.known.first:
             self._prove(base)
         return status
+
+    def _carry_over(self, start: Start) -> None:
+        """Try what of an answer is found again: its plan, or its memory split and then its plan."""
+        for _ in range(min(2, self.known.compiles_left)):
+            self.carried = carried(self.known, start)
+            if self.carried.candidate is None:
+                self.progress(self.carried.about)
+            else:
+                self._try(self.carried.candidate)
+            if not self.carried.more or self.known.tried[-1].failure is not None:
+                break
+
+    def _try(self, candidate: Candidate) -> None:
+        self.progress(Stage(self._standing(candidate)))
+        self.trials.carry_out(candidate)
 
     def _try_all(self) -> str:
         number = idle = 0
@@ -183,8 +214,7 @@ class _Loop:
             candidate = None if proposer is None else proposer.propose(self.known)
             idle = 0 if candidate is not None else idle + 1
             if candidate is not None:
-                self.progress(Stage(self._standing(candidate)))
-                self.trials.carry_out(candidate)
+                self._try(candidate)
             elif idle > 2 * len(PROPOSERS):
                 return "time limit" if self.known.seconds_left <= 0 else "nothing left to try"
         return "compiles spent" if self.meter.compiles >= self.compiles else "compile time spent"
@@ -204,10 +234,13 @@ class _Loop:
             peak_memory=self.meter.peak_memory,
             status=status,
             base=known.base_of(known.incumbent),
+            carried=self.carried,
         )
 
-    def _play(self, base: Base) -> None:
-        """Have the agent play a schedule, if plans are searched and there is an agent."""
+    def _begin(self, base: Base) -> None:
+        """Take a new schedule in: what the answer to start from says of it; and the agent plays it, if there is one."""
+        if self.start is not None and isinstance(self.start.answer, NamedPlan):
+            base.carried = carry_over(self.start.answer, base.problem).plan
         seconds = agent.SHARE * self.time_limit
         if self.plays and self.known.searches and seconds >= agent.LEAST_SECONDS:
             base.agent = self.playing.enter_context(agent.playing(base.capture, seconds, self.known.seed))

@@ -13,6 +13,7 @@ from typing import Any
 from mallocgame.optimizer.answer import Optimized
 from mallocgame.optimizer.search import search_file, search_program
 from mallocgame.optimizer.settings import Settings
+from mallocgame.optimizer.start import load_start
 from mallocgame.optimizer.store import open_store
 from mallocgame.plan.compiler_options import OptionValue
 from mallocgame.plan.objective import Objective
@@ -47,6 +48,7 @@ def optimize(
     compile_time: float | None = None,
     objective: Objective = "both",
     strict: bool = False,
+    start_from: str | os.PathLike[str] | None = None,
     seed: int = 0,
     kernels: Mapping[str, float] | None = None,
     trips: Trips | None = None,
@@ -83,6 +85,8 @@ def optimize(
             no such bound. A compile that is foreseen to end later is not started, and a running one is ended.
         objective: what the answer is best under, of all programs that beat XLA's default: E, M, or both.
         strict: whether another memory split may not lose under M.
+        start_from: an answer for another version of the compiler, or for the program before a change: a file that
+            ``Optimized.save`` or ``mallocgame solve --solver auto --out`` wrote. What fits of it is compiled first.
         seed: of all random choices.
         kernels: seconds of Pallas kernels, by name, whatever else is known of them.
         trips: how often while loops run, by name, or one number for all of which nobody knows.
@@ -94,13 +98,14 @@ def optimize(
         progress: called with one line at each step.
 
     Raises:
-        BadInputError: the program cannot be used, is lowered for no TPU or for devices that cannot be described, or an
-            argument is out of range.
+        BadInputError: the program cannot be used, is lowered for no TPU or for devices that cannot be described, an
+            argument is out of range, or ``start_from`` is no answer, or one for another target.
         CompilerRefusedError: JAX or libtpu is missing, or the compiler refuses the program as it is.
         NoAnswerError: XLA's default does not compile within the limits of a child process.
         xla_dump_parser.ParseError: a given text is damaged.
     """
-    settings = Settings(time_limit, compiles, compile_time, objective, strict, seed, given_of(kernels, trips))
+    start = None if start_from is None else load_start(start_from)
+    settings = Settings(time_limit, compiles, compile_time, objective, strict, seed, given_of(kernels, trips), start)
     told = progress or silent
     task = _task(program, args, kwargs or {}, target, module, compiler_options, told)
     key = settings.key(task.digest)

@@ -65,6 +65,7 @@ def search_program(program: Program, work: Path, settings: Settings, progress: P
         compile_time=settings.compile_time,
         seed=settings.seed,
         choice=Choice(settings.objective, settings.strict),
+        start=settings.start,
         progress=progress,
     )
     return _confirmed(program, capture, found, _proof(capture, found, work), monotonic() - started)
@@ -112,7 +113,7 @@ def _confirmed(program: Program, capture: Capture, found: Improved, proof: Answe
         status=found.status,
         compiles=found.compiles + 1,
         seconds=seconds,
-        notes=_lines([*program.notes, *problem.notes]),
+        notes=_lines([*program.notes, *problem.notes, *([] if found.carried is None else [found.carried.about])]),
         init_args=program.init_args,
         proof=proof,
     )
@@ -131,6 +132,7 @@ def search_file(file: File, _: Path, settings: Settings, progress: Progress) -> 
         compiles=0,
         seed=settings.seed,
         choice=Choice(settings.objective, settings.strict),
+        start=settings.start,
         progress=progress,
     )
     return _predicted(file, found)

@@ -6,10 +6,11 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import get_args
 
 from mallocgame.compiler.versions import versions_here
+from mallocgame.optimizer.start import Start
 from mallocgame.plan.objective import Objective
 from mallocgame.problem.given import Given
 from mallocgame.system.errors import BadInputError
@@ -28,6 +29,7 @@ class Settings:
         strict: whether another memory split may not lose under M.
         seed: of all random choices.
         given: what the user says of the program.
+        start: the answer that it starts from; None for none.
 
     Raises:
         BadInputError: one is out of range.
@@ -40,6 +42,7 @@ class Settings:
     strict: bool
     seed: int
     given: Given = field(default_factory=Given)
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.time_limit) and self.time_limit > 0):
@@ -55,7 +58,8 @@ class Settings:
         """64 hex digits over a program's digest, these settings, the compiler that is installed, and mallocgame."""
         # TPU_LIBRARY_PATH puts another compiler in the place of the installed one.
         library = os.environ.get("TPU_LIBRARY_PATH", "")
-        settings = {name: value for name, value in asdict(self).items() if value is not None and name != "given"}
-        settings |= self.given.recorded()
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        values |= {"given": None, "start": self.start and self.start.digest}
+        settings = {name: value for name, value in values.items() if value is not None} | self.given.recorded()
         parts = (program, settings, versions_here(), library, __version__)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -16,7 +16,9 @@ from mallocgame.optimizer.knowledge.base import Base, base_of
 from mallocgame.optimizer.knowledge.candidates import Candidate, Tried
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
 from mallocgame.plan.compiler_options import SCOPED_VMEM, split_of
+from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.plan.verdict import verdict, verdict_words
+from mallocgame.problem.schema import Problem
 from mallocgame.system.errors import CompilerRefusedError, MallocgameError
 from mallocgame.system.printable import one_line
 from mallocgame.system.progress import Progress
@@ -39,7 +41,7 @@ class Trials:
         meter: compiles.
         compiles: how many, in all.
         limits: of each compile.
-        play: is told of each new schedule.
+        begin: is told of each new schedule.
         progress: is told one line at each step.
     """
 
@@ -47,7 +49,7 @@ class Trials:
     meter: Meter
     compiles: int
     limits: Limits | None
-    play: Callable[[Base], None]
+    begin: Callable[[Base], None]
     progress: Progress
 
     def carry_out(self, candidate: Candidate) -> None:
@@ -59,7 +61,7 @@ class Trials:
             kind=candidate.kind,
             about=candidate.about,
             options={**candidate.base.capture.options, **candidate.options},
-            scoped_vmem_kib=candidate.base.capture.scoped_vmem_kib,
+            scoped_vmem_kib=(candidate.plan or candidate.base.capture).scoped_vmem_kib,
             fingerprint=candidate.base.problem.fingerprint,
             predicted=candidate.predicted,
             plan=candidate.plan,
@@ -74,13 +76,16 @@ class Trials:
                 known.dropped.add(candidate.proposer)
         tried = replace(tried, compiles=self.meter.compiles - before)
         known.compiles_left = self.meter.left(self.compiles)
-        known.tried.append(tried)
+        known.tried.append(tried)  # before it is told: Ctrl-C may follow at once
+        if tried.row is not None:
+            self.progress(f"{tried.about}: {against(tried.row, known.default)}, {verdict_words(tried.verdict)}")
 
     def _confirmed(self, candidate: Candidate, tried: Tried) -> Tried:
         if candidate.options.keys() == {SCOPED_VMEM}:
             return self._split(tried)
         if candidate.plan is not None:
-            return self._plan(candidate, tried)
+            here = candidate.plan.scoped_vmem_kib == candidate.base.capture.scoped_vmem_kib
+            return self._plan(candidate, tried) if here else self._plan_elsewhere(candidate.plan, candidate.base, tried)
         how = confirm_other if candidate.kind in ("global flags", "split") else confirm
         found = how(candidate.base.capture, candidate.kind, tried.options, self.meter, self.limits)
         if found.problem is candidate.base.problem:
@@ -92,10 +97,12 @@ class Trials:
     def _split(self, tried: Tried) -> Tried:
         capture = recapture(self.known.first.capture, tried.options, limits=self.limits, compile=self.meter)
         base = base_of(capture)
-        if _offloaded(base) != _offloaded(self.known.first):
-            raise CompilerRefusedError("this split gives work to another core, whose time is in neither model")
+        self._refuse_offloading(base.problem)
         self.known.bases.append(base)
-        self.play(base)
+        for earlier in self.known.tried:
+            if earlier.plan is not None and earlier.row is not None and self.known.base_of(earlier) is base:
+                base.plan, base.rank, base.plans = earlier.plan.plan, self._rank(earlier.row, base), 1
+        self.begin(base)
         row = replace(base.default, name="split")
         return self._judged(tried, row, tried.options, base.problem.fingerprint)
 
@@ -104,15 +111,7 @@ class Trials:
         base, relaxation = candidate.base, Relaxation(candidate.plan)
         base.plans += 1
         try:
-            found, _ = carry_out(
-                relaxation,
-                base.capture,
-                self.meter,
-                limits=self.limits,
-                max_compiles=min(REFUSALS, self.known.compiles_left),
-                cut=True,
-                progress=self.progress,
-            )
+            found = self._carry_out(relaxation, base)
         except MallocgameError:
             base.barred |= {*relaxation.first}
             raise
@@ -125,6 +124,38 @@ class Trials:
         lines = tuple(map(str, misses))
         return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites, misses=lines)
 
+    def _plan_elsewhere(self, plan: NamedPlan, base: Base, tried: Tried) -> Tried:
+        """A plan for a memory split that was not captured: if its schedule is another one, the names still count."""
+        relaxation = Relaxation(plan)
+        found = self._carry_out(relaxation, base)
+        self._refuse_offloading(found.problem)
+        tried = replace(self._judged(tried, found.row, found.options, found.problem.fingerprint), plan=None)
+        if found.problem.fingerprint != plan.fingerprint:
+            return tried
+        honoured, sites, misses = judge_sites(found.problem, relaxation, plan.plan, found.final)
+        lines = tuple(map(str, misses))
+        return replace(tried, plan=relaxation.named, honoured=honoured, sites=sites, misses=lines)
+
+    def _carry_out(self, relaxation: Relaxation, base: Base) -> Confirmed:
+        found, _ = carry_out(
+            relaxation,
+            base.capture,
+            self.meter,
+            limits=self.limits,
+            max_compiles=min(REFUSALS, self.known.compiles_left),
+            cut=True,
+            progress=self.progress,
+        )
+        return found
+
+    def _refuse_offloading(self, problem: Problem) -> None:
+        """Refuse a split at which another core gets other work."""
+        if _offloaded(problem) != _offloaded(self.known.first.problem):
+            raise CompilerRefusedError("this split gives work to another core, whose time is in neither model")
+
+    def _rank(self, row: Row, base: Base) -> tuple[bool, float]:
+        return self.known.choice.rank(row, self.known.default, base is not self.known.first)
+
     def _learn(
         self, candidate: Candidate, base: Base, relaxation: Relaxation, found: Confirmed
     ) -> tuple[int, int, tuple[Miss, ...]]:
@@ -135,7 +166,7 @@ class Trials:
         groups = {tensor.name: tensor.group for tensor in base.problem.tensors}
         cut = {entry.group for entry in relaxation.relaxed if entry.cut}
         base.barred |= {groups[miss.tensor] for miss in misses if miss.planned != "HBM"} - cut
-        rank = self.known.choice.rank(found.row, self.known.default, base is not self.known.first)
+        rank = self._rank(found.row, base)
         if base.plan is None or rank < base.rank:
             base.plan, base.rank = relaxation.named.plan, rank
         return honoured, sites, misses
@@ -143,7 +174,7 @@ class Trials:
     def _judged(self, tried: Tried, row: Row, options: Mapping[str, str], fingerprint: str) -> Tried:
         default, split = self.known.default, split_of(options)
         changed = split != self.known.first.capture.scoped_vmem_kib
-        tried = replace(
+        return replace(
             tried,
             options=dict(options),
             scoped_vmem_kib=split,
@@ -151,13 +182,11 @@ class Trials:
             row=row,
             verdict=verdict(row, default, changed),
         )
-        self.progress(f"{tried.about}: {against(row, default)}, {verdict_words(tried.verdict)}")
-        return tried
 
 
-def _offloaded(base: Base) -> int:
+def _offloaded(problem: Problem) -> int:
     """How many pieces of work a program gives to other cores (the SparseCore), asynchronously."""
-    return sum(instruction.opcode == "async-start" for instruction in base.problem.instructions)
+    return sum(instruction.opcode == "async-start" for instruction in problem.instructions)
 
 
 def against(row: Row, default: Row) -> str:

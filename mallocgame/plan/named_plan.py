@@ -205,6 +205,12 @@ def _whole_in_hbm(tensor: NamedTensor) -> NamedTensor:
     return replace(tensor, fast_definition=False, uses=uses)
 
 
+def stem_of(name: str) -> str:
+    """An instruction's name without its number."""
+    stem, _, number = name.rpartition(".")
+    return stem if stem and number.isdecimal() else name
+
+
 def check_plan(named: NamedPlan, problem: Problem) -> None:
     """Refuse a plan that is not for ``problem``.
 
@@ -215,7 +221,8 @@ def check_plan(named: NamedPlan, problem: Problem) -> None:
         BadInputError: another fingerprint, target, or other tensors or reservations.
     """
     if named.fingerprint != problem.fingerprint:
-        raise BadInputError(_other_program(named.fingerprint, problem))
+        how = "`mallocgame solve FILE --from PLAN` carries it over"
+        raise BadInputError(f"{_other_program(named.fingerprint, problem)}: {how}")
     if named.target != problem.target.name:
         raise BadInputError(f"the plan is for target {named.target!r}, not for {problem.target.name!r}")
     if named.reserved not in ((), problem.reserved):

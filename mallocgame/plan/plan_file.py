@@ -54,7 +54,7 @@ def load_plan(path: str | os.PathLike[str]) -> NamedPlan:
 
 
 def plan_to_json(named: NamedPlan) -> dict[str, Any]:
-    """The file's value. Fast definitions and uses stand in the tensors only, so that they cannot contradict."""
+    """As a file holds it. Fast definitions and uses stand in the tensors only, so that they cannot contradict."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -114,10 +114,10 @@ _KEYS = (
 
 
 def plan_from_json(value: object, source: str) -> NamedPlan:
-    """The plan that a file's value says; nothing in it is trusted.
+    """The plan that ``value`` says; nothing in it is trusted.
 
     Raises:
-        BadInputError: as ``load_plan``; ``source`` begins the message.
+        BadInputError: it is no plan of this format and version, or contradicts itself; ``source`` begins the message.
     """
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise BadInputError(f'{source}: not a plan file (it has no "format": "{FORMAT}")')

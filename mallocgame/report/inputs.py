@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 from mallocgame.compiler.cache import CompileCache, NotFinishedError
-from mallocgame.compiler.child import Compile
+from mallocgame.compiler.capture import Capture
+from mallocgame.compiler.capturing import compiled_of
+from mallocgame.compiler.child import Compile, Compiled, Limits, Request
 from mallocgame.compiler.verify import verify, verify_options
 from mallocgame.plan.answer_file import load_answer
 from mallocgame.plan.confirmation import Confirmation
@@ -61,11 +63,21 @@ def read_comparison(
     progress(Stage("compiling with the answer's options" if anew else "reading what was confirmed"))
     try:
         compiles = CompileCache(folder)
-        compile_or_not, told = (compiles, progress) if anew else (compiles.alone(), silent)
+        compile_or_not, told = (compiles, progress) if anew else (_finished(compiles, program.capture), silent)
         return _confirmed(answer, program, compile_or_not, told)
     except NotFinishedError:
         assert kept is not None
         return _predicted(answer, program, source, (gone(kept, str(folder)),))
+
+
+def _finished(compiles: CompileCache, capture: Capture) -> Compile:
+    """Gives what is finished: the capture is the compile of XLA's default."""
+    alone = compiles.alone()
+
+    def finished(request: Request, limits: Limits | None = None) -> Compiled:
+        return compiled_of(capture) if dict(request.options) == dict(capture.options) else alone(request, limits)
+
+    return finished
 
 
 def gone(kept: Confirmation, folder: str) -> str:

@@ -76,6 +76,21 @@ def test_a_second_call_compiles_nothing(fake: Fake, ask: Callable[..., mallocgam
     assert len(kept.confirmation.tried) == 4
 
 
+def test_a_search_starts_from_an_answer(fake: Fake, ask: Callable[..., mallocgame.Optimized], tmp_path: Path) -> None:
+    old = ask()
+    old.save(tmp_path / "old.json")
+    assert mallocgame.load_optimized(tmp_path / "old.json") == old
+    fake.asked.clear()
+    new = ask(start_from=tmp_path / "old.json", compiles=1)
+    assert [options.get(SCOPED_VMEM) for options in fake.asked] == [None, "49152"]
+    assert new.about.startswith("plan carried over from old.json: ")
+    assert new.notes[-1] == new.about
+    assert (new.answer, new.default) == (old.answer, old.default)
+    assert ask(start_from=tmp_path / "old.json", compiles=1).from_cache
+    new.save(tmp_path / "new.json")
+    assert not ask(start_from=tmp_path / "new.json", compiles=1).from_cache, "another answer to start from"
+
+
 def test_nothing_beats_xla(monkeypatch: pytest.MonkeyPatch, ask: Callable[..., mallocgame.Optimized]) -> None:
     class Slow(Fake):
         def __call__(self, request: Request, limits: Limits | None = None) -> Compiled:

@@ -60,10 +60,17 @@ def _confirmed(found: Improved) -> Document:
         "compile_time": found.compile_time,
         "compile_seconds": round(found.compile_seconds, 3),
         "search_seconds": round(found.search_seconds, 3),
+        "carried_over": _carried_over(found),
         "programs": [_program(tried, found) for tried in found.tried],
         "answer": next(number for number, tried in enumerate(found.tried) if tried is found.answer),
         "options": dict(found.answer.options),
     }
+
+
+def _carried_over(found: Improved) -> Document | None:
+    """Of the alias groups that the answer has in fast memory that it started from, how many were found again."""
+    carried = found.carried
+    return None if carried is None else {"about": carried.about, "found": carried.found, "groups": carried.groups}
 
 
 def _program(tried: Tried, found: Improved) -> Document:

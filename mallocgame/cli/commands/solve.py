@@ -36,7 +36,7 @@ def solve(
         str | None,
         Parameter(
             help="local if not given, whose plan is written only if it is predicted better where the program cannot be "
-            "compiled; auto with --probe, and for a program that is compiled first."
+            "compiled; auto with --probe, with --from, and for a program that is compiled first."
         ),
     ] = None,
     time_limit: Annotated[float, Parameter(help="Seconds of search.")] = 30.0,
@@ -53,6 +53,14 @@ def solve(
     probe: Annotated[
         bool, Parameter(negative="", help="On the target itself: run auto's answer beside XLA's default and choose.")
     ] = False,
+    start_from: Annotated[
+        Path | None,
+        Parameter(
+            name="--from",
+            help="An answer of auto for another version of the compiler, or for the program before a change: what is "
+            "found again of it is compiled first.",
+        ),
+    ] = None,
     kernel: Kernels = None,
     trips: TripCounts = None,
     seed: int = 0,
@@ -88,6 +96,8 @@ def solve(
             raise BadInputError(f"{file} stands for several programs: --probe runs the answer of one")
         if module is not None:
             raise BadInputError(f"{file} stands for several programs: --module names one of a dump folder's")
+        if start_from is not None:
+            raise BadInputError(f"{file} stands for several programs: --from is an answer for one")
         if kernel or trips:
             raise BadInputError(f"{file} stands for several programs: --kernel and --trips are of one")
         if out is None:
@@ -116,7 +126,9 @@ def solve(
         solver = "auto"
     if probe and solver not in (None, "auto"):
         raise BadInputError(f"--probe goes with auto's answer, not with --solver {solver}")
-    if solver == "auto" or probe:
+    if start_from is not None and solver not in (None, "auto"):
+        raise BadInputError(f"--from is what auto starts from, not --solver {solver}")
+    if solver == "auto" or probe or start_from is not None:
         found = api.auto(
             file,
             target=target,
@@ -127,6 +139,7 @@ def solve(
             objective=objective or "both",
             strict=strict,
             probe=probe,
+            start_from=start_from,
             seed=seed,
             kernels=kernel_seconds(kernel),
             trips=trip_counts(trips),

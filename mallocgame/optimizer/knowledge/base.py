@@ -55,6 +55,7 @@ class Base:
         outlook: what a search found before any plan was compiled.
         exhausted: whether the search finds nothing more that is worth a compile.
         agent: who plays this schedule meanwhile; None where no agent does.
+        carried: what an answer for another compiler or program says, without addresses; None where there is none.
     """
 
     capture: Capture
@@ -70,6 +71,7 @@ class Base:
     outlook: Outlook | None = None
     exhausted: bool = False
     agent: Playing | None = None
+    carried: Plan | None = None
 
     @property
     def problem(self) -> Problem:
@@ -100,8 +102,9 @@ class Base:
         return under_e.total, replay_plan(self.problem, plan, "M").total
 
     def start(self) -> Plan | None:
-        """Where a search begins: the best confirmed plan, else the agent's, if there is one."""
-        return self.plan if self.plan is not None or self.agent is None else self.agent.plan()
+        """Where a search begins: the best confirmed plan, else what was carried over, else the agent's, if any."""
+        known = self.plan or self.carried
+        return known if known is not None or self.agent is None else self.agent.plan()
 
     def prove(self, time_limit: float, seed: int) -> float:
         """Raise ``bound_m`` to the proven bound; returns the seconds that it took."""

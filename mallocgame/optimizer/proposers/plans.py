@@ -10,7 +10,7 @@ from mallocgame.models.replay import uncounted_of_plan
 from mallocgame.optimizer.knowledge.base import Base, Outlook
 from mallocgame.optimizer.knowledge.candidates import Candidate
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
-from mallocgame.plan.named_plan import in_hbm, name_plan
+from mallocgame.plan.named_plan import NamedPlan, in_hbm, name_plan
 from mallocgame.plan.objective import Objective
 from mallocgame.plan.plan import Plan
 from mallocgame.plan.validate import validate
@@ -66,9 +66,7 @@ class Plans:
 def look(known: Knowledge, base: Base, objective: Objective = "both") -> Outlook:
     """The best plan that a slice of the search time finds on a schedule, and what is predicted for it.
 
-    Without the groups that the compiler's allocator is foreseen to find no room for: each costs a compile. It records
-    the order in which the others are, so that export need not seek one again, and perhaps find none. And without those
-    that no override can express: they would be left in HBM, whatever is predicted for them.
+    What the compiler cannot be told is left out: it would be in HBM, whatever is predicted for it.
     """
     named = name_plan(
         base.problem,
@@ -79,14 +77,23 @@ def look(known: Knowledge, base: Base, objective: Objective = "both") -> Outlook
         versions=base.capture.versions,
         scoped_vmem_kib=base.capture.scoped_vmem_kib,
     )
+    named, inexpressible = tellable(named)
+    base.barred |= inexpressible
+    uncounted = uncounted_of_plan(base.capture.problem(), named.plan)
+    return Outlook(named, *base.predict(named.plan), uncounted=uncounted)
+
+
+def tellable(named: NamedPlan) -> tuple[NamedPlan, set[int]]:
+    """What of a plan the compiler can be told and is foreseen to do, and the groups that no override can express.
+
+    Without the groups that the compiler's allocator is foreseen to find no room for: each costs a compile. It records
+    the order in which the others are, so that export need not seek one again, and perhaps find none.
+    """
     order = allocation_of(named)
     missed = {block.group for block in order.missed}
     relaxation = Relaxation(replace(in_hbm(named, missed), order=order.fitting))
     relaxation.options()
-    base.barred |= {entry.group for entry in relaxation.relaxed}
-    named = relaxation.named
-    uncounted = uncounted_of_plan(base.capture.problem(), named.plan)
-    return Outlook(named, *base.predict(named.plan), uncounted=uncounted)
+    return relaxation.named, {entry.group for entry in relaxation.relaxed}
 
 
 def candidate(proposer: str, about: str, base: Base, outlook: Outlook) -> Candidate:

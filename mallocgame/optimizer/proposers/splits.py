@@ -30,11 +30,11 @@ class Splits:
         return Candidate("splits", "split", f"split of {kib} KiB", known.first, {SCOPED_VMEM: str(kib)})
 
     def _next(self, known: Knowledge, splits: chips.Splits) -> int | None:
-        if not self._tried:
-            return splits.first
         values = {
             base.capture.scoped_vmem_kib or splits.default: known.choice.value(base.default) for base in known.bases
         }
+        if not self._tried and splits.first not in values:
+            return splits.first
         ladder = splits.ladder
         best = min(values, key=lambda kib: values[kib])
         place = min(range(len(ladder)), key=lambda rung: abs(ladder[rung] - best))
