@@ -64,7 +64,7 @@ ASKED = (
     Asked("dump folder", "tiny", "v5e", "dump"),
     Asked("HLO text", str(TEXT), "v4 lite", "text", 2),
     Asked("four devices", "sharded-mlp-train", "v5e"),
-    Asked("optimize", "heat", "v5e", "optimize"),
+    Asked("optimize", "lstm", "v5p", "optimize"),
     Asked("of before", str(BEFORE / "plan-auto.json"), "v5e", "before"),
 )
 
@@ -107,7 +107,7 @@ def _checked(answer: Path, kind: str, kept: Confirmation | None) -> list[str]:
     explained = json.loads(_run("explain", str(answer), "--json"))
     reported = json.loads(_run("report", str(answer), "--out", str(answer.with_suffix(".html")), "--json"))
     verified = json.loads(_run("verify", str(answer), "--json"))
-    if not json.loads(_run("export", str(answer))):
+    if bool(json.loads(_run("export", str(answer)))) != (kind != "xla default"):
         differ.append("export")
     if kept is None:
         return [*differ, *(["explain"] if explained["confirmed"] else [])]
