@@ -91,7 +91,7 @@ def test_bad_input_is_one_line(run: Run, tmp_path: Path, name: str, text: str | 
 
 
 PROGRAMS = """
-import jax, jax.numpy as jnp
+import jax, jax.ad_checkpoint, jax.numpy as jnp
 
 S = jax.ShapeDtypeStruct
 
@@ -107,6 +107,22 @@ def step():
     def train(state, x):
         return state + x.sum(0, dtype=jnp.float32), jnp.sin(x)
     return jax.jit(train, donate_argnums=0), (S((512, 512), jnp.float32), S((64, 512, 512), jnp.bfloat16))
+
+
+def offloaded():
+    '''Two activations of 8192 x 4096 in bf16, 64 MiB each, are on the host between the passes.'''
+    policy = jax.checkpoint_policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=[], names_which_can_be_offloaded=["hidden"],
+        offload_src="device", offload_dst="pinned_host",
+    )
+    def block(w, x):
+        return x + jax.ad_checkpoint.checkpoint_name(jnp.tanh(x @ w[0]), "hidden") @ w[1]
+    def loss(ws, x):
+        for w in ws:
+            x = jax.checkpoint(block, policy=policy)(w, x)
+        return jnp.mean(x.astype(jnp.float32) ** 2)
+    w = S((1024, 4096), jnp.bfloat16), S((4096, 1024), jnp.bfloat16)
+    return jax.jit(jax.grad(loss)), ([w] * 2, S((8192, 1024), jnp.bfloat16))
 """
 
 
@@ -120,6 +136,19 @@ def test_a_program_that_does_not_fit(run: Run, tmp_path: Path, monkeypatch: pyte
     assert "of 15.75 GiB: does not fit, " in first[1]
     assert any("3 elements of dimension 1 are padded to" in line for line in first)
     assert any("programs_of_memory.py:10: " in line for line in first)
+
+
+@pytest.mark.libtpu
+def test_the_hosts_memory_is_apart(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "programs_of_memory.py").write_text(PROGRAMS)
+    monkeypatch.chdir(tmp_path)
+    document = json.loads(run("memory", "programs_of_memory:offloaded", "--target", "v5e", "--json").out)
+    totals = {memory["name"]: memory["total"] for memory in document["memories"]}
+    hbm, host = document["peaks"]
+    assert (hbm["memory_space"], host["memory_space"]) == (0, 5)
+    assert totals["host"] == host["live"] + host["rest"] == 2 * 2**26
+    assert [buffer["size"] for buffer in host["buffers"]] == [2**26, 2**26]
+    assert totals["HBM"] == hbm["live"] + hbm["rest"] == sum(document["kinds"].values())
 
 
 ANALYSIS = """

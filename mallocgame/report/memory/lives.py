@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mallocgame.problem.aliasing import alias_groups
 from mallocgame.problem.dataflow import analyse
-from mallocgame.problem.liveness import Range, live_ranges
+from mallocgame.problem.liveness import Range, live_ranges, normalised
 from mallocgame.problem.schedule import flatten
 from xla_dump_parser import AssignedValue, TupleShape
 from xla_dump_parser.hlo import HloModule
@@ -22,14 +23,14 @@ class Lives:
     def __init__(self, module: HloModule) -> None:
         self.schedule = flatten(module)
         self._dataflow = analyse(self.schedule, module.source)
-        self._ranges = live_ranges(self.schedule, self._dataflow, module)
+        groups = alias_groups(self.schedule, self._dataflow, module)
+        self._ranges = normalised(live_ranges(self.schedule, self._dataflow, module), groups)
         self._last = len(self.schedule.steps) - 1
 
     def of(self, value: AssignedValue) -> Range:
         """First and last time; the whole program for what the schedule does not have.
 
-        A tuple's table of addresses holds its place until the last instruction of the same computation that takes the
-        tuple.
+        As the compiler's live-range dump has it: ranges of values that share a buffer follow one another.
         """
         time = self.schedule.times.get(value.instruction)
         if time is None:
@@ -43,9 +44,21 @@ class Lives:
         return start, min(end, self._last)
 
     def _of_table(self, time: int) -> Range:
+        """Of a tuple's table of addresses: until the last instruction of the same computation that takes the tuple.
+
+        What a loop begins with ends where its condition starts, a condition's parameter where the body starts, and what
+        a computation gives back just after it.
+        """
         schedule = self.schedule
-        body = schedule.bodies[schedule.computation_of[time]]
-        name, home = schedule.steps[time].name, schedule.computations[schedule.computation_of[time]]
-        start = home.start if schedule.steps[time].opcode == "parameter" else time
-        end = home.end if body.root.name == name else time
-        return start, max([end, *(schedule.times[user] for user in body.users.get(name, ()))])
+        number = schedule.computation_of[time]
+        body, home = schedule.bodies[number], schedule.computations[number]
+        name, parameter = schedule.steps[time].name, schedule.steps[time].opcode == "parameter"
+        ends = [time, *(self._taken(schedule.times[user]) for user in body.users.get(name, ()))]
+        if body.root.name == name or (parameter and home.kind == "condition"):
+            ends.append(home.end + 1)
+        return home.start if parameter else time, min(max(ends), self._last)
+
+    def _taken(self, user: int) -> int:
+        """Time at which an instruction has taken a tuple."""
+        starts = (one.start for one in self.schedule.computations if one.caller == user)
+        return min(starts, default=user) if self.schedule.steps[user].opcode == "while" else user

@@ -10,7 +10,9 @@ from mallocgame import api
 from mallocgame.problem.targets import TARGETS
 from mallocgame.programs.placed import Placed
 from mallocgame.report.memory import Kinds, MemoryUse, memory_use
-from xla_dump_parser import parse_hlo, parse_live_range, parse_memory_usage_report, read_text
+from mallocgame.report.memory.kinds import kind_of
+from mallocgame.report.memory.lives import Lives
+from xla_dump_parser import parse_buffer_assignment, parse_hlo, parse_live_range, parse_memory_usage_report, read_text
 
 TESTS = Path(__file__).parents[2]
 CAPTURES = TESTS / "kept" / "data"
@@ -64,14 +66,20 @@ def test_dumps(program: str) -> None:
     _adds_up(use)
 
 
-def test_what_is_live_is_what_the_compiler_has_live() -> None:
-    """Of the transformer's temporaries in HBM, those that the compiler's live ranges cover at the peak, no others."""
-    use = _of_dump("v5e_transformer")
-    ranges = parse_live_range(_dump("v5e_transformer", "live_range"))
-    (peak,) = use.peaks
-    lives = {(one.instruction, one.index): (one.start, one.end) for one in ranges.ranges}
-    large = [buffer for buffer in peak.buffers if buffer.kind == "temporary" and buffer.dtype]
-    assert [buffer.name for buffer in large] == ["fusion.70", "fusion.72"]
-    for buffer in large:
-        assert buffer.live == lives[buffer.name, ()]
-    assert ranges.schedule[peak.time or 0] == peak.instruction
+@pytest.mark.parametrize(("program", "loops"), [("v5e_scan", 1), ("v5e_transformer", 0)])
+def test_live_ranges_are_the_compilers(program: str, loops: int) -> None:
+    """Of all temporaries in HBM, tables of tuples and what loops carry included; so the peak is that of its ranges."""
+    lives = Lives(parse_hlo(_dump(program, "final")))
+    ranges = parse_live_range(_dump(program, "live_range"))
+    assert tuple(step.name for step in lives.schedule.steps) == ranges.schedule
+    assert sum(step.opcode == "while" for step in lives.schedule.steps) == loops
+    last = len(ranges.schedule) - 1
+    theirs = {(one.instruction, one.index): (one.start, min(one.end, last)) for one in ranges.ranges}
+    allocations = parse_buffer_assignment(_dump(program, "buffer_assignment"))
+    values = [
+        value for one in allocations if one.memory_space == 0 and kind_of(one) == "temporary" for value in one.values
+    ]
+    assert len(values) > 10
+    assert {value.id: lives.of(value) for value in values} == {
+        value.id: theirs[value.instruction, value.index] for value in values
+    }
