@@ -25,6 +25,7 @@ class Lives:
         self._dataflow = analyse(self.schedule, module.source)
         groups = alias_groups(self.schedule, self._dataflow, module)
         self._ranges = normalised(live_ranges(self.schedule, self._dataflow, module), groups)
+        self._group_of = {number: group for group in groups for number in group}
         self._last = len(self.schedule.steps) - 1
 
     def of(self, value: AssignedValue) -> Range:
@@ -42,6 +43,13 @@ class Lives:
             return 0, self._last
         start, end = self._ranges[number]
         return start, min(end, self._last)
+
+    def makers(self, value: AssignedValue) -> list[int]:
+        """Times of the instructions that make, and do not only pass on, what shares a value's buffer; in order."""
+        time = self.schedule.times.get(value.instruction)
+        number = None if time is None else self._dataflow.at[time].get(value.index)
+        values = (self._dataflow.values[one] for one in self._group_of.get(-1 if number is None else number, ()))
+        return sorted(one.time for one in values if not one.inputs)
 
     def _of_table(self, time: int) -> Range:
         """Of a tuple's table of addresses: until the last instruction of the same computation that takes the tuple.

@@ -12,7 +12,7 @@ from mallocgame.report.memory.lives import Lives
 from mallocgame.report.memory.places import Lived, holding, peak_time
 from mallocgame.report.memory.use import Buffer, Kind, Peak, copy_of
 from mallocgame.report.peak import source_of
-from xla_dump_parser import Allocation, ArrayShape, SourceLines, format_shape
+from xla_dump_parser import Allocation, ArrayShape, AssignedValue, SourceLines, format_shape
 from xla_dump_parser.hlo import HloModule, Instruction
 from xla_dump_parser.shapes import element_bits
 
@@ -42,14 +42,13 @@ def peak_of(allocations: Sequence[Allocation], memory_space: int, module: HloMod
     ]
     time = peak_time(temporary, len(lives.schedule.steps))
     describe = _Describer(module, lives)
+    whole = (0, len(lives.schedule.steps) - 1)
     buffers = []
     for allocation in own:
         kind = kind_of(allocation)
         if kind != "temporary" and allocation.values:
             values = [Lived(value, lives.of(value)) for value in allocation.values]
-            first = min(values, key=lambda one: one.live[0])
-            holder = _holder(values, time) if allocation.parameter is None else first
-            whole = (0, len(lives.schedule.steps) - 1)
+            holder = _filling(values) if allocation.parameter is None else min(values, key=lambda one: one.live[0])
             buffers.append(describe.buffer(replace(holder, live=whole), kind, allocation.size))
     for values in temporary:
         buffers += [describe.buffer(lived, "temporary", size) for lived, size in holding(values, time)]
@@ -59,15 +58,16 @@ def peak_of(allocations: Sequence[Allocation], memory_space: int, module: HloMod
     return Peak(memory_space, time, lives.schedule.steps[time].name, tuple(buffers), total - used)
 
 
-def _holder(values: Sequence[Lived], time: int) -> Lived:
-    """Of the values of one allocation the last that is made by a time."""
-    return max(values, key=lambda one: (one.live[0] <= time, one.live[0] if one.live[0] <= time else -one.live[0]))
+def _filling(values: Sequence[Lived]) -> Lived:
+    """Of the values of one allocation the largest, for smaller ones only use its place; of these the last."""
+    return max(values, key=lambda one: (one.value.size, one.live[0]))
 
 
 class _Describer:
     """Says of values what they are and where they come from."""
 
     def __init__(self, module: HloModule, lives: Lives) -> None:
+        self._lives = lives
         self._schedule = lives.schedule
         self._lines = SourceLines(module)
         self._others = {
@@ -76,7 +76,7 @@ class _Describer:
 
     def buffer(self, lived: Lived, kind: Kind, size: int) -> Buffer:
         value = lived.value
-        step = self._step(value.instruction)
+        step = self._maker(value)
         index = f"{{{','.join(map(str, value.index))}}}" if value.index else ""
         array = value.shape if isinstance(value.shape, ArrayShape) else None
         return Buffer(
@@ -85,12 +85,20 @@ class _Describer:
             shape=format_shape(value.shape),
             dtype="" if array is None else array.dtype,
             size=size,
-            plain_size=size if array is None else (prod(array.dims) * element_bits(array) + 7) // 8,
+            plain_size=size if array is None else min(size, (prod(array.dims) * element_bits(array) + 7) // 8),
             opcode="" if step is None else step.opcode,
             what="" if step is None else self._what(step),
             source=None if step is None else source_of(self._lines, step),
             live=lived.live,
         )
+
+    def _maker(self, value: AssignedValue) -> Instruction | None:
+        """The instruction that makes a value; of what a loop carries, the last with a source line that shares it."""
+        step = self._step(value.instruction)
+        if not value.phi:
+            return step
+        others = (self._schedule.steps[time] for time in reversed(self._lives.makers(value)))
+        return next((other for other in others if source_of(self._lines, other)), step)
 
     def _what(self, step: Instruction) -> str:
         """Its ``op_name``; of a copy that has none, what it copies."""

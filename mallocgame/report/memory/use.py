@@ -69,7 +69,8 @@ class Buffer:
         dtype: element type; empty for a tuple's table of addresses.
         size: with padding, as the compiler allocated it.
         plain_size: of the elements alone: dimensions times bits.
-        opcode: of the instruction that makes it.
+        opcode: of the instruction that makes it; of what a loop carries, of the last with a source line that shares its
+            buffer, as for the next two.
         what: the instruction's ``op_name``: of an argument its path, such as ``"state['w']"``.
         source: ``file:line`` of the user's program; None where the text does not say.
         live: first and last time at which it holds something; None where only the compiler's message is known.

@@ -46,6 +46,17 @@ def test_peak() -> None:
     assert peak.by_source() == {"step.py:4": 524288, None: 12800, "step.py:3": 4096}
 
 
+def test_an_outputs_place_is_told_by_the_output() -> None:
+    """Not by the smaller value that used it before: that would look like padding."""
+    small = "f32[8]{0:T(128)}"
+    text = ASSIGNMENT.replace(
+        "parameter 1, shape |f32[1024]| at ShapeIndex {}, maybe-live-out", "maybe-live-out"
+    ).replace(f" value: <1 s @0> (size=4096,offset=0): {LINE}", f" value: <1 c @0> (size=512,offset=0): {small}")
+    (peak,) = memory_use(placed(assignment=text)).peaks
+    (place,) = [buffer for buffer in peak.buffers if buffer.kind == "output" and buffer.dtype]
+    assert (place.name, place.size, place.padding) == ("n", 4096, 1)
+
+
 def test_padding_is_found_first() -> None:
     found, *largest = memory_use(placed()).findings
     assert (found.kind, found.size) == ("padding", 524288 - 8192)

@@ -83,3 +83,10 @@ def test_live_ranges_are_the_compilers(program: str, loops: int) -> None:
     assert {value.id: lives.of(value) for value in values} == {
         value.id: theirs[value.instruction, value.index] for value in values
     }
+
+
+def test_what_a_loop_carries_is_told_by_its_body() -> None:
+    """The scan's counter lies at the peak as its condition's parameter, which has no source line of its own."""
+    (peak,) = api.memory(CAPTURES / "tiny-scan.mgz").peaks
+    carried = [buffer for buffer in peak.buffers if buffer.kind == "temporary" and buffer.dtype == "s32"]
+    assert [buffer.source for buffer in carried] == ["/work/samples/workloads/tiny.py:32"]
