@@ -16,7 +16,7 @@ from mallocgame.api.benchmark import bench, replay
 from mallocgame.api.device import calibrate, probe
 from mallocgame.api.offloading import offload, verify_offload
 from mallocgame.api.packing import pack, spill
-from mallocgame.api.programs import capture, inspect
+from mallocgame.api.programs import capture, inspect, memory
 from mallocgame.api.solving import Solved, auto, solve, solve_all
 from mallocgame.api.training import train
 from mallocgame.compiler.export.formats import Format as ExportFormat
@@ -34,6 +34,7 @@ __all__ = [
     "explain",
     "export",
     "inspect",
+    "memory",
     "offload",
     "pack",
     "probe",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mallocgame.compiler.capture import Capture
     from mallocgame.problem.given import Trips
     from mallocgame.report.inspection import Inspection
+    from mallocgame.report.memory import MemoryUse
 
 
 def capture(
@@ -121,6 +122,43 @@ def inspect(
     loaded = load(file, target, module=module, any_backend=True, given=given, progress=progress or silent)
     found = inspect_problem(loaded.problem, loaded.default_seconds(), loaded.module, loaded.compiled_bytes())
     return replace(found, target_why=loaded.target_why)
+
+
+def memory(
+    file: PathLike, *, target: str | None = None, module: str | None = None, progress: Progress | None = None
+) -> MemoryUse:
+    """What a program takes of each memory: by kind, live at the peak, what is padded or could be donated.
+
+    Of a program that does not fit, what its compile left behind; it is no error then.
+
+    Args:
+        file: a capture, a dump folder, or what is compiled first, as ``solve`` takes it; or a text file with a compile
+            log or an error message of a program that ran out of memory.
+        target: as ``inspect``.
+        module: of a dump folder with several; None for the largest.
+        progress: called with one line for what takes long, and for a target that was not asked for.
+
+    Raises:
+        BadInputError: the file cannot be used, or has no buffer assignment.
+        CompilerRefusedError, NoAnswerError: a program does not compile, and left nothing to tell.
+        xla_dump_parser.ParseError: a text is damaged.
+    """
+    from mallocgame.programs.placed import load_placed
+    from mallocgame.report.memory import memory_use, use_of_message
+    from xla_dump_parser import read_text
+    from xla_dump_parser.out_of_memory import says_out_of_memory
+
+    source = os.fspath(file)
+    if os.path.isfile(source) and _is_text(source) and says_out_of_memory(text := read_text(source)):
+        return use_of_message(text, source)
+    return memory_use(load_placed(source, target, module=module, progress=progress or silent))
+
+
+def _is_text(path: str) -> bool:
+    """Whether a file holds no zeros, as far as its beginning tells; plain or gzip."""
+    from xla_dump_parser.text import read_head
+
+    return b"\0" not in read_head(path, 4096)
 
 
 def _reference(reference: str, workload: bool) -> str:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mallocgame.compiler.failures import raise_failure
+from mallocgame.compiler.failures import LeftBehind, OutOfMemoryError, raise_failure
 from mallocgame.plan.init_args import VARIABLE
 from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from mallocgame.system.processes import end_group, python_path
@@ -142,7 +142,8 @@ def compile_in_child(request: Request, limits: Limits | None = None) -> Compiled
     Raises:
         BadInputError: the function cannot be loaded or lowered.
         CompilerRefusedError: libtpu or JAX is missing, or the compiler refuses or dies (with its own words);
-            its subclass OverrideRefusedError where a tensor override was refused.
+            its subclass OverrideRefusedError where a tensor override was refused, OutOfMemoryError where the program
+            does not fit.
         NoAnswerError: a limit was reached, or there is no room for its files.
     """
     for package in ("jax", "libtpu"):
@@ -167,7 +168,11 @@ def _compile_in_folder(request: Request, limits: Limits) -> Compiled:
         returncode, peak = _run(work, request, limits)
         result = _read_result(work)
         if returncode != 0 or "error" in result:
-            raise_failure(returncode, result, _read(work / "log"))
+            try:
+                raise_failure(returncode, result, _read(work / "log"))
+            except OutOfMemoryError as error:
+                error.left = _left_behind(work, request.topology.partition(":")[0])
+                raise
         return _collect(work, result, peak)
 
 
@@ -289,6 +294,20 @@ def _collect(work: Path, result: Mapping[str, Any], peak: int) -> Compiled:
         peak_memory=peak,
         topology=str(result["topology"]),
         own_options=dict(result["own_options"]),
+    )
+
+
+def _left_behind(work: Path, target: str) -> LeftBehind | None:
+    """What a compile that ran out of memory has dumped by then."""
+    assignment = _dump_text(work, "*-buffer-assignment.txt")
+    if not assignment:
+        return None
+    return LeftBehind(
+        target=target,
+        lowered=_read(work / "lowered.mlir"),
+        optimized=_dump_text(work, "*.after_optimizations.txt"),
+        buffer_assignment=assignment,
+        memory_usage=_dump_text(work, "*-memory-usage-report.txt"),
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from mallocgame.plan.init_args import VARIABLE
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
+from xla_dump_parser.out_of_memory import says_out_of_memory
 
 _MAX_MESSAGE = 600
 
@@ -58,6 +60,35 @@ class OverrideRefusedError(CompilerRefusedError):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """The texts of a compile that ended before code was generated.
+
+    Attributes:
+        target: that it was for.
+        lowered: StableHLO text of what was compiled.
+        optimized: HLO after memory space assignment.
+        buffer_assignment: the buffer-assignment text.
+        memory_usage: the memory-usage-report text.
+    """
+
+    target: str
+    lowered: str
+    optimized: str
+    buffer_assignment: str
+    memory_usage: str
+
+
+class OutOfMemoryError(CompilerRefusedError):
+    """The program needs more of a memory than there is.
+
+    Attributes:
+        left: what the compile left behind; None where it ended before there was a buffer assignment.
+    """
+
+    left: LeftBehind | None = None
+
+
 def parse_refusal(message: str) -> OverrideRefusedError | None:
     """The typed refusal in a compiler's error message, or None where it is about something else."""
     line = next((line for line in message.splitlines() if "FAILED_PRECONDITION: MSA strict" in line), "")
@@ -95,7 +126,8 @@ def _refusal(message: str) -> CompilerRefusedError:
     option = re.search(r"No such compile option: '?([\w.-]+)'?", message)
     if option is not None:
         return CompilerRefusedError(f"this libtpu has no compiler option {option[1]}; {_WAY_OUT.get(option[1], _FLAG)}")
-    return CompilerRefusedError(f"the compiler refused: {_short(message)}")
+    refusal = OutOfMemoryError if says_out_of_memory(message) else CompilerRefusedError
+    return refusal(f"the compiler refused: {_short(message)}")
 
 
 def _death(number: int, log: str) -> CompilerRefusedError:

@@ -117,6 +117,8 @@ class Chip:
             shown.
         splits: of VMEM; None where there are none.
         dumped_as: version and variant in the ``target_arguments`` of a dump by libtpu 0.0.52.
+        program_gib: GiB of HBM that libtpu 0.0.52 lets a program of one device have, as it says where one needs more
+            ("available HBM (15.75G)", two digits behind the point); None for GPUs.
     """
 
     rates: Rates
@@ -127,6 +129,7 @@ class Chip:
     device_kinds: tuple[str, ...] = ()
     splits: Splits | None = None
     dumped_as: tuple[str, str] | None = None
+    program_gib: float | None = None
 
 
 GPU_EXPOSED = 0.5
@@ -210,6 +213,7 @@ CHIPS: Mapping[str, Chip] = {
         topologies=_topologies("v4 lite", _FLAT),
         device_kinds=("TPU v4 lite",),
         dumped_as=("PUFFERFISH", "lite"),
+        program_gib=7.75,
     ),
     "v4": Chip(
         rates=Rates(1.37e14, 5.3775e11),
@@ -219,6 +223,7 @@ CHIPS: Mapping[str, Chip] = {
         topologies=_topologies("v4", _DEEP, cores=2),
         device_kinds=("TPU v4",),
         dumped_as=("PUFFERFISH", ""),
+        program_gib=15.25,
     ),
     "v5e": Chip(
         rates=Rates(1.97e14, 1.536e12),
@@ -228,6 +233,7 @@ CHIPS: Mapping[str, Chip] = {
         topologies=_topologies("v5e", _FLAT),
         device_kinds=("TPU v5 lite", "TPU v5e"),
         dumped_as=("VIPERFISH", "lite"),
+        program_gib=15.75,
         splits=Splits(16384, 49152, (8192, 16384, 24576, 32768, 49152, 65536, 98304)),
     ),
     "v5p": Chip(
@@ -238,6 +244,7 @@ CHIPS: Mapping[str, Chip] = {
         topologies=_topologies("v5p", _DEEP),
         device_kinds=("TPU v5", "TPU v5p"),
         dumped_as=("VIPERFISH", ""),
+        program_gib=95.73,
         splits=Splits(16384, 40960, (8192, 16384, 24576, 32768, 40960, 49152), by_hand=(12288,)),
     ),
     "v6e": Chip(
@@ -248,6 +255,7 @@ CHIPS: Mapping[str, Chip] = {
         topologies=_topologies("v6e", _FLAT),
         device_kinds=("TPU v6 lite", "TPU v6e"),
         dumped_as=("GHOSTLITE", ""),
+        program_gib=31.24,
         splits=Splits(32768, 49152, (16384, 24576, 32768, 49152, 65536, 81920, 98304)),
     ),
     "tpu7x": Chip(
@@ -258,6 +266,7 @@ CHIPS: Mapping[str, Chip] = {
         topologies=_topologies("tpu7x", _DEEP, cores=2),
         device_kinds=("TPU7x",),
         dumped_as=("6acc60406", ""),
+        program_gib=94.74,
         splits=Splits(32768, 40960, (16384, 24576, 32768, 40960, 49152, 57344)),
     ),
 }

@@ -31,6 +31,7 @@ class Loaded:
         scoped_vmem_kib: the memory split it was compiled with; None for the compiler's default.
         buffer_assignment: text with the addresses of ``final``; empty where the file does not have it.
         memory_usage: the compiler's report of what ``final`` takes in each memory; likewise.
+        lowered: StableHLO text of what was compiled; likewise.
         backend: that compiled it, where it is not a TPU's; there are no plans for it then.
         target_why: why it is for the problem's target, in words of ``target_choice``.
         given: what the user says of it, which the problem has already.
@@ -45,6 +46,7 @@ class Loaded:
     scoped_vmem_kib: int | None = None
     buffer_assignment: str = ""
     memory_usage: str = ""
+    lowered: str = ""
     backend: Backend | None = None
     target_why: str = ASKED
     given: Given = field(default_factory=Given)

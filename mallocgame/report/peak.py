@@ -62,7 +62,7 @@ def largest_live(
             continue
         array = dict(walk_shape(step.shape))[tensor.index]
         plain = (prod(array.dims) * element_bits(array) + 7) // 8
-        buffers.append(LiveBuffer(tensor.name, format_shape(array), size, plain, _source(lines, step)))
+        buffers.append(LiveBuffer(tensor.name, format_shape(array), size, plain, source_of(lines, step)))
     return tuple(buffers)
 
 
@@ -75,7 +75,8 @@ def _holder(problem: Problem, group: Group, time: int) -> Tensor | None:
     return max(started, key=lambda tensor: tensor.live[0])
 
 
-def _source(lines: SourceLines, step: hlo.Instruction) -> str | None:
+def source_of(lines: SourceLines, step: hlo.Instruction) -> str | None:
+    """``file:line`` of the user's program that an instruction comes from; None where its metadata names none."""
     of_tables = lines.of(step)
     if of_tables:
         return f"{of_tables[0].file}:{of_tables[0].line}"

@@ -48,7 +48,7 @@ def test_refused_in_one_line(run: Run, name: str, words: str) -> None:
 def test_peak(run: Run, name: str, mebibytes: int) -> None:
     outcome = run("inspect", CASES / f"{name}.hlo", "--target", "v5e")
     assert outcome.code == 0
-    assert f"peak         {mebibytes} MiB live" in outcome.out
+    assert f"peak         {mebibytes} MiB on the device live" in outcome.out
 
 
 @pytest.mark.libtpu
@@ -91,7 +91,7 @@ def test_what_fills_the_memory(run: Run, tmp_path: Path) -> None:
     """After padding_oom.py: of 4 elements the tiles of 8 x 128 make 128, so 1 GiB becomes 32."""
     (tmp_path / "padded.hlo").write_text(PADDED)
     outcome = run("inspect", tmp_path / "padded.hlo", "--target", "v5e")
-    assert "peak         34 GiB live at r" in outcome.out
+    assert "peak         34 GiB on the device live at r" in outcome.out
     assert "does not fit  the peak is more than the 16 GiB of HBM" in outcome.out
     row = next(line for line in outcome.out.splitlines() if line.startswith("c  "))
     assert row.split() == ["c", "32", "GiB", "1", "GiB", "f32[8388608,8,4]{2,1,0:T(8,128)}", "positions.py:6"]
@@ -106,7 +106,7 @@ def test_fixed_offsets_that_overlap(run: Run) -> None:
 def test_a_gpus_text(run: Run) -> None:
     file = CASES / "gpu_host_copies.hlo"
     outcome = run("inspect", file, "--target", "v5e")
-    assert "peak         320 MiB live at t3; host memory 64 MiB; fast memory" in outcome.out
+    assert "peak         320 MiB on the device live at t3; host memory 64 MiB; fast memory" in outcome.out
     assert "note: compiled for a GPU" in outcome.out
     assert "was compiled for a GPU" in run("solve", file, "--target", "v5e").error
 

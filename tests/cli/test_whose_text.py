@@ -49,7 +49,9 @@ def test_another_backends_text(run: Run, tmp_path: Path, mark: str) -> None:
     inspected = run("inspect", file, "--target", "v5e")
     assert inspected.code == 0
     assert f"note: compiled for a {backend}, not a TPU" in inspected.out
-    assert "peak         12 MiB live at subtract.1" in inspected.out  # the parameters and three results, 2 MiB each
+    assert (
+        "peak         12 MiB on the device live at subtract.1" in inspected.out
+    )  # the parameters and three results, 2 MiB each
     for solver in ("local", "auto"):
         refused = run("solve", file, "--target", "v5e", "--solver", solver)
         assert refused.code == 2
@@ -90,7 +92,7 @@ def test_host_memory_is_apart(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "program.hlo"
     file.write_text(PROGRAM.replace("  %add.1", copies + "  %add.1").replace("add(%x, %w)", "add(%e, %w)"))
     out = run("inspect", file, "--target", "v5e").out
-    assert "peak         12 MiB live at subtract.1; host memory 2 MiB; fast memory" in out
+    assert "peak         12 MiB on the device live at subtract.1; host memory 2 MiB; fast memory" in out
 
 
 @pytest.mark.parametrize(

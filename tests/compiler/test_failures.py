@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mallocgame.compiler.failures import OverrideRefusedError, parse_refusal, raise_failure
+from mallocgame.compiler.failures import OutOfMemoryError, OverrideRefusedError, parse_refusal, raise_failure
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 
 PLACEMENT = (
@@ -97,3 +97,14 @@ def test_a_died_check_names_the_tensor() -> None:
     with pytest.raises(OverrideRefusedError) as caught:
         raise_failure(-6, {}, CHECK.replace("b.1>", "while.2{1} (phi)>"))
     assert (caught.value.defining, caught.value.index) == ("while.2", (1,))
+
+
+def test_a_program_that_does_not_fit_is_told_apart() -> None:
+    said = "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory required for HLO "
+    message = f"{said}temporaries (17.00G) exceeds available HBM (15.75G). HLO module: jit_step."
+    with pytest.raises(OutOfMemoryError, match="the compiler refused: RESOURCE_EXHAUSTED") as raised:
+        raise_failure(1, {"error": "compiler", "message": message}, "")
+    assert raised.value.left is None
+    with pytest.raises(CompilerRefusedError) as other:
+        raise_failure(1, {"error": "compiler", "message": "INTERNAL: something else"}, "")
+    assert not isinstance(other.value, OutOfMemoryError)

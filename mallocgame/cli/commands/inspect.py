@@ -154,7 +154,7 @@ def lines(document: Value) -> list[str]:
         f"tensors      {document['tensors']}, {size(document['tensor_bytes'])} in all, the largest "
         f"{size(document['largest_bytes'])}; {document['movable_tensors']} may be in fast memory; "
         f"alias groups of several: {document['alias_groups']}",
-        f"peak         {size(document['peak_bytes'])} live at {document['peak_at']}; {host}"
+        f"peak         {size(document['peak_bytes'])} on the device live at {document['peak_at']}; {host}"
         f"fast memory {size(document['fast_bytes'])}",
         *_reserved(document["reserved"]),
         *_memory(document),

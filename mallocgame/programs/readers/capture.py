@@ -43,4 +43,5 @@ def of_capture(capture: Capture, path: Path) -> Loaded:
         scoped_vmem_kib=capture.scoped_vmem_kib,
         buffer_assignment=capture.buffer_assignment,
         memory_usage=capture.memory_usage,
+        lowered=capture.lowered,
     )

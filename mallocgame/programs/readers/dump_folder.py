@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mallocgame.problem.schema import Target
     from mallocgame.programs.dump_program import DumpProgram
     from mallocgame.system.progress import Progress
-    from xla_dump_parser import DumpModule
+    from xla_dump_parser import Dump, DumpModule
 
 SUFFIXES: tuple[str, ...] = ()
 
@@ -72,6 +72,17 @@ def dump_program(path: Path, target: Target | None, name: str | None, progress: 
             f"{path}: has the schedule of {module.name}, but no before_optimizations, which is what is compiled"
         )
     return program_of_dump(module, chosen.name)
+
+
+def compiled_dump(path: Path, target: Target | None, name: str | None, progress: Progress) -> tuple[Dump, Target, str]:
+    """The files of a dump folder's module, its target, and why it is that; arguments as ``read``. Nothing is compiled.
+
+    Raises:
+        BadInputError: it is for another target.
+        xla_dump_parser.ParseError: the folder has no schedule, or cannot be read.
+    """
+    module, _, chosen, why = _chosen(path, target, name, progress)
+    return find_dump(path, module.beginning), chosen, why
 
 
 def _chosen(

@@ -1,0 +1,120 @@
+"""What ``memory`` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from mallocgame.cli.show import Document, Value
+from mallocgame.report.memory.use import KINDS
+from mallocgame.report.table import plain_table
+from mallocgame.report.units import percent, size
+
+if TYPE_CHECKING:
+    from mallocgame.report.memory import MemoryUse, Peak
+
+FINDINGS, BUFFERS, SOURCES = 3, 20, 10
+"""Shown at most; the JSON document has all."""
+
+SHOWN_SHARE = 1e-4
+"""Of the memory's total, that a buffer has to have to be shown; the largest are in any case."""
+
+_NAMES = {0: "HBM", 5: "host memory"}
+
+
+def of_memory(use: MemoryUse) -> Document:
+    """The answer of ``memory``."""
+    document: Document = {
+        "command": "memory",
+        "module": use.module,
+        "target": use.target,
+        "fits": use.fits,
+        "memories": [{**asdict(space), "excess": space.excess} for space in use.spaces],
+        "scoped_bytes": use.scoped,
+        "kinds": None if use.kinds is None else asdict(use.kinds),
+        "findings": [asdict(finding) for finding in use.findings],
+        "peaks": [_of_peak(peak) for peak in use.peaks],
+    }
+    return {**document, "target_why": use.target_why} if use.target_why else document
+
+
+def _of_peak(peak: Peak) -> Document:
+    return {
+        "memory_space": peak.memory_space,
+        "time": peak.time,
+        "instruction": peak.instruction,
+        "live": peak.live,
+        "rest": peak.rest,
+        "by_kind": dict(peak.by_kind()),
+        "by_source": [{"source": source, "size": size} for source, size in peak.by_source().items()],
+        "buffers": [{**asdict(buffer), "padding": buffer.padding} for buffer in peak.buffers],
+    }
+
+
+def lines(document: Value) -> list[str]:
+    """The answer in words."""
+    first, *others = document["memories"]
+    target = f" for {document['target']}" if document["target"] else ""
+    found = [f"{document['module']}{target}", f"{_memory(first['name']):<13}{_of(first)}"]
+    if document["kinds"] is not None:
+        kinds = {name.replace("_", "-"): count for name, count in document["kinds"].items() if count}
+        found.append(f"by kind      {', '.join(f'{name} {size(count)}' for name, count in kinds.items())}")
+    for finding in document["findings"][:FINDINGS]:
+        found += [f"{finding['kind'].split()[-1]:<13}{finding['words']}", f"             -> {finding['advice']}"]
+    found += [f"{_memory(other['name']):<13}{_of(other)}" for other in others]
+    if document["scoped_bytes"] is not None:
+        found.append(f"scoped       {size(document['scoped_bytes'])} of fast memory, kept for fusions' own windows")
+    for peak in document["peaks"]:
+        found += _peak(peak)
+    return found
+
+
+def _memory(name: str) -> str:
+    return f"{name} " if len(name) > 12 else name
+
+
+def _of(memory: Value) -> str:
+    if memory["capacity"] is None:
+        return size(memory["total"])
+    over = f": does not fit, {size(memory['excess'])} too much" if memory["excess"] else ": fits"
+    return f"{size(memory['total'])} of {size(memory['capacity'])}{over}"
+
+
+def _peak(peak: Value) -> list[str]:
+    """The peak of one memory: its time, its buffers, its totals."""
+    memory = _NAMES.get(peak["memory_space"], f"S({peak['memory_space']})")
+    total = peak["live"] + peak["rest"]
+    kinds = ", ".join(f"{KINDS[kind]} {size(count)}" for kind, count in peak["by_kind"].items())
+    if peak["time"] is None:
+        head = (
+            f"listed       {size(peak['live'])} of {memory} in its largest allocations; not listed {size(peak['rest'])}"
+        )
+    else:
+        head = (
+            f"peak         {size(peak['live'])} of {memory} at {peak['instruction']} (time {peak['time']}): {kinds}; "
+            f"{size(peak['rest'])} of the temporaries hold nothing then"
+        )
+    header = (f"{memory}, largest", "bytes", "padding", "is", "times", "by", "shape", "what")
+    worth = [buffer for buffer in peak["buffers"] if buffer["size"] >= SHOWN_SHARE * total]
+    shown = (worth or peak["buffers"])[:BUFFERS]
+    more = len(peak["buffers"]) - len(shown)
+    sources = [
+        (row["source"] or "(no line: arguments and the like)", size(row["size"]), percent(row["size"] / total))
+        for row in peak["by_source"][:SOURCES]
+    ]
+    return [
+        head,
+        "",
+        *plain_table("", header, [_row(buffer) for buffer in shown]),
+        *([f"and {more} smaller ones"] if more else []),
+        "",
+        *plain_table("", (f"{memory}, by source line", "bytes", "share"), sources),
+    ]
+
+
+def _row(buffer: Value) -> Sequence[str]:
+    what = ", ".join(part for part in (buffer["what"], buffer["source"]) if part)
+    times = "" if buffer["live"] is None else f"{buffer['live'][0]}-{buffer['live'][1]}"
+    padding = f"{buffer['padding']:.3g} x"
+    return buffer["name"], size(buffer["size"]), padding, buffer["kind"], times, buffer["opcode"], buffer["shape"], what

@@ -1,0 +1,116 @@
+"""What is live when most of a memory is in use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+from mallocgame.report.memory.kinds import kind_of
+from mallocgame.report.memory.lives import Lives
+from mallocgame.report.memory.places import Lived, holding, peak_time
+from mallocgame.report.memory.use import Buffer, Kind, Peak, copy_of
+from mallocgame.report.peak import source_of
+from xla_dump_parser import Allocation, ArrayShape, AssignedValue, SourceLines, format_shape
+from xla_dump_parser.hlo import HloModule, Instruction
+from xla_dump_parser.shapes import element_bits
+
+_OP_NAME = re.compile(r'op_name="((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(r"\\(.)")
+_COPIES = frozenset({"copy", "copy-start"})
+
+
+def peak_of(allocations: Sequence[Allocation], memory_space: int, module: HloModule, lives: Lives) -> Peak:
+    """The peak of one memory.
+
+    Args:
+        allocations: of the module.
+        memory_space: n of S(n).
+        module: after memory space assignment.
+        lives: of the module.
+
+    Raises:
+        BadInputError: an allocation of no known kind.
+        xla_dump_parser.ParseError: the module's tables of source lines are damaged.
+    """
+    own = [allocation for allocation in allocations if allocation.memory_space == memory_space]
+    temporary = [
+        [Lived(value, lives.of(value)) for value in allocation.values]
+        for allocation in own
+        if kind_of(allocation) == "temporary"
+    ]
+    time = peak_time(temporary, len(lives.schedule.steps))
+    describe = _Describer(module, lives)
+    whole = (0, len(lives.schedule.steps) - 1)
+    buffers = []
+    for allocation in own:
+        kind = kind_of(allocation)
+        if kind != "temporary" and allocation.values:
+            values = [Lived(value, lives.of(value)) for value in allocation.values]
+            holder = _filling(values) if allocation.parameter is None else min(values, key=lambda one: one.live[0])
+            buffers.append(describe.buffer(replace(holder, live=whole), kind, allocation.size))
+    for values in temporary:
+        buffers += [describe.buffer(lived, "temporary", size) for lived, size in holding(values, time)]
+    total = sum(allocation.size for allocation in own)
+    buffers.sort(key=lambda buffer: (-buffer.size, buffer.name))
+    used = sum(buffer.size for buffer in buffers)
+    return Peak(memory_space, time, lives.schedule.steps[time].name, tuple(buffers), total - used)
+
+
+def _filling(values: Sequence[Lived]) -> Lived:
+    """Of the values of one allocation the largest, for smaller ones only use its place; of these the last."""
+    return max(values, key=lambda one: (one.value.size, one.live[0]))
+
+
+class _Describer:
+    """Says of values what they are and where they come from."""
+
+    def __init__(self, module: HloModule, lives: Lives) -> None:
+        self._lives = lives
+        self._schedule = lives.schedule
+        self._lines = SourceLines(module)
+        self._others = {
+            step.name: step for computation in module.computations.values() for step in computation.instructions
+        }
+
+    def buffer(self, lived: Lived, kind: Kind, size: int) -> Buffer:
+        value = lived.value
+        step = self._maker(value)
+        index = f"{{{','.join(map(str, value.index))}}}" if value.index else ""
+        array = value.shape if isinstance(value.shape, ArrayShape) else None
+        return Buffer(
+            name=f"{value.instruction}{index}",
+            kind=kind,
+            shape=format_shape(value.shape),
+            dtype="" if array is None else array.dtype,
+            size=size,
+            plain_size=size if array is None else min(size, (prod(array.dims) * element_bits(array) + 7) // 8),
+            opcode="" if step is None else step.opcode,
+            what="" if step is None else self._what(step),
+            source=None if step is None else source_of(self._lines, step),
+            live=lived.live,
+        )
+
+    def _maker(self, value: AssignedValue) -> Instruction | None:
+        """The instruction that makes a value; of what a loop carries, the last with a source line that shares it."""
+        step = self._step(value.instruction)
+        if not value.phi:
+            return step
+        others = (self._schedule.steps[time] for time in reversed(self._lives.makers(value)))
+        return next((other for other in others if source_of(self._lines, other)), step)
+
+    def _what(self, step: Instruction) -> str:
+        """Its ``op_name``; of a copy that has none, what it copies."""
+        named = _op_name(step)
+        copied = self._step(step.operands[0]) if step.opcode in _COPIES and step.operands else None
+        return named if named or copied is None else copy_of(_op_name(copied) or copied.name)
+
+    def _step(self, name: str) -> Instruction | None:
+        time = self._schedule.times.get(name)
+        return self._others.get(name) if time is None else self._schedule.steps[time]
+
+
+def _op_name(step: Instruction) -> str:
+    found = _OP_NAME.search(step.attributes.get("metadata", ""))
+    return "" if found is None else _ESCAPED.sub(r"\1", found[1])
