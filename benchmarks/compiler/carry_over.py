@@ -6,9 +6,9 @@
 ``--old`` and ``--new`` are interpreters of two environments with this mallocgame and another libtpu each; the one that
 runs this module is the new one if it is not given. PROGRAM is a workload, by default the balanced twelve. For each the
 old compiler's answer is sought with so many compiles; with the new compiler one compile is made from that answer, and
-one from none. FOLDER has ``rows.jsonl``, a row for each program, target and pair of versions with all that was tried,
-and ``table.md``, made of the rows. Whoever has a row is not run again; captures and answers are kept in ``--work``.
-``--show`` runs nothing.
+one from none. FOLDER has ``programs.jsonl``, a row for each program, target and pair of versions with all that was
+tried, and ``table.md``, made of the rows. Whoever has a row is not run again; captures and answers are kept in
+``--work``. ``--show`` runs nothing.
 
 A gain is the logarithm of XLA's default over the answer, each by its own compiler: under E, under M, and their sum.
 Kept is the new gain over the old. Exit code 1 where less than half is kept in the median of the programs that gained.
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--show", action="store_true", help="only make the table anew")
     given = parser.parse_args(arguments)
     given.work.mkdir(parents=True, exist_ok=True)
-    with open_lines(given.out / "rows.jsonl") as file:
+    with open_lines(given.out / "programs.jsonl") as file:
         rows: list[Row] = [json.loads(line) for line in file.lines]
         done = {(row["program"], row["target"], row["old_libtpu"], row["new_libtpu"]) for row in rows}
         old, new = ("", "") if given.show else (_libtpu(given.old), _libtpu(given.new))

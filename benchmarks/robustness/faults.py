@@ -148,6 +148,7 @@ PROBE = ("probe", "tests.probe.models:hundred", "tests.probe.models:two_hundred"
 COMMANDS = {
     "capture --calibrate": Command((*TINY, "--calibrate", "1"), _one(load_capture)),
     "inspect": Command(("inspect", "OUT"), _one(load_capture), TINY),
+    "memory": Command(("memory", "OUT"), _one(load_capture), TINY),
     "solve": Command(SOLVE, _one(load_plan)),
     "solve --solver auto": Command(
         ("solve", str(CAPTURE), "--solver", "auto", "--compiles", "1", "--time-limit", "1", "--cache", "WORK/compiles",

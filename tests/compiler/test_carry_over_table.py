@@ -34,7 +34,7 @@ def test_kept_is_the_new_gain_over_the_old(
         row("a", found(2.0, 8.0), found(kept, 8.0, groups=3), found(8.0, 8.0)),
         row("b", found(8.0, 8.0), found(8.0, 8.0), found(8.0, 8.0)),
     ]
-    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    (tmp_path / "programs.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in rows))
     assert main(["--show", "--out", str(tmp_path), "--work", str(tmp_path / "work")]) == code
     out = capsys.readouterr().out
     assert out == (tmp_path / "table.md").read_text()
