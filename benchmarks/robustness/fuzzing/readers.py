@@ -104,6 +104,13 @@ def _memory_usage(data: bytes) -> str:
     return str(len(parse_memory_usage_report(decode_text(data, "case"), "case")).bit_length())
 
 
+def _out_of_memory(data: bytes) -> str:
+    from xla_dump_parser.out_of_memory import parse_out_of_memory
+
+    found = parse_out_of_memory(decode_text(data, "case"), "case")
+    return f"{len(found.largest).bit_length()} {len(found.report).bit_length()}"
+
+
 def _problem(data: bytes) -> str:
     from mallocgame.models.replay import replay_plan
     from mallocgame.plan.problem_file import from_bytes
@@ -222,6 +229,7 @@ READERS: dict[str, Reader] = {
     "log": _log,
     "memory_usage": _memory_usage,
     "mlir": _mlir,
+    "out_of_memory": _out_of_memory,
     "problem": _problem,
     "refusal": _refusal,
     "rows": _rows,
