@@ -96,6 +96,8 @@ def classify(named: NamedPlan) -> Groups:
 def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
     """The text of ``xla_tpu_msa_tensor_overrides``; what is to be done alike is one override.
 
+    Where a whole group is in HBM its first tensor alone is told: the compiler keeps the others with it.
+
     Args:
         groups: of the plan.
         evicted: ids of the tensors that the plan evicts. They get no pin: it would mark the program's result as one in
@@ -112,7 +114,7 @@ def tensor_overrides(groups: Groups, evicted: Collection[int]) -> str:
     alone = [tensors[0] for tensors in groups.evicted if len(tensors) == 1]
     read = [replace(tensor, uses=tuple(use for use in tensor.uses if use.time != root)) for tensor in alone]
     prefetched = [tensor for tensors in (*groups.evicted, *groups.copied) for tensor in tensors if _is_copied(tensor)]
-    kept = [tensor for tensors in groups.in_hbm for tensor in tensors]
+    kept = [tensors[0] for tensors in groups.in_hbm]
     kept += [tensor for tensors in groups.copied for tensor in tensors if not tensor.is_fast]
     pinned = [tensor for tensors in (*groups.pinned, *groups.evicted) for tensor in tensors if tensor.fast_definition]
     outputs: dict[tuple[str, ShapeIndex], list[NamedTensor]] = {}
