@@ -2,7 +2,7 @@
 
     python -m benchmarks.robustness.answers [--out out/answers] [--only SUBSTRING]
 
-Four are plans at another memory split, two are options, two were interrupted by Ctrl-C, one is of a dump folder, one of
+Four are at another memory split, two are options, two were interrupted by Ctrl-C, one is of a dump folder, one of
 HLO text, one for four devices, one of before answers carried their proof, one of ``mallocgame.optimize``. Each is found
 by a command as a user types it, and kept in the folder; then ``explain``, ``report``, ``verify`` and ``export`` get the
 answer's file and nothing else. Compared are E and M, of XLA's default and of the answer, to the last digit, and the

@@ -119,8 +119,7 @@ class Relaxation:
 
     def leave(self, tensor: NamedTensor, reason: str, cut: bool = False) -> None:
         """Leave a tensor's group in HBM from now on."""
-        name = tensor.instruction + ("{" + ",".join(map(str, tensor.index)) + "}" if tensor.index else "")
-        self.relaxed.append(Relaxed(tensor.group, name, reason, cut))
+        self.relaxed.append(Relaxed(tensor.group, tensor.name, reason, cut))
         self.named = in_hbm(self.named, [tensor.group])
 
 

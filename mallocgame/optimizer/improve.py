@@ -240,7 +240,7 @@ class _Loop:
     def _begin(self, base: Base) -> None:
         """Take a new schedule in: what the answer to start from says of it; and the agent plays it, if there is one."""
         if self.start is not None and isinstance(self.start.answer, NamedPlan):
-            base.carried = carry_over(self.start.answer, base.problem).plan
+            base.carried = carry_over(self.start.answer, base.problem)
         seconds = agent.SHARE * self.time_limit
         if self.plays and self.known.searches and seconds >= agent.LEAST_SECONDS:
             base.agent = self.playing.enter_context(agent.playing(base.capture, seconds, self.known.seed))

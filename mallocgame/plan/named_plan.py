@@ -10,7 +10,7 @@ from mallocgame.plan.plan import Plan
 from mallocgame.plan.reach import Gaps
 from mallocgame.problem import priority
 from mallocgame.problem.placement import HINTED
-from mallocgame.problem.schema import Problem, Reservation, ShapeIndex
+from mallocgame.problem.schema import Problem, Reservation, ShapeIndex, position_name
 from mallocgame.system.errors import BadInputError
 
 Option = str | int | float | bool | None
@@ -68,6 +68,11 @@ class NamedTensor:
     fast_definition: bool
     uses: tuple[NamedUse, ...]
     hinted: bool = False
+
+    @property
+    def name(self) -> str:
+        """As ``Tensor.name``."""
+        return position_name(self.instruction, self.index)
 
     @property
     def is_fast(self) -> bool:

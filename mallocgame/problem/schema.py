@@ -15,6 +15,11 @@ ShapeIndex = tuple[int, ...]
 """Path into a tuple shape; ``()`` for an array."""
 
 
+def position_name(instruction: str, index: ShapeIndex) -> str:
+    """``instruction`` or ``instruction{i,j}``."""
+    return instruction + ("{" + ",".join(map(str, index)) + "}" if index else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The memories of one core of an accelerator, as the compiler models them.
@@ -150,7 +155,7 @@ class Tensor:
     @property
     def name(self) -> str:
         """``instruction`` or ``instruction{i,j}``."""
-        return self.instruction + ("{" + ",".join(map(str, self.index)) + "}" if self.index else "")
+        return position_name(self.instruction, self.index)
 
 
 @dataclass(frozen=True, slots=True)

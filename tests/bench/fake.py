@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from mallocgame.bench import run, store
 from mallocgame.compiler import cache
 from mallocgame.compiler.capture import Capture
 from mallocgame.compiler.capture_file import load_capture
+from mallocgame.compiler.capturing import compiled_of
 from mallocgame.compiler.child import Compiled, Limits, Request
 from mallocgame.compiler.versions import COMPILERS
 
@@ -39,17 +40,11 @@ class FakeCompiler:
         if len(self.asked) in self.wrong:
             raise self.wrong[len(self.asked)]
         known = self.capture
-        return Compiled(
-            lowered=known.lowered,
-            before_msa=known.before_msa,
-            final=known.final,
-            buffer_assignment=known.buffer_assignment,
-            memory_usage=known.memory_usage,
-            log=known.log,
+        return replace(
+            compiled_of(known),
             versions={name: known.versions[name] for name in ("python", "jax", "jaxlib", "libtpu")},
             seconds=SECONDS,
             peak_memory=PEAK,
-            topology=known.topology,
         )
 
 

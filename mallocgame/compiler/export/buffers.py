@@ -46,7 +46,7 @@ def buffers_of_plan(plan: NamedPlan) -> str:
     parts: dict[tuple[int, int, Stay | None], list[Piece]] = {}
     for stay in plan.plan.stays:
         tensor = plan.tensors[stay.tensor]
-        piece = Piece(_name(tensor.instruction, tensor.index), stay.start, stay.end, tensor.size)
+        piece = Piece(tensor.name, stay.start, stay.end, tensor.size)
         alone = stay if members[tensor.group] == 1 else None
         parts.setdefault((tensor.group, stay.offset, alone), []).append(piece)
     hints = [offset for _, offset, _ in parts]
@@ -97,8 +97,3 @@ def _ranges_by_size(part: Sequence[Piece]) -> dict[int, list[tuple[int, int]]]:
         else:
             ranges.append((low, high))
     return found
-
-
-def _name(instruction: str, index: tuple[int, ...]) -> str:
-    """As ``Tensor.name``."""
-    return instruction + ("{" + ",".join(map(str, index)) + "}" if index else "")

@@ -164,7 +164,7 @@ def _kept_of(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex], Seque
             if use.loop and any(later.fast for later in tensor.uses[number:]):
                 raise InexpressibleError(
                     tensor,
-                    f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps there what that loop gives back",
+                    f"keeping {tensor.name} in HBM for {use.instruction} also keeps there what that loop gives back",
                 )
             alike = [out for out in outputs.get((use.instruction, index), ()) if out.size == tensor.size]
             output = next((out for out in alike if out.is_fast), None)
@@ -172,7 +172,7 @@ def _kept_of(tensor: NamedTensor, outputs: Mapping[tuple[str, ShapeIndex], Seque
                 yield _Site(use.instruction, operand, index, tensor.size)
             elif previous is not None and previous.fast and not use.far:
                 raise InexpressibleError(
-                    tensor, f"keeping {_name(tensor)} in HBM for {use.instruction} also keeps {_name(output)} there"
+                    tensor, f"keeping {tensor.name} in HBM for {use.instruction} also keeps {output.name} there"
                 )
         previous = use
 
@@ -283,7 +283,7 @@ def _check_pinned(tensors: Sequence[NamedTensor]) -> None:
         if in_hbm or any(use.copy_after is not None for use in tensor.uses):
             raise InexpressibleError(
                 tensor,
-                f"{_name(tensor)} and what it shares a buffer with are partly in HBM and partly written to fast memory",
+                f"{tensor.name} and what it shares a buffer with are partly in HBM and partly written to fast memory",
             )
 
 
@@ -297,12 +297,12 @@ def _check_evicted(tensors: Sequence[NamedTensor], evictions: Mapping[int, int])
         asked = any(use.copy_after is not None for use in tensor.uses)
         if len(evicted) > 1 or not tensor.fast_definition or asked or slow != list(tensor.uses[-1:] if late else ()):
             raise InexpressibleError(
-                tensor, f"it evicts {_name(evicted[0])}, and {_name(tensor)} is not in fast memory all the time before"
+                tensor, f"it evicts {evicted[0].name}, and {tensor.name} is not in fast memory all the time before"
             )
     if _is_copied(tensors[0]):
         _check_copied(tensors[0])
         if not tensors[0].uses[-1].fast:
-            raise InexpressibleError(evicted[0], f"it evicts {_name(evicted[0])}, and nothing brings it to fast memory")
+            raise InexpressibleError(evicted[0], f"it evicts {evicted[0].name}, and nothing brings it to fast memory")
 
 
 def _check_product(tensor: NamedTensor) -> None:
@@ -310,7 +310,7 @@ def _check_product(tensor: NamedTensor) -> None:
     first = next((n for n, use in enumerate(tensor.uses) if not use.fast or use.copy_after is not None), 0)
     if not tensor.fast_definition or not first:
         raise InexpressibleError(
-            tensor, f"it evicts {_name(tensor)}, which is not in fast memory for its first uses and then in HBM"
+            tensor, f"it evicts {tensor.name}, which is not in fast memory for its first uses and then in HBM"
         )
     _check_copied(replace(tensor, uses=tensor.uses[first:]))
 
@@ -325,10 +325,6 @@ def _check_copied(tensor: NamedTensor) -> None:
         uses = list(run)
         copied = [use for use in uses if use.copy_after is not None]
         if copied and not fast:
-            raise InexpressibleError(tensor, f"{copied[0].instruction} has a prefetch of {_name(tensor)} but reads HBM")
+            raise InexpressibleError(tensor, f"{copied[0].instruction} has a prefetch of {tensor.name} but reads HBM")
         if fast and not copied:
-            raise InexpressibleError(tensor, f"nothing brings {_name(tensor)} to fast memory for {uses[0].instruction}")
-
-
-def _name(tensor: NamedTensor) -> str:
-    return tensor.instruction + ("{" + ",".join(map(str, tensor.index)) + "}" if tensor.index else "")
+            raise InexpressibleError(tensor, f"nothing brings {tensor.name} to fast memory for {uses[0].instruction}")

@@ -11,6 +11,7 @@ from mallocgame.models.cycles.table import CycleTable
 from mallocgame.models.replay import relaxed_bound, replay_plan
 from mallocgame.models.replay.observe import observe_final
 from mallocgame.optimizer.knowledge.agent import Playing
+from mallocgame.plan.carry_over import CarriedOver
 from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
@@ -55,7 +56,7 @@ class Base:
         outlook: what a search found before any plan was compiled.
         exhausted: whether the search finds nothing more that is worth a compile.
         agent: who plays this schedule meanwhile; None where no agent does.
-        carried: what an answer for another compiler or program says, without addresses; None where there is none.
+        carried: what is found again of an answer for another compiler or program; None where there is none.
     """
 
     capture: Capture
@@ -71,7 +72,7 @@ class Base:
     outlook: Outlook | None = None
     exhausted: bool = False
     agent: Playing | None = None
-    carried: Plan | None = None
+    carried: CarriedOver | None = None
 
     @property
     def problem(self) -> Problem:
@@ -103,7 +104,7 @@ class Base:
 
     def start(self) -> Plan | None:
         """Where a search begins: the best confirmed plan, else what was carried over, else the agent's, if any."""
-        known = self.plan or self.carried
+        known = self.plan if self.plan is not None or self.carried is None else self.carried.plan
         return known if known is not None or self.agent is None else self.agent.plan()
 
     def prove(self, time_limit: float, seed: int) -> float:

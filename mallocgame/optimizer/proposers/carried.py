@@ -10,7 +10,6 @@ from mallocgame.optimizer.knowledge.candidates import Candidate
 from mallocgame.optimizer.knowledge.knowledge import Knowledge
 from mallocgame.optimizer.proposers.plans import tellable
 from mallocgame.optimizer.start import Start
-from mallocgame.plan.carry_over import carry_over
 from mallocgame.plan.compiler_options import SCOPED_VMEM
 from mallocgame.plan.named_plan import NamedPlan, name_plan
 from mallocgame.plan.options_file import ProgramOptions
@@ -65,7 +64,8 @@ def _plan(known: Knowledge, answer: NamedPlan, name: str) -> Carried:
     split = answer.scoped_vmem_kib or own
     captured = [base for base in known.bases if base.capture.scoped_vmem_kib == split]
     base = captured[0] if captured else known.first
-    made = carry_over(answer, base.problem)
+    made = base.carried
+    assert made is not None
     again = f"{made.found} of {made.groups} groups found again"
     if not captured and made.found < made.groups:
         named = _fitted(known, base, made.plan, own)

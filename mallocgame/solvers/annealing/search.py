@@ -277,9 +277,9 @@ class Search:
             return -1
         begin = next(one for one in range(last, first - 1, -1) if served[one] != STAYS)
         until = self.program.servings[id][last - first].before
-        return (
-            until if served[begin] != MADE else max(until, made_eviction(self.program, world, id, last - first).before)
-        )
+        if served[begin] != MADE:
+            return until
+        return max(until, made_eviction(self.program, world, id, last - first).before)
 
     def servings_of(self, group: int) -> slice:
         """Of the tensor of a group that prefetches may serve."""

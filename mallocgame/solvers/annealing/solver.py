@@ -130,6 +130,8 @@ class _LocalSearch:
         """Have fewer times at which prefetches start, if there are addresses for that."""
         value, decisions, _ = self.packed
         shared = share_starts(self.search, decisions)
+        if (shared.plan == decisions.plan).all():
+            return
         packed = self._addresses(shared)
         if packed.status == "feasible":
             self.packed = value, shared, packed.plan

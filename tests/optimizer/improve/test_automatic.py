@@ -11,7 +11,6 @@ import pytest
 
 from mallocgame import api
 from mallocgame.cli.answers.automatic import lines, of_automatic
-from mallocgame.compiler.capture_file import save_capture
 from mallocgame.optimizer import automatic
 from mallocgame.optimizer.automatic import Automatic, solve_automatically
 from mallocgame.optimizer.knowledge.choice import Choice
@@ -21,7 +20,6 @@ from mallocgame.plan.named_plan import NamedPlan
 from mallocgame.plan.options_file import ProgramOptions, save_options
 from mallocgame.programs.loading import load
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
-from tests.bench.scan import a_capture
 from tests.optimizer.improve.fake import Fake
 
 OPTIONS = ProgramOptions(
@@ -34,14 +32,6 @@ def solved(file: Path, fake: Fake, compiles: int = 3) -> Automatic:
     return solve_automatically(
         loaded, fake, time_limit=0.5, compiles=compiles, seed=0, choice=Choice(), progress=lambda _: None
     )
-
-
-@pytest.fixture
-def captured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "scan.mgz"
-    save_capture(a_capture(), file)
-    monkeypatch.setattr(automatic, "installed_versions", lambda: dict.fromkeys(("jax", "jaxlib", "libtpu"), "0.0.52"))
-    return file
 
 
 def test_a_confirmed_plan_is_a_plan_file(captured: Path, tmp_path: Path) -> None:

@@ -10,9 +10,7 @@ from random import Random
 import pytest
 
 from mallocgame import api
-from mallocgame.compiler.capture_file import save_capture
 from mallocgame.compiler.export.options import SORT_ORDER, TENSOR_OVERRIDES
-from mallocgame.optimizer import automatic
 from mallocgame.optimizer.improve import Improved, improve
 from mallocgame.optimizer.start import Start, load_start
 from mallocgame.plan.compiler_options import SCOPED_VMEM
@@ -88,7 +86,7 @@ def test_the_search_goes_on_from_a_plan_once_its_split_is_captured(plan: NamedPl
     assert found.answer.plan is not None
     assert found.base.plan == found.answer.plan.plan
     assert found.base.carried is not None
-    assert found.base.carried.fast_uses == plan.plan.fast_uses, "where the search on any schedule begins"
+    assert found.base.carried.plan.fast_uses == plan.plan.fast_uses, "where the search on any schedule begins"
     assert [tried.proposer for tried in found.tried[:3]] == ["xla default", "carried over", "splits"]
 
 
@@ -174,14 +172,6 @@ def test_a_plan_of_another_program_is_not_found_again(plan: NamedPlan) -> None:
     assert found.carried is not None
     assert found.carried.found == 0
     assert "carried over" not in [tried.proposer for tried in found.tried]
-
-
-@pytest.fixture
-def captured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "scan.mgz"
-    save_capture(a_capture(), file)
-    monkeypatch.setattr(automatic, "installed_versions", lambda: dict.fromkeys(("jax", "jaxlib", "libtpu"), "0.0.52"))
-    return file
 
 
 def test_an_answer_for_another_target_is_refused(plan: NamedPlan, captured: Path, tmp_path: Path) -> None:
