@@ -43,7 +43,7 @@ from mallocgame.problem.liveness import Range, live_ranges, normalised
 from mallocgame.problem.schedule import Schedule, flatten
 from mallocgame.problem.schema import ShapeIndex
 from mallocgame.system.errors import MallocgameError
-from mallocgame.system.processes import end_group
+from mallocgame.system.processes import end_group, start_group
 from xla_dump_parser import ParseError, parse_buffer_assignment, parse_hlo, parse_live_range, read_text, walk_shape
 from xla_dump_parser.compile_log import parse_compile_log
 from xla_dump_parser.msa_tables import parse_shape_index
@@ -291,12 +291,11 @@ def make(folder: Path, platform: str, program: str, seconds: float) -> str | Non
         return None
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.reading.liveness_programs", program, platform, str(folder)]
-    child = subprocess.Popen(
+    child = start_group(
         command,
         env=_environment(platform, folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        start_new_session=True,
     )
     assert child.stderr is not None
     limit = Timer(seconds, end_group, [child])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import BinaryIO
 
-from mallocgame.system.processes import end_group, python_path
+from mallocgame.system.processes import end_group, python_path, start_group
 
 POLL_SECONDS = 0.05
 TIMED_OUT = -1000
@@ -65,13 +65,12 @@ class Running:
         self._output, self._errors = output, errors
         self._started = monotonic()
         command = [sys.executable, "-m", "mallocgame.cli.child", str(os.getpid()), *job.tokens]
-        self._process = subprocess.Popen(
+        self._process = start_group(
             command,
             env={**os.environ, "PYTHONPATH": python_path([os.environ.get("PYTHONPATH", "")])},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
-            start_new_session=True,
         )
 
     def ended(self) -> Ended | None:

@@ -24,7 +24,7 @@ from typing import Any
 from mallocgame.compiler.failures import LeftBehind, OutOfMemoryError, raise_failure
 from mallocgame.plan.init_args import VARIABLE
 from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
-from mallocgame.system.processes import end_group, python_path
+from mallocgame.system.processes import end_group, python_path, start_group
 
 COST_VMODULE = (
     "op_cost=1,algorithm=3,simulator=3,memory_space_assignment=3,"
@@ -228,14 +228,13 @@ def _child(
     command: list[str], environment: Mapping[str, str], log: Any, work: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child in its own session; its whole process group is dead when the block is left."""
-    process = subprocess.Popen(
+    process = start_group(
         command,
         env=dict(environment),
         cwd=work,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=log,
-        start_new_session=True,
     )
     try:
         yield process

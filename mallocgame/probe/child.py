@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import IO, Any, NoReturn
 
 from mallocgame.system.errors import BadInputError, CompilerRefusedError, MallocgameError, NoAnswerError
-from mallocgame.system.processes import end_group, python_path
+from mallocgame.system.processes import end_group, python_path, start_group
 
 READ_BYTES = 1 << 16
 
@@ -29,13 +29,12 @@ class ProbeChild:
 
     def __enter__(self) -> ProbeChild:
         self._log: IO[bytes] = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
+        self._process = start_group(
             [sys.executable, "-m", "mallocgame.probe.child_main", str(os.getpid())],
             env={**os.environ, "PYTHONPATH": python_path(sys.path)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            start_new_session=True,
         )
         return self
 

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 
 from benchmarks.robustness.faults import COMMANDS
 from mallocgame.cli.app import app
 from mallocgame.cli.run import load_commands
+from mallocgame.system.processes import start_group
 from tests.faults.sources import ROOT
 
 HEAT = ROOT / "workloads" / "problems" / "heat-v4.mgp"
@@ -85,3 +87,24 @@ def test_a_compile_ends_with_its_parent(tmp_path: Path) -> None:
         assert len(_with_argument(mark)) == 2
         parent.send_signal(signal.SIGKILL)
     assert _wait(lambda: not _with_argument(mark), 10)
+
+
+def test_an_interrupt_while_a_child_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the start of a process and the return of its constructor nobody else knows of it."""
+    real = subprocess.Popen
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(real(*arguments, **options))
+        os.kill(os.getpid(), signal.SIGINT)
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start_group([sys.executable, "-c", "import time; time.sleep(99)"])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [process.returncode for process in started] == [-signal.SIGKILL]

@@ -22,7 +22,7 @@ from mallocgame.plan.plan import Plan
 from mallocgame.plan.plan_file import load_plan
 from mallocgame.solvers.muzero import agent_path
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.processes import end_group, python_path
+from mallocgame.system.processes import end_group, python_path, start_group
 
 NEEDED = ("jax", "flax", "mctx")
 
@@ -67,13 +67,12 @@ def playing(capture: Capture, seconds: float, seed: int) -> Iterator[Playing]:
         file, out = Path(folder) / "program.mgz", Path(folder) / "plan.json"
         save_capture(capture, file)
         tokens = ("solve", str(file), "--solver", "muzero", f"--time-limit={seconds}", f"--seed={seed}")
-        process = subprocess.Popen(
+        process = start_group(
             [sys.executable, "-m", "mallocgame.cli.child", str(os.getpid()), *tokens, "--out", str(out)],
             env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": python_path(sys.path)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
         try:
             yield Playing(process, out)
