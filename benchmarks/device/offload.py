@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mallocgame import api
 from mallocgame.cli.answers.offloaded import of_read_back
+
+from mallocgame import api
 from mallocgame.offload import judge
 from mallocgame.offload.confirm import Candidate, Confirmed
 from mallocgame.offload.solve import solve

@@ -14,7 +14,7 @@ from mallocgame.api.answers import Reported, ReportFormat, explain, export, repo
 from mallocgame.api.arguments import PathLike
 from mallocgame.api.benchmark import bench, replay
 from mallocgame.api.device import calibrate, probe
-from mallocgame.api.offloading import offload, verify_offload
+from mallocgame.api.fitting import fit, fit_largest, verify_fit
 from mallocgame.api.packing import pack, spill
 from mallocgame.api.programs import capture, inspect, memory
 from mallocgame.api.solving import Solved, auto, solve, solve_all
@@ -33,9 +33,10 @@ __all__ = [
     "capture",
     "explain",
     "export",
+    "fit",
+    "fit_largest",
     "inspect",
     "memory",
-    "offload",
     "pack",
     "probe",
     "replay",
@@ -45,5 +46,5 @@ __all__ = [
     "spill",
     "train",
     "verify",
-    "verify_offload",
+    "verify_fit",
 ]

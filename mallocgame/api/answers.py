@@ -57,7 +57,7 @@ def export(
         return _buffers(plan, progress or silent)
     if isinstance(plan, str | os.PathLike) and is_moves_file(plan):
         if format != "python":
-            raise BadInputError(f"{plan}: a plan of the offload game is a policy: use --format python")
+            raise BadInputError(f"{plan}: an answer of fit is a policy: use --format python")
         return load_moves(plan).moves.to_python()
     answer = load_answer(plan) if isinstance(plan, str | os.PathLike) else plan
     if max_bytes is None:

@@ -23,7 +23,7 @@ from mallocgame.compiler import described, stages
 from mallocgame.compiler.devices import devices_of, replicas_and_partitions
 from mallocgame.compiler.jax_settings import options_of
 from mallocgame.compiler.module_file import is_module_file, read_module
-from mallocgame.compiler.stages import Lowering, is_stage, lowering_of
+from mallocgame.compiler.stages import Lowering, lowering_of, parts_of
 from mallocgame.plan.compiler_options import EFFORT, LEVELS, check_options, effort_of
 from mallocgame.problem.targets import topology_for
 from mallocgame.system import reference
@@ -100,17 +100,7 @@ def load_program(name: str) -> tuple[Any, Sequence[Any], Mapping[str, Any]]:
     Raises:
         BadInputError: it is not of this form, or gives something else.
     """
-    match reference.named_by(name)():
-        case (function, tuple() | list() as args) if callable(function):
-            return function, args, {}
-        case (function, tuple() | list() as args, dict() as kwargs) if callable(function):
-            return function, args, kwargs
-        case made if is_stage(made):
-            return made, (), {}
-    raise BadInputError(
-        "the function must return (function, tuple of abstract arguments), or these with a dictionary of arguments by "
-        "name, or what jax.jit(f).trace(...) or .lower(...) gives"
-    )
+    return parts_of(reference.named_by(name)())
 
 
 def describe(error: BaseException) -> str:

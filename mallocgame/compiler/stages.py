@@ -42,8 +42,33 @@ class Lowering:
     options: Mapping[str, str]
 
 
-def lowering_of(program: object, args: Sequence[Any], kwargs: Mapping[str, Any], target: str | None) -> Lowering:
+def parts_of(made: object) -> tuple[Any, Sequence[Any], Mapping[str, Any]]:
+    """A program, its arguments and those by name, of what a user's function gives.
+
+    Raises:
+        BadInputError: it gives something else.
+    """
+    match made:
+        case (function, tuple() | list() as args) if callable(function):
+            return function, args, {}
+        case (function, tuple() | list() as args, dict() as kwargs) if callable(function):
+            return function, args, kwargs
+        case _ if is_stage(made):
+            return made, (), {}
+    raise BadInputError(
+        "the function must return (function, tuple of abstract arguments), or these with a dictionary of arguments by "
+        "name, or what jax.jit(f).trace(...) or .lower(...) gives"
+    )
+
+
+def lowering_of(
+    program: object, args: Sequence[Any], kwargs: Mapping[str, Any], target: str | None, places: bool = True
+) -> Lowering:
     """The lowered module of a program; arguments and errors as ``lower``.
+
+    Args:
+        program, args, kwargs, target: as ``lower`` takes them.
+        places: whether the text has the places of the source; without them equal programs are equal texts.
 
     Raises:
         BadInputError: it is lowered for no TPU or another target, or does not say for which, or for devices that are no
@@ -51,7 +76,7 @@ def lowering_of(program: object, args: Sequence[Any], kwargs: Mapping[str, Any],
     """
     stage = lower(program, args, kwargs, target)
     found, devices = _target(stage, target)
-    text = str(stage.as_text(debug_info=True))
+    text = str(stage.as_text(debug_info=places))
     several = _topology(devices, found) if len(devices) > 1 else topology_for(found, devices_of(text))
     return Lowering(text, found, several, {**options_of_jax(), **_own_options(stage)})
 

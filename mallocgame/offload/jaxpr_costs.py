@@ -9,7 +9,7 @@ for the whole program corrects this where a compiled program's time is known.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,19 +103,18 @@ def size_of(aval: Any) -> int:
     return int(math.prod(aval.shape)) * int(getattr(aval.dtype, "itemsize", 8))
 
 
-def flatten(jaxpr: Any) -> Program:
-    """The program of a jaxpr."""
+def flatten(jaxpr: Any, donated: Sequence[bool] = ()) -> Program:
+    """The program of a jaxpr.
+
+    Args:
+        jaxpr: open.
+        donated: by input; empty for none.
+    """
     values: dict[Any, Value] = {}
     inputs = tuple(_value(values, var) for var in jaxpr.invars)
-    donated = [False] * len(inputs)
-    for eqn in jaxpr.eqns:
-        given = eqn.params.get("donated_invars", ())
-        taken = {
-            values.get(var) for var, gone in zip(eqn.invars, given, strict=False) if gone and hasattr(var, "count")
-        }
-        donated = [was or value in taken for was, value in zip(donated, inputs, strict=True)]
+    gone = tuple(donated) if len(donated) == len(inputs) else (False,) * len(inputs)
     operations = tuple(_operations(jaxpr, values))
-    return Program(inputs, tuple(donated), operations, tuple(_value(values, var) for var in jaxpr.outvars))
+    return Program(inputs, gone, operations, tuple(_value(values, var) for var in jaxpr.outvars))
 
 
 def _value(values: dict[Any, Value], var: Any) -> Value:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from mallocgame.problem.chips import CHIPS, GPU_EXPOSED, Link
 from mallocgame.problem.target_file import FORMAT, MAX_FILE_BYTES, PRODUCT, MeasuredTarget, load_target
-from mallocgame.problem.targets import TARGET_OF_KIND
+from mallocgame.problem.targets import TARGET_OF_KIND, TARGETS
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
 
@@ -26,6 +26,27 @@ def get_link(name: str) -> Link:
     if link is None:
         raise BadInputError(f"unknown device {name!r}; known are {', '.join(map(repr, LINKS))}")
     return link
+
+
+def checked_link(target: str, link: str | os.PathLike[str] | None) -> Link:
+    """The link of a target, which has to be one.
+
+    Raises:
+        BadInputError: the target is not known.
+    """
+    if target not in TARGETS and target not in LINKS and link is None:
+        known = dict.fromkeys([*TARGETS, *LINKS])
+        raise BadInputError(f"unknown target {target!r}; known: {', '.join(map(repr, known))}")
+    return choose_link(target, link)
+
+
+def choose_link(target: str, link: str | os.PathLike[str] | None) -> Link:
+    """The link of a target: from a file, or of the table.
+
+    Raises:
+        BadInputError: neither is known.
+    """
+    return get_link(target) if link is None else read_link(link)
 
 
 _RATES = ("to_host", "from_host", "both", "flops", "bandwidth")

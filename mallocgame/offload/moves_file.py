@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from mallocgame.offload.policy import NamedMoves
+from mallocgame.offload.policy import AS_WRITTEN, READY, NamedMoves
 from mallocgame.offload.problem import Move
 from mallocgame.system import checked_json as checked
 from mallocgame.system.errors import BadInputError
 from mallocgame.system.files import write_atomically
 
 FORMAT = "mallocgame-offload-plan"
-VERSION = 1
+VERSION = 2
+"""Of files that say more than version 1 has."""
+
 MAX_FILE_BYTES = 2**24
 
 _KEYS = ("format", "version", "program", "target", "budget", "moves", "options", "versions", "device_bytes", "seconds")
+_SINCE_2 = ("ready", "everywhere", "state", "batch")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class MovesFile:
         versions: of the compiler that confirmed it; none where nothing did.
         device_bytes: that it needs, as the compiler says, or the model where nothing was compiled.
         seconds: under M, likewise.
+        everywhere: whether they are for all checkpointed blocks of the program, whatever their policies; else for those
+            that the builder wraps, or that are under ``mallocgame.policy``.
+        state: leaf groups of the step's arguments that live in host memory (``mallocgame.offload.state``).
+        batch: that the program was made for; None where it takes none.
     """
 
     program: str
@@ -44,6 +51,9 @@ class MovesFile:
     versions: Mapping[str, str]
     device_bytes: int
     seconds: float
+    everywhere: bool = False
+    state: tuple[str, ...] = ()
+    batch: int | None = None
 
 
 def save_moves(content: MovesFile, path: str | os.PathLike[str]) -> None:
@@ -52,9 +62,15 @@ def save_moves(content: MovesFile, path: str | os.PathLike[str]) -> None:
     Raises:
         BadInputError: ``path`` cannot be written.
     """
+    further = {
+        "ready": content.moves.ready,
+        "everywhere": content.everywhere,
+        "state": list(content.state),
+        "batch": content.batch,
+    }
     value: dict[str, Any] = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if any(further.values()) else 1,
         "program": content.program,
         "target": content.target,
         "budget": content.budget,
@@ -63,6 +79,7 @@ def save_moves(content: MovesFile, path: str | os.PathLike[str]) -> None:
         "versions": dict(content.versions),
         "device_bytes": content.device_bytes,
         "seconds": content.seconds,
+        **(further if any(further.values()) else {}),
     }
     write_atomically(path, (json.dumps(value, allow_nan=False, indent=1) + "\n").encode())
 
@@ -83,17 +100,26 @@ def load_moves(path: str | os.PathLike[str]) -> MovesFile:
         BadInputError: it cannot be read, is damaged, or of another format or version.
     """
     source = str(path)
-    found = checked.record(checked.read_json(path, MAX_FILE_BYTES), source, _KEYS)
-    if found["format"] != FORMAT or found["version"] != VERSION:
+    value = checked.read_json(path, MAX_FILE_BYTES)
+    version = value.get("version") if isinstance(value, dict) else None
+    found = checked.record(value, source, (*_KEYS, *_SINCE_2) if version == VERSION else _KEYS)
+    if found["format"] != FORMAT or version not in (1, VERSION):
         raise BadInputError(f"{source}: not a plan of the offload game that this mallocgame reads; make it again")
     moves = checked.optional(checked.mapping(checked.one_of(get_args(Move))))(found["moves"], f"{source}: moves")
     return MovesFile(
         program=checked.text(found["program"], f"{source}: program"),
         target=checked.text(found["target"], f"{source}: target"),
         budget=checked.natural(found["budget"], f"{source}: budget"),
-        moves=NamedMoves(moves),  # type: ignore[arg-type]
+        moves=NamedMoves(moves, _ready(found.get("ready", ""), source)),  # type: ignore[arg-type]
         options=checked.mapping(checked.text)(found["options"], f"{source}: options"),
         versions=checked.mapping(checked.text)(found["versions"], f"{source}: versions"),
         device_bytes=checked.natural(found["device_bytes"], f"{source}: device_bytes"),
         seconds=checked.non_negative(found["seconds"], f"{source}: seconds"),
+        everywhere=checked.boolean(found.get("everywhere", False), f"{source}: everywhere"),
+        state=tuple(checked.each(checked.text)(found.get("state", []), f"{source}: state")),
+        batch=checked.optional(checked.natural)(found.get("batch"), f"{source}: batch"),
     )
+
+
+def _ready(value: object, source: str) -> str:
+    return str(checked.one_of(("", AS_WRITTEN, *READY))(value, f"{source}: ready"))

@@ -15,16 +15,34 @@ from mallocgame.offload.problem import Move, OffloadProblem
 HOST = "pinned_host"
 """JAX's memory kind of host memory that a device can copy from and to."""
 
+AS_WRITTEN = "as written"
+"""The policies that the program itself has."""
+
+READY = ("dots_saveable", "dots_with_no_batch_dims_saveable")
+"""JAX's ready policies that people choose first."""
+
 
 @dataclass(frozen=True)
 class NamedMoves:
-    """The move of each named residual; None for XLA's default, which checkpoints nothing.
+    """What checkpointed blocks do: the move of each named residual, one of JAX's ready policies, or no checkpointing.
 
     Attributes:
-        moves: by name.
+        moves: by name; None for XLA's default, which checkpoints nothing, and for ``ready``.
+        ready: name of a policy of ``jax.checkpoint_policies``, or ``AS_WRITTEN``; empty for ``moves``.
     """
 
     moves: Mapping[str, Move] | None
+    ready: str = ""
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether blocks are not checkpointed at all."""
+        return self.moves is None and not self.ready
+
+    @property
+    def as_written(self) -> bool:
+        """Whether blocks keep the policies that the program gives them."""
+        return self.ready == AS_WRITTEN
 
     def names(self, move: Move) -> list[str]:
         """The names that make this move, in the order of the program."""
@@ -34,10 +52,13 @@ class NamedMoves:
     def policy(self) -> Callable[..., Any]:
         """The policy for ``jax.checkpoint`` (also known as ``jax.remat``); JAX is imported here.
 
-        Without a plan everything is saved, as JAX does without ``jax.checkpoint``.
+        Without moves everything is saved, as JAX does without ``jax.checkpoint``.
         """
         import jax
 
+        if self.ready and not self.as_written:
+            ready: Callable[..., Any] = getattr(jax.checkpoint_policies, self.ready)
+            return ready
         if self.moves is None:
             everything: Callable[..., Any] = jax.checkpoint_policies.everything_saveable
             return everything
@@ -53,13 +74,18 @@ class NamedMoves:
         """The block under the policy, or as it is where there is no plan."""
         import jax
 
-        if self.moves is None:
+        if self.unchecked:
             return block
         checkpointed: Callable[..., Any] = jax.checkpoint(block, policy=self.policy)
         return checkpointed
 
     def to_python(self) -> str:
         """Python that a user can paste: ``policy`` and ``remat``."""
+        if self.as_written:
+            return "# The policies of the program stay as they are.\n"
+        if self.ready:
+            lines = ["import functools", "", "import jax", "", f"policy = jax.checkpoint_policies.{self.ready}"]
+            return "\n".join([*lines, "remat = functools.partial(jax.checkpoint, policy=policy)"]) + "\n"
         if self.moves is None:
             return "# Everything fits: the blocks stay as they are.\n\n\ndef remat(block):\n    return block\n"
         kept, offloaded = self.names("keep"), self.names("offload")
@@ -83,4 +109,4 @@ class NamedMoves:
 def named_moves(problem: OffloadProblem, moves: Sequence[Sequence[Move]]) -> NamedMoves:
     """What moves in the gaps of a problem of named residuals tell JAX."""
     decided = {tensor.decided_as: made[0] for tensor, made in zip(problem.tensors, moves, strict=True)}
-    return NamedMoves({**dict.fromkeys(problem.near, "keep"), **decided})
+    return NamedMoves({**dict.fromkeys((near.name for near in problem.near), "keep"), **decided})

@@ -6,7 +6,8 @@ nowhere else, the tensor may be away from device memory. Intervals are closed; s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mallocgame.problem.chips import Link
@@ -71,6 +72,21 @@ class Tensor:
     decided_as: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A named residual that is read again before anything could be done with it.
+
+    Attributes:
+        name: that it was given.
+        size: bytes.
+        seconds: what it takes to make it again.
+    """
+
+    name: str
+    size: int
+    seconds: float
+
+
 @dataclass(frozen=True)
 class OffloadProblem:
     """A program and what of it may leave device memory.
@@ -82,8 +98,9 @@ class OffloadProblem:
         steps: in the order in which they run.
         tensors: an id is an index into these. The inputs of a recipe have smaller ids than its tensor, and are in
             device memory, or in a gap, when the gap of its tensor ends.
-        near: names of residuals that are read again before anything could be done with them: they are no tensors of
-            the problem, and stay in device memory under every plan.
+        near: residuals that are read again before anything could be done with them: they are no tensors of the
+            problem, and stay in device memory under every plan.
+        alike: by name, what it has in common with names at the same place of alike blocks; empty where nobody knows.
     """
 
     fingerprint: str
@@ -91,7 +108,8 @@ class OffloadProblem:
     link: Link
     steps: tuple[Step, ...]
     tensors: tuple[Tensor, ...]
-    near: tuple[str, ...] = ()
+    near: tuple[Near, ...] = ()
+    alike: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

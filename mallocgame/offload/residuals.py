@@ -7,99 +7,102 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mallocgame.offload.blocks import Block, Policy, taken_over
 from mallocgame.offload.jaxpr_costs import Program, Value, flatten, inner_jaxprs, live_bytes, seconds_of
-from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
+from mallocgame.offload.policy import NamedMoves
+from mallocgame.offload.problem import Near, OffloadProblem, Recipe, Step, Tensor, check_problem
+from mallocgame.offload.program import Training
+from mallocgame.offload.standing_in import following, policy
+from mallocgame.offload.state import Traced, trace
 from mallocgame.problem.chips import Link
 from mallocgame.system.errors import BadInputError
-
-Remat = Callable[[Callable[..., Any]], Callable[..., Any]]
-Build = Callable[[Remat], tuple[Callable[..., Any], tuple[Any, ...]]]
-"""A user's program: given what to wrap each block in, the step and its abstract arguments (docs/offload.md)."""
+from mallocgame.system.printable import one_line
 
 
 @dataclass(frozen=True)
-class _Block:
-    """One call of a block: the function, and its abstract arguments."""
+class Residuals:
+    """What tracing a program has found.
 
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    named: dict[str, Any]
+    Attributes:
+        problem: tensors are the named residuals that a backward pass reads.
+        everywhere: whether no block is under ``mallocgame.policy``, so that all of the program are decided.
+        idle: names for which it makes no difference what is decided, and why.
+    """
+
+    problem: OffloadProblem
+    everywhere: bool
+    idle: dict[str, str]
 
 
-def read_residuals(build: Build, link: Link, name: str) -> OffloadProblem:
-    """The problem of a program: tensors are the named residuals that the backward pass reads.
+@dataclass(frozen=True)
+class _Named:
+    """What the blocks say of a name: how to make it again, what it is alike to, and why it may be idle."""
+
+    recipe: Recipe | None
+    alike: str
+    idle: str
+
+
+def read_residuals(training: Training, link: Link) -> Residuals:
+    """The problem of a program, traced twice: to find its names, and with every one of them saved.
 
     A name that the backward pass does not need, or that lies in a loop, is no tensor: a plan leaves it to JAX. One that
     it needs at once is none either: a plan keeps it.
 
     Raises:
-        BadInputError: the program cannot be traced, has no named residual, or has a name twice.
+        BadInputError: the program cannot be traced, has no checkpointed block or no named residual.
     """
-    import jax
+    name = training.name
+    blocks: list[Block] = []
 
-    blocks: list[_Block] = []
-    step, arguments = _built(build, _recorder(blocks), name)
-    _traced(step, arguments, name)
-    names = dict.fromkeys(found for block in blocks for found in _names(_block_jaxpr(block)))
+    def note(block: Block) -> Policy:
+        blocks.append(block)
+        return _saves_nothing
+
+    with taken_over(note):
+        _traced(training)
     if not blocks:
-        raise BadInputError(f"{name}: the builder puts its argument around no block; see docs/offload.md")
-    policy = jax.checkpoint_policies.save_only_these_names(*names)
-    step, arguments = _built(build, lambda block: jax.checkpoint(block, policy=policy), name)
-    program = flatten(_traced(step, arguments, name))
-    recipes = _recipes(blocks, link)
-    problem = _problem(program, link, name, recipes)
-    if not problem.tensors:
+        raise BadInputError(f"{name}: no block is under jax.checkpoint; see docs/fit.md")
+    everywhere = all(block.policy is not policy for block in blocks)
+    blocks = [block for block in blocks if everywhere or block.policy is policy]
+    names = dict.fromkeys(found for block in blocks for found in _names(block.jaxpr.jaxpr))
+    with following(NamedMoves(dict.fromkeys(names, "keep")), everywhere):
+        traced = _traced(training)
+    try:
+        named = _named(blocks, link)
+        problem = _problem(flatten(traced.jaxpr, traced.donated), link, name, named)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        said = f"{type(error).__name__}: {one_line(error, 200)}"
+        raise BadInputError(f"{name}: what its blocks compute cannot be read: {said}") from None
+    if not problem.tensors and not problem.near:
         raise BadInputError(
             f"{name}: no named residual is kept for a backward pass; name some with checkpoint_name inside the blocks"
         )
     check_problem(problem)
-    return problem
+    used = {tensor.decided_as for tensor in problem.tensors} | {near.name for near in problem.near}
+    idle = {each: named[each].idle or "is an input of the program" for each in names if each not in used}
+    idle |= {each: named[each].idle for each in used if named[each].idle == _BLOCK_INPUT}
+    return Residuals(problem, everywhere, {each: idle[each] for each in names if each in idle})
 
 
-def _built(build: Build, remat: Remat, name: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+_BLOCK_INPUT = "is the input of a block, which is kept unless it is offloaded"
+
+
+def _saves_nothing(primitive: Any, *avals: Any, **parameters: Any) -> bool:
+    return False
+
+
+def _traced(training: Training) -> Traced:
+    program, arguments, by_name = training.make()
     try:
-        step, arguments = build(remat)
+        return trace(program, arguments, by_name)
     except Exception as error:
-        raise BadInputError(f"{name}: {type(error).__name__}: {error}; see docs/offload.md for what it takes") from None
-    return step, tuple(arguments)
-
-
-def _traced(step: Callable[..., Any], arguments: tuple[Any, ...], name: str) -> Any:
-    import jax
-
-    try:
-        return jax.make_jaxpr(step)(*arguments).jaxpr
-    except Exception as error:
-        raise BadInputError(f"{name}: cannot be traced: {type(error).__name__}: {error}") from None
-
-
-def _recorder(blocks: list[_Block]) -> Remat:
-    """A remat that changes nothing and notes each call's block and abstract arguments."""
-    import jax
-
-    shaped: Any = jax.ShapeDtypeStruct
-
-    def abstract(leaf: Any) -> Any:
-        return shaped(leaf.shape, leaf.dtype) if hasattr(leaf, "aval") else leaf
-
-    def remat(block: Callable[..., Any]) -> Callable[..., Any]:
-        def recorded(*arguments: Any, **named: Any) -> Any:
-            blocks.append(_Block(block, *jax.tree.map(abstract, (arguments, named))))
-            return block(*arguments, **named)
-
-        return recorded
-
-    return remat
-
-
-def _block_jaxpr(block: _Block) -> Any:
-    import jax
-
-    return jax.make_jaxpr(lambda *arguments: block.function(*arguments, **block.named))(*block.arguments).jaxpr
+        said = f"{type(error).__name__}: {one_line(error, 400)}"
+        raise BadInputError(f"{training.name}: cannot be traced: {said}") from None
 
 
 def _names(jaxpr: Any) -> Iterator[str]:
@@ -111,34 +114,51 @@ def _names(jaxpr: Any) -> Iterator[str]:
             yield from _names(inner)
 
 
-def _recipes(blocks: list[_Block], link: Link) -> dict[str, Recipe | None]:
-    """By name, what it takes to make a residual again; None where nothing is saved by that.
+def _named(blocks: list[Block], link: Link) -> dict[str, _Named]:
+    """By name, what it takes to make a residual again; no recipe where nothing is saved by that.
 
     That is what the block's backward pass takes longer when the name is not saved. All names of a block are needed
     at one time, when its backward pass starts, so that whatever a recipe reads is there.
     """
-    found: dict[str, Recipe | None] = {}
-    known: dict[str, list[Recipe | None]] = {}
+    found: dict[str, _Named] = {}
+    known: dict[str, list[_Named]] = {}
     for block in blocks:
-        jaxpr = _block_jaxpr(block)
-        names = list(_names(jaxpr))
-        key = re.sub(r"name=\S+", "name", str(jaxpr))
+        names = list(_names(block.jaxpr.jaxpr))
+        key = re.sub(r"name=\S+", "name", str(block.jaxpr))
         if key not in known:
-            whole, saved = _backward(block, names, link)
-            known[key] = []
-            for name in names:
-                seconds, size = _backward(block, [other for other in names if other != name], link)
-                known[key].append(Recipe(max(0.0, seconds - whole), ()) if size < saved else None)
+            known[key] = list(_alike(block, names, link))
         found.update(zip(names, known[key], strict=True))
     return found
 
 
-def _backward(block: _Block, saved: list[str], link: Link) -> tuple[float, int]:
+def _alike(block: Block, names: list[str], link: Link) -> Iterator[_Named]:
+    """What each name of a block is, by its backward pass with all of them saved and with all but it."""
+    whole, saved = _backward(block, names, link)
+    results = {id(var) for var in block.jaxpr.jaxpr.outvars}
+    given = {id(var) for var in block.jaxpr.jaxpr.invars}
+    ways = {
+        str(eqn.params["name"]): (id(eqn.invars[0]) in given, id(eqn.outvars[0]) in results)
+        for eqn in block.jaxpr.jaxpr.eqns
+        if eqn.primitive.name == "name"
+    }
+    for name in names:
+        seconds, size = _backward(block, [other for other in names if other != name], link)
+        recipe = Recipe(max(0.0, seconds - whole), ()) if size < saved else None
+        is_input, is_result = ways.get(name, (False, False))
+        if is_input:
+            idle = _BLOCK_INPUT
+        elif is_result:
+            idle = "is the result of its block, whose backward pass does not read it"
+        else:
+            idle = "is read by no backward pass of its block"
+        yield _Named(recipe, name, idle)
+
+
+def _backward(block: Block, saved: list[str], link: Link) -> tuple[float, int]:
     """(seconds, bytes read) of a block's backward pass if these names are saved."""
     import jax
 
-    policy = jax.checkpoint_policies.save_only_these_names(*saved)
-    checkpointed = jax.checkpoint(lambda *arguments: block.function(*arguments, **block.named), policy=policy)
+    checkpointed = jax.checkpoint(block.function, policy=jax.checkpoint_policies.save_only_these_names(*saved))
 
     def both(*arguments: Any) -> Any:
         result, back = jax.vjp(checkpointed, *arguments)
@@ -150,7 +170,7 @@ def _backward(block: _Block, saved: list[str], link: Link) -> tuple[float, int]:
     return sum(seconds_of(operation, link) for operation in passes), sum(read.values())
 
 
-def _problem(program: Program, link: Link, name: str, recipes: dict[str, Recipe | None]) -> OffloadProblem:
+def _problem(program: Program, link: Link, name: str, named: dict[str, _Named]) -> OffloadProblem:
     owners = _owners(program)
     made: dict[Value, int] = {}
     reads: dict[Value, list[int]] = {}
@@ -165,7 +185,7 @@ def _problem(program: Program, link: Link, name: str, recipes: dict[str, Recipe 
     step_of = _steps(len(program.operations), sorted(made.values()), backward)
     names = dict(owners.values())
     tensors: list[Tensor] = []
-    near: dict[str, None] = {}
+    near: dict[str, int] = {}
     decided: set[Value] = set()
     for residual, defined in sorted(made.items(), key=lambda item: item[1]):
         uses = reads.get(residual, [])
@@ -176,12 +196,12 @@ def _problem(program: Program, link: Link, name: str, recipes: dict[str, Recipe 
         gap = step_of[before], step_of[first_back]
         given = names[residual]
         if gap[0] + 2 > gap[1]:
-            near[given] = None
+            near[given] = near.get(given, 0) + residual.size
             continue
         label = f"{given}[{sum(tensor.decided_as == given for tensor in tensors)}]"
         last = step_of[max(uses)]
         tensors.append(
-            Tensor(label, residual.size, step_of[defined], last, (gap,), recipes.get(given), decided_as=given)
+            Tensor(label, residual.size, step_of[defined], last, (gap,), named[given].recipe, decided_as=given)
         )
         decided.add(residual)
     excluded = frozenset(value for value, (residual, _) in owners.items() if residual in decided)
@@ -199,9 +219,13 @@ def _problem(program: Program, link: Link, name: str, recipes: dict[str, Recipe 
     steps = tuple(Step(f"{labels[step]} {step}", seconds[step], others[step]) for step in range(count))
     digest = hashlib.sha256(repr((name, link, steps, tensors)).encode()).hexdigest()[:16]
     decided_names = {tensor.decided_as for tensor in tensors}
-    return OffloadProblem(
-        digest, name, link, steps, tuple(tensors), tuple(name for name in near if name not in decided_names)
-    )
+    close = [
+        Near(each, size, 0.0 if (recipe := named[each].recipe) is None else recipe.seconds)
+        for each, size in near.items()
+        if each not in decided_names
+    ]
+    alike = {each: about.alike for each, about in named.items()}
+    return OffloadProblem(digest, name, link, steps, tuple(tensors), tuple(close), alike)
 
 
 def _owners(program: Program) -> dict[Value, tuple[Value, str]]:

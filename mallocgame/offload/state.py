@@ -1,57 +1,195 @@
 """Optimizer state and parameters in host memory: what a step is given and gives back has a memory kind.
 
-The game decides residuals. State is a choice of the user's: it is copied in at each step and out again, in the step's
-own time, and frees its size for all of the rest.
+State is what a step donates and gives back in the same shapes. It is copied in at each step and out again, in the
+step's own time, and frees its size for all of the rest. It moves in *leaf groups*: the fields of a named tuple or
+dataclass, such as Adam's ``mu`` and ``nu``; the entries of a dictionary that are alike, such as ``{"params", "mu",
+"nu"}``; else a whole argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from mallocgame.offload.jaxpr_costs import size_of
 from mallocgame.offload.policy import HOST
 from mallocgame.system.errors import BadInputError
 
+LEAST_BYTES = 2**16
+"""Groups of less are left where they are."""
 
-def state_on_host(
-    step: Callable[..., Any], arguments: tuple[Any, ...], states: Mapping[int, int], donate: tuple[int, ...] = ()
+
+@dataclass(frozen=True)
+class Group:
+    """Leaves that live in one memory.
+
+    Attributes:
+        name: number of the argument, and the path in it, e.g. ``1[0].mu``.
+        size: bytes of them.
+        leaves: their numbers among all leaves of the arguments.
+        results: the leaf of the results that takes the place of each.
+    """
+
+    name: str
+    size: int
+    leaves: tuple[int, ...]
+    results: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A step, traced: its jaxpr, and for each leaf of its arguments whether it is donated.
+
+    Attributes:
+        jaxpr: open.
+        donated: by leaf of the arguments.
+        results: abstract ones.
+    """
+
+    jaxpr: Any
+    donated: tuple[bool, ...]
+    results: Any
+
+
+def trace(program: Any, arguments: Sequence[Any], by_name: Mapping[str, Any]) -> Traced:
+    """Trace a step; errors of its code come as they are."""
+    import jax
+
+    if isinstance(program, jax.stages.Traced):
+        traced: Any = program
+    else:
+        traced = (program if hasattr(program, "trace") else jax.jit(program)).trace(*arguments, **by_name)
+    described = jax.tree.leaves(traced.args_info, is_leaf=lambda each: hasattr(each, "donated"))
+    return Traced(traced.jaxpr.jaxpr, tuple(bool(each.donated) for each in described), traced.out_info)
+
+
+def groups_of(program: Any, arguments: Sequence[Any], by_name: Mapping[str, Any]) -> tuple[Group, ...]:
+    """The leaf groups that may live on the host, largest first; none of a program that donates nothing."""
+    import jax
+
+    if not arguments or by_name:
+        return ()
+    traced = trace(program, arguments, by_name)
+    results = traced.results if isinstance(traced.results, tuple) else (traced.results,)
+    first_of = [0]
+    for result in results:
+        first_of.append(first_of[-1] + len(jax.tree.leaves(result)))
+    taken: set[int] = set()
+    found: dict[str, list[tuple[int, int, int]]] = {}
+    number = 0
+    for at, argument in enumerate(arguments):
+        leaves = jax.tree_util.tree_leaves_with_path(argument)
+        mine = range(number, number + len(leaves))
+        number += len(leaves)
+        if not leaves or len(traced.donated) < number or not all(traced.donated[place] for place in mine):
+            continue
+        back = (place for place, result in enumerate(results) if place not in taken and _shapes(result, argument))
+        result = next(back, None)
+        if result is None:
+            continue
+        taken.add(result)
+        alike = _alike_entries(argument)
+        for place, (path, leaf) in enumerate(leaves):
+            name = f"{at}{_group(path, alike)}"
+            found.setdefault(name, []).append((mine[place], first_of[result] + place, size_of(leaf)))
+    groups = [
+        Group(
+            name, sum(size for _, _, size in each), tuple(one for one, _, _ in each), tuple(two for _, two, _ in each)
+        )
+        for name, each in found.items()
+    ]
+    return tuple(sorted((group for group in groups if group.size >= LEAST_BYTES), key=lambda group: -group.size))
+
+
+def _shapes(one: Any, other: Any) -> bool:
+    """Whether two trees have the same structure, shapes and element types."""
+    import jax
+
+    leaves, others = jax.tree.leaves(one), jax.tree.leaves(other)
+    trees: list[Any] = [jax.tree.structure(one), jax.tree.structure(other)]
+    return bool(
+        trees[0] == trees[1]
+        and all((a.shape, a.dtype) == (b.shape, b.dtype) for a, b in zip(leaves, others, strict=True))
+    )
+
+
+def _alike_entries(argument: Any) -> bool:
+    """Whether it is a dictionary with two entries or more that are trees of the same shapes."""
+    entries = (
+        [entry for entry in argument.values() if not hasattr(entry, "shape")] if isinstance(argument, dict) else []
+    )
+    return any(_shapes(one, other) for at, one in enumerate(entries) for other in entries[:at])
+
+
+def _group(path: tuple[Any, ...], alike: bool) -> str:
+    import jax
+
+    fields = [at for at, key in enumerate(path) if isinstance(key, jax.tree_util.GetAttrKey)]
+    return str(jax.tree_util.keystr(path[: fields[-1] + 1 if fields else int(alike)]))
+
+
+def with_state_on_host(
+    program: Any, arguments: Sequence[Any], by_name: Mapping[str, Any], names: Sequence[str]
 ) -> tuple[Any, tuple[Any, ...]]:
-    """A step whose state lives in ``pinned_host`` memory between its runs, on one device.
+    """A step whose state of these groups lives in ``pinned_host`` memory between its runs.
 
     Args:
-        step: takes ``arguments`` and gives a tuple.
-        arguments: abstract ones.
-        states: argument -> result: which argument is state, and which result takes its place in the next run.
-        donate: arguments whose memory the results may take, state included.
+        program: the step: a function, jitted with ``donate_argnums``.
+        arguments: abstract ones, on one device or with their shardings.
+        by_name: has to be empty.
+        names: of ``groups_of``.
 
     Returns:
         The step, jitted, and the abstract arguments with their memory kinds.
 
     Raises:
-        BadInputError: there is no such argument or result.
+        BadInputError: there is no such group.
     """
     import jax
 
-    results = jax.eval_shape(step, *arguments)
-    if not isinstance(results, tuple) or not all(
-        0 <= given < len(arguments) and 0 <= back < len(results) for given, back in states.items()
-    ):
-        raise BadInputError(f"states {dict(states)} are not arguments and results of the step")
-    device = jax.devices()[0]
-    here = jax.sharding.SingleDeviceSharding(device)
-    host = jax.sharding.SingleDeviceSharding(device, memory_kind=HOST)
+    groups = {group.name: group for group in groups_of(program, arguments, by_name)}
+    for name in names:
+        if name not in groups:
+            known = ", ".join(groups) or "none; a step has to donate its state and give it back"
+            raise BadInputError(f"{name!r} is no leaf group of state; known: {known}")
+    traced = trace(program, arguments, by_name)
+    given = {leaf for name in names for leaf in groups[name].leaves}
+    back = {leaf for name in names for leaf in groups[name].results}
+    leaves, tree = jax.tree.flatten(tuple(arguments))
     spaces = jax.memory.Space
+
+    def with_state(*flat: Any) -> Any:
+        near = [jax.device_put(leaf, spaces.Device) if at in given else leaf for at, leaf in enumerate(flat)]
+        made, results = jax.tree.flatten(program(*jax.tree.unflatten(tree, near)))
+        return jax.tree.unflatten(
+            results, [jax.device_put(leaf, spaces.Host) if at in back else leaf for at, leaf in enumerate(made)]
+        )
+
+    source = {
+        result: leaf for name in names for leaf, result in zip(groups[name].leaves, groups[name].results, strict=True)
+    }
+    placed = tuple(_placed(leaf, HOST if at in given else None) for at, leaf in enumerate(leaves))
+    results, out_tree = jax.tree.flatten(traced.results)
+    shardings = [placed[source[at]].sharding if at in back else _device_of(leaves) for at in range(len(results))]
+    donated = tuple(at for at, gone in enumerate(traced.donated) if gone)
+    step = jax.jit(with_state, donate_argnums=donated, out_shardings=jax.tree.unflatten(out_tree, shardings))
+    return step, placed
+
+
+def _device_of(leaves: Sequence[Any]) -> Any:
+    """Where results are that are no state: on the one device, or where JAX puts them."""
+    import jax
+
+    if any(getattr(leaf, "sharding", None) is not None for leaf in leaves):
+        return None
+    return jax.sharding.SingleDeviceSharding(jax.devices()[0])
+
+
+def _placed(leaf: Any, kind: str | None) -> Any:
+    import jax
+
     shaped: Any = jax.ShapeDtypeStruct
-
-    def with_state_on_host(*given: Any) -> tuple[Any, ...]:
-        near = [jax.device_put(tree, spaces.Device) if at in states else tree for at, tree in enumerate(given)]
-        made = step(*near)
-        back = set(states.values())
-        return tuple(jax.device_put(tree, spaces.Host) if at in back else tree for at, tree in enumerate(made))
-
-    placed = tuple(
-        jax.tree.map(lambda leaf, at=at: shaped(leaf.shape, leaf.dtype, sharding=host if at in states else here), tree)
-        for at, tree in enumerate(arguments)
-    )
-    out = tuple(host if at in states.values() else here for at in range(len(results)))
-    return jax.jit(with_state_on_host, donate_argnums=donate, out_shardings=out), placed
+    own = getattr(leaf, "sharding", None)
+    sharding = own if own is not None else jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return shaped(leaf.shape, leaf.dtype, sharding=sharding if kind is None else sharding.with_memory_kind(kind))

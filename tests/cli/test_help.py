@@ -32,7 +32,7 @@ def test_help_imports_nothing_heavy(tokens: list[str]) -> None:
 def test_every_command_has_help(run: Callable[..., Outcome]) -> None:
     top = run("--help")
     commands = ("capture", "solve", "pack", "export", "verify", "inspect", "memory", "report", "explain", "probe")
-    for command in (*commands, "offload", "train", "bench", "demo"):
+    for command in (*commands, "fit", "train", "bench", "demo"):
         assert command in top.out
         assert "--json" in run(command, "--help").out
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mallocgame.cli.answers import offloaded
+from mallocgame.cli.answers import fitted
 from mallocgame.cli.show import show
 from tests.optimizer.test_store import ANSWER
 
@@ -24,7 +24,7 @@ def test_an_interrupted_answer_says_so_first(status: str, capsys: pytest.Capture
 
 def a_program(seconds_m: float, fits: bool) -> dict[str, Any]:
     figures = {"device_bytes": 1, "host_bytes": 0, "to_host": 0, "from_host": 0, "stall_m": 0.0, "seconds_e": 1.0}
-    return {"label": "plan", "fits": fits, "seconds_m": seconds_m, **figures}
+    return {"label": "plan", "state": [], "fits": fits, "seconds_m": seconds_m, **figures}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,6 @@ def a_program(seconds_m: float, fits: bool) -> dict[str, Any]:
 def test_no_bound_stands_above_a_program_that_beats_it(seconds_m: float, fits: bool, said: str) -> None:
     document = {
         "program": "p", "target": "v5e", "budget": 10, "moves": {}, "options": {}, "status": "optimal", "bound": 0.5,
-        "programs": [a_program(seconds_m, fits)], "answer": "plan", "seconds": None, "out": None,
+        "programs": [a_program(seconds_m, fits)], "state": [], "idle": {}, "answer": "plan", "seconds": None, "out": None,
     }  # fmt: skip
-    assert f"model        optimal; {said}" in offloaded.lines(document)
+    assert f"model        optimal; {said}" in fitted.lines(document)

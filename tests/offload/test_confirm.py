@@ -11,13 +11,16 @@ import pytest
 from mallocgame import api
 from mallocgame.cli import main
 from mallocgame.compiler.child import Request
-from mallocgame.offload import run as offload_run
+from mallocgame.compiler.stages import Lowering
+from mallocgame.offload import compiling
+from mallocgame.offload.candidates import CompileMoves
 from mallocgame.offload.compiled import ReadBack
-from mallocgame.offload.confirm import MOST_HBM, CompileMoves, Confirmed, confirm, modelled_bytes
+from mallocgame.offload.confirm import MOST_HBM, Confirmed, confirm, modelled_bytes
 from mallocgame.offload.links import get_link
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import OffloadProblem, Recipe, Step, Tensor, check_problem
-from mallocgame.offload.run import Offloaded
+from mallocgame.offload.program import Training
+from mallocgame.offload.run import Fitted
 from mallocgame.programs.environment import flag_notes
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
 from tests.offload.made_problems import link
@@ -84,7 +87,8 @@ def test_what_the_compiler_needs_more_is_taken_off_the_budget() -> None:
     assert found.answer.read is not None
     assert found.answer.read.device_bytes <= 27
     assert sum(move == "keep" for move in (found.answer.moves.moves or {}).values()) == 2
-    assert len(seen) == len({str(moves.moves) for moves in seen}) + 1  # the default twice: as it is, and rematerialised
+    # The default twice: as it is, and rematerialised.
+    assert len(seen) == len({str(moves) for moves in seen}) + 1
 
 
 @pytest.mark.parametrize(
@@ -150,14 +154,17 @@ def test_a_plan_that_fits_by_the_model_alone_is_no_answer(
 ) -> None:
     found = run(27, 9, [], compiles=2)  # two of 10 bytes by the model, and 9 more for the compiler
     assert (found.answer, found.solution is not None and found.solution.plan is not None) == (None, True)
-    whole = Offloaded(None, found.problem, found.budget, found.solution, found)
-    monkeypatch.setattr(api, "offload", lambda *_, **__: whole)
+    whole = Fitted(None, found.problem, found.budget, found.solution, found)
+    monkeypatch.setattr(api, "fit", lambda *_, **__: whole)
     with pytest.raises(SystemExit) as ended:
-        main(["offload", "made:up", "--target", "v5e", "--budget", "27"])
+        main(["fit", "made:up", "--target", "v5e", "--budget", "27"])
     assert ended.value.code == 3
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "mallocgame: error: made:up: no program was found that fits into 27 B (no proof)\n"
+    assert (
+        printed.err
+        == "mallocgame: error: made:up: no program was found that fits into 27 B (no proof); 29 B is the smallest budget that fits, by plan\n"
+    )
 
 
 def test_it_compiles_under_the_flags_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -172,9 +179,9 @@ def test_it_compiles_under_the_flags_of_the_process(monkeypatch: pytest.MonkeyPa
             raise BadInputError("enough")
 
     monkeypatch.setattr("mallocgame.compiler.cache.CompileCache", Cache)
-    monkeypatch.setattr(offload_run, "lower_program", lambda *_: "module @f {}")
+    monkeypatch.setattr(compiling, "lower_training", lambda *_: Lowering("module @f {}", "v5e", "v5e:1x1", {}))
     monkeypatch.setenv("LIBTPU_INIT_ARGS", "--xla_a=1 --xla_dump_to=/x -xla_b 2")
-    compile = offload_run.compiler_of(lambda _: (None, ()), "v5e", get_link("v5e"), tmp_path)
+    compile = compiling.compiler_of(Training("f", lambda _: (None, ())), False, "v5e", get_link("v5e"), tmp_path)
     with pytest.raises(BadInputError, match="enough"):
         compile(NamedMoves(None), {})
     assert asked[0].init_args == ("--xla_a=1", "-xla_b", "2")

@@ -24,11 +24,16 @@ CONTENT = MovesFile(
 )
 
 
-@pytest.mark.parametrize("moves", [CONTENT.moves, NamedMoves(None)])
-def test_a_plan_comes_back_as_it_was(moves: NamedMoves, tmp_path: Path) -> None:
+READY = NamedMoves(None, "dots_saveable")
+
+
+@pytest.mark.parametrize("moves", [CONTENT.moves, NamedMoves(None), READY, NamedMoves(None, "as written")])
+@pytest.mark.parametrize("further", [{}, {"everywhere": True, "state": ("1.mu",), "batch": 8}])
+def test_a_plan_comes_back_as_it_was(moves: NamedMoves, further: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    content = MovesFile(**{**CONTENT.__dict__, "moves": moves})
+    content = MovesFile(**{**CONTENT.__dict__, "moves": moves, **further})
     save_moves(content, path)
+    assert json.loads(path.read_text())["version"] == (2 if further or moves.ready else 1)
     assert is_moves_file(path)
     assert load_moves(path) == content
     assert api.export(path, "python") == moves.to_python()
@@ -40,7 +45,7 @@ def test_a_plan_comes_back_as_it_was(moves: NamedMoves, tmp_path: Path) -> None:
     ("key", "value", "said"),
     [
         ("moves", {"x": "burn"}, "moves.x: expected 'keep' or 'offload' or 'recompute', found 'burn'"),
-        ("version", 2, "make it again"),
+        ("version", 3, "make it again"),
         ("budget", -1, "budget: expected an integer"),
         ("seconds", "long", "seconds: expected a number"),
         ("more", 1, "unknown key 'more'"),

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import pytest
 from jax.ad_checkpoint import checkpoint_name
 
-from mallocgame.offload.confirm import usual_moves
 from mallocgame.offload.jaxpr_costs import flatten, live_bytes, seconds_of
 from mallocgame.offload.policy import NamedMoves, named_moves
-from mallocgame.offload.program import load_program
-from mallocgame.offload.residuals import Remat, read_residuals
+from mallocgame.offload.problem import Near
+from mallocgame.offload.program import Remat, Training, load_training
+from mallocgame.offload.residuals import read_residuals
+from mallocgame.offload.usual import usual_moves
 from mallocgame.problem.chips import Link
 from mallocgame.system.errors import BadInputError
 
@@ -38,7 +39,10 @@ def scanned(remat: Remat) -> Any:
 
 
 def test_residuals_of_a_scan() -> None:
-    problem = read_residuals(scanned, COUNTING, "scanned")
+    found = read_residuals(Training("scanned", scanned), COUNTING)
+    problem = found.problem
+    assert not found.everywhere
+    assert list(found.idle) == ["input"]
     # Between the last layer and its backward pass there is no step that its residuals could be away for.
     sizes = {tensor.name: tensor.size for tensor in problem.tensors}
     assert sizes == {f"{name}[{at}]": size for at in range(3) for name, size in (("input", 128), ("hidden", 256))}
@@ -72,9 +76,11 @@ def test_what_is_read_again_at_once_stays() -> None:
         shape = jax.ShapeDtypeStruct
         return jax.grad(loss), (shape((8, 8), jnp.float32), shape((4, 8), jnp.float32))
 
-    problem = read_residuals(unrolled, COUNTING, "unrolled")
+    problem = read_residuals(Training("unrolled", unrolled), COUNTING).problem
     assert [tensor.decided_as for tensor in problem.tensors] == ["hidden/0"]
-    assert problem.near == ("hidden/1",)  # the last layer's backward pass comes right after it
+    assert problem.near == (
+        Near("hidden/1", 4 * 4 * 8, 2.0 * 4 * 8 * 8),
+    )  # the last layer's backward pass comes right after it
     assert named_moves(problem, [("offload",)]) == NamedMoves({"hidden/1": "keep", "hidden/0": "offload"})
     assert usual_moves(problem)["full checkpointing"] == NamedMoves({"hidden/1": "recompute", "hidden/0": "recompute"})
 
@@ -105,7 +111,7 @@ def test_live_bytes_are_those_of_arrays_that_exist() -> None:
     [
         (lambda remat: 1 / 0, "ZeroDivisionError"),
         (lambda remat: (lambda x: jnp.zeros(3) + x, (jax.ShapeDtypeStruct((4,), jnp.float32),)), "cannot be traced"),
-        (lambda remat: (lambda x: x, (jax.ShapeDtypeStruct((4,), jnp.float32),)), "around no block"),
+        (lambda remat: (lambda x: x, (jax.ShapeDtypeStruct((4,), jnp.float32),)), "no block is under jax.checkpoint"),
         (
             lambda remat: (jax.grad(lambda x: remat(jnp.sin)(x)), (jax.ShapeDtypeStruct((), jnp.float32),)),
             "no named residual",
@@ -114,7 +120,7 @@ def test_live_bytes_are_those_of_arrays_that_exist() -> None:
 )
 def test_a_program_that_cannot_be_used_is_refused(build: Any, said: str) -> None:
     with pytest.raises(BadInputError, match=said):
-        read_residuals(build, COUNTING, "program")
+        read_residuals(Training("program", build), COUNTING)
 
 
 @pytest.mark.parametrize(
@@ -123,4 +129,4 @@ def test_a_program_that_cannot_be_used_is_refused(build: Any, said: str) -> None
 )
 def test_a_reference_that_leads_nowhere_is_refused(reference: str, said: str) -> None:
     with pytest.raises(BadInputError, match=said):
-        load_program(reference)
+        load_training(reference)

@@ -1,7 +1,8 @@
-"""State in host memory: the same numbers on the CPU, and host memory of its size by the compiler."""
+"""State in host memory: its leaf groups, the same numbers on the CPU, and host memory of its size by the compiler."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -9,10 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mallocgame.offload.state import state_on_host
+from mallocgame.offload.program import Training, load_training
+from mallocgame.offload.state import groups_of, with_state_on_host
 from mallocgame.system.errors import BadInputError
+from workloads.offload.adam import tiny_adam
 
 SHAPE = jax.ShapeDtypeStruct((256, 256), jnp.float32)
+SIZE = 3 * 2 * 128 * 512 * 4
+"""Bytes of the weights of ``tiny_adam``, and of each of its moments."""
 
 
 def momentum(weights: dict[str, jax.Array], velocity: dict[str, jax.Array], x: jax.Array) -> Any:
@@ -24,22 +29,45 @@ def momentum(weights: dict[str, jax.Array], velocity: dict[str, jax.Array], x: j
 ARGUMENTS = {"w": SHAPE}, {"w": SHAPE}, SHAPE
 
 
-def test_numbers_and_memory_kinds() -> None:
-    step, placed = state_on_host(momentum, ARGUMENTS, {1: 1})
-    kinds = [leaf.sharding.memory_kind for leaf in jax.tree.leaves(placed)]
-    assert [kind == "pinned_host" for kind in kinds] == [False, True, False]
+def sizes(program: Any, arguments: Any) -> dict[str, int]:
+    return {group.name: group.size for group in groups_of(program, arguments, {})}
+
+
+def test_groups_are_fields_or_whole_arguments() -> None:
+    assert sizes(*tiny_adam()) == {"0": SIZE, "1.mu": SIZE, "1.nu": SIZE}
+    assert sizes(jax.jit(momentum, donate_argnums=(0, 1)), ARGUMENTS) == {"0": 2**18, "1": 2**18}
+    assert sizes(momentum, ARGUMENTS) == {}  # what is not donated is there after the step anyway
+
+
+def test_entries_that_are_alike_are_groups() -> None:
+    def step(state: Any, x: jax.Array) -> Any:
+        weights, velocity = momentum(state["params"], state["velocity"], x)
+        return {"params": weights, "velocity": velocity}
+
+    state = {"params": {"w": SHAPE}, "velocity": {"w": SHAPE}}
+    assert sizes(jax.jit(step, donate_argnums=0), (state, SHAPE)) == {"0['params']": 2**18, "0['velocity']": 2**18}
+
+
+@pytest.mark.parametrize("names", [("1.nu",), ("1.mu", "0")])
+def test_numbers_and_memory_kinds(names: tuple[str, ...]) -> None:
+    plain, arguments = tiny_adam()
+    step, placed = with_state_on_host(plain, arguments, {}, names)
+    on_host = {"0": range(6), "1.mu": range(6, 12), "1.nu": range(12, 18)}
+    expected = sorted(leaf for name in names for leaf in on_host[name])
+    assert [at for at, leaf in enumerate(placed) if leaf.sharding.memory_kind == "pinned_host"] == expected
     generator = np.random.default_rng(0)
-    numbers = jax.tree.map(lambda leaf: generator.standard_normal(leaf.shape, np.float32) * np.float32(0.1), ARGUMENTS)
-    given = jax.tree.map(lambda array, leaf: jax.device_put(array, leaf.sharding), numbers, placed)
-    found, expected = step(*given), jax.jit(momentum)(*numbers)
-    assert found[1]["w"].sharding.memory_kind == "pinned_host"
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-6, atol=1e-6)
+    numbers = jax.tree.map(lambda leaf: np.abs(generator.standard_normal(leaf.shape)).astype(leaf.dtype), arguments)
+    given = [jax.device_put(array, leaf.sharding) for array, leaf in zip(jax.tree.leaves(numbers), placed, strict=True)]
+    found, reference = step(*given), jax.jit(lambda *each: plain(*each))(*numbers)
+    kinds = [leaf.sharding.memory_kind for leaf in jax.tree.leaves(found)]
+    assert [at for at, kind in enumerate(kinds) if kind == "pinned_host"] == expected
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(reference), strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-5, atol=1e-6)
 
 
 def test_state_that_is_none_is_refused() -> None:
-    with pytest.raises(BadInputError, match="are not arguments and results"):
-        state_on_host(momentum, ARGUMENTS, {1: 2})
+    with pytest.raises(BadInputError, match=r"'2' is no leaf group of state; known: 0, 1\.mu, 1\.nu"):
+        replace(Training("adam", tiny_adam), state=("2",)).make()
 
 
 @pytest.mark.libtpu
@@ -47,11 +75,11 @@ def test_the_compiler_keeps_it_on_the_host() -> None:
     from mallocgame.compiler.child import QUIET_VMODULE, Request, compile_in_child
     from mallocgame.offload.compiled import read_back
     from mallocgame.offload.links import get_link
+    from mallocgame.offload.policy import NamedMoves
+    from mallocgame.offload.program import lower_training
     from mallocgame.problem.targets import get_target
 
-    step, placed = state_on_host(momentum, ARGUMENTS, {1: 1}, donate=(0, 1))
-    lowered = step.trace(*placed).lower(lowering_platforms=("tpu",)).as_text()
-    compiled = compile_in_child(Request("v5e:1x1", lowered=lowered, vmodule=QUIET_VMODULE))
+    lowered = lower_training(load_training(tiny_adam, state=("1.nu",)), NamedMoves({}), False, "v5e")
+    compiled = compile_in_child(Request("v5e:1x1", lowered=lowered.text, vmodule=QUIET_VMODULE))
     found = read_back(compiled, get_target("v5e"), get_link("v5e"))
-    size = 4 * 256 * 256
-    assert (found.to_host, found.from_host, found.host_bytes) == (size, size, size)
+    assert (found.to_host, found.from_host, found.host_bytes) == (SIZE, SIZE, SIZE)

@@ -84,7 +84,7 @@ def test_the_problem_of_a_gpu_module() -> None:
 def test_a_file_gives_what_offloading_could_do(tmp_path: Path) -> None:
     path = tmp_path / "module.hlo"
     path.write_text(MODULE)
-    found = api.offload(str(path), target="H100 SXM", budget="100%", solver="local", time_limit=1.0)
+    found = api.fit(str(path), target="H100 SXM", budget="100%", solver="local", time_limit=1.0)
     assert found.answer is None
     assert found.solution is not None
     assert found.solution.judged is not None
@@ -95,7 +95,7 @@ def test_a_file_gives_what_offloading_could_do(tmp_path: Path) -> None:
 def test_the_compiler_confirms_a_plan(tmp_path: Path) -> None:
     out = tmp_path / "plan.json"
     reference = "workloads.offload.convolutional:tiny_convolutional"
-    found = api.offload(
+    found = api.fit(
         reference,
         target="v5e",
         budget="100%",

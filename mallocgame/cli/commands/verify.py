@@ -7,12 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from mallocgame.cli.answers import offloaded, verified
+from mallocgame.cli.answers import fitted, verified
 from mallocgame.cli.app import Json, app
 from mallocgame.cli.options import trace_on_the_cpu
 from mallocgame.cli.progress import tell
 from mallocgame.cli.show import show
-from mallocgame.system.errors import BadInputError
 
 
 @app.command
@@ -20,7 +19,7 @@ def verify(
     plan: Path,
     file: Annotated[
         Path | None,
-        Parameter(help="Of its program; the answer says where it was. For a plan of offload, its MODULE:FUNCTION."),
+        Parameter(help="Of its program; the answer says where it was. For an answer of fit, its MODULE:FUNCTION."),
     ] = None,
     /,
     *,
@@ -32,9 +31,8 @@ def verify(
 
     if is_moves_file(plan):
         trace_on_the_cpu()
-        if file is None:
-            raise BadInputError(f"{plan}: is a plan of offload: give its MODULE:FUNCTION as the second argument")
-        show(offloaded.of_verified(api.verify_offload(plan, str(file))), offloaded.verified_lines, json)
+        found_again = api.verify_fit(plan, None if file is None else str(file))
+        show(fitted.of_verified(found_again), fitted.verified_lines, json)
         return
     found = api.verify(plan, file, progress=tell)
     show(verified.of_verification(found), verified.lines, json)

@@ -1,4 +1,4 @@
-"""What ``offload``, and ``verify`` of its plans, answer."""
+"""What ``fit``, and ``verify`` of its answers, answer."""
 
 from __future__ import annotations
 
@@ -11,21 +11,28 @@ from mallocgame.report.table import plain_table
 from mallocgame.report.units import duration, size
 
 if TYPE_CHECKING:
+    from mallocgame.offload.candidates import Candidate
     from mallocgame.offload.compiled import ReadBack
-    from mallocgame.offload.confirm import Candidate
-    from mallocgame.offload.run import Offloaded, Verified
+    from mallocgame.offload.largest import AtBatch, Largest
+    from mallocgame.offload.run import Fitted
+    from mallocgame.offload.verified import Verified
 
 
-def of_offloaded(found: Offloaded, target: str, out: Path | None) -> Document:
-    """The answer of ``offload``."""
+def of_fitted(found: Fitted, target: str, out: Path | None) -> Document:
+    """The answer of ``fit``."""
     solution, confirmed = found.solution, found.confirmed
     document: Document = {
-        "command": "offload",
+        "command": "fit",
         "program": found.problem.name,
         "target": target,
         "link": found.problem.link.name,
         "budget": found.budget,
         "moves": None if found.answer is None else found.answer.moves.moves,
+        "python": None if found.answer is None else found.answer.moves.to_python(),
+        "everywhere": None if found.answer is None else found.answer.everywhere,
+        "state": [] if found.answer is None else list(found.answer.state),
+        "batch": None if found.answer is None else found.answer.batch,
+        "idle": dict(found.idle),
         "options": {} if found.answer is None else dict(found.answer.options),
         "device_bytes": None if found.answer is None else found.answer.device_bytes,
         "seconds": None if found.answer is None else found.answer.seconds,
@@ -53,7 +60,9 @@ def of_offloaded(found: Offloaded, target: str, out: Path | None) -> Document:
         )
     elif found.answer is None:
         proof = "proven by the model, and the leanest plan was compiled" if found.proven_infeasible else "no proof"
-        document["notes"].append(f"no program was found that fits into {found.budget} B ({proof})")
+        leanest = found.leanest
+        least = "" if leanest is None else f"; {leanest.needed} B is the smallest budget that fits, by {leanest.label}"
+        document["notes"].append(f"no program was found that fits into {found.budget} B ({proof}){least}")
     elif confirmed is None:
         document["notes"].append("by the model alone: no compiler for this device is at hand here")
     return document
@@ -63,9 +72,12 @@ def _row(candidate: Candidate, budget: int) -> Document:
     return {
         "label": candidate.label,
         "moves": candidate.moves.moves,
+        "ready": candidate.moves.ready,
+        "state": list(candidate.state),
         "options": dict(candidate.options),
         "fits": candidate.fits(budget),
         "refusal": candidate.refusal,
+        "needed": candidate.needed,
         "predicted_peak": None if candidate.predicted is None else candidate.predicted.peak,
         "predicted_seconds": None if candidate.predicted is None else candidate.predicted.seconds,
         **({} if candidate.read is None else of_read_back(candidate.read)),
@@ -87,9 +99,9 @@ def of_read_back(read: ReadBack) -> Document:
 
 
 def of_verified(verified: Verified) -> Document:
-    """The answer of ``verify`` for a plan of the offload game."""
+    """The answer of ``verify`` for a plan of ``fit``."""
     return {
-        "command": "verify offload",
+        "command": "verify fit",
         "program": verified.content.program,
         "target": verified.content.target,
         "budget": verified.content.budget,
@@ -110,6 +122,11 @@ def lines(document: Mapping[str, Any]) -> list[str]:
         names = [name for name, made in (document["moves"] or {}).items() if made == move]
         if names:
             found.append(f"{move:<12} {', '.join(names)}")
+    if document["state"]:
+        found.append(f"on the host  {', '.join(document['state'])}")
+    for reason in dict.fromkeys(document["idle"].values()):
+        names = [name for name, why in document["idle"].items() if why == reason]
+        found.append(f"no choice    {', '.join(names)}: {reason}")
     for name, bytes_ in document.get("offloaded", {}).items():
         found.append(f"offload      {name}: {size(bytes_)}")
     for name, value in document["options"].items():
@@ -117,13 +134,68 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     if document["status"] is not None:
         found.append(f"model        {document['status']}; {_bound(document)}")
     if document["programs"]:
-        rows = [_cells(row["label"], row, "fits" if row["fits"] else "") for row in document["programs"]]
+        rows = [_cells(_labelled(row), row, "fits" if row["fits"] else "") for row in document["programs"]]
         found += ["", *plain_table("", HEADER, rows), "", f"answer       {document['answer']}"]
     elif document["seconds"] is not None:
         found.append(f"predicted    {duration(document['seconds'])}, peak {size(document['device_bytes'])}")
     if document["out"]:
         found.append(f"written      {document['out']}")
     return found
+
+
+def _labelled(row: Mapping[str, Any]) -> str:
+    return f"{row['label']}, {' '.join(row['state'])} on the host" if row["state"] else str(row["label"])
+
+
+def of_largest(found: Largest, out: Path | None) -> Document:
+    """The answer of ``fit --batch max``."""
+    answer = found.answer
+    return {
+        "command": "fit --batch max",
+        "program": answer.program,
+        "target": answer.target,
+        "budget": found.budget,
+        "batch": answer.batch,
+        "moves": answer.moves.moves,
+        "python": answer.moves.to_python(),
+        "state": list(answer.state),
+        "device_bytes": answer.device_bytes,
+        "seconds": answer.seconds,
+        "batches": [_at_batch(each, found.budget) for each in found.batches],
+        "beyond": _at_batch(found.beyond, found.budget),
+        "out": None if out is None else str(out),
+        "notes": [],
+    }
+
+
+def _at_batch(found: AtBatch, budget: int) -> Document:
+    answer = found.answer
+    return {
+        "batch": found.batch,
+        "answer": None if answer is None else answer.label,
+        "seconds_per_sample": None if answer is None else found.seconds_per_sample,
+        "programs": [_row(candidate, budget) for candidate in found.candidates],
+    }
+
+
+BATCH_HEADER = ("batch", "program", "device", "M", "M a sample", "")
+
+
+def largest_lines(document: Mapping[str, Any]) -> list[str]:
+    """For people."""
+    title = f"{document['program']} for {document['target']}: budget {size(document['budget'])} of device memory"
+    rows = []
+    for at in (*document["batches"], document["beyond"]):
+        for row in at["programs"]:
+            needed = "" if row["needed"] is None else size(row["needed"])
+            remark = "quickest" if row["label"] == at["answer"] else "" if row["fits"] else "does not fit"
+            if row["refusal"]:
+                remark = "refused by the compiler"
+            seconds = row.get("seconds_m")
+            times = ("", "") if seconds is None else (duration(seconds), duration(seconds / at["batch"]))
+            rows.append((str(at["batch"]), row["label"], needed, *times, remark))
+    found = [title, f"largest batch {document['batch']}", "", *plain_table("", BATCH_HEADER, rows)]
+    return [*found, *([f"written      {document['out']}"] if document["out"] else [])]
 
 
 def _bound(document: Mapping[str, Any]) -> str:
@@ -145,7 +217,8 @@ def verified_lines(document: Mapping[str, Any]) -> list[str]:
 
 def _cells(label: str, row: Mapping[str, Any], remark: str) -> tuple[str, ...]:
     if "device_bytes" not in row:
-        return (label, "", "", "", "", "", "", "refused by the compiler")
+        needed = "" if row.get("needed") is None else size(row["needed"])
+        return (label, needed, "", "", "", "", "", "refused by the compiler")
     copied = f"{size(row['to_host'])} + {size(row['from_host'])}"
     times = (duration(row[key]) for key in ("seconds_m", "stall_m", "seconds_e"))
     return (label, size(row["device_bytes"]), size(row["host_bytes"]), copied, *times, remark)

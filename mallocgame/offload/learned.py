@@ -1,0 +1,180 @@
+"""What each name costs and saves in the compiled program, learned from the programs that were compiled.
+
+The model adds up arrays. The compiler's buffers share memory between lifetimes, so that its bytes jump: a name may cost
+nothing, or much more than its size, and to keep what was fused may even take longer. So the effect of each name and
+move on bytes and seconds, counted from full checkpointing, starts at the model's, as uncertain as it is large, and is
+corrected by everything that was compiled (Bayesian linear regression: Bishop, Pattern Recognition and Machine Learning,
+3.3). Names at the same place of alike blocks are taken to have nearly the same effects. The next program is the
+quickest by these effects that fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mallocgame.offload.candidates import Search
+from mallocgame.offload.policy import NamedMoves
+from mallocgame.offload.problem import Move, OffloadProblem
+from mallocgame.offload.usual import FULL, usual_moves
+
+ALIKE = 0.9
+"""Correlation of the effects of names at the same place of alike blocks."""
+
+NOISE = 0.01
+"""Standard deviation of an effect that no name accounts for, as a share of all names' effects."""
+
+MARGINS = (1.0, 0.95, 1.05, 0.85, 0.7, 0.5)
+"""Shares of the budget's distance from full checkpointing that are aimed at, in this order."""
+
+POINTS = 600
+"""Sums of bytes and seconds that are kept at each name."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a move of a name does, as the model has it.
+
+    Attributes:
+        name, move: which.
+        size: bytes more than under full checkpointing.
+        seconds: likewise.
+        doubt: standard deviations of these two.
+    """
+
+    name: str
+    move: Move
+    size: float
+    seconds: float
+    doubt: tuple[float, float]
+
+
+def modelled_effects(problem: OffloadProblem) -> tuple[Effect, ...]:
+    """The effects by the model, of each name in the order of the program; none of a move that changes nothing."""
+    sizes: dict[str, int] = {}
+    again: dict[str, float | None] = {}
+    largest: dict[str, int] = {}
+    for tensor in problem.tensors:
+        name = tensor.decided_as
+        sizes[name] = sizes.get(name, 0) + tensor.size
+        largest[name] = max(largest.get(name, 0), tensor.size)
+        recipe = tensor.recipe
+        again[name] = None if recipe is None else (again.get(name) or 0.0) + recipe.seconds
+    found: list[Effect] = []
+    link = problem.link
+    for name, size in sizes.items():
+        seconds = again[name]
+        copied = size / link.to_host + size / link.from_host
+        if seconds is not None:
+            found.append(Effect(name, "keep", size, -seconds, (float(size), max(seconds, 0.002 * problem.seconds))))
+        kept = 0 if seconds is not None else size
+        waited = copied / 2 - (seconds or 0.0)
+        found.append(Effect(name, "offload", largest[name] - kept, waited, (float(size), max(copied, seconds or 0.0))))
+    for near in problem.near:
+        doubt = float(near.size), max(near.seconds, 0.002 * problem.seconds)
+        found.append(Effect(near.name, "keep", 0.0, -near.seconds, doubt))
+    return tuple(found)
+
+
+def corrected(problem: OffloadProblem, effects: Sequence[Effect], seen: Sequence[Seen]) -> tuple[Floats, Floats]:
+    """(bytes, seconds) of each effect after what was seen.
+
+    Args:
+        problem: says which names are alike.
+        effects: by the model.
+        seen: differences from full checkpointing.
+    """
+    made = np.array([[float(one.moves.get(each.name) == each.move) for each in effects] for one in seen])
+    made = made.reshape(len(seen), len(effects))
+    kinds = [(problem.alike.get(each.name, each.name), each.move) for each in effects]
+    shared = np.array([[1.0 if i == j else ALIKE * (a == b) for j, b in enumerate(kinds)] for i, a in enumerate(kinds)])
+    return (
+        _posterior(made, shared, [(each.size, each.doubt[0]) for each in effects], [one.size for one in seen]),
+        _posterior(made, shared, [(each.seconds, each.doubt[1]) for each in effects], [one.seconds for one in seen]),
+    )
+
+
+def _posterior(made: Floats, shared: Floats, before: Sequence[tuple[float, float]], seen: Sequence[float]) -> Floats:
+    mean = np.array([each for each, _ in before])
+    doubt = np.array([each for _, each in before])
+    covariance = shared * np.outer(doubt, doubt)
+    noise = (NOISE * float(np.linalg.norm(doubt))) ** 2 or 1.0
+    between = made @ covariance @ made.T + noise * np.eye(len(seen))
+    found: Floats = mean + covariance @ made.T @ np.linalg.solve(between, np.array(seen) - made @ mean)
+    return found
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A program that was compiled, beside full checkpointing: its moves, bytes and seconds more."""
+
+    moves: Mapping[str, Move]
+    size: float
+    seconds: float
+
+
+def next_moves(search: Search) -> Iterator[NamedMoves]:
+    """Programs that have not been compiled and are taken to be quicker than the best that fits, best guess first.
+
+    None where full checkpointing has not been compiled.
+    """
+    effects = modelled_effects(search.problem)
+    names = list(dict.fromkeys(each.name for each in effects))
+    full = usual_moves(search.problem)[FULL]
+    base = search.known(full, {})
+    if base is None or base.read is None or base.needed is None:
+        return
+    seen = [
+        Seen(one.moves.moves, one.read.device_bytes - base.needed, one.seconds - base.seconds)
+        for one in search.candidates
+        if one.moves.moves is not None and one.read is not None and not one.options
+    ]
+    sizes, seconds = corrected(search.problem, effects, seen)
+    best = search.best
+    most = float("inf") if best is None else best.seconds - base.seconds
+    front = _front(effects, names, sizes, seconds)
+    given: set[int] = set()
+    for margin in MARGINS:
+        allowed = (search.budget - base.needed) * (margin if search.budget > base.needed else 1.0)
+        fitting = [number for number, point in enumerate(front) if point.size <= allowed]
+        chosen = min(fitting, key=lambda number: front[number].seconds, default=None)
+        if chosen is None or chosen in given or front[chosen].seconds >= most:
+            continue
+        given.add(chosen)
+        moves = NamedMoves({**(full.moves or {}), **dict(front[chosen].made)})
+        if search.known(moves, {}) is None:
+            yield moves
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    size: float
+    seconds: float
+    made: tuple[tuple[str, Move], ...]
+
+
+def _front(effects: Sequence[Effect], names: Sequence[str], sizes: Floats, seconds: Floats) -> list[_Point]:
+    """Sums of effects, one move a name or none, of which none is better in both bytes and seconds; sorted by bytes."""
+    ways: dict[str, list[_Point]] = {name: [] for name in names}
+    for number, each in enumerate(effects):
+        ways[each.name].append(_Point(float(sizes[number]), float(seconds[number]), ((each.name, each.move),)))
+    front = [_Point(0.0, 0.0, ())]
+    for name in names:
+        sums = front + [
+            _Point(point.size + way.size, point.seconds + way.seconds, point.made + way.made)
+            for point in front
+            for way in ways[name]
+        ]
+        sums.sort(key=lambda point: (point.size, point.seconds))
+        front = []
+        for point in sums:
+            if not front or point.seconds < front[-1].seconds:
+                front.append(point)
+        if len(front) > POINTS:
+            front = [front[round(at * (len(front) - 1) / (POINTS - 1))] for at in range(POINTS)]
+    return front
