@@ -2,7 +2,7 @@
 
 First random problems: plans validated on many, and on small ones the exact solver's against all plans there are. Then
 two training steps at budgets of 100, 75, 50 and 35 % of what XLA's default needs, compiled for v5e ahead of time: XLA's
-default, its rematerialisation, full checkpointing, everything named offloaded, and `mallocgame offload`. Finished
+default, its rematerialisation, full checkpointing, everything named offloaded, and `mallocgame fit`. Finished
 compiles are kept, so that the same command goes on where an interrupted one stopped.
 """
 
@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mallocgame.cli.answers.offloaded import of_read_back
-
 from mallocgame import api
+from mallocgame.cli.answers.fitted import of_read_back
 from mallocgame.offload import judge
-from mallocgame.offload.confirm import Candidate, Confirmed
+from mallocgame.offload.candidates import Candidate
+from mallocgame.offload.confirm import Confirmed
 from mallocgame.offload.solve import solve
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import duration, size
@@ -120,7 +120,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--random", type=int, default=1000, help="random problems")
     parser.add_argument("--enumerated", type=int, default=40, help="of these, small ones to enumerate")
-    parser.add_argument("--compiles", type=int, default=8, help="for each program and budget")
+    parser.add_argument("--compiles", type=int, default=16, help="for each program and budget")
     parser.add_argument("--programs", nargs="*", default=list(PROGRAMS))
     parser.add_argument("--budgets", nargs="*", default=list(BUDGETS))
     parser.add_argument("--cache", default="out/compiles")
@@ -133,7 +133,7 @@ def main() -> int:
     for program in chosen.programs:
         rows = tables.setdefault(program, [])
         for budget in chosen.budgets:
-            found = api.offload(
+            found = api.fit(
                 program,
                 target=TARGET,
                 budget=budget,

@@ -33,14 +33,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mallocgame.offload.confirm import judged_everywhere, scaled, usual_moves
+from mallocgame.offload.candidates import scaled
+from mallocgame.offload.confirm import judged_everywhere
 from mallocgame.offload.judge import Judged
 from mallocgame.offload.links import link_of_target
 from mallocgame.offload.policy import NamedMoves, named_moves
 from mallocgame.offload.problem import OffloadProblem
-from mallocgame.offload.program import load_program
-from mallocgame.offload.residuals import Build, read_residuals
+from mallocgame.offload.program import Build, load_training
+from mallocgame.offload.residuals import read_residuals
 from mallocgame.offload.solve import solve
+from mallocgame.offload.usual import usual_moves
 from mallocgame.probe import memory_rates
 from mallocgame.probe.calibrate import ARRAY_BYTES, LARGE_BYTES, host_memory, target_of
 from mallocgame.probe.device import describe_device
@@ -238,8 +240,8 @@ def measure_program(reference: str, link: Link, rounds: int, end: float, table: 
     def tell(line: str) -> None:
         print(f"{reference.split(':')[1]}: {line}, {monotonic() - started:.0f} s", flush=True)
 
-    build = load_program(reference)
-    problem = read_residuals(build, link, reference)
+    training = load_training(reference)
+    build, problem = training.build, read_residuals(training, link).problem
     tell(f"{len(problem.tensors)} residuals")
     options = GPU_OPTIONS if jax.default_backend() == "gpu" else {}
     default = Program("xla default", NamedMoves(None), options)

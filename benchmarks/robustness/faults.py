@@ -139,8 +139,8 @@ print(mallocgame.optimize(lowered, time_limit=1, compiles=1, seed=int(sys.argv[1
 SOLVE = ("solve", str(HEAT), "--time-limit", "1", "--out", "OUT")
 TINY = ("capture", "--workload", "tiny", "--target", "v5e", "--out", "OUT")
 BENCH = ("bench", "--workloads", "matmul-chain", "--targets", "v4 lite", "--captures", "WORK/captures", "--out", "OUT")
-OFFLOAD = (
-    "offload", "workloads.offload.convolutional:tiny_convolutional", "--target", "v5e", "--budget", "100%",
+FIT = (
+    "fit", "workloads.offload.convolutional:tiny_convolutional", "--target", "v5e", "--budget", "100%",
     "--time-limit", "1", "--compiles", "2", "--cache", "WORK/compiles", "--out", "OUT",
 )  # fmt: skip
 PROBE = ("probe", "tests.probe.models:hundred", "tests.probe.models:two_hundred", "--time-limit", "2", "--out", "OUT")
@@ -170,7 +170,7 @@ COMMANDS = {
     ),
     "optimize": Command(("1", "OUT"), _answers, ("0", "OUT"), ("-c", OPTIMIZE)),
     "pack": Command(("pack", "WORK/buffers.csv", "--time-limit", "1", "--out", "OUT"), _packed),
-    "offload": Command(OFFLOAD, _one(load_moves)),
+    "fit": Command(FIT, _one(load_moves)),
     "probe": Command(PROBE, _result),
     "probe --calibrate": Command(("probe", "--calibrate", "--time-limit", "2", "--out", "OUT"), _one(load_target)),
     "bench": Command(

@@ -161,9 +161,9 @@ def test_a_plan_that_fits_by_the_model_alone_is_no_answer(
     assert ended.value.code == 3
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert (
-        printed.err
-        == "mallocgame: error: made:up: no program was found that fits into 27 B (no proof); 29 B is the smallest budget that fits, by plan\n"
+    assert printed.err == (
+        "mallocgame: error: made:up: no program was found that fits into 27 B (no proof); "
+        "29 B is the smallest budget that fits, by plan\n"
     )
 
 

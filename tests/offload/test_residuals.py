@@ -78,9 +78,7 @@ def test_what_is_read_again_at_once_stays() -> None:
 
     problem = read_residuals(Training("unrolled", unrolled), COUNTING).problem
     assert [tensor.decided_as for tensor in problem.tensors] == ["hidden/0"]
-    assert problem.near == (
-        Near("hidden/1", 4 * 4 * 8, 2.0 * 4 * 8 * 8),
-    )  # the last layer's backward pass comes right after it
+    assert problem.near == (Near("hidden/1", 4 * 4 * 8, 2.0 * 4 * 8 * 8),)
     assert named_moves(problem, [("offload",)]) == NamedMoves({"hidden/1": "keep", "hidden/0": "offload"})
     assert usual_moves(problem)["full checkpointing"] == NamedMoves({"hidden/1": "recompute", "hidden/0": "recompute"})
 
