@@ -1,0 +1,76 @@
+"""The largest batch, with a compiler that is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from mallocgame import api
+from mallocgame.offload import largest
+from mallocgame.offload.candidates import DoesNotFitError
+from mallocgame.offload.compiled import ReadBack
+from mallocgame.offload.policy import NamedMoves
+from mallocgame.offload.program import Training
+from mallocgame.system.errors import BadInputError, NoAnswerError
+from workloads.offload.adam import tiny_adam, tiny_untouched
+
+DEVICE = 1000
+
+
+def compiler(asked: list[int], fixed: int, kept: int) -> Any:
+    """Needs fixed bytes, ``kept`` for each sample and kept name, 3 for each sample; refuses more than there is."""
+
+    def compiler_of(training: Training, *_: object) -> Any:
+        batch = training.batch or 0
+
+        def compile(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
+            asked.append(batch)
+            names = 2 if moves.moves is None else len(moves.names("keep"))
+            needed = fixed + batch * (3 + kept * names) + (batch % 3)
+            if needed > DEVICE:
+                raise DoesNotFitError("RESOURCE_EXHAUSTED", needed)
+            seconds = 5.0 + batch * (2.0 - 0.5 * names)
+            return ReadBack(needed, 0, 0, 0, 0, {"E": seconds, "M": seconds}, {"E": 0.0, "M": 0.0})
+
+        return compile
+
+    return compiler_of
+
+
+def find(monkeypatch: pytest.MonkeyPatch, fixed: int = 100, step: int = 1, compiles: int = 30) -> Any:
+    asked: list[int] = []
+    monkeypatch.setattr(largest, "compiler_of", compiler(asked, fixed, 1))
+    return api.fit_largest(tiny_adam, target="v5e", budget=str(DEVICE), step=step, compiles=compiles), asked
+
+
+@pytest.mark.parametrize("step", [1, 8, 100])
+def test_the_next_batch_does_not_fit(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = find(monkeypatch, step=step)
+    best = max(batch for batch in range(step, 400, step) if 100 + 3 * batch + batch % 3 <= DEVICE)
+    assert found.batches[-1].batch == best
+    assert found.answer.batch == best
+    assert (found.beyond.batch, found.beyond.answer) == (best + step, None)
+    assert all(candidate.read is None for candidate in found.beyond.candidates)
+    assert len(asked) < 25
+
+
+def test_time_per_sample_is_that_of_the_quickest_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _ = find(monkeypatch)
+    half = found.batches[-2]
+    assert half.batch == 150
+    # Everything kept takes 100 + 150 * 5 bytes, and 5 + 150 s.
+    assert half.seconds_per_sample == pytest.approx(155.0 / 150)
+    assert found.batches[-1].answer.label == "full checkpointing"
+
+
+def test_what_cannot_be_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NoAnswerError, match="a batch of 1 does not fit"):
+        find(monkeypatch, fixed=2000)
+    with pytest.raises(NoAnswerError, match="--compiles allows more"):
+        find(monkeypatch, compiles=3)
+    with pytest.raises(BadInputError, match="takes no argument 'batch'"):
+        api.fit_largest(tiny_untouched, target="v5e")
+    with pytest.raises(BadInputError, match="for TPU targets alone"):
+        api.fit_largest(tiny_adam, target="H200")
