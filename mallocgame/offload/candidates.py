@@ -117,11 +117,6 @@ class Search:
         return next(same, None)
 
     @property
-    def plans(self) -> list[Candidate]:
-        """Those of the model that were compiled."""
-        return [candidate for candidate in self.candidates if candidate.predicted is not None]
-
-    @property
     def left(self) -> int:
         """How many compiles may still be spent."""
         return self.compiles - len(self.candidates)

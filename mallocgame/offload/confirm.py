@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 
 from mallocgame.offload.candidates import Candidate, CompileMoves, Search
 from mallocgame.offload.judge import Judged, replay
@@ -23,7 +22,7 @@ from mallocgame.offload.problem import Move, OffloadProblem
 from mallocgame.offload.rules import everywhere, play
 from mallocgame.offload.solve import OffloadSolution, solve
 from mallocgame.offload.solver_name import SolverName
-from mallocgame.offload.usual import FULL, KEPT, usual_moves
+from mallocgame.offload.usual import FULL, KEPT, OFFLOADED, usual_moves
 from mallocgame.system.errors import BadInputError
 
 MOST_HBM = "xla_tpu_max_hbm_size_mib"
@@ -90,6 +89,8 @@ def confirm(
         if search.left > 1:
             judged = judged_everywhere(problem, usual[label])
             search.learn(search.look(label, usual[label], {}, judged), judged)
+    if search.left > 1:
+        search.look(OFFLOADED, usual[OFFLOADED], {}, None)
     others: list[tuple[str, NamedMoves, Mapping[str, str]]] = [(label, moves, {}) for label, moves in usual.items()]
     limited = {MOST_HBM: str(max(1, search.budget // 2**20))}
     if not default.fits(search.budget):
@@ -101,7 +102,8 @@ def confirm(
     reserved += not default.fits(search.budget)
     solution, infeasible = _plans(search, reserved, solver, time_limit, seed)
     _learned(search, reserved)
-    leanest = min(search.plans, key=lambda plan: plan.read.device_bytes if plan.read else inf, default=None)
+    named = (one for one in search.candidates if one.moves.moves is not None and one.needed is not None)
+    leanest = min(named, key=lambda one: one.needed or 0, default=None)
     if leanest is not None and not any(plan.fits(search.budget) for plan in search.candidates):
         others.append((f"{leanest.label}, xla rematerialisation", leanest.moves, limited))
     for label, moves, options in others:

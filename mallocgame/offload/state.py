@@ -65,7 +65,10 @@ def trace(program: Any, arguments: Sequence[Any], by_name: Mapping[str, Any]) ->
 
 
 def groups_of(program: Any, arguments: Sequence[Any], by_name: Mapping[str, Any]) -> tuple[Group, ...]:
-    """The leaf groups that may live on the host, largest first; none of a program that donates nothing."""
+    """The leaf groups that may live on the host; none of a program that donates nothing.
+
+    The first of the arguments comes last, for it is read most often: the weights. The others are sorted by size.
+    """
     import jax
 
     if not arguments or by_name:
@@ -99,7 +102,8 @@ def groups_of(program: Any, arguments: Sequence[Any], by_name: Mapping[str, Any]
         )
         for name, each in found.items()
     ]
-    return tuple(sorted((group for group in groups if group.size >= LEAST_BYTES), key=lambda group: -group.size))
+    large = [group for group in groups if group.size >= LEAST_BYTES]
+    return (*sorted(large[1:], key=lambda group: -group.size), *large[:1])
 
 
 def _shapes(one: Any, other: Any) -> bool:
@@ -141,7 +145,7 @@ def with_state_on_host(
         names: of ``groups_of``.
 
     Returns:
-        The step, jitted, and the abstract arguments with their memory kinds.
+        The step, jitted, and its abstract arguments with their memory kinds.
 
     Raises:
         BadInputError: there is no such group.
@@ -159,8 +163,9 @@ def with_state_on_host(
     leaves, tree = jax.tree.flatten(tuple(arguments))
     spaces = jax.memory.Space
 
-    def with_state(*flat: Any) -> Any:
-        near = [jax.device_put(leaf, spaces.Device) if at in given else leaf for at, leaf in enumerate(flat)]
+    def with_state(*trees: Any) -> Any:
+        flat = enumerate(jax.tree.leaves(trees))
+        near = [jax.device_put(leaf, spaces.Device) if at in given else leaf for at, leaf in flat]
         made, results = jax.tree.flatten(program(*jax.tree.unflatten(tree, near)))
         return jax.tree.unflatten(
             results, [jax.device_put(leaf, spaces.Host) if at in back else leaf for at, leaf in enumerate(made)]
@@ -172,9 +177,10 @@ def with_state_on_host(
     placed = tuple(_placed(leaf, HOST if at in given else None) for at, leaf in enumerate(leaves))
     results, out_tree = jax.tree.flatten(traced.results)
     shardings = [placed[source[at]].sharding if at in back else _device_of(leaves) for at in range(len(results))]
-    donated = tuple(at for at, gone in enumerate(traced.donated) if gone)
+    gone = jax.tree.unflatten(tree, traced.donated)
+    donated = tuple(at for at, each in enumerate(gone) if jax.tree.leaves(each) and all(jax.tree.leaves(each)))
     step = jax.jit(with_state, donate_argnums=donated, out_shardings=jax.tree.unflatten(out_tree, shardings))
-    return step, placed
+    return step, jax.tree.unflatten(tree, placed)
 
 
 def _device_of(leaves: Sequence[Any]) -> Any:
