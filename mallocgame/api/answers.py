@@ -58,7 +58,7 @@ def export(
     if isinstance(plan, str | os.PathLike) and is_moves_file(plan):
         if format != "python":
             raise BadInputError(f"{plan}: an answer of fit is a policy: use --format python")
-        return load_moves(plan).moves.to_python()
+        return load_moves(plan).to_python()
     answer = load_answer(plan) if isinstance(plan, str | os.PathLike) else plan
     if max_bytes is None:
         return WRITERS[format](answer if isinstance(answer, NamedPlan) else answer.options)

@@ -1,1 +1,1 @@
-"""The offload game: which tensors of a program leave device memory for the host, and when (docs/offload.md)."""
+"""The offload game: which tensors of a program leave device memory for the host, and when (docs/fit.md)."""

@@ -1,6 +1,6 @@
 """The judge of offload plans: whether a plan holds, and how long the program takes under it.
 
-Written from docs/offload.md alone; it shares no code with the rules and the solvers.
+Written from docs/fit.md alone; it shares no code with the rules and the solvers.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.program import BATCH, Build, Training, load_training
 from mallocgame.offload.residuals import read_residuals
 from mallocgame.offload.run import answer_file, budget_bytes
-from mallocgame.offload.usual import FULL, OFFLOADED, usual_moves
+from mallocgame.offload.usual import FULL, KEPT, OFFLOADED, usual_moves
 from mallocgame.problem.targets import TARGETS, get_target
 from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from mallocgame.system.progress import Progress
@@ -157,7 +157,7 @@ def largest_batch(
             search.look(largest + step, label)
     told = sorted({max(step, largest // part // step * step) for part in (4, 2, 1)})
     for batch in reversed(told):
-        for label in policies:
+        for label in ("no checkpointing", KEPT, FULL, lean):
             if search.left > 0:
                 search.look(batch, label)
     batches = tuple(search.at(batch) for batch in told)

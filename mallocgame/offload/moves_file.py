@@ -55,6 +55,25 @@ class MovesFile:
     state: tuple[str, ...] = ()
     batch: int | None = None
 
+    def to_python(self) -> str:
+        """Python that a user can paste: the policy, and where state lives."""
+        lines = []
+        if self.everywhere and not self.moves.as_written:
+            lines = ["# For all blocks under jax.checkpoint, whatever their policies."]
+        state = [
+            "",
+            f"# In host memory: {', '.join(self.state)}.",
+            "from mallocgame.offload.state import with_state_on_host",
+            "",
+            "# Of the jitted step and its abstract arguments:",
+            f"# step, arguments = with_state_on_host(step, arguments, {{}}, {list(self.state)!r})",
+        ]
+        return (
+            "".join(f"{line}\n" for line in lines)
+            + self.moves.to_python()
+            + ("".join(f"{line}\n" for line in state) if self.state else "")
+        )
+
 
 def save_moves(content: MovesFile, path: str | os.PathLike[str]) -> None:
     """Write atomically.

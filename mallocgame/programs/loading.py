@@ -89,7 +89,7 @@ def load(
     if loaded.backend is not None and not any_backend:
         raise BadInputError(
             f"{file}: was compiled for a {loaded.backend}, and plans are for TPUs; `mallocgame inspect` tells its "
-            "sizes, `mallocgame offload` takes the JAX function"
+            "sizes, `mallocgame fit` takes the JAX function"
         )
     return loaded
 

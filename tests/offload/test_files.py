@@ -36,7 +36,11 @@ def test_a_plan_comes_back_as_it_was(moves: NamedMoves, further: dict[str, Any],
     assert json.loads(path.read_text())["version"] == (2 if further or moves.ready else 1)
     assert is_moves_file(path)
     assert load_moves(path) == content
-    assert api.export(path, "python") == moves.to_python()
+    python = api.export(path, "python")
+    assert python == content.to_python()
+    assert moves.to_python() in python
+    assert ("# In host memory: 1.mu." in python) == bool(further)
+    compile(python, "answer", "exec")
     with pytest.raises(BadInputError, match="use --format python"):
         api.export(path, "libtpu-init-args")
 

@@ -60,9 +60,9 @@ def training_step(remat: Remat, *, blocks: int, features: int, batch: int, size:
     return jax.jit(train, donate_argnums=(0, 1)), (weights, weights, images, jax.ShapeDtypeStruct((batch,), jnp.int32))
 
 
-def convolutional(remat: Remat) -> Built:
-    """8 blocks of 128 features, 32 images of 64x64, as a scan."""
-    return training_step(remat, blocks=8, features=128, batch=32, size=64, unrolled=False)
+def convolutional(remat: Remat, batch: int = 32) -> Built:
+    """8 blocks of 128 features, images of 64x64, as a scan."""
+    return training_step(remat, blocks=8, features=128, batch=batch, size=64, unrolled=False)
 
 
 def unrolled_convolutional(remat: Remat) -> Built:

@@ -75,9 +75,10 @@ def training_step(
     return jax.jit(train, donate_argnums=(0, 1)), (weights, weights, ids, ids)
 
 
-def transformer(remat: Remat) -> Built:
-    """8 layers of 1024, 8 heads, 8 x 1024 tokens, as a scan."""
-    return training_step(remat, layers=8, batch=8, tokens=1024, width=1024, heads=8, vocabulary=2048, unrolled=False)
+def transformer(remat: Remat, batch: int = 8) -> Built:
+    """8 layers of 1024, 8 heads, 1024 tokens a sample, as a scan."""
+    sizes = {"layers": 8, "tokens": 1024, "width": 1024, "heads": 8, "vocabulary": 2048}
+    return training_step(remat, batch=batch, unrolled=False, **sizes)
 
 
 def unrolled_transformer(remat: Remat) -> Built:

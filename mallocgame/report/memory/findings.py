@@ -18,7 +18,7 @@ LARGEST = 2
 """How many source lines are told of."""
 
 _ADVICE = {
-    "temporary": "recompute or offload what is kept (jax.checkpoint; mallocgame offload), or take a smaller batch",
+    "temporary": "recompute or offload what is kept (jax.checkpoint; mallocgame fit), or take a smaller batch",
     "argument": "shard it over more devices, donate what is not needed afterwards, or take a smaller type",
     "aliased": "shard it over more devices, or take a smaller type",
     "output": "donate an argument of its shape, or return less",
