@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mallocgame.offload.candidates import Search
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import Move, OffloadProblem
-from mallocgame.offload.usual import FULL, usual_moves
+from mallocgame.offload.usual import FULL, KEPT, usual_moves
 
 ALIKE = 0.9
 """Correlation of the effects of names at the same place of alike blocks."""
@@ -30,6 +30,9 @@ NOISE = 0.01
 
 MARGINS = (1.0, 0.95, 1.05, 0.85, 0.7, 0.5)
 """Shares of the budget's distance from full checkpointing that are aimed at, in this order."""
+
+LEAST_SHARE = 0.01
+"""Of a tensor's bytes that a device has: more devices have no larger part of a program."""
 
 HOPES = (0.0, 0.5, 1.0, 2.0)
 """Standard deviations by which bytes are taken to be less, in this order."""
@@ -58,15 +61,20 @@ class Effect:
     doubt: tuple[float, float]
 
 
-def modelled_effects(problem: OffloadProblem) -> tuple[Effect, ...]:
-    """The effects by the model, of each name in the order of the program; none of a move that changes nothing."""
-    sizes: dict[str, int] = {}
+def modelled_effects(problem: OffloadProblem, share: float = 1.0) -> tuple[Effect, ...]:
+    """The effects by the model, of each name in the order of the program; none of a move that changes nothing.
+
+    Args:
+        problem: the model.
+        share: bytes on a device by bytes of the model, which counts whole arrays.
+    """
+    sizes: dict[str, float] = {}
     again: dict[str, float | None] = {}
-    largest: dict[str, int] = {}
+    largest: dict[str, float] = {}
     for tensor in problem.tensors:
         name = tensor.decided_as
-        sizes[name] = sizes.get(name, 0) + tensor.size
-        largest[name] = max(largest.get(name, 0), tensor.size)
+        sizes[name] = sizes.get(name, 0.0) + tensor.size * share
+        largest[name] = max(largest.get(name, 0.0), tensor.size * share)
         recipe = tensor.recipe
         again[name] = None if recipe is None else (again.get(name) or 0.0) + recipe.seconds
     found: list[Effect] = []
@@ -75,12 +83,12 @@ def modelled_effects(problem: OffloadProblem) -> tuple[Effect, ...]:
         seconds = again[name]
         copied = size / link.to_host + size / link.from_host
         if seconds is not None:
-            found.append(Effect(name, "keep", size, -seconds, (float(size), max(seconds, 0.002 * problem.seconds))))
-        kept = 0 if seconds is not None else size
+            found.append(Effect(name, "keep", size, -seconds, (size, max(seconds, 0.002 * problem.seconds))))
+        kept = 0.0 if seconds is not None else size
         waited = copied / 2 - (seconds or 0.0)
-        found.append(Effect(name, "offload", largest[name] - kept, waited, (float(size), max(copied, seconds or 0.0))))
+        found.append(Effect(name, "offload", largest[name] - kept, waited, (size, max(copied, seconds or 0.0))))
     for near in problem.near:
-        doubt = float(near.size), max(near.seconds, 0.002 * problem.seconds)
+        doubt = near.size * share, max(near.seconds, 0.002 * problem.seconds)
         found.append(Effect(near.name, "keep", 0.0, -near.seconds, doubt))
     return tuple(found)
 
@@ -132,12 +140,16 @@ def next_moves(search: Search) -> Iterator[NamedMoves]:
 
     None where full checkpointing has not been compiled.
     """
-    effects = modelled_effects(search.problem)
-    names = list(dict.fromkeys(each.name for each in effects))
-    full = usual_moves(search.problem)[FULL]
-    base = search.known(full, {})
+    usual = usual_moves(search.problem)
+    full, base, kept = usual[FULL], search.known(usual[FULL], {}), search.known(usual[KEPT], {})
     if base is None or base.read is None or base.needed is None:
         return
+    effects = modelled_effects(search.problem)
+    if kept is not None and kept.needed is not None:
+        modelled = sum(each.size for each in effects if each.move == "keep")
+        share = (kept.needed - base.needed) / max(1.0, modelled)
+        effects = modelled_effects(search.problem, min(1.0, max(LEAST_SHARE, share)))
+    names = list(dict.fromkeys(each.name for each in effects))
     seen = [
         Seen(one.moves.moves, one.read.device_bytes - base.needed, one.seconds - base.seconds)
         for one in search.candidates

@@ -38,6 +38,9 @@ def test_effects_by_the_model() -> None:
     assert effects["a", "offload"] == (10.0, 0.0)
     assert effects["e", "keep"] == (0.0, -0.5)
     assert ("e", "offload") not in effects
+    # On four devices each has a quarter of every array.
+    quarter = {(one.name, one.move): (one.size, one.seconds) for one in modelled_effects(PROBLEM, 0.25)}
+    assert (quarter["a", "keep"], quarter["a", "offload"]) == ((2.5, -1.0), (2.5, -0.75))
 
 
 def test_an_observation_corrects_its_own_effect_and_those_alike() -> None:
