@@ -14,6 +14,14 @@ DEVICE_FILES = ("accel*", "vfio/[0-9]*")
 """Files in /dev that a machine with a TPU has."""
 
 
+def without_devices() -> None:
+    """Tell a libtpu that this process may load, where there is no TPU: it is to look for none."""
+    if not any(next(Path("/dev").glob(pattern), None) for pattern in DEVICE_FILES):
+        # Without these libtpu asks the cloud which machine this is, and refuses to be loaded by two processes.
+        os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+        os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+
+
 def describe(topology: str) -> list[Any]:
     """The ``jax.Device`` objects of a topology, in its order; loads libtpu, and touches no TPU.
 
@@ -22,10 +30,7 @@ def describe(topology: str) -> list[Any]:
         CompilerRefusedError: JAX or libtpu is missing, or does not know it.
     """
     wanted = parse_topology(topology)
-    if not any(next(Path("/dev").glob(pattern), None) for pattern in DEVICE_FILES):
-        # Without these libtpu asks the cloud which machine this is, and refuses to be loaded by two processes.
-        os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
-        os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    without_devices()
     several = {"num_slices": wanted.slices} if wanted.slices > 1 else {}
     try:
         from jax.experimental import topologies

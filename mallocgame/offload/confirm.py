@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from mallocgame.offload.candidates import Candidate, CompileMoves, Search
 from mallocgame.offload.judge import Judged, replay
 from mallocgame.offload.learned import next_moves
+from mallocgame.offload.maxtext import presets
 from mallocgame.offload.plan import OffloadPlan
 from mallocgame.offload.policy import AS_WRITTEN, READY, NamedMoves, named_moves
 from mallocgame.offload.problem import Move, OffloadProblem
@@ -98,6 +99,7 @@ def confirm(
     if written:
         others.append((AS_WRITTEN, NamedMoves(None, AS_WRITTEN), {}))
     others += [(ready, NamedMoves(None, ready), {}) for ready in READY]
+    others += [(label, moves, {}) for label, moves in presets(list(usual[FULL].moves or {})).items()]
     reserved = sum(search.known(moves, options) is None for _, moves, options in others)
     reserved += not default.fits(search.budget)
     solution, infeasible = _plans(search, reserved, solver, time_limit, seed)

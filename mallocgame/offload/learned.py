@@ -25,6 +25,9 @@ from mallocgame.offload.usual import FULL, KEPT, usual_moves
 ALIKE = 0.9
 """Correlation of the effects of names at the same place of alike blocks."""
 
+OFFLOADS = 0.5
+"""The same of any two that are offloaded: the compiler schedules all copies of a program alike."""
+
 NOISE = 0.01
 """Standard deviation of an effect that no name accounts for, as a share of all names' effects."""
 
@@ -106,10 +109,16 @@ def corrected(
     made = np.array([[float(one.moves.get(each.name) == each.move) for each in effects] for one in seen])
     made = made.reshape(len(seen), len(effects))
     kinds = [(problem.alike.get(each.name, each.name), each.move) for each in effects]
-    shared = np.array([[1.0 if i == j else ALIKE * (a == b) for j, b in enumerate(kinds)] for i, a in enumerate(kinds)])
+    shared = np.array([[1.0 if i == j else _likeness(a, b) for j, b in enumerate(kinds)] for i, a in enumerate(kinds)])
     sizes, doubts = _posterior(made, shared, [(one.size, one.doubt[0]) for one in effects], [one.size for one in seen])
     before = [(one.seconds, one.doubt[1]) for one in effects]
     return sizes, _posterior(made, shared, before, [one.seconds for one in seen])[0], doubts
+
+
+def _likeness(one: tuple[str, Move], other: tuple[str, Move]) -> float:
+    if one == other:
+        return ALIKE
+    return OFFLOADS if one[1] == other[1] == "offload" else 0.0
 
 
 def _posterior(

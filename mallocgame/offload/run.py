@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from mallocgame.compiler.described import without_devices
 from mallocgame.offload.candidates import Candidate, CompileMoves, DoesNotFitError, quickest
 from mallocgame.offload.compiling import compiler_of
 from mallocgame.offload.confirm import Confirmed, confirm
@@ -115,6 +116,8 @@ def fit(
     budget_bytes(budget, 2**40, device)
     if isinstance(program, str) and os.path.exists(program):
         return _of_file(program, target, between, budget, solver, time_limit, seed)
+    if target in TARGETS:
+        without_devices()  # the program may describe its own
     training = load_training(program, batch, tuple(host_state or ()))
     for note in flag_notes(os.environ) if target in TARGETS else ():
         progress(note)

@@ -38,7 +38,7 @@ def a_program(seconds_m: float, fits: bool) -> dict[str, Any]:
 def test_no_bound_stands_above_a_program_that_beats_it(seconds_m: float, fits: bool, said: str) -> None:
     document = {
         "program": "p", "target": "v5e", "budget": 10, "moves": {}, "options": {}, "status": "optimal", "bound": 0.5,
-        "programs": [a_program(seconds_m, fits)], "state": [], "idle": {},
+        "programs": [a_program(seconds_m, fits)], "state": [], "idle": {}, "maxtext": {},
         "answer": "plan", "seconds": None, "out": None,
     }  # fmt: skip
     assert f"model        optimal; {said}" in fitted.lines(document)

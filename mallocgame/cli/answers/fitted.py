@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mallocgame.cli.show import Document
+from mallocgame.offload.maxtext import configuration
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import duration, size
 
@@ -29,6 +30,7 @@ def of_fitted(found: Fitted, target: str, out: Path | None) -> Document:
         "budget": found.budget,
         "moves": None if found.answer is None else found.answer.moves.moves,
         "python": None if found.answer is None else found.answer.to_python(),
+        "maxtext": {} if found.answer is None else configuration(found.answer.moves),
         "everywhere": None if found.answer is None else found.answer.everywhere,
         "state": [] if found.answer is None else list(found.answer.state),
         "batch": None if found.answer is None else found.answer.batch,
@@ -122,6 +124,8 @@ def lines(document: Mapping[str, Any]) -> list[str]:
         names = [name for name, made in (document["moves"] or {}).items() if made == move]
         if names:
             found.append(f"{move:<12} {', '.join(names)}")
+    if document["maxtext"]:
+        found.append(f"MaxText      {' '.join(f'{name}={place}' for name, place in document['maxtext'].items())}")
     if document["state"]:
         found.append(f"on the host  {', '.join(document['state'])}")
     for reason in dict.fromkeys(document["idle"].values()):
