@@ -2,10 +2,10 @@
 
 The model's peak is of arrays, the compiler's of buffers: they differ by paddings, temporaries and what is fused.
 Between the compiles on both sides of the budget, the one is taken to grow with the other; that gives the budget of the
-next solve, and the last plan's time scales the model's. After ``MISSES`` plans that do not fit, or where the model has
-no other, the effects of single names as the compiler shows them choose the next program (``learned.py``). Where none
-fits, XLA is told to rematerialise the rest. The answer is the quickest program that the compiler has been seen to fit
-into the budget, XLA's default and the usual policies included.
+next solve, and the last plan's time scales the model's. Before these plans, and after ``MISSES`` of them that do not
+fit, the effects of single names as the compiler shows them choose the next program (``learned.py``). Where none fits,
+XLA is told to rematerialise the rest. The answer is the quickest program that the compiler has been seen to fit into
+the budget, XLA's default and the usual policies included.
 """
 
 from __future__ import annotations
@@ -102,6 +102,7 @@ def confirm(
     others += [(label, moves, {}) for label, moves in presets(list(usual[FULL].moves or {})).items()]
     reserved = sum(search.known(moves, options) is None for _, moves, options in others)
     reserved += not default.fits(search.budget)
+    _learned(search, reserved + (search.left - reserved) // 3)
     solution, infeasible = _plans(search, reserved, solver, time_limit, seed)
     _learned(search, reserved)
     named = (one for one in search.candidates if one.moves.moves is not None and one.needed is not None)
