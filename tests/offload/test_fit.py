@@ -63,11 +63,14 @@ def test_candidates_are_the_programs_with_their_policies_written_out(program: ob
 @pytest.mark.libtpu
 def test_state_goes_to_the_host_where_nothing_fits_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--target", "v5e", "--compiles", "6", "--time-limit", "1", "--cache", str(tmp_path), "--json")
-    main(["fit", "workloads.offload.adam:tiny_adam", *words, "--budget", "5350000", "--out", str(tmp_path / "a.json")])
+    answer = str(tmp_path / "answer.json")
+    with pytest.raises(SystemExit):
+        main(["fit", "workloads.offload.adam:tiny_adam", *words, "--budget", "5350000", "--out", answer])
     found = json.loads(capsys.readouterr().out)
     assert found["state"] == ["1.mu", "1.nu", "0"]
     needed = [row["device_bytes"] for row in found["programs"] if not row["state"] and not row["refusal"]]
     assert found["device_bytes"] <= 5350000 < min(needed)
-    main(["verify", str(tmp_path / "a.json"), "--json"])
+    with pytest.raises(SystemExit):
+        main(["verify", answer, "--json"])
     again = json.loads(capsys.readouterr().out)
     assert (again["plan"]["device_bytes"], again["fits"]) == (found["device_bytes"], True)
