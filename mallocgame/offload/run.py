@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mallocgame.compiler.described import without_devices
-from mallocgame.offload.candidates import Candidate, CompileMoves, DoesNotFitError, quickest
+from mallocgame.offload.candidates import Candidate, CompileMoves, quickest
 from mallocgame.offload.compiling import compiler_of
 from mallocgame.offload.confirm import Confirmed, confirm
 from mallocgame.offload.judge import replay
@@ -185,13 +185,13 @@ def _state_that_fits(compilers: _Compilers, confirmed: Confirmed, progress: Prog
         return ()
     for count in range(1, len(groups) + 1):
         state = tuple(groups[:count])
+        words = f"{leanest.label} with {', '.join(state)} on the host"
         try:
             needed = compilers.with_state(state)(leanest.moves, {}).device_bytes
-        except DoesNotFitError as error:
-            needed = error.needed
         except CompilerRefusedError:
+            progress(f"compiled {words}: refused")
             continue
-        progress(f"compiled {leanest.label} with {', '.join(state)} on the host: {needed} B")
+        progress(f"compiled {words}: {needed} B")
         if needed <= confirmed.budget:
             return state
     return ()
