@@ -56,6 +56,27 @@ def test_the_next_batch_does_not_fit(step: int, monkeypatch: pytest.MonkeyPatch)
     assert len(asked) < 25
 
 
+def test_a_part_of_the_memory_is_the_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    plain = compiler(asked, 100, 1)
+
+    def compiler_of(training: Training, *_: object) -> Any:
+        compile = plain(training)
+
+        def refusing(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
+            found: ReadBack = compile(moves, options)
+            if found.device_bytes > 830:
+                raise DoesNotFitError("RESOURCE_EXHAUSTED", found.device_bytes)
+            return found
+
+        return refusing
+
+    monkeypatch.setattr(largest, "compiler_of", compiler_of)
+    found = api.fit_largest(tiny_adam, target="v5e", budget=str(DEVICE), compiles=30)
+    assert found.batches[-1].batch == max(batch for batch in range(400) if 100 + 3 * batch + batch % 3 <= 830)
+    assert len(asked) < 30
+
+
 def test_time_per_sample_is_that_of_the_quickest_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     found, _ = find(monkeypatch)
     half = found.batches[-2]
