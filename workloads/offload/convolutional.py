@@ -75,9 +75,9 @@ def large_convolutional(remat: Remat) -> Built:
     return training_step(remat, blocks=8, features=512, batch=64, size=64, unrolled=True)
 
 
-def tiny_convolutional(remat: Remat) -> Built:
-    """3 blocks of 16 features, 2 images of 16x16, as a scan, for tests."""
-    return training_step(remat, blocks=3, features=16, batch=2, size=16, unrolled=False)
+def tiny_convolutional(remat: Remat, batch: int = 2) -> Built:
+    """3 blocks of 16 features, images of 16x16, as a scan, for tests."""
+    return training_step(remat, blocks=3, features=16, batch=batch, size=16, unrolled=False)
 
 
 def tiny_unrolled_convolutional(remat: Remat) -> Built:

@@ -91,9 +91,9 @@ def large_transformer(remat: Remat) -> Built:
     return training_step(remat, layers=4, batch=32, tokens=1024, width=4096, heads=16, vocabulary=2048, unrolled=True)
 
 
-def tiny_transformer(remat: Remat) -> Built:
-    """3 layers of 64, 2 heads, 2 x 32 tokens, as a scan, for tests."""
-    return training_step(remat, layers=3, batch=2, tokens=32, width=64, heads=2, vocabulary=128, unrolled=False)
+def tiny_transformer(remat: Remat, batch: int = 2) -> Built:
+    """3 layers of 64, 2 heads, 32 tokens a sample, as a scan, for tests."""
+    return training_step(remat, layers=3, batch=batch, tokens=32, width=64, heads=2, vocabulary=128, unrolled=False)
 
 
 def tiny_unrolled_transformer(remat: Remat) -> Built:
