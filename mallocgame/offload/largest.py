@@ -191,11 +191,12 @@ def _largest(search: _Batches, label: str, start: int, step: int) -> int:
 
 def _next(seen: Mapping[int, int | None], budget: int, low: int, high: int, step: int) -> int:
     """The batch between two that is taken to need just the budget."""
-    # The compiler keeps a part of the memory for itself: what it refused is too much, whatever the budget.
-    budget = min([budget, *(needed for batch, needed in seen.items() if needed is not None and batch >= high)])
+    beyond = seen.get(high)
+    # Bytes may grow in steps; and the compiler keeps a part of the memory for itself, and refuses what the budget allows.
+    halved = high < MOST and (len(seen) % 2 == 1 or beyond is None or beyond <= budget)
     points = sorted((abs(needed - budget), batch, needed) for batch, needed in seen.items() if needed is not None)
     guess = 2 * low if high == MOST else (low + high) // 2
-    if len(points) > 1 and (high == MOST or len(seen) % 2 == 0):  # else halved: bytes may grow in steps
+    if len(points) > 1 and not halved:
         (_, one, here), (_, other, there) = points[:2]
         if (here - there) * (one - other) > 0:
             guess = one + (budget - here) * (one - other) // (here - there)
