@@ -192,7 +192,7 @@ def _largest(search: _Batches, label: str, start: int, step: int) -> int:
 def _next(seen: Mapping[int, int | None], budget: int, low: int, high: int, step: int) -> int:
     """The batch between two that is taken to need just the budget."""
     beyond = seen.get(high)
-    # Bytes may grow in steps; and the compiler keeps a part of the memory for itself, and refuses what the budget allows.
+    # Bytes may grow in steps; and of the memory that there is the compiler refuses to fill the last part.
     halved = high < MOST and (len(seen) % 2 == 1 or beyond is None or beyond <= budget)
     points = sorted((abs(needed - budget), batch, needed) for batch, needed in seen.items() if needed is not None)
     guess = 2 * low if high == MOST else (low + high) // 2
