@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AbstractMesh, AxisType, NamedSharding, PartitionSpec
 
-from mallocgame.offload.program import Training, load_training
+from mallocgame.offload.policy import NamedMoves
+from mallocgame.offload.program import Training, load_training, lower_training
 from mallocgame.offload.state import groups_of, with_state_on_host
 from mallocgame.system.errors import BadInputError
 from workloads.offload.adam import tiny_adam
@@ -76,11 +78,28 @@ def test_the_compiler_keeps_it_on_the_host() -> None:
     from mallocgame.compiler.child import QUIET_VMODULE, Request, compile_in_child
     from mallocgame.offload.compiled import read_back
     from mallocgame.offload.links import get_link
-    from mallocgame.offload.policy import NamedMoves
-    from mallocgame.offload.program import lower_training
     from mallocgame.problem.targets import get_target
 
     lowered = lower_training(load_training(tiny_adam, state=("1.nu",)), NamedMoves({}), False, "v5e")
     compiled = compile_in_child(Request("v5e:1x1", lowered=lowered.text, vmodule=QUIET_VMODULE))
     found = read_back(compiled, get_target("v5e"), get_link("v5e"))
     assert (found.to_host, found.from_host, found.host_bytes) == (SIZE, SIZE, SIZE)
+
+
+def sharded() -> Any:
+    mesh = AbstractMesh((4,), ("devices",), axis_types=(AxisType.Auto,))
+    sharding = NamedSharding(mesh, PartitionSpec("devices"))
+    step, arguments = tiny_adam()
+    shaped: Any = jax.ShapeDtypeStruct
+    return step, jax.tree.map(lambda leaf: shaped(leaf.shape, leaf.dtype, sharding=sharding), arguments)
+
+
+def test_state_of_several_devices_keeps_its_shardings() -> None:
+    training = load_training(sharded, state=("1.nu",))
+    _, placed, _ = training.make()
+    assert {leaf.sharding.spec for leaf in jax.tree.leaves(placed)} == {PartitionSpec("devices")}
+    lowering = lower_training(training, NamedMoves({"hidden": "keep"}), False, "v5e")
+    assert lowering.topology == "v5e:2x2"
+    main = next(line for line in lowering.text.splitlines() if "func.func public @main" in line)
+    given, results = main.split(" -> ")
+    assert (given.count("pinned_host"), results.count("pinned_host")) == (6, 6)
