@@ -12,7 +12,7 @@ from mallocgame.report.memory.lives import Lives
 from mallocgame.report.memory.places import Lived, holding, peak_time
 from mallocgame.report.memory.use import Buffer, Kind, Peak, copy_of
 from mallocgame.report.peak import source_of
-from xla_dump_parser import Allocation, ArrayShape, AssignedValue, SourceLines, format_shape
+from xla_dump_parser import Allocation, ArrayShape, AssignedValue, SourceLine, SourceLines, format_shape
 from xla_dump_parser.hlo import HloModule, Instruction
 from xla_dump_parser.shapes import element_bits
 
@@ -41,7 +41,7 @@ def peak_of(allocations: Sequence[Allocation], memory_space: int, module: HloMod
         if kind_of(allocation) == "temporary"
     ]
     time = peak_time(temporary, len(lives.schedule.steps))
-    describe = _Describer(module, lives)
+    describe = Describer(module, lives)
     whole = (0, len(lives.schedule.steps) - 1)
     buffers = []
     for allocation in own:
@@ -63,7 +63,13 @@ def _filling(values: Sequence[Lived]) -> Lived:
     return max(values, key=lambda one: (one.value.size, one.live[0]))
 
 
-class _Describer:
+def name_of(value: AssignedValue) -> str:
+    """``Buffer.name`` of the place that a value has."""
+    index = f"{{{','.join(map(str, value.index))}}}" if value.index else ""
+    return f"{value.instruction}{index}"
+
+
+class Describer:
     """Says of values what they are and where they come from."""
 
     def __init__(self, module: HloModule, lives: Lives) -> None:
@@ -75,12 +81,12 @@ class _Describer:
         }
 
     def buffer(self, lived: Lived, kind: Kind, size: int) -> Buffer:
+        """A place that a value has, as a record; ``size`` is of the place."""
         value = lived.value
         step = self._maker(value)
-        index = f"{{{','.join(map(str, value.index))}}}" if value.index else ""
         array = value.shape if isinstance(value.shape, ArrayShape) else None
         return Buffer(
-            name=f"{value.instruction}{index}",
+            name=name_of(value),
             kind=kind,
             shape=format_shape(value.shape),
             dtype="" if array is None else array.dtype,
@@ -99,6 +105,11 @@ class _Describer:
             return step
         others = (self._schedule.steps[time] for time in reversed(self._lives.makers(value)))
         return next((other for other in others if source_of(self._lines, other)), step)
+
+    def frames(self, value: AssignedValue) -> tuple[SourceLine, ...]:
+        """The lines of the user's program that a value comes from, innermost first; empty where the text has none."""
+        step = self._maker(value)
+        return () if step is None else self._lines.of(step)
 
     def _what(self, step: Instruction) -> str:
         """Its ``op_name``; of a copy that has none, what it copies."""
