@@ -81,9 +81,10 @@ class _Profile:
         types = b"".join(
             _message(1, _number(1, self._string(type)) + _number(2, self._string(unit))) for type, unit in SAMPLES
         )
-        mapping = _number(1, 1) + _number(5, self._string(self._name)) + b"".join(_number(field, 1) for field in (7, 8, 9))
+        known = b"".join(_number(field, 1) for field in (7, 8, 9))
+        mapping = _number(1, 1) + _number(5, self._string(self._name)) + known
         locations = b"".join(
-            _message(4, _number(1, id) + _number(2, 1) + _message(4, _number(1, self._function(line)) + _number(2, line.line)))
+            _message(4, _number(1, id) + _number(2, 1) + _message(4, self._line(line)))
             for line, id in self._locations.items()
         )
         functions = b"".join(
@@ -100,8 +101,9 @@ class _Profile:
     def _location(self, line: SourceLine) -> int:
         return self._locations.setdefault(line, len(self._locations) + 1)
 
-    def _function(self, line: SourceLine) -> int:
-        return self._functions.setdefault((line.function, line.file), len(self._functions) + 1)
+    def _line(self, line: SourceLine) -> bytes:
+        function = self._functions.setdefault((line.function, line.file), len(self._functions) + 1)
+        return _number(1, function) + _number(2, line.line)
 
 
 def _varint(value: int) -> bytes:

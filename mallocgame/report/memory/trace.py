@@ -6,7 +6,8 @@ ranges; those of one thread are apart or one in the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from mallocgame.report.memory.course import Course, Courses, Held
 from mallocgame.report.memory.use import KINDS, Kind, MemoryUse
@@ -41,27 +42,36 @@ def _memory(course: Course, name: str, process: int, times: int) -> Iterator[Eve
         for number, lane in enumerate(_lanes(course, kind), 1):
             thread += 1
             yield from thread_named(process, thread, f"{words} {number}")
-            for one in lane:
+            for one in lane.held:
                 yield _slice(one, process, thread)
 
 
-def _lanes(course: Course, kind: Kind) -> Sequence[Sequence[Held]]:
-    """Buffers of one kind on as few threads as come about when each takes the first on which it fits."""
-    lanes: list[list[Held]] = []
-    ends: list[list[int]] = []
-    for one in sorted((held for held in course.held if held.buffer.kind == kind), key=_order):
+@dataclass
+class _Lane:
+    """Slices of one thread, in order of their starts; ``open`` are the ends of those that one more is inside of."""
+
+    held: list[Held] = field(default_factory=list)
+    open: list[int] = field(default_factory=list)
+
+    def takes(self, one: Held) -> bool:
+        """Add a buffer if it is apart from all others, or inside of those that it meets."""
         start, end = _times(one)
-        for lane, open_until in zip(lanes, ends, strict=True):
-            while open_until and open_until[-1] < start:
-                open_until.pop()
-            if not open_until or (open_until[-1] >= end and len(open_until) < DEEP):
-                break
-        else:
-            lane, open_until = [], []
-            lanes.append(lane)
-            ends.append(open_until)
-        lane.append(one)
-        open_until.append(end)
+        while self.open and self.open[-1] < start:
+            self.open.pop()
+        fits = not self.open or (self.open[-1] >= end and len(self.open) < DEEP)
+        if fits:
+            self.held.append(one)
+            self.open.append(end)
+        return fits
+
+
+def _lanes(course: Course, kind: Kind) -> list[_Lane]:
+    """Buffers of one kind, each on the first lane that takes it."""
+    lanes: list[_Lane] = []
+    for one in sorted((held for held in course.held if held.buffer.kind == kind), key=_order):
+        if not any(lane.takes(one) for lane in lanes):
+            lanes.append(_Lane())
+            lanes[-1].takes(one)
     return lanes
 
 
