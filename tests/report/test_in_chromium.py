@@ -48,7 +48,7 @@ def page_data(comparison: Comparison) -> dict[str, Any]:
 def show(browser: Browser, folder: Path, data: dict[str, Any]) -> Chart:
     """Load the page of ``data`` and scroll to its chart."""
     file = folder / "page.html"
-    file.write_text(to_html(data))
+    file.write_text(to_html(data, "plan"))
     browser.problems.clear()
     browser.open(file)
     browser.settle()

@@ -69,7 +69,7 @@ def page_of(comparison: Comparison) -> dict[str, Any]:
 
 
 def test_the_page_needs_nothing_else() -> None:
-    page = to_html(page_of(small()))
+    page = to_html(page_of(small()), "plan")
     reader = read(page)
     assert not {"link", "img", "iframe", "object", "embed", "base"} & set(reader.tags)
     assert not any(name in ("src", "srcset", "background") or name.startswith("on") for name, _ in reader.attributes)
@@ -82,7 +82,7 @@ def test_the_page_needs_nothing_else() -> None:
 
 
 def test_only_its_own_script_and_style_may_run() -> None:
-    reader = read(to_html(page_of(small())))
+    reader = read(to_html(page_of(small()), "plan"))
     (policy,) = [value for name, value in reader.attributes if name == "content" and value and "default-src" in value]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     data, script = reader.texts["script"]
@@ -108,12 +108,12 @@ def test_no_text_leaves_the_data(text: str) -> None:
 def test_names_made_to_inject_stay_text(name: str) -> None:
     data = page_of(small())
     data["title"] = data["about"] = data["options"] = data["instructions"]["name"][0] = name
-    plain, nasty = read(to_html(page_of(small()))), read(to_html(data))
+    plain, nasty = read(to_html(page_of(small()), "plan")), read(to_html(data, "plan"))
     assert nasty.tags == plain.tags
     assert json.loads(nasty.texts["script"][0]) == data
     assert nasty.texts["script"][1:] == plain.texts["script"][1:]
     assert nasty.texts["title"] == [name.replace("\ud800", "\ufffd")]
-    assert to_html(data).encode()
+    assert to_html(data, "plan").encode()
 
 
 def check(comparison: Comparison) -> None:
