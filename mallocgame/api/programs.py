@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mallocgame.api.arguments import PathLike
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.files import check_writable
+from mallocgame.system.files import check_writable, write_atomically
 from mallocgame.system.progress import Progress, Stage, silent
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mallocgame.problem.given import Trips
     from mallocgame.report.inspection import Inspection
     from mallocgame.report.memory import MemoryUse
+    from mallocgame.report.memory.difference import MemoryDiff
+
+MemoryFormat = Literal["html", "pprof", "trace"]
 
 
 def capture(
@@ -125,7 +128,13 @@ def inspect(
 
 
 def memory(
-    file: PathLike, *, target: str | None = None, module: str | None = None, progress: Progress | None = None
+    file: PathLike,
+    *,
+    target: str | None = None,
+    module: str | None = None,
+    format: MemoryFormat = "html",
+    out: PathLike | None = None,
+    progress: Progress | None = None,
 ) -> MemoryUse:
     """What a program takes of each memory: by kind, live at the peak, what is padded or could be donated.
 
@@ -136,22 +145,59 @@ def memory(
             log or an error message of a program that ran out of memory.
         target: as ``inspect``.
         module: of a dump folder with several; None for the largest.
+        format: of ``out``: a self-contained HTML page with a map of each memory, the peak of HBM as a profile for
+            ``pprof``, or live bytes and live ranges in Chrome's trace format.
+        out: where to write that; None for nowhere.
         progress: called with one line for what takes long, and for a target that was not asked for.
 
     Raises:
-        BadInputError: the file cannot be used, or has no buffer assignment.
+        BadInputError: the file cannot be used, or has no buffer assignment; ``out`` cannot be written; a trace of a
+            message, which has no times.
         CompilerRefusedError, NoAnswerError: a program does not compile, and left nothing to tell.
         xla_dump_parser.ParseError: a text is damaged.
     """
     from mallocgame.programs.placed import load_placed
     from mallocgame.report.memory import memory_use, use_of_message
+    from mallocgame.report.memory.rendering import render
     from xla_dump_parser import read_text
     from xla_dump_parser.out_of_memory import says_out_of_memory
 
+    if format not in get_args(MemoryFormat):
+        raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(MemoryFormat))}")
+    if out is not None:
+        check_writable(out)
     source = os.fspath(file)
     if os.path.isfile(source) and _is_text(source) and says_out_of_memory(text := read_text(source)):
-        return use_of_message(text, source)
-    return memory_use(load_placed(source, target, module=module, progress=progress or silent))
+        program, use = None, use_of_message(text, source)
+    else:
+        program = load_placed(source, target, module=module, progress=progress or silent)
+        use = memory_use(program)
+    if out is not None:
+        write_atomically(out, render(use, program, format, source))
+    return use
+
+
+def memory_diff(
+    before: PathLike,
+    after: PathLike,
+    *,
+    target: str | None = None,
+    module: str | None = None,
+    progress: Progress | None = None,
+) -> MemoryDiff:
+    """What two programs take of each memory, side by side, and what came, went and changed at each peak.
+
+    Args:
+        before, after: as ``memory`` takes them: of before and after a change, of two compilers, of two policies.
+        target, module, progress: as ``memory``, for both.
+
+    Raises:
+        BadInputError, CompilerRefusedError, NoAnswerError, xla_dump_parser.ParseError: as ``memory``.
+    """
+    from mallocgame.report.memory.difference import difference
+
+    first, second = (memory(file, target=target, module=module, progress=progress) for file in (before, after))
+    return difference(first, second)
 
 
 def _is_text(path: str) -> bool:

@@ -37,7 +37,7 @@ _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 def to_html(data: Mapping[str, Any], page: Page) -> str:
-    """A page that shows ``data``, as ``mallocgame.report.page_data`` or ``mallocgame.report.memory.page_data`` makes it."""
+    """A page that shows ``data``, as ``page_data.of_page`` makes it: that of ``report`` or of ``report.memory``."""
     style = _part("page.css")
     script = "".join(_part(name.format(page=page)) for name in _SCRIPTS)
     main = _filled(_part(f"{page}/main.html"), {"find": _part("find.html"), "chart": _part("chart.html")})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mallocgame.cli.show import Document, Value
@@ -39,6 +40,11 @@ def of_memory(use: MemoryUse) -> Document:
     return {**document, "target_why": use.target_why} if use.target_why else document
 
 
+def of_written(out: Path, format: str) -> Document:
+    """What is added to the answer where a file was written."""
+    return {"format": format, "bytes": out.stat().st_size, "out": str(out)}
+
+
 def _of_peak(peak: Peak) -> Document:
     return {
         "memory_space": peak.memory_space,
@@ -67,6 +73,8 @@ def lines(document: Value) -> list[str]:
         found.append(f"scoped       {size(document['scoped_bytes'])} of fast memory, kept for fusions' own windows")
     for peak in document["peaks"]:
         found += _peak(peak)
+    if "out" in document:
+        found += ["", f"written      {document['out']} ({document['format']}, {size(document['bytes'])})"]
     return found
 
 

@@ -8,7 +8,8 @@ function fillHead() {
   byId("status").replaceChildren(element("span", { class: DATA.confirmed ? "chip sure" : "chip unsure" }, DATA.status));
 }
 
-function card(title, big, change, bars) {
+// badge: null, or [class, words]
+function card(title, big, badge, bars) {
   const most = Math.max(...bars.map(([, value]) => value)) || 1;
   const grid = element("div", { class: "bars" });
   for (const [name, value, words, fill] of bars) {
@@ -17,8 +18,8 @@ function card(title, big, change, bars) {
       drawing("rect", { x: 0, y: 0, width: (100 * value) / most, height: 9, fill: `var(--${fill})` }));
     grid.append(element("span", {}, name), bar, element("span", {}, words));
   }
-  const badge = change === null ? [] : [element("small", { class: change.good ? "gain" : "loss" }, change.words)];
-  return element("div", { class: "card" }, element("h3", {}, title), element("div", { class: "big" }, big, ...badge), grid);
+  const after = badge === null ? [] : [element("small", { class: badge[0] }, badge[1])];
+  return element("div", { class: "card" }, element("h3", {}, title), element("div", { class: "big" }, big, ...after), grid);
 }
 
 function fillWords() {

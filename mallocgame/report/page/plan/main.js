@@ -5,7 +5,7 @@ function fillFigures() {
   for (const model of MODELS) {
     const was = before.total[model], is = after.total[model], bound = DATA.bounds[model];
     byId("figures").append(card(model === "E" ? "E: the emitter's cycles" : "M: the formula of memory space assignment", duration(is),
-      was ? { good: is <= was, words: percent(is / was - 1) } : null, [
+      was ? [is <= was ? "gain" : "loss", percent(is / was - 1)] : null, [
         [before.short, was, duration(was), "own"], [after.short, is, duration(is), "written"],
         bound === null ? ["bound", 0, "none known", "line"] : [model === "E" ? "bound, estimated" : "bound", bound, duration(bound), "line"],
       ]));
