@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from mallocgame.api.arguments import PathLike
 from mallocgame.system.errors import BadInputError
@@ -132,7 +132,7 @@ def memory(
     *,
     target: str | None = None,
     module: str | None = None,
-    format: MemoryFormat = "html",
+    format: MemoryFormat | None = None,
     out: PathLike | None = None,
     progress: Progress | None = None,
 ) -> MemoryUse:
@@ -145,9 +145,10 @@ def memory(
             log or an error message of a program that ran out of memory.
         target: as ``inspect``.
         module: of a dump folder with several; None for the largest.
-        format: of ``out``: a self-contained HTML page with a map of each memory, the peak of HBM as a profile for
-            ``pprof``, or live bytes and live ranges in Chrome's trace format.
-        out: where to write that; None for nowhere.
+        format: of a file to write: a self-contained HTML page with a map of each memory, the peak of HBM as a profile
+            for ``pprof``, or live bytes and live ranges in Chrome's trace format. None for a page if there is an
+            ``out``, else for no file.
+        out: where to write it; None for ``file``'s path with the format's suffix.
         progress: called with one line for what takes long, and for a target that was not asked for.
 
     Raises:
@@ -158,22 +159,21 @@ def memory(
     """
     from mallocgame.programs.placed import load_placed
     from mallocgame.report.memory import memory_use, use_of_message
-    from mallocgame.report.memory.rendering import render
+    from mallocgame.report.memory.rendering import place_of, render
     from xla_dump_parser import read_text
     from xla_dump_parser.out_of_memory import says_out_of_memory
 
-    if format not in get_args(MemoryFormat):
-        raise BadInputError(f"unknown format {format!r}; known: {', '.join(get_args(MemoryFormat))}")
-    if out is not None:
-        check_writable(out)
     source = os.fspath(file)
+    written = place_of(source, format, None if out is None else os.fspath(out))
+    if written is not None:
+        check_writable(written[0])
     if os.path.isfile(source) and _is_text(source) and says_out_of_memory(text := read_text(source)):
         program, use = None, use_of_message(text, source)
     else:
         program = load_placed(source, target, module=module, progress=progress or silent)
         use = memory_use(program)
-    if out is not None:
-        write_atomically(out, render(use, program, format, source))
+    if written is not None:
+        write_atomically(written[0], render(use, program, written[1], source))
     return use
 
 

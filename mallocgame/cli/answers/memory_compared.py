@@ -161,7 +161,7 @@ def _changes(pairs: Sequence[Value]) -> Iterator[Row]:
             other[part] if one[part] == other[part] else f"{one[part]} -> {other[part]}" for part in ("kind", "shape")
         )
         cells = f"changed {other['name']}", _signed(pair["change"]), "1", kind, shape
-        yield -abs(pair["change"]), (*cells, f"{_what(other)} ; found by {pair['by']}")
+        yield -abs(pair["change"]), (*cells, "; ".join(filter(None, (_what(other), f"found by {pair['by']}"))))
 
 
 def _what(buffer: Value) -> str:

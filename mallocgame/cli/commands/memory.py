@@ -24,9 +24,12 @@ def memory(
     *,
     diff: Annotated[Path | None, Parameter(help="Another program: what it has more and less than FILE.")] = None,
     format: Annotated[
-        MemoryFormat, Parameter(help="Of --out: a page, a profile of the peak for pprof, or a trace for Perfetto.")
-    ] = "html",
-    out: Annotated[Path | None, Parameter(help="Where to write that; nothing is written if not given.")] = None,
+        MemoryFormat | None,
+        Parameter(
+            help="Write a page, a profile of the peak for pprof, or a trace for Perfetto; of --out alone a page."
+        ),
+    ] = None,
+    out: Annotated[Path | None, Parameter(help="Where to write it; beside FILE if not given.")] = None,
     target: Target = None,
     module: Module = None,
     json: Json = False,
@@ -37,13 +40,15 @@ def memory(
     does not fit it tells what its compile left behind.
     """
     from mallocgame import api
+    from mallocgame.report.memory.rendering import place_of
 
     if diff is not None:
-        if out is not None:
-            raise BadInputError("--out is for one program: --diff is told in words and as --json")
+        if format is not None or out is not None:
+            raise BadInputError("--format and --out are for one program: --diff is told in words and as --json")
         found = api.memory_diff(file, diff, target=target, module=module, progress=tell)
         show(memory_compared.of_diff(found, file, diff), memory_compared.lines, json)
         return
     use = api.memory(file, target=target, module=module, format=format, out=out, progress=tell)
+    written = place_of(str(file), format, None if out is None else str(out))
     document = of_memory(use)
-    show(document if out is None else {**document, **of_written(out, format)}, lines, json)
+    show(document if written is None else {**document, **of_written(*written)}, lines, json)

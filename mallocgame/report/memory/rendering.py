@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from mallocgame.programs.placed import Placed
@@ -10,6 +12,35 @@ from mallocgame.report.memory.use import MemoryUse
 from mallocgame.system.errors import BadInputError
 
 Format = Literal["html", "pprof", "trace"]
+
+SUFFIXES: Mapping[Format, str] = {
+    "html": ".memory.html",
+    "pprof": ".memory.pb.gz",
+    "trace": ".memory.trace.json",
+}
+
+
+def place_of(file: str, format: Format | None, out: str | None) -> tuple[Path, Format] | None:
+    """Where to write what; None where neither is asked for.
+
+    Args:
+        file: of the program; beside it lies what has no place of its own.
+        format: None for a page.
+        out: None for a place beside ``file``.
+
+    Raises:
+        BadInputError: there is no file to lie beside, or no such format.
+    """
+    if format is None and out is None:
+        return None
+    chosen = format or "html"
+    if chosen not in SUFFIXES:
+        raise BadInputError(f"unknown format {format!r}; known: {', '.join(SUFFIXES)}")
+    if out is not None:
+        return Path(out), chosen
+    if not Path(file).exists():
+        raise BadInputError(f"{file} is no file to write beside: say where with --out")
+    return Path(file).with_suffix(SUFFIXES[chosen]), chosen
 
 
 def render(use: MemoryUse, program: Placed | None, format: Format, file: str) -> bytes:
