@@ -35,12 +35,12 @@ ROOM = 300
 def made_up(count: int, rng: random.Random) -> tuple[MemoryUse, Courses]:
     """A program of so many buffers: temporaries of up to a MiB, each in the first of ``ROOM`` places that is free."""
     times, arguments = count, count // 5
-    held = [_held(f"argument.{n}", "argument", (0, times - 1), MIB, n * MIB) for n in range(arguments)]
-    bottom, free = arguments * MIB, [0] * ROOM
+    held = [_held(f"argument.{n}", "argument", (0, times - 1), MIB // 8, n * MIB // 8) for n in range(arguments)]
+    bottom, free = arguments * MIB // 8, [0] * ROOM
     while len(held) < count:
         start = (len(held) - arguments) * times // (count - arguments)
         place = next(place for place, after in enumerate(free) if after <= start)
-        end = min(times - 1, start + rng.randrange(1, ROOM // 2))
+        end = min(times - 1, start + rng.randrange(1, ROOM))
         free[place] = end + 1
         size = rng.randrange(MIB // 8, MIB)
         held.append(_held(f"fusion.{len(held)}", "temporary", (start, end), size, bottom + place * MIB))
