@@ -46,7 +46,7 @@ class Keepers:
 
     def _computing(self, time: int) -> int:
         """Time of the first instruction that computes with what a copy or slice moves; its own without any."""
-        uses = (use.time for number in self._flow.defined_at(time) for use in self._flow.uses(number))
+        uses = (use.time for number in self._flow.graph.defined_at(time) for use in self._flow.uses(number))
         return min((use for use in uses if use > time), default=time)
 
     def _begins(self, number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xla_dump_parser.hlo import Computation, HloModule, Instruction
+from xla_dump_parser.hlo import Computation, Instruction
 
 _MOVES = frozenset(
     {
@@ -52,12 +52,9 @@ def moved(step: Instruction, named: Mapping[str, Instruction]) -> frozenset[int]
     return None
 
 
-def is_collective(step: Instruction, module: HloModule) -> bool:
-    """Whether an instruction exchanges data with other devices, itself or by what it calls asynchronously."""
-    if step.opcode.startswith(_COLLECTIVES):
-        return True
-    called = (module.computations.get(name) for name in step.called) if step.opcode.startswith("async-") else ()
-    return any(body is not None and body.root.opcode.startswith(_COLLECTIVES) for body in called)
+def is_collective(step: Instruction) -> bool:
+    """Whether an instruction exchanges data with other devices."""
+    return step.opcode.startswith(_COLLECTIVES)
 
 
 def is_gather(step: Instruction) -> bool:

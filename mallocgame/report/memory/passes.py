@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from xla_dump_parser.hlo import Instruction
+from xla_dump_parser.hlo import ArrayShape, Instruction
 
 Pass = Literal["forward", "backward", "recomputed", "outside"]
 """Recomputed: of the forward pass, done again in the backward pass. Outside: of neither, such as an optimizer's update;
@@ -36,3 +36,8 @@ def pass_of(op_name: str) -> Pass | None:
     if _BACKWARD.search(op_name):
         return "recomputed" if _RECOMPUTED.search(op_name) else "backward"
     return "forward" if _FORWARD.search(op_name) else "outside"
+
+
+def has_gradients(shape: ArrayShape) -> bool:
+    """Whether arrays of this type have gradients: floating-point and complex ones."""
+    return shape.dtype.startswith(("f", "bf", "c"))

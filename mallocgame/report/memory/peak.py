@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import prod
 
 from mallocgame.report.memory.flow import Flow
+from mallocgame.report.memory.graph import Graph
 from mallocgame.report.memory.keepers import Keepers
 from mallocgame.report.memory.kinds import kind_of
 from mallocgame.report.memory.lives import Lives
@@ -71,7 +72,7 @@ class _Describer:
         self._lives = lives
         self._schedule = lives.schedule
         self._lines = SourceLines(module)
-        flow = Flow(lives.schedule, lives.dataflow, module)
+        flow = Flow(Graph(lives.schedule, lives.dataflow, module))
         self._roles = Roles(module, lives, flow)
         self._keepers = Keepers(lives, flow, self._lines)
         self._others = {
