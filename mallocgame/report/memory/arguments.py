@@ -111,10 +111,10 @@ class Arguments:
     def _role(self, step: Instruction) -> Role:
         named, number = named_role(op_name_of(step)), number_of_parameter(step)
         if not self.trains or not isinstance(step.shape, ArrayShape):
-            return named or "inputs"
+            return named or "other inputs"
         uses = list(self._flow.uses(self._lives.dataflow.at[self._lives.schedule.times[step.name]][()]))
         passes = {use.part for use in uses}
-        if None in passes:
+        if None in passes and passes <= {None, "outside"}:
             return named or "not known"
         new = self._new_values.get(-1 if number is None else number)
         if new is not None or self._is_written(step.shape, uses):
@@ -128,7 +128,7 @@ class Arguments:
         """Of an argument that both passes read: weights where as many gradients of its shape are given back."""
         given = self._gradients[_shaped(shape)] if has_gradients(shape) else 0
         if not given:
-            return "inputs"
+            return "other inputs"
         shapes = (step.shape for step in self._entry.values())
         same = sum(isinstance(one, ArrayShape) and _shaped(one) == _shaped(shape) for one in shapes)
         return "weights" if same <= given else "not known"

@@ -56,20 +56,27 @@ class Flow:
         return frozenset(self._origins([number], 0, frozenset()))
 
     def uses(self, number: int) -> Iterator[Use]:
-        """What computes with a value, or with what it is moved or gathered to."""
-        pending: list[Place] = [number]
+        """What computes with a value, or with what it is moved or gathered to.
+
+        Of a fusion all of it that the value has a part in: XLA puts what the forward pass made into fusions of the
+        backward pass again, where that is quicker than to keep it.
+        """
+        pending: list[tuple[Place, bool]] = [(number, False)]
         seen = set(pending)
         while pending:
-            for found in self.graph.readers(pending.pop()):
-                places: tuple[Place, ...] = ()
+            place, computed = pending.pop()
+            for found in self.graph.readers(place):
+                results: list[tuple[Place, bool]] = []
                 if not isinstance(found, Reader):
-                    places = (found,)
+                    results = [(found, computed)]
                 elif is_gather(found.step) or not (found.carried or frozenset()).isdisjoint(found.operands):
-                    places = tuple(found.results)
+                    results = [(one, computed) for one in found.results]
                 else:
                     yield Use(found.time, pass_of(found.name), dims_of(found.step))
-                pending += (place for place in places if place not in seen)
-                seen.update(places)
+                    results = [(one, True) for one in found.results]
+                new = [one for one in results if one not in seen and not (one[1] and isinstance(one[0], int))]
+                seen.update(new)
+                pending += new
 
     def arguments(self, number: int) -> frozenset[int]:
         """Arguments that a value is computed from, element by element, by what is outside of both passes."""

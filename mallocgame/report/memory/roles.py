@@ -51,7 +51,7 @@ class Roles:
         if kind == "output" and roles == {"other"} and origins and self._arguments.trains:
             return self._arguments.role_of_new(number)
         if len(roles) > 1:
-            roles.discard("inputs")  # the first of a stack of what layers begin with is the input itself
+            roles.discard("other inputs")  # the first of a stack of what layers begin with is the input itself
         return roles.pop() if len(roles) == 1 else "not known"
 
     def _of_origin(self, origin: Origin, number: int) -> Role:

@@ -14,7 +14,7 @@ Kind = Literal["argument", "aliased", "output", "temporary", "constant", "thread
 Role = Literal[
     "weights",
     "optimizer state",
-    "inputs",
+    "other inputs",
     "saved activations",
     "recomputed activations",
     "forward values",
