@@ -61,7 +61,7 @@ def lines(document: Value) -> list[str]:
     if document["kinds"] is not None:
         kinds = {name.replace("_", "-"): count for name, count in document["kinds"].items() if count}
         found.append(f"by kind      {', '.join(f'{name} {size(count)}' for name, count in kinds.items())}")
-    if document["peaks"]:
+    if document["peaks"] and document["peaks"][0]["time"] is not None:
         roles = [f"{role} {size(count)}" for role, count in _worth(document["peaks"][0], "by_role")]
         found.append(f"at the peak  {', '.join(roles)}")
     for finding in document["findings"][:FINDINGS]:

@@ -175,8 +175,9 @@ class Graph:
     def _given_out(self, fused: Fused, index: tuple[int, ...]) -> Iterator[Place]:
         if fused.outer is not None:
             yield Inside(fused.outer, fused.fusion)
-        elif index in self._dataflow.at[fused.time]:
-            yield self._dataflow.at[fused.time][index]
+            return
+        given = self._dataflow.at[fused.time]
+        yield from [given[index]] if index in given else given.values()  # all of a root that makes a tuple by itself
 
     def _given(self, time: int, operand: int) -> list[Place]:
         """The values of an operand."""

@@ -29,7 +29,8 @@ class Keepers:
         if number is None or kind == "thread-local":
             return None
         if kind in ("output", "aliased"):
-            return self._told("output" if kind == "output" else "donated", self._lives.makers(value)[-1:])
+            made = [self._maker(time) for time in self._lives.makers(value)[-1:]]
+            return self._told("output" if kind == "output" else "donated", made)
         readers = self._lives.readers(value, live)
         if kind == "temporary":
             loop = self._loop(readers[-1], live) if readers else self._begins(number)
@@ -43,6 +44,17 @@ class Keepers:
         step = steps[last[0]]
         known = step if op_name_of(step) else steps[self._computing(last[0])]
         return Keeper(why, step.name, last[0], op_name_of(known), source_of(self._lines, known), loop)
+
+    def _maker(self, time: int) -> int:
+        """Time of the instruction that computes what the one at a time makes, or only copies."""
+        values = self._lives.dataflow.values
+        while found := self._flow.graph.defined_at(time):
+            made = self._flow.graph.made(found[0])
+            sources = [place for places in made.given for place in places if made.carried and isinstance(place, int)]
+            if len(sources) != 1 or values[found[0]].inputs:
+                break
+            time = values[sources[0]].time
+        return time
 
     def _computing(self, time: int) -> int:
         """Time of the first instruction that computes with what a copy or slice moves; its own without any."""

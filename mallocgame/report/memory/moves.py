@@ -14,7 +14,7 @@ _MOVES = frozenset(
 )
 """Their first operand's elements, and nothing else."""
 
-_JOINED_CALLS = frozenset({"ConcatBitcast"})
+_JOINED_CALLS = frozenset({"ConcatBitcast", "AsyncCollectiveStart", "AsyncCollectiveDone"})
 _MOVING_CALLS = frozenset({"MoveToHost", "MoveToDevice", "annotate_device_placement", "Sharding"})
 _FILLS = frozenset({"constant", "iota"})
 _COLLECTIVES = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-", "ragged-all-to-all")
