@@ -33,9 +33,9 @@ MESSAGE = """RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 20.
 
 def test_capture(run: Run) -> None:
     out = run("memory", KEPT / "tiny.mgz").out
-    assert "jit_infer for v4 lite\nHBM          5.623 MiB of 7.75 GiB: fits\n" in out
+    assert "jit_infer for v4 lite\nHBM          5.62 MiB of 7.75 GiB: fits\n" in out
     assert "by kind      arguments 5.543 MiB, outputs 16 KiB, temporaries 64.5 KiB, thread-local 1.5 KiB\n" in out
-    assert "fast memory  24.77 MiB of 128 MiB: fits\n" in out
+    assert "fast memory  24.77 MiB of 128.00 MiB: fits\n" in out
     row = next(line for line in out.splitlines() if line.startswith("x.1  "))
     assert row.split()[:6] == ["x.1", "4", "MiB", "2", "x", "argument"]
 
@@ -68,7 +68,7 @@ def test_message(run: Run, tmp_path: Path) -> None:
     outcome = run("memory", file)
     assert outcome.code == 0
     first = outcome.out.splitlines()[:10]
-    assert first[1] == "HBM          20.5 GiB of 15.48 GiB: does not fit, 5.02 GiB too much"
+    assert first[1] == "HBM          20.50 GiB of 15.48 GiB: does not fit, 5.02 GiB too much"
     assert "16 GiB for 128 MiB of elements (128 x): 1 elements of dimension 1 are padded to 128" in first[2]
     assert "listed       16 GiB of HBM in its largest allocations; not listed 4.5 GiB" in first
     assert "jit(f)/gather, model.py:12" in outcome.out

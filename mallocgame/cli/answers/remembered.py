@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mallocgame.cli.show import Document, Value
 from mallocgame.report.memory.use import KINDS
 from mallocgame.report.table import plain_table
-from mallocgame.report.units import percent, size
+from mallocgame.report.units import compiler_size, percent, size
 
 if TYPE_CHECKING:
     from mallocgame.report.memory import MemoryUse, Peak
@@ -53,6 +53,7 @@ def _of_peak(peak: Peak) -> Document:
         "live": peak.live,
         "rest": peak.rest,
         "by_kind": dict(peak.by_kind()),
+        "by_role": dict(peak.by_role()),
         "by_source": [{"source": source, "size": size} for source, size in peak.by_source().items()],
         "buffers": [{**asdict(buffer), "padding": buffer.padding} for buffer in peak.buffers],
     }
@@ -66,6 +67,9 @@ def lines(document: Value) -> list[str]:
     if document["kinds"] is not None:
         kinds = {name.replace("_", "-"): count for name, count in document["kinds"].items() if count}
         found.append(f"by kind      {', '.join(f'{name} {size(count)}' for name, count in kinds.items())}")
+    if document["peaks"] and document["peaks"][0]["time"] is not None:
+        roles = [f"{role} {size(count)}" for role, count in _worth(document["peaks"][0], "by_role")]
+        found.append(f"at the peak  {', '.join(roles)}")
     for finding in document["findings"][:FINDINGS]:
         found += [f"{finding['kind'].split()[-1]:<13}{finding['words']}", f"             -> {finding['advice']}"]
     found += [f"{_memory(other['name']):<13}{_of(other)}" for other in others]
@@ -84,9 +88,9 @@ def _memory(name: str) -> str:
 
 def _of(memory: Value) -> str:
     if memory["capacity"] is None:
-        return size(memory["total"])
-    over = f": does not fit, {size(memory['excess'])} too much" if memory["excess"] else ": fits"
-    return f"{size(memory['total'])} of {size(memory['capacity'])}{over}"
+        return compiler_size(memory["total"])
+    over = f": does not fit, {compiler_size(memory['excess'])} too much" if memory["excess"] else ": fits"
+    return f"{compiler_size(memory['total'])} of {compiler_size(memory['capacity'])}{over}"
 
 
 def _peak(peak: Value) -> list[str]:
@@ -103,10 +107,11 @@ def _peak(peak: Value) -> list[str]:
             f"peak         {size(peak['live'])} of {memory} at {peak['instruction']} (time {peak['time']}): {kinds}; "
             f"{size(peak['rest'])} of the temporaries hold nothing then"
         )
-    header = (f"{memory}, largest", "bytes", "padding", "is", "times", "by", "shape", "what")
+    header = (f"{memory}, largest", "bytes", "padding", "is", "role", "times", "by", "shape", "last user", "what")
     worth = [buffer for buffer in peak["buffers"] if buffer["size"] >= SHOWN_SHARE * total]
     shown = (worth or peak["buffers"])[:BUFFERS]
     more = len(peak["buffers"]) - len(shown)
+    roles = [(role, size(count), percent(count / total)) for role, count in peak["by_role"].items()]
     sources = [
         (row["source"] or "(no line: arguments and the like)", size(row["size"]), percent(row["size"] / total))
         for row in peak["by_source"][:SOURCES]
@@ -117,12 +122,50 @@ def _peak(peak: Value) -> list[str]:
         *plain_table("", header, [_row(buffer) for buffer in shown]),
         *([f"and {more} smaller ones"] if more else []),
         "",
+        *plain_table("", (f"{memory}, by role", "bytes", "share"), roles),
+        "",
         *plain_table("", (f"{memory}, by source line", "bytes", "share"), sources),
     ]
+
+
+def _worth(peak: Value, by: str) -> list[tuple[str, int]]:
+    """Totals that are worth a word, of those of a peak."""
+    total = peak["live"] + peak["rest"]
+    return [(name, count) for name, count in peak[by].items() if count >= SHOWN_SHARE * total]
 
 
 def _row(buffer: Value) -> Sequence[str]:
     what = ", ".join(part for part in (buffer["what"], buffer["source"]) if part)
     times = "" if buffer["live"] is None else f"{buffer['live'][0]}-{buffer['live'][1]}"
-    padding = f"{buffer['padding']:.3g} x"
-    return buffer["name"], size(buffer["size"]), padding, buffer["kind"], times, buffer["opcode"], buffer["shape"], what
+    return (
+        buffer["name"],
+        size(buffer["size"]),
+        f"{buffer['padding']:.3g} x",
+        buffer["kind"],
+        buffer["role"],
+        times,
+        buffer["opcode"],
+        buffer["shape"],
+        _last_user(buffer["kept"]),
+        what,
+    )
+
+
+_KEPT = {
+    "read": "{at}",
+    "argument": "argument; read last by {at}",
+    "donated": "donated; new value by {at}",
+    "output": "output, made by {at}",
+    "constant": "constant; read last by {at}",
+}
+
+
+def _last_user(kept: Value | None) -> str:
+    """Who keeps a buffer, in words."""
+    if kept is None:
+        return ""
+    loop = f"carried by {kept['loop']}" if kept["loop"] else ""
+    if not kept["instruction"]:
+        return loop or ("" if kept["why"] == "read" else f"{kept['why']}; nothing reads it")
+    told = _KEPT[kept["why"]].format(at=f"{kept['instruction']} ({kept['time']})")
+    return f"{told}, {loop}" if loop else told

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+from mallocgame.report.memory.flow import Flow
+from mallocgame.report.memory.graph import Graph
+from mallocgame.report.memory.keepers import Keepers
 from mallocgame.report.memory.kinds import kind_of
 from mallocgame.report.memory.lives import Lives
+from mallocgame.report.memory.passes import op_name_of
 from mallocgame.report.memory.places import Lived, holding, peak_time
+from mallocgame.report.memory.roles import Roles
 from mallocgame.report.memory.use import Buffer, Kind, Peak, copy_of
 from mallocgame.report.peak import source_of
 from xla_dump_parser import Allocation, ArrayShape, AssignedValue, SourceLine, SourceLines, format_shape
 from xla_dump_parser.hlo import HloModule, Instruction
 from xla_dump_parser.shapes import element_bits
 
-_OP_NAME = re.compile(r'op_name="((?:[^"\\]|\\.)*)"')
-_ESCAPED = re.compile(r"\\(.)")
 _COPIES = frozenset({"copy", "copy-start"})
 
 
@@ -76,6 +78,9 @@ class Describer:
         self._lives = lives
         self._schedule = lives.schedule
         self._lines = SourceLines(module)
+        flow = Flow(Graph(lives.schedule, lives.dataflow, module))
+        self._roles = Roles(module, lives, flow)
+        self._keepers = Keepers(lives, flow, self._lines)
         self._others = {
             step.name: step for computation in module.computations.values() for step in computation.instructions
         }
@@ -96,6 +101,8 @@ class Describer:
             what="" if step is None else self._what(step),
             source=None if step is None else source_of(self._lines, step),
             live=lived.live,
+            role=self._roles.of(value, kind),
+            kept=self._keepers.of(value, kind, lived.live),
         )
 
     def _maker(self, value: AssignedValue) -> Instruction | None:
@@ -113,15 +120,10 @@ class Describer:
 
     def _what(self, step: Instruction) -> str:
         """Its ``op_name``; of a copy that has none, what it copies."""
-        named = _op_name(step)
+        named = op_name_of(step)
         copied = self._step(step.operands[0]) if step.opcode in _COPIES and step.operands else None
-        return named if named or copied is None else copy_of(_op_name(copied) or copied.name)
+        return named if named or copied is None else copy_of(op_name_of(copied) or copied.name)
 
     def _step(self, name: str) -> Instruction | None:
         time = self._schedule.times.get(name)
         return self._others.get(name) if time is None else self._schedule.steps[time]
-
-
-def _op_name(step: Instruction) -> str:
-    found = _OP_NAME.search(step.attributes.get("metadata", ""))
-    return "" if found is None else _ESCAPED.sub(r"\1", found[1])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mallocgame.report.memory import Buffer, Finding, Kinds, Peak, SpaceUse, memory_use
+from mallocgame.report.memory import Buffer, Finding, Keeper, Kinds, Peak, SpaceUse, memory_use
 from mallocgame.report.memory.donations import asked_for
 from mallocgame.report.memory.findings import findings_of
 from mallocgame.report.memory.places import Lived, holding, peak_time
@@ -39,10 +39,24 @@ def test_peak() -> None:
         ("t", "output", 512, (0, 6)),
     ]
     wide = peak.buffers[0]
-    assert wide == Buffer("b", "temporary", WIDE, "f32", 524288, 8192, "broadcast", "wide", "step.py:4", (3, 4))
+    assert wide == Buffer(
+        "b",
+        "temporary",
+        WIDE,
+        "f32",
+        524288,
+        8192,
+        "broadcast",
+        "wide",
+        "step.py:4",
+        (3, 4),
+        role="other",
+        kept=Keeper("read", "c", 4, "", None, ""),
+    )
     assert wide.padding == 64
     assert peak.buffers[3].what == "state['s']"
     assert peak.by_kind() == {"temporary": 532480, "aliased": 4096, "argument": 4096, "output": 512}
+    assert peak.by_role() == {"other": 528896, "not known": 4096, "other inputs": 8192}
     assert peak.by_source() == {"step.py:4": 524288, None: 12800, "step.py:3": 4096}
 
 
