@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from mallocgame.report.memory.course import Course, Courses
-from mallocgame.report.memory.use import KINDS, Buffer, MemoryUse, Peak, SpaceUse
+from mallocgame.report.memory.use import KINDS, Buffer, Keeper, MemoryUse, Peak, Role, SpaceUse
 from mallocgame.report.units import size
 from mallocgame.system.version import __version__
 
 Value = dict[str, Any]
+
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 def of_page(use: MemoryUse, courses: Courses | None, file: str) -> Value:
@@ -33,6 +35,7 @@ def of_page(use: MemoryUse, courses: Courses | None, file: str) -> Value:
         "status": _status(use.spaces),
         "kinds": list(KINDS),
         "kind_names": list(KINDS.values()),
+        "roles": list(ROLES),
         "spaces": [{"name": one.name, "total": one.total, "capacity": one.capacity} for one in use.spaces],
         "instructions": [] if courses is None else list(courses.instructions),
         "loops": [] if courses is None else [{"start": start, "end": end} for start, end in courses.loops],
@@ -85,6 +88,7 @@ def _columns(buffers: Sequence[Buffer], texts: _Texts) -> Value:
     return {
         "name": [buffer.name for buffer in buffers],
         "kind": [kinds.index(buffer.kind) for buffer in buffers],
+        "role": [ROLES.index(buffer.role) for buffer in buffers],
         "size": [buffer.size for buffer in buffers],
         "plain_size": [buffer.plain_size for buffer in buffers],
         "start": [None if buffer.live is None else buffer.live[0] for buffer in buffers],
@@ -93,7 +97,13 @@ def _columns(buffers: Sequence[Buffer], texts: _Texts) -> Value:
         "opcode": [texts.number(buffer.opcode) for buffer in buffers],
         "what": [texts.number(buffer.what) for buffer in buffers],
         "source": [texts.number(buffer.source or "") for buffer in buffers],
+        "keeper": [None if buffer.kept is None else _keeper(buffer.kept, texts) for buffer in buffers],
     }
+
+
+def _keeper(kept: Keeper, texts: _Texts) -> list[int | None]:
+    """How it keeps the buffer, at which time (None: nothing does), and the loop that carries it there."""
+    return [texts.number(kept.why), kept.time, texts.number(kept.loop)]
 
 
 def _about(use: MemoryUse, courses: Courses | None) -> str:

@@ -16,7 +16,7 @@ SAMPLES = (("buffers", "count"), ("elements", "bytes"), ("space", "bytes"))
 
 
 def to_pprof(use: MemoryUse, frames: Mapping[str, tuple[SourceLine, ...]]) -> bytes:
-    """A sample for each buffer at the peak, with its name, kind, shape and operation as labels.
+    """A sample for each buffer at the peak, with its name, kind, role, shape and operation as labels.
 
     Outermost frames that all buffers share are left out, and a line that is called by itself is there once. A buffer
     without a source line has its kind in place of frames, and on it what it is.
@@ -31,7 +31,8 @@ def to_pprof(use: MemoryUse, frames: Mapping[str, tuple[SourceLine, ...]]) -> by
     profile = _Profile(use.module)
     for buffer, stack in zip(buffers, stacks, strict=True):
         places = stack[: len(stack) - shared] or _unplaced(buffer)
-        labels = {"buffer": buffer.name, "kind": buffer.kind, "shape": buffer.shape, "what": buffer.what}
+        labels = {"buffer": buffer.name, "kind": buffer.kind, "role": buffer.role, "shape": buffer.shape}
+        labels |= {"what": buffer.what}
         profile.add(places, (1, buffer.plain_size, buffer.size), labels)
     return gzip.compress(profile.encoded(), mtime=0)
 

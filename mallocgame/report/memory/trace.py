@@ -90,6 +90,7 @@ def _slice(one: Held, process: int, thread: int) -> Event:
     about = {
         "bytes": buffer.size,
         "bytes without padding": buffer.plain_size,
+        "role": buffer.role,
         "shape": buffer.shape,
         "by": buffer.opcode,
         "what": buffer.what,

@@ -42,6 +42,7 @@ function fillWords() {
 
 // entries: [name of a colour, words]
 function fillLegend(entries) {
+  byId("legend").replaceChildren();
   for (const [name, words] of entries) {
     const box = element("i");
     box.style.background = `var(--${name})`;

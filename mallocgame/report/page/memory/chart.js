@@ -7,8 +7,8 @@ const PAGE = {
   times: COUNT,
   height: 340,
   strips: [{ height: LIVE, names: (memory) => ["live", bytes(memory.most), "0"], draw: drawLive }],
-  colours: DATA.kinds,
-  inks: ["own", "written", "wait", "loss"],
+  colours: [...DATA.kinds, ...SLUGS],
+  inks: ["own", "wait", "loss"],
   loops: DATA.loops,
   upward: "place",
   empty: "Nothing is in this memory",
@@ -28,13 +28,13 @@ const PAGE = {
 // A column of pixels shows the most that is live in its time: what is there throughout, and on top of it the temporaries.
 function drawLive(pen, ink, memory, at, top) {
   const height = (count) => (count / memory.most) * LIVE;
-  const lasting = memory.lasting ??= memory.boxes.reduce((sum, box) => sum + (DATA.kinds[box.kind] === "temporary" ? 0 : box.size), 0);
+  const lasting = memory.lasting ??= memory.boxes.reduce((sum, box) => sum + (DATA.kinds[box.is] === "temporary" ? 0 : box.size), 0);
   const end = Math.min(chart.width - RIGHT, across(COUNT));
   for (let pixel = LEFT; pixel < end; pixel += 1) {
     const from = Math.max(0, Math.floor(unacross(pixel))), to = Math.min(COUNT, Math.max(from + 1, Math.ceil(unacross(pixel + 1))));
     let most = 0;
     for (let time = from; time < to; time += 1) most = Math.max(most, memory.live[time]);
-    pen.fillStyle = ink.temporary;
+    pen.fillStyle = ink.soft;
     pen.fillRect(pixel, top + LIVE - height(most), 1, height(most - lasting));
     pen.fillStyle = ink.own;
     pen.fillRect(pixel, top + LIVE - height(lasting), 1, height(lasting));

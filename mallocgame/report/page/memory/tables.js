@@ -39,10 +39,11 @@ function peakTable(rows, several) {
     ...(several ? [{ name: "In", value: (row) => row.box.panel.name, cell: (row) => row.box.panel.name }] : []),
     { name: "Bytes", number: true, value: (row) => row.size, cell: (row) => bytes(row.size) },
     { name: "Padding", number: true, value: (row) => padding(row.box), cell: (row) => times(padding(row.box)) },
-    { name: "Is", value: (row) => DATA.kind_names[row.box.kind], cell: (row) => DATA.kind_names[row.box.kind] },
+    { name: "Is", value: (row) => DATA.kind_names[row.box.is], cell: (row) => DATA.kind_names[row.box.is] },
+    ...(ROLES_KNOWN ? [{ name: "Role", value: (row) => DATA.roles[row.box.role], cell: (row) => DATA.roles[row.box.role] }] : []),
     { name: "Shape", kind: "shape", value: (row) => row.box.shape, cell: (row) => shortened(row.box.shape, SHAPE) },
     { name: "Times", number: true, value: (row) => row.box.start, cell: (row) => row.box.start === null ? "" : `${row.box.start}–${row.box.end}` },
-    { name: "By", value: (row) => row.box.opcode, cell: (row) => row.box.opcode },
+    { name: "Kept", kind: "moves", value: (row) => row.box.end, number: false, cell: (row) => (kept(row.box) ?? []).join(" ") },
     { name: "What and where", kind: "moves", value: (row) => row.box.what, cell: (row) => element("span", {}, ...lines(row.box)) },
   ], rows, { column: several ? 2 : 1, down: true });
 }
@@ -55,7 +56,7 @@ function goTo(box) {
 function fillSources() {
   const totals = new Map();
   for (const { box, size } of peakRows()) {
-    const place = `${box.panel.name}\n${box.source || `no line: ${DATA.kind_names[box.kind]}`}`;
+    const place = `${box.panel.name}\n${box.source || `no line: ${DATA.kind_names[box.is]}`}`;
     const row = totals.get(place) ?? { memory: box.panel, line: place.split("\n")[1], size: 0, count: 0 };
     row.size += size;
     row.count += 1;
