@@ -43,13 +43,13 @@ function drawLive(pen, ink, memory, at, top) {
 
 function drawMarks(pen, ink, memory, number, at) {
   const top = panelTop(number) + TITLE, bottom = panelTop(number) + PANEL;
-  const x = (across(at[memory.peak.time]) + across(at[memory.peak.time + 1])) / 2;
+  const x = Math.round((across(at[memory.peak.time]) + across(at[memory.peak.time + 1])) / 2);
   pen.fillStyle = ink.wait;
   pen.fillRect(x - 1, top, 2, bottom - top);
   const right = x > (LEFT + chart.width) / 2;
   const words = `peak ${bytes(memory.peak.live)}`;
   mark(pen, ink, words, right ? x - 6 : x + 6, top + MAP + GAP + 12, right ? "right" : "left", ink.wait);
-  const y = memory.capacity ? up(number, memory.capacity) : -1;
+  const y = memory.capacity ? Math.round(up(number, memory.capacity)) : -1;
   if (y < top || y > top + MAP) return;
   pen.fillStyle = ink.loss;
   pen.fillRect(LEFT, y - 1, chart.width - LEFT - RIGHT, 2);

@@ -36,7 +36,7 @@ function padding(box) {
 }
 
 function times(count) {
-  return `${plain(Number(count.toPrecision(3)))} ×`;
+  return `${plain(Number(count.toPrecision(3)))} x`;
 }
 
 function moment(time) {
