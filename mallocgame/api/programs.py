@@ -125,33 +125,51 @@ def inspect(
 
 
 def memory(
-    file: PathLike, *, target: str | None = None, module: str | None = None, progress: Progress | None = None
+    program: object,
+    *,
+    target: str | None = None,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    module: str | None = None,
+    progress: Progress | None = None,
 ) -> MemoryUse:
     """What a program takes of each memory: by kind, live at the peak, what is padded or could be donated.
 
     Of a program that does not fit, what its compile left behind; it is no error then.
 
+        api.memory(jax.jit(step, donate_argnums=0), args=(state, batch), target="v5e").peaks[0].by_role()
+
     Args:
-        file: a capture, a dump folder, or what is compiled first, as ``solve`` takes it; or a text file with a compile
-            log or an error message of a program that ran out of memory.
-        target: as ``inspect``.
+        program: the path of a capture, a dump folder, what is compiled first, as ``solve`` takes it, or a text with a
+            compile log or an error message of a program that ran out of memory. Or a JAX function, a
+            ``jax.stages.Traced`` or ``Lowered``.
+        target: as ``inspect``; needed where neither a file, a stage nor the arguments say one.
+        args: abstract arguments where a function itself is given.
+        kwargs: likewise, by name.
         module: of a dump folder with several; None for the largest.
         progress: called with one line for what takes long, and for a target that was not asked for.
 
     Raises:
-        BadInputError: the file cannot be used, or has no buffer assignment.
-        CompilerRefusedError, NoAnswerError: a program does not compile, and left nothing to tell.
+        BadInputError: the program cannot be used, or has no buffer assignment.
+        CompilerRefusedError, NoAnswerError: it does not compile, and left nothing to tell.
         xla_dump_parser.ParseError: a text is damaged.
     """
-    from mallocgame.programs.placed import load_placed
+    from mallocgame.programs.placed import load_placed, placed_program
     from mallocgame.report.memory import memory_use, use_of_message
     from xla_dump_parser import read_text
     from xla_dump_parser.out_of_memory import says_out_of_memory
 
-    source = os.fspath(file)
+    told = progress or silent
+    if not isinstance(program, str | os.PathLike):
+        if module is not None:
+            raise BadInputError("a module is chosen of a dump folder, not of a program")
+        return memory_use(placed_program(program, args or (), kwargs or {}, target, told))
+    source = os.fspath(program)
+    if args or kwargs:
+        raise BadInputError(f"{source}: a file has its arguments already; leave them out")
     if os.path.isfile(source) and _is_text(source) and says_out_of_memory(text := read_text(source)):
         return use_of_message(text, source)
-    return memory_use(load_placed(source, target, module=module, progress=progress or silent))
+    return memory_use(load_placed(source, target, module=module, progress=told))
 
 
 def _is_text(path: str) -> bool:
