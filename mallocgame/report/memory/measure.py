@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mallocgame.problem.chips import CHIPS
+from mallocgame.problem.chips import CHIPS, program_hbm
 from mallocgame.problem.placement import HBM, HOST
 from mallocgame.problem.schema import Target
 from mallocgame.programs.placed import Placed
@@ -55,13 +55,6 @@ def memory_use(program: Placed) -> MemoryUse:
         scoped=_scoped(target, program.scoped_vmem_kib),
         target_why=program.target_why,
     )
-
-
-def program_hbm(target: Target) -> int:
-    """Bytes of HBM that the compiler lets a program have; the whole HBM where that is not known."""
-    chip = CHIPS.get(target.name)
-    usable = None if chip is None or chip.program_gib is None else round(chip.program_gib * 2**30)
-    return target.hbm_bytes if usable is None else usable
 
 
 def _scoped(target: Target, asked_kib: int | None) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
@@ -129,4 +128,4 @@ def _provenance(use: MemoryUse, file: str) -> Iterator[tuple[str, str]]:
     yield "File", file
     if use.target:
         yield "Target", use.target
-    yield "Written by", f"mallocgame {__version__}: {shlex.join(['mallocgame', 'memory', file])}"
+    yield "Written by", f"mallocgame {__version__}"
