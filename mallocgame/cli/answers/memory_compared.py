@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mallocgame.cli.answers.remembered import SHOWN_SHARE
 from mallocgame.cli.show import Document, Value
 from mallocgame.report.table import plain_table
-from mallocgame.report.units import size
+from mallocgame.report.units import compiler_size, size
 
 if TYPE_CHECKING:
     from mallocgame.report.memory import MemoryUse, Peak
@@ -65,12 +65,20 @@ def _of_peak(peak: PeakDiff) -> Document:
         "memory_space": peak.memory_space,
         "before": _of_side(peak.before),
         "after": _of_side(peak.after),
+        "roles": list(_roles(peak)),
         "went": [asdict(buffer) for buffer in peak.went],
         "came": [asdict(buffer) for buffer in peak.came],
         "changed": [{**asdict(pair), "change": pair.change} for pair in changed],
         "same_buffers": len(peak.pairs) - len(changed),
         "same_bytes": sum(pair.after.size for pair in peak.pairs) - sum(pair.after.size for pair in changed),
     }
+
+
+def _roles(peak: PeakDiff) -> Iterator[Document]:
+    """What is live at each peak by role, those with most first."""
+    one, other = ({} if side is None else side.by_role() for side in (peak.before, peak.after))
+    for role in sorted(one.keys() | other.keys(), key=lambda role: -max(one.get(role, 0), other.get(role, 0))):
+        yield {"role": role, **_change(one.get(role, 0), other.get(role, 0))}
 
 
 def _of_side(peak: Peak | None) -> Document | None:
@@ -83,12 +91,12 @@ def lines(document: Value) -> list[str]:
     """The answer in words."""
     rows = []
     for memory in document["memories"]:
-        rows.append((memory["name"], *_sizes(memory), _fits(memory)))
+        rows.append((memory["name"], *_sizes(memory), _excess(memory)))
         if memory is document["memories"][0]:
             kinds = (kind for kind in document["kinds"] if kind["before"] or kind["after"])
             rows += [(f"  {kind['kind'].replace('_', '-')}", *_sizes(kind), "") for kind in kinds]
     found = [_side(document, "before"), _side(document, "after"), ""]
-    found += plain_table("", ("memory", "before", "after", "change", "fits"), rows)
+    found += plain_table("", ("memory", "before", "after", "change", "too much"), rows)
     for peak in document["peaks"]:
         found += ["", *_peak(peak)]
     return found
@@ -101,16 +109,16 @@ def _side(document: Value, side: str) -> str:
 
 
 def _sizes(row: Value) -> tuple[str, str, str]:
-    return size(row["before"]), size(row["after"]), _signed(row["change"])
+    return compiler_size(row["before"]), compiler_size(row["after"]), _signed(row["change"])
 
 
 def _signed(count: int) -> str:
-    return f"+{size(count)}" if count > 0 else size(count)
+    return ("+" if count > 0 else "-" if count < 0 else "") + compiler_size(abs(count))
 
 
-def _fits(memory: Value) -> str:
+def _excess(memory: Value) -> str:
     over = [(side, memory[f"excess_{side}"]) for side in ("before", "after") if memory[f"excess_{side}"]]
-    return "; ".join(f"{side} {size(count)} too much" for side, count in over)
+    return ", ".join(f"{side} {size(count)}" for side, count in over)
 
 
 def _peak(peak: Value) -> list[str]:
@@ -126,11 +134,20 @@ def _peak(peak: Value) -> list[str]:
     if not rows:
         return [head]
     total = max(side["live"] + side["rest"] for side in (peak["before"], peak["after"]) if side is not None)
-    worth = [row for about, row in rows if -about >= SHOWN_SHARE * total]
+    least = SHOWN_SHARE * total
+    worth = [row for about, row in rows if -about >= least]
     shown = (worth or [row for _, row in rows])[:ROWS]
     header = (f"{name}, largest", "change", "buffers", "is", "shape", "what")
     more = len(rows) - len(shown)
-    return [head, "", *plain_table("", header, shown), *([f"and {more} smaller ones"] if more else [])]
+    roles = [(row["role"], *_sizes(row)) for row in peak["roles"] if max(row["before"], row["after"]) >= least]
+    return [
+        head,
+        "",
+        *plain_table("", (f"{name}, by role", "before", "after", "change"), roles),
+        "",
+        *plain_table("", header, shown),
+        *([f"and {more} smaller ones"] if more else []),
+    ]
 
 
 def _at(side: Value | None) -> str:
