@@ -5,7 +5,8 @@
 
 FILE is what ``mallocgame memory`` takes: by default a capture of the tests. A second row is a made-up program of
 --buffers buffers: a fifth of them arguments, the others temporaries that come and go. Columns: instructions, buffers,
-bytes of the file, seconds to make it, then as ``benchmarks.speed.page``.
+bytes of the file, seconds to make it, then as ``benchmarks.speed.page``. The screenshot has the pointer on the largest
+temporary of FILE.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import tempfile
 from pathlib import Path
 from time import monotonic
 
-from benchmarks.speed.page import HEADER, measure
+from benchmarks.speed.chromium import Browser
+from benchmarks.speed.page import HEADER, WINDOW, measure
 from mallocgame.programs.placed import load_placed
 from mallocgame.report.memory import Buffer, MemoryUse, Peak, SpaceUse, memory_use
 from mallocgame.report.memory.course import Course, Courses, Held, courses_of
@@ -66,14 +68,32 @@ def _held(name: str, kind: Kind, live: tuple[int, int], size: int, offset: int) 
     return Held(Buffer(name, kind, shape, "bf16", size, size, "fusion", what, source, live), offset, ())
 
 
-def row(name: str, use: MemoryUse, courses: Courses, folder: Path, loads: int, screenshot: Path | None) -> str:
+_LARGEST = """(() => {
+  const temporaries = PANELS[0].boxes.filter((box) => DATA.kinds[box.is] === "temporary");
+  const box = temporaries.reduce((one, other) => (other.size > one.size ? other : one));
+  const {left, top} = byId("chart").getBoundingClientRect();
+  return [left + across((box.start + box.end + 1) / 2), top + up(0, box.offset + box.size / 2)];
+})()"""
+
+
+def picture(page: Path, out: Path) -> None:
+    """What one sees of a page at first, with the pointer on a buffer."""
+    with Browser(*WINDOW) as browser:
+        browser.open(page)
+        browser.settle()
+        browser.mouse("mouseMoved", *browser.evaluate(_LARGEST))
+        browser.settle()
+        out.write_bytes(browser.screenshot())
+
+
+def row(name: str, use: MemoryUse, courses: Courses, folder: Path, loads: int) -> str:
     """Make the page of a program and measure it."""
     start = monotonic()
     data = to_html(of_page(use, courses, name), "memory").encode()
     seconds = monotonic() - start
     page = folder / f"{name}.html"
     page.write_bytes(data)
-    found = measure(page, loads, screenshot)
+    found = measure(page, loads, None)
     count = sum(len(course.held) for course in courses.memories)
     return f"{name:24}  {len(courses.instructions):5}  {count:7}  {len(data):9}  {seconds:7.2f}  {found}"
 
@@ -95,8 +115,10 @@ def main() -> None:
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
         print(f"page                      instr  buffers      bytes  seconds  {HEADER}")
         name = options.file.name.split(".")[0]
-        print(row(name, use, courses_of(program, use), folder, options.loads, options.screenshot), flush=True)
-        print(row("made-up", *made_up(options.buffers, random.Random(0)), folder, options.loads, None))
+        print(row(name, use, courses_of(program, use), folder, options.loads), flush=True)
+        print(row("made-up", *made_up(options.buffers, random.Random(0)), folder, options.loads))
+        if options.screenshot is not None:
+            picture(folder / f"{name}.html", options.screenshot)
 
 
 if __name__ == "__main__":
