@@ -155,9 +155,9 @@ COMMANDS = {
     "capture --calibrate": Command((*TINY, "--calibrate", "1"), _one(load_capture)),
     "inspect": Command(("inspect", "OUT"), _one(load_capture), TINY),
     "memory": Command(("memory", "OUT"), _one(load_capture), TINY),
-    "memory --format html": Command(("memory", "WORK/tiny.mgz", "--out", "OUT"), _page),
-    "memory --format pprof": Command(("memory", "WORK/tiny.mgz", "--format", "pprof", "--out", "OUT"), _profile),
-    "memory --format trace": Command(("memory", "WORK/tiny.mgz", "--format", "trace", "--out", "OUT"), _result),
+    "memory, page": Command(("memory", "WORK/tiny.mgz", "--out", "OUT"), _page),
+    "memory, profile": Command(("memory", "WORK/tiny.mgz", "--format", "pprof", "--out", "OUT"), _profile),
+    "memory, trace": Command(("memory", "WORK/tiny.mgz", "--format", "trace", "--out", "OUT"), _result),
     "memory --diff": Command(("memory", "OUT", "--diff", "WORK/tiny.mgz"), _one(load_capture), TINY),
     "solve": Command(SOLVE, _one(load_plan)),
     "solve --solver auto": Command(

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mallocgame.cli.answers.remembered import SHOWN_SHARE
+from mallocgame.cli.answers.remembered import SHOWN_SHARE, of_buffer
 from mallocgame.cli.show import Document, Value
 from mallocgame.report.table import plain_table
 from mallocgame.report.units import compiler_size, size
@@ -66,9 +66,12 @@ def _of_peak(peak: PeakDiff) -> Document:
         "before": _of_side(peak.before),
         "after": _of_side(peak.after),
         "roles": list(_roles(peak)),
-        "went": [asdict(buffer) for buffer in peak.went],
-        "came": [asdict(buffer) for buffer in peak.came],
-        "changed": [{**asdict(pair), "change": pair.change} for pair in changed],
+        "went": [of_buffer(buffer) for buffer in peak.went],
+        "came": [of_buffer(buffer) for buffer in peak.came],
+        "changed": [
+            {"by": pair.by, "change": pair.change, "before": of_buffer(pair.before), "after": of_buffer(pair.after)}
+            for pair in changed
+        ],
         "same_buffers": len(peak.pairs) - len(changed),
         "same_bytes": sum(pair.after.size for pair in peak.pairs) - sum(pair.after.size for pair in changed),
     }

@@ -13,7 +13,7 @@ from mallocgame.report.table import plain_table
 from mallocgame.report.units import compiler_size, percent, size
 
 if TYPE_CHECKING:
-    from mallocgame.report.memory import MemoryUse, Peak
+    from mallocgame.report.memory import Buffer, MemoryUse, Peak
 
 FINDINGS, BUFFERS, SOURCES = 3, 20, 10
 """Shown at most; the JSON document has all."""
@@ -55,8 +55,13 @@ def _of_peak(peak: Peak) -> Document:
         "by_kind": dict(peak.by_kind()),
         "by_role": dict(peak.by_role()),
         "by_source": [{"source": source, "size": size} for source, size in peak.by_source().items()],
-        "buffers": [{**asdict(buffer), "padding": buffer.padding} for buffer in peak.buffers],
+        "buffers": [of_buffer(buffer) for buffer in peak.buffers],
     }
+
+
+def of_buffer(buffer: Buffer) -> Document:
+    """A buffer of an answer."""
+    return {**asdict(buffer), "padding": buffer.padding}
 
 
 def lines(document: Value) -> list[str]:
