@@ -93,7 +93,7 @@ class _Describer:
             plain_size=size if array is None else min(size, (prod(array.dims) * element_bits(array) + 7) // 8),
             opcode="" if step is None else step.opcode,
             what="" if step is None else self._what(step),
-            source=None if step is None else source_of(self._lines, step),
+            source=None if step is None else self._source(step),
             live=lived.live,
             role=self._roles.of(value, kind),
             kept=self._keepers.of(value, kind, lived.live),
@@ -107,11 +107,19 @@ class _Describer:
         others = (self._schedule.steps[time] for time in reversed(self._lives.makers(value)))
         return next((other for other in others if source_of(self._lines, other)), step)
 
+    def _source(self, step: Instruction) -> str | None:
+        """Its source line; of a copy that has none, that of what it copies."""
+        copied = self._copied(step)
+        return source_of(self._lines, step) or (None if copied is None else source_of(self._lines, copied))
+
     def _what(self, step: Instruction) -> str:
         """Its ``op_name``; of a copy that has none, what it copies."""
         named = op_name_of(step)
-        copied = self._step(step.operands[0]) if step.opcode in _COPIES and step.operands else None
+        copied = self._copied(step)
         return named if named or copied is None else copy_of(op_name_of(copied) or copied.name)
+
+    def _copied(self, step: Instruction) -> Instruction | None:
+        return self._step(step.operands[0]) if step.opcode in _COPIES and step.operands else None
 
     def _step(self, name: str) -> Instruction | None:
         time = self._schedule.times.get(name)

@@ -210,13 +210,14 @@ class Finding:
 
     Attributes:
         kind: ``"padding"``, ``"lost donation"`` (asked for and of no use), ``"missing donation"`` (an argument that
-            nobody donated, of an output's shape), or ``"largest"`` (the source line with most at the peak).
+            nobody donated, of an output's shape), ``"replicated"`` (arguments that several devices have the same of),
+            or ``"largest"`` (the source line with most at the peak).
         size: bytes that it is about: for ``"largest"`` what is live, for the others what could be saved at most.
         words: what was found.
         advice: what can be done.
     """
 
-    kind: Literal["padding", "lost donation", "missing donation", "largest"]
+    kind: Literal["padding", "lost donation", "missing donation", "replicated", "largest"]
     size: int
     words: str
     advice: str
