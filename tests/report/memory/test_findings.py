@@ -121,7 +121,7 @@ module @jit_f attributes {mhlo.num_partitions = 8 : i32, mhlo.num_replicas = 1 :
 [{"data", "model"}]>} loc("x"), %arg2: tensor<f32>, %arg3: tensor<7x8xf32>) -> (tensor<f32>) {
 """
 
-HLO = r"""HloModule jit_f, buffer_donor={ (0, {}) }, num_partitions=8, frontend_attributes={xla.sdy.meshes={mesh = MESH}}
+HLO = r"""HloModule f, buffer_donor={ (0, {}) }, num_partitions=8, frontend_attributes={xla.sdy.meshes={mesh = MESH}}
 
 ENTRY %main.1 (w.1: f32[1024,1024], x.1: bf16[4096], s.1: f32[], y.1: f32[7,8]) -> f32[] {
   %w.1 = f32[1024,1024]{1,0} parameter(0), frontend_attributes={xla.sdy.sharding="OVER[{}, {\"model\"}]>"}
