@@ -37,6 +37,7 @@ class Placed:
         target: that it was compiled for.
         target_why: why it is for this target, in words of ``target_choice``.
         scoped_vmem_kib: the memory split it was compiled with; None for the compiler's default.
+        code_bytes: of machine code; 0 where it is not known.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Placed:
     target: Target
     target_why: str = ASKED
     scoped_vmem_kib: int | None = None
+    code_bytes: int = 0
 
 
 def load_placed(file: str | os.PathLike[str], target: str | None, *, module: str | None, progress: Progress) -> Placed:
@@ -89,6 +91,7 @@ def load_placed(file: str | os.PathLike[str], target: str | None, *, module: str
         loaded.problem.target,
         loaded.target_why,
         loaded.scoped_vmem_kib,
+        loaded.code_bytes,
     )
 
 
@@ -126,6 +129,7 @@ def placed_program(
         kept.lowered,
         get_target(kept.target),
         scoped_vmem_kib=kept.scoped_vmem_kib,
+        code_bytes=kept.code_bytes,
     )
 
 

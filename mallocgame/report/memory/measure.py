@@ -51,6 +51,7 @@ def memory_use(program: Placed) -> MemoryUse:
         findings=findings_of(peak, sums[HBM], numbers, asked_for(program.lowered, source)),
         scoped=_scoped(target, program.scoped_vmem_kib),
         target_why=program.target_why,
+        code_bytes=program.code_bytes,
     )
 
 

@@ -237,6 +237,7 @@ class MemoryUse:
         scoped: bytes of the fast memory that the compiler keeps for fusions' own windows, beside what ``spaces`` has;
             None where it is not known.
         target_why: why it is for this target.
+        code_bytes: of the program's machine code, which is in no memory's total; 0 where it is not known.
     """
 
     module: str
@@ -247,6 +248,7 @@ class MemoryUse:
     findings: tuple[Finding, ...]
     scoped: int | None = None
     target_why: str = ""
+    code_bytes: int = 0
 
     @property
     def fits(self) -> bool:
