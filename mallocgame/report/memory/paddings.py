@@ -35,11 +35,13 @@ def _padding(shape: str, same: Sequence[Buffer]) -> Finding:
         "padding",
         whole - plain,
         f"{names} {shape}: {size(whole)} for {size(plain)} of elements ({whole / plain:.3g} x){words}",
-        _advice(array, same[0].plain_size) if isinstance(array, ArrayShape) else "give it larger minor dimensions",
+        _advice(array, same[0].plain_size, " each" if len(same) > 1 else "")
+        if isinstance(array, ArrayShape)
+        else "give it larger minor dimensions",
     )
 
 
-def _advice(array: ArrayShape, plain: int) -> str:
+def _advice(array: ArrayShape, plain: int, each: str) -> str:
     """What order of its dimensions avoids the padding of one array; where none does, what one dimension takes."""
     flat = merged(array)
     in_one = f"in one dimension (reshape) {size(padded_bytes(flat))}"
@@ -50,7 +52,7 @@ def _advice(array: ArrayShape, plain: int) -> str:
     written = format_shape(as_written(best))
     if taken <= PADDED * plain:
         minor = best.layout.minor_to_major[0] if best.layout is not None else 0
-        return f"with dimension {minor} last (transpose), {written}, it takes {size(taken)}; {in_one}"
+        return f"with dimension {minor} last (transpose), {written}, it takes {size(taken)}{each}; {in_one}"
     return f"no order of its dimensions avoids it (the best, {written}, takes {size(taken)}); {in_one}"
 
 
