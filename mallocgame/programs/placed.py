@@ -33,10 +33,11 @@ class Placed:
         module: after memory space assignment, with the names of ``buffer_assignment``.
         buffer_assignment: the compiler's text.
         memory_usage: its report of what is taken of each memory; empty where there is none.
-        lowered: StableHLO text of what was compiled; likewise.
+        lowered: what was compiled, as StableHLO text, or as HLO text from before optimization; likewise.
         target: that it was compiled for.
         target_why: why it is for this target, in words of ``target_choice``.
         scoped_vmem_kib: the memory split it was compiled with; None for the compiler's default.
+        code_bytes: of machine code; 0 where it is not known.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Placed:
     target: Target
     target_why: str = ASKED
     scoped_vmem_kib: int | None = None
+    code_bytes: int = 0
 
 
 def load_placed(file: str | os.PathLike[str], target: str | None, *, module: str | None, progress: Progress) -> Placed:
@@ -89,6 +91,7 @@ def load_placed(file: str | os.PathLike[str], target: str | None, *, module: str
         loaded.problem.target,
         loaded.target_why,
         loaded.scoped_vmem_kib,
+        loaded.code_bytes,
     )
 
 
@@ -126,13 +129,14 @@ def placed_program(
         kept.lowered,
         get_target(kept.target),
         scoped_vmem_kib=kept.scoped_vmem_kib,
+        code_bytes=kept.code_bytes,
     )
 
 
 def _of_dump(path: Path, target: str | None, name: str | None, progress: Progress) -> Placed | None:
     """What a dump folder has of a compile; None where that is not all."""
     asked = None if target is None else load_target(target).target if is_target_file(target) else get_target(target)
-    dump, chosen, why = compiled_dump(path, asked, name, progress)
+    dump, program, chosen, why = compiled_dump(path, asked, name, progress)
     placed = dump.final or dump.optimized
     if placed is None or dump.buffer_assignment is None:
         return None
@@ -142,7 +146,7 @@ def _of_dump(path: Path, target: str | None, name: str | None, progress: Progres
         read_hlo(placed),
         read_text(dump.buffer_assignment),
         "" if usage is None else read_text(usage),
-        "",
+        "" if program is None else read_text(program),
         chosen,
         why,
     )

@@ -163,7 +163,7 @@ function, args = programs_of_memory.step()
 one = SingleDeviceSharding(device)
 placed = [jax.ShapeDtypeStruct(arg.shape, arg.dtype, sharding=one) for arg in args]
 found = function.lower(*placed).compile().memory_analysis()
-names = ("argument", "output", "alias")
+names = ("argument", "output", "alias", "generated_code")
 print(json.dumps({name: getattr(found, f"{name}_size_in_bytes") for name in names}))
 """
 
@@ -173,7 +173,8 @@ def test_kinds_are_those_of_memory_analysis(run: Run, tmp_path: Path, monkeypatc
     """Its temporaries are another figure: of this program 0, where the buffer assignment has 33,280 bytes."""
     (tmp_path / "programs_of_memory.py").write_text(PROGRAMS)
     monkeypatch.chdir(tmp_path)
-    kinds = json.loads(run("memory", "programs_of_memory:step", "--target", "v5e", "--json").out)["kinds"]
+    document = json.loads(run("memory", "programs_of_memory:step", "--target", "v5e", "--json").out)
+    kinds = document["kinds"]
     quiet = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
     paths = os.pathsep.join([str(tmp_path), *sys.path])
     said = subprocess.run(
@@ -187,4 +188,5 @@ def test_kinds_are_those_of_memory_analysis(run: Run, tmp_path: Path, monkeypatc
         "argument": kinds["arguments"] + kinds["aliased"],
         "output": kinds["outputs"] + kinds["aliased"],
         "alias": kinds["aliased"],
+        "generated_code": document["code_bytes"],
     }

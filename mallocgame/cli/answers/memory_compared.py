@@ -28,6 +28,7 @@ def of_diff(diff: MemoryDiff, before: Path, after: Path) -> Document:
         "after": _of_use(diff.after, after),
         "memories": list(_memories(diff)),
         "kinds": list(_kinds(diff)),
+        "code_bytes": _change(diff.before.code_bytes, diff.after.code_bytes) if diff.code_known else None,
         "peaks": [_of_peak(peak) for peak in diff.peaks],
     }
 
@@ -98,6 +99,8 @@ def lines(document: Value) -> list[str]:
         if memory is document["memories"][0]:
             kinds = (kind for kind in document["kinds"] if kind["before"] or kind["after"])
             rows += [(f"  {kind['kind'].replace('_', '-')}", *_sizes(kind), "") for kind in kinds]
+    if document["code_bytes"] is not None:
+        rows.append(("(code)", *_sizes(document["code_bytes"]), ""))
     found = [_side(document, "before"), _side(document, "after"), ""]
     found += plain_table("", ("memory", "before", "after", "change", "too much"), rows)
     for peak in document["peaks"]:

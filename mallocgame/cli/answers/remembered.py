@@ -33,6 +33,7 @@ def of_memory(use: MemoryUse) -> Document:
         "fits": use.fits,
         "memories": [{**asdict(space), "excess": space.excess} for space in use.spaces],
         "scoped_bytes": use.scoped,
+        "code_bytes": use.code_bytes or None,
         "kinds": None if use.kinds is None else asdict(use.kinds),
         "findings": [asdict(finding) for finding in use.findings],
         "peaks": [_of_peak(peak) for peak in use.peaks],
@@ -80,6 +81,8 @@ def lines(document: Value) -> list[str]:
     found += [f"{_memory(other['name']):<13}{_of(other)}" for other in others]
     if document["scoped_bytes"] is not None:
         found.append(f"scoped       {size(document['scoped_bytes'])} of fast memory, kept for fusions' own windows")
+    if document["code_bytes"]:
+        found.append(f"code         {size(document['code_bytes'])} of machine code, which is in none of these totals")
     for peak in document["peaks"]:
         found += _peak(peak)
     if "out" in document:

@@ -79,6 +79,11 @@ class MemoryDiff:
     after: MemoryUse
     peaks: tuple[PeakDiff, ...]
 
+    @property
+    def code_known(self) -> bool:
+        """Whether the size of the machine code is known of both."""
+        return self.before.code_bytes > 0 and self.after.code_bytes > 0
+
 
 def difference(before: MemoryUse, after: MemoryUse) -> MemoryDiff:
     """Hold two programs side by side."""

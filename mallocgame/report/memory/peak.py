@@ -99,7 +99,7 @@ class Describer:
             plain_size=size if array is None else min(size, (prod(array.dims) * element_bits(array) + 7) // 8),
             opcode="" if step is None else step.opcode,
             what="" if step is None else self._what(step),
-            source=None if step is None else source_of(self._lines, step),
+            source=None if step is None else self._source(step),
             live=lived.live,
             role=self._roles.of(value, kind),
             kept=self._keepers.of(value, kind, lived.live),
@@ -116,13 +116,24 @@ class Describer:
     def frames(self, value: AssignedValue) -> tuple[SourceLine, ...]:
         """The lines of the user's program that a value comes from, innermost first; empty where the text has none."""
         step = self._maker(value)
-        return () if step is None else self._lines.of(step)
+        if step is None:
+            return ()
+        copied = self._copied(step)
+        return self._lines.of(step) or (() if copied is None else self._lines.of(copied))
+
+    def _source(self, step: Instruction) -> str | None:
+        """Its source line; of a copy that has none, that of what it copies."""
+        copied = self._copied(step)
+        return source_of(self._lines, step) or (None if copied is None else source_of(self._lines, copied))
 
     def _what(self, step: Instruction) -> str:
         """Its ``op_name``; of a copy that has none, what it copies."""
         named = op_name_of(step)
-        copied = self._step(step.operands[0]) if step.opcode in _COPIES and step.operands else None
+        copied = self._copied(step)
         return named if named or copied is None else copy_of(op_name_of(copied) or copied.name)
+
+    def _copied(self, step: Instruction) -> Instruction | None:
+        return self._step(step.operands[0]) if step.opcode in _COPIES and step.operands else None
 
     def _step(self, name: str) -> Instruction | None:
         time = self._schedule.times.get(name)

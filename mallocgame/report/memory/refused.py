@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mallocgame.problem.placement import HBM
-from mallocgame.report.memory.findings import paddings
+from mallocgame.report.memory.paddings import paddings
 from mallocgame.report.memory.roles import said_role
 from mallocgame.report.memory.use import Buffer, Kind, MemoryUse, Peak, SpaceUse
 from xla_dump_parser import ArrayShape, ParseError, parse_shape

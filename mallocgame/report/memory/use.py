@@ -210,13 +210,14 @@ class Finding:
 
     Attributes:
         kind: ``"padding"``, ``"lost donation"`` (asked for and of no use), ``"missing donation"`` (an argument that
-            nobody donated, of an output's shape), or ``"largest"`` (the source line with most at the peak).
+            nobody donated, of an output's shape), ``"replicated"`` (arguments that several devices have the same of),
+            or ``"largest"`` (the source line with most at the peak).
         size: bytes that it is about: for ``"largest"`` what is live, for the others what could be saved at most.
         words: what was found.
         advice: what can be done.
     """
 
-    kind: Literal["padding", "lost donation", "missing donation", "largest"]
+    kind: Literal["padding", "lost donation", "missing donation", "replicated", "largest"]
     size: int
     words: str
     advice: str
@@ -236,6 +237,7 @@ class MemoryUse:
         scoped: bytes of the fast memory that the compiler keeps for fusions' own windows, beside what ``spaces`` has;
             None where it is not known.
         target_why: why it is for this target.
+        code_bytes: of the program's machine code, which is in no memory's total; 0 where it is not known.
     """
 
     module: str
@@ -246,6 +248,7 @@ class MemoryUse:
     findings: tuple[Finding, ...]
     scoped: int | None = None
     target_why: str = ""
+    code_bytes: int = 0
 
     @property
     def fits(self) -> bool:
