@@ -133,3 +133,50 @@ def test_diff_from_python() -> None:
     use = api.memory(KEPT / "tiny.mgz")
     (peak,) = api.memory_diff(use, KEPT / "tiny.mgz").peaks
     assert (peak.went, peak.came, peak.changed) == ((), (), ())
+
+
+PROGRAMS = """
+import jax, jax.ad_checkpoint, jax.numpy as jnp
+
+S = jax.ShapeDtypeStruct
+policies = jax.checkpoint_policies
+
+
+def step(policy):
+    '''Of each of two blocks `hidden` is saved for the backward pass: 8192 x 4096 in bf16, 64 MiB.'''
+    def block(w, x):
+        return x + jax.ad_checkpoint.checkpoint_name(jnp.tanh(x @ w[0]), "hidden") @ w[1]
+    def loss(ws, x):
+        for w in ws:
+            x = jax.checkpoint(block, policy=policy)(w, x)
+        return jnp.mean(x.astype(jnp.float32) ** 2)
+    w = S((1024, 4096), jnp.bfloat16), S((4096, 1024), jnp.bfloat16)
+    return jax.jit(jax.grad(loss)), ([w] * 2, S((8192, 1024), jnp.bfloat16))
+
+
+def kept():
+    return step(policies.save_only_these_names("hidden"))
+
+
+def offloaded():
+    return step(policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=[], names_which_can_be_offloaded=["hidden"],
+        offload_src="device", offload_dst="pinned_host",
+    ))
+"""
+
+
+@pytest.mark.libtpu
+def test_diff_of_two_policies(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "two_policies.py").write_text(PROGRAMS)
+    monkeypatch.chdir(tmp_path)
+    files = ("two_policies:kept", "--diff", "two_policies:offloaded", "--target", "v5e")
+    document = json.loads(run("memory", *files, "--json").out)
+    totals = {memory["name"]: memory["change"] for memory in document["memories"]}
+    assert totals["host"] == 2 * 2**26
+    hbm, host = document["peaks"]
+    assert (host["before"], [one["size"] for one in host["came"]]) == (None, [2**26, 2**26])
+    for peak in (hbm, host):
+        before, after = (0 if side is None else side["live"] for side in (peak["before"], peak["after"]))
+        went, came = (sum(one["size"] for one in peak[side]) for side in ("went", "came"))
+        assert before - went + came + sum(one["change"] for one in peak["changed"]) == after
