@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from mallocgame.report.memory.flow import Flow, Use
@@ -57,6 +58,7 @@ class Arguments:
                 self._entry[number] = step
         self._new_values = _new_values(module, lives)
         self._known: dict[int, Role] = {}
+        self._sources_of: dict[int, frozenset[int]] = {}
 
     @cached_property
     def trains(self) -> bool:
@@ -82,14 +84,27 @@ class Arguments:
         weights = [number for number in sources if self.role(number) == "weights"]
         if len(weights) != 1 or {self.role(number) for number in sources} != {"weights", "optimizer state"}:
             return "not known"
-        rivals = [one for one in map(self._sources, self._outputs - {value}) if weights[0] in one]
+        rivals = [self._sources(one) for one in self._made_from[weights[0]] if one != value]
         if all(one < sources for one in rivals):
             return "weights"
         return "optimizer state" if any(sources < one for one in rivals) else "not known"
 
+    @cached_property
+    def _made_from(self) -> Mapping[int, Sequence[int]]:
+        """Of each argument the outputs that are computed from it."""
+        found: dict[int, list[int]] = {number: [] for number in self._entry}
+        for value in self._outputs:
+            for number in self._sources(value):
+                found[number].append(value)
+        return found
+
     def _sources(self, value: int) -> frozenset[int]:
-        dims = self._flow.graph.dims(value)
-        return frozenset(one for one in self._flow.arguments(value) if dims_of(self._entry[one]) == dims)
+        found = self._sources_of.get(value)
+        if found is None:
+            dims = self._flow.graph.dims(value)
+            found = frozenset(one for one in self._flow.arguments(value) if dims_of(self._entry[one]) == dims)
+            self._sources_of[value] = found
+        return found
 
     @cached_property
     def _outputs(self) -> frozenset[int]:
