@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from mallocgame.report.memory.flow import Flow, Use
+from mallocgame.report.memory.flow import Flow
 from mallocgame.report.memory.graph import dims_of, number_of_parameter
 from mallocgame.report.memory.lives import Lives
 from mallocgame.report.memory.passes import Pass, has_gradients, op_name_of, pass_of
@@ -127,12 +127,12 @@ class Arguments:
         named, number = named_role(op_name_of(step)), number_of_parameter(step)
         if not self.trains or not isinstance(step.shape, ArrayShape):
             return named or "other inputs"
-        uses = list(self._flow.uses(self._lives.dataflow.at[self._lives.schedule.times[step.name]][()]))
-        passes = {use.part for use in uses}
+        value = self._lives.dataflow.at[self._lives.schedule.times[step.name]][()]
+        passes = self._flow.passes(value)
         if None in passes and passes <= {None, "outside"}:
             return named or "not known"
         new = self._new_values.get(-1 if number is None else number)
-        if new is not None or self._is_written(step.shape, uses):
+        if new is not None or self._is_written(step.shape, value):
             if passes == {"outside"}:
                 return "optimizer state"
             if has_gradients(step.shape) and (new is None or self._parts(new) != {"forward"}):
@@ -148,9 +148,11 @@ class Arguments:
         same = sum(isinstance(one, ArrayShape) and _shaped(one) == _shaped(shape) for one in shapes)
         return "weights" if same <= given else "not known"
 
-    def _is_written(self, shape: ArrayShape, uses: list[Use]) -> bool:
+    def _is_written(self, shape: ArrayShape, value: int) -> bool:
         """Whether something outside of both passes makes an array of an argument's shape of it, as an output has it."""
-        return _shaped(shape) in self._shapes and any(use.part == "outside" and use.dims == shape.dims for use in uses)
+        return _shaped(shape) in self._shapes and any(
+            use.part == "outside" and use.dims == shape.dims for use in self._flow.uses(value)
+        )
 
 
 def _new_values(module: HloModule, lives: Lives) -> dict[int, int]:
