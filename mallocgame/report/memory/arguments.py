@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from mallocgame.report.memory.flow import Flow, Use
+from mallocgame.report.memory.flow import Flow
 from mallocgame.report.memory.graph import dims_of, number_of_parameter
 from mallocgame.report.memory.lives import Lives
 from mallocgame.report.memory.passes import Pass, has_gradients, op_name_of, pass_of
@@ -57,6 +58,7 @@ class Arguments:
                 self._entry[number] = step
         self._new_values = _new_values(module, lives)
         self._known: dict[int, Role] = {}
+        self._sources_of: dict[int, frozenset[int]] = {}
 
     @cached_property
     def trains(self) -> bool:
@@ -82,14 +84,27 @@ class Arguments:
         weights = [number for number in sources if self.role(number) == "weights"]
         if len(weights) != 1 or {self.role(number) for number in sources} != {"weights", "optimizer state"}:
             return "not known"
-        rivals = [one for one in map(self._sources, self._outputs - {value}) if weights[0] in one]
+        rivals = [self._sources(one) for one in self._made_from[weights[0]] if one != value]
         if all(one < sources for one in rivals):
             return "weights"
         return "optimizer state" if any(sources < one for one in rivals) else "not known"
 
+    @cached_property
+    def _made_from(self) -> Mapping[int, Sequence[int]]:
+        """Of each argument the outputs that are computed from it."""
+        found: dict[int, list[int]] = {number: [] for number in self._entry}
+        for value in self._outputs:
+            for number in self._sources(value):
+                found[number].append(value)
+        return found
+
     def _sources(self, value: int) -> frozenset[int]:
-        dims = self._flow.graph.dims(value)
-        return frozenset(one for one in self._flow.arguments(value) if dims_of(self._entry[one]) == dims)
+        found = self._sources_of.get(value)
+        if found is None:
+            dims = self._flow.graph.dims(value)
+            found = frozenset(one for one in self._flow.arguments(value) if dims_of(self._entry[one]) == dims)
+            self._sources_of[value] = found
+        return found
 
     @cached_property
     def _outputs(self) -> frozenset[int]:
@@ -112,12 +127,12 @@ class Arguments:
         named, number = named_role(op_name_of(step)), number_of_parameter(step)
         if not self.trains or not isinstance(step.shape, ArrayShape):
             return named or "other inputs"
-        uses = list(self._flow.uses(self._lives.dataflow.at[self._lives.schedule.times[step.name]][()]))
-        passes = {use.part for use in uses}
+        value = self._lives.dataflow.at[self._lives.schedule.times[step.name]][()]
+        passes = self._flow.passes(value)
         if None in passes and passes <= {None, "outside"}:
             return named or "not known"
         new = self._new_values.get(-1 if number is None else number)
-        if new is not None or self._is_written(step.shape, uses):
+        if new is not None or self._is_written(step.shape, value):
             if passes == {"outside"}:
                 return "optimizer state"
             if has_gradients(step.shape) and (new is None or self._parts(new) != {"forward"}):
@@ -133,9 +148,11 @@ class Arguments:
         same = sum(isinstance(one, ArrayShape) and _shaped(one) == _shaped(shape) for one in shapes)
         return "weights" if same <= given else "not known"
 
-    def _is_written(self, shape: ArrayShape, uses: list[Use]) -> bool:
+    def _is_written(self, shape: ArrayShape, value: int) -> bool:
         """Whether something outside of both passes makes an array of an argument's shape of it, as an output has it."""
-        return _shaped(shape) in self._shapes and any(use.part == "outside" and use.dims == shape.dims for use in uses)
+        return _shaped(shape) in self._shapes and any(
+            use.part == "outside" and use.dims == shape.dims for use in self._flow.uses(value)
+        )
 
 
 def _new_values(module: HloModule, lives: Lives) -> dict[int, int]:

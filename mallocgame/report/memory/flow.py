@@ -78,6 +78,16 @@ class Flow:
                 seen.update(new)
                 pending += new
 
+    def passes(self, number: int) -> frozenset[Pass | None]:
+        """What all that computes with a value is of.
+
+        None for what has no name, as XLA's simplifications have none; but in a fusion with others they are nothing.
+        """
+        parts: dict[int, set[Pass | None]] = {}
+        for use in self.uses(number):
+            parts.setdefault(use.time, set()).add(use.part)
+        return frozenset(part for found in parts.values() for part in (found - {None} or found))
+
     def arguments(self, number: int) -> frozenset[int]:
         """Arguments that a value is computed from, element by element, by what is outside of both passes."""
         pending: list[Place] = [number]

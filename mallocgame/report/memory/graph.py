@@ -60,7 +60,7 @@ class Reader(NamedTuple):
         carried: as ``Made``.
         results: places of what it makes; empty for what hands on what it is given, as loops and tuples do.
         time: of it, or of the fusion around it.
-        name: as ``Made``.
+        name: its own ``op_name``.
     """
 
     step: Instruction
@@ -166,8 +166,8 @@ class Graph:
                 inner = Fused(step.called[0], fused.time, step.name, fused)
                 yield from (found for operand in operands for found in self._parameter(inner, operand))
             elif step.opcode != "tuple":
-                own = op_name_of(step) or self._name_around(fused)
-                yield Reader(step, operands, moved(step, body.by_name), [Inside(fused, user)], fused.time, own)
+                carried = moved(step, body.by_name)
+                yield Reader(step, operands, carried, [Inside(fused, user)], fused.time, op_name_of(step))
         for number, output in enumerate(operands_of_root(body)):
             if output == name:
                 yield from self._given_out(fused, (number,) if body.root.opcode == "tuple" else ())

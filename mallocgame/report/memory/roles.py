@@ -12,6 +12,8 @@ from mallocgame.report.memory.use import Kind, Role
 from xla_dump_parser import ArrayShape, AssignedValue
 from xla_dump_parser.hlo import HloModule
 
+_STATE: frozenset[Role] = frozenset({"weights", "optimizer state"})
+
 
 def said_role(kind: Kind, op_name: str) -> Role:
     """Of a buffer of which nothing but its ``op_name`` is known, as a compiler's message has it."""
@@ -52,6 +54,8 @@ class Roles:
             return self._arguments.role_of_new(number)
         if len(roles) > 1:
             roles.discard("other inputs")  # the first of a stack of what layers begin with is the input itself
+        if roles & _STATE:
+            roles.discard("other")  # a loop carries an argument, and then its new value
         return roles.pop() if len(roles) == 1 else "not known"
 
     def _of_origin(self, origin: Origin, number: int) -> Role:

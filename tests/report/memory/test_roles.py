@@ -98,6 +98,36 @@ ENTRY %main (start: s32[]) -> f32[4,1024] {
 }
 """
 
+CARRIED = f"""HloModule steps, is_scheduled=true, input_output_alias={{ {{0}}: (1, {{}}) }}
+
+%cond (c: (s32[], f32[1024])) -> pred[] {{
+  %c = (s32[], {LINE}) parameter(0)
+  %ci = s32[] get-tuple-element(%c), index=0
+  %n = s32[] constant(4)
+  ROOT %less = pred[] compare(%ci, %n), direction=LT, metadata={{op_name="jit(f)/while/cond/lt"}}
+}}
+
+%body (b: (s32[], f32[1024])) -> (s32[], f32[1024]) {{
+  %b = (s32[], {LINE}) parameter(0)
+  %i = s32[] get-tuple-element(%b), index=0
+  %w = {LINE} get-tuple-element(%b), index=1
+  %h = {LINE} tanh(%w), metadata={{op_name="jit(f)/while/body/jvp()/tanh"}}
+  %g = {LINE} negate(%h), metadata={{op_name="jit(f)/while/body/transpose(jvp())/neg"}}
+  %new = {LINE} subtract(%w, %g), metadata={{op_name="jit(f)/while/body/sub"}}
+  %one = s32[] constant(1)
+  %next = s32[] add(%i, %one), metadata={{op_name="jit(f)/while/body/add"}}
+  ROOT %r = (s32[], {LINE}) tuple(%next, %new)
+}}
+
+ENTRY %main (start: s32[], a: f32[1024]) -> f32[1024] {{
+  %start = s32[] parameter(0)
+  %a = {LINE} parameter(1)
+  %init = (s32[], {LINE}) tuple(%start, %a)
+  %loop = (s32[], {LINE}) while(%init), condition=%cond, body=%body
+  ROOT %out = {LINE} get-tuple-element(%loop), index=1
+}}
+"""
+
 
 def _value(module: HloModule, name: str, index: tuple[int, ...] = (), shape: str = LINE) -> AssignedValue:
     return AssignedValue(0, name, index, False, 0, 4096, 0, parse_shape(shape))
@@ -149,6 +179,23 @@ def test_roles(name: str, kind: Kind, role: Role) -> None:
 )
 def test_roles_without_donation(name: str, kind: Kind, index: tuple[int, ...], role: Role) -> None:
     assert _role(WITHOUT, name, kind, index) == role
+
+
+def test_what_xla_adds_to_a_fusion_is_nothing() -> None:
+    """A multiplication without a name, in a fusion that has one of the backward pass, does not make m a weight."""
+    text = STEP.replace("  %q2 = ", f"  %bare2 = {LINE} multiply(%q, %q)\n  %q2 = ").replace(
+        "add(%q, %g)", "add(%bare2, %g)"
+    )
+    text = text.replace(
+        'calls=%update, metadata={op_name="jit(f)/sub"}', 'calls=%update, metadata={op_name="transpose(jvp())"}'
+    )
+    assert text.count("%bare2") == 2
+    assert _role(text, "m", "aliased") == "optimizer state"
+
+
+def test_state_that_a_loop_carries() -> None:
+    """First the argument, then its new value."""
+    assert _role(CARRIED, "b", index=(1,), shape="f32[1024]{0:T(1024)}") == "weights"
 
 
 def test_a_tie_is_not_known() -> None:
