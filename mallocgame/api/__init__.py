@@ -16,13 +16,14 @@ from mallocgame.api.benchmark import bench, replay
 from mallocgame.api.device import calibrate, probe
 from mallocgame.api.offloading import offload, verify_offload
 from mallocgame.api.packing import pack, spill
-from mallocgame.api.programs import capture, inspect, memory
+from mallocgame.api.programs import MemoryFormat, capture, inspect, memory, memory_diff
 from mallocgame.api.solving import Solved, auto, solve, solve_all
 from mallocgame.api.training import train
 from mallocgame.compiler.export.formats import Format as ExportFormat
 
 __all__ = [
     "ExportFormat",
+    "MemoryFormat",
     "PathLike",
     "ReportFormat",
     "Reported",
@@ -35,6 +36,7 @@ __all__ = [
     "export",
     "inspect",
     "memory",
+    "memory_diff",
     "offload",
     "pack",
     "probe",

@@ -5,8 +5,6 @@ MSA waits for an eviction after what takes as long as copying nearly 16 MiB: 167
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from mallocgame.game import Game, Move
