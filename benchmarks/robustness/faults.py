@@ -14,6 +14,7 @@ The other faults are in tests/faults.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import random
@@ -108,6 +109,11 @@ def _page(path: Path) -> int:
     return 1
 
 
+def _profile(path: Path) -> int:
+    assert gzip.decompress(path.read_bytes())
+    return 1
+
+
 def _result(path: Path) -> int:
     return len(json.loads(path.read_text()))
 
@@ -149,6 +155,10 @@ COMMANDS = {
     "capture --calibrate": Command((*TINY, "--calibrate", "1"), _one(load_capture)),
     "inspect": Command(("inspect", "OUT"), _one(load_capture), TINY),
     "memory": Command(("memory", "OUT"), _one(load_capture), TINY),
+    "memory, page": Command(("memory", "WORK/tiny.mgz", "--out", "OUT"), _page),
+    "memory, profile": Command(("memory", "WORK/tiny.mgz", "--format", "pprof", "--out", "OUT"), _profile),
+    "memory, trace": Command(("memory", "WORK/tiny.mgz", "--format", "trace", "--out", "OUT"), _result),
+    "memory --diff": Command(("memory", "OUT", "--diff", "WORK/tiny.mgz"), _one(load_capture), TINY),
     "solve": Command(SOLVE, _one(load_plan)),
     "solve --solver auto": Command(
         ("solve", str(CAPTURE), "--solver", "auto", "--compiles", "1", "--time-limit", "1", "--cache", "WORK/compiles",

@@ -10,7 +10,8 @@ row is a random program of about 5,000 instructions.
 
 Columns: instructions, stays drawn, bytes of the file, seconds to make it, then of Chromium the median over loads of:
 first paint, interactive (the script has drawn and everything answers), both in ms from the start of the navigation; one
-redraw of the whole chart in ms; warnings and errors on the console.
+redraw of the whole chart in ms; moving the pointer on it, and a letter typed into the search, each with what it draws,
+in ms; warnings and errors on the console.
 """
 
 from __future__ import annotations
@@ -48,11 +49,24 @@ _INTERACTIVE = """(() => {
   const loaded = performance.getEntriesByType("navigation")[0].loadEventEnd;
   return [at("first-contentful-paint"), Math.max(at("ready"), loaded)];
 })()"""
-_REDRAW = f"""(() => {{
+_MEAN = f"""(act) => {{
   const begun = performance.now();
-  for (let number = 0; number < {REDRAWS}; number += 1) draw();
+  for (let number = 0; number < {REDRAWS}; number += 1) act(number);
   chart.canvas.getContext("2d").getImageData(0, 0, 1, 1);
   return (performance.now() - begun) / {REDRAWS};
+}}"""
+_REDRAW = f"({_MEAN})(draw)"
+_HOVER = f"""({_MEAN})((number) => {{
+  const x = LEFT + (number / {REDRAWS}) * (chart.width - LEFT - RIGHT), y = TITLE + MAP * (0.1 + (number % 9) / 10);
+  chart.hover = under(x, y);
+  showTip(chart.hover, x, y);
+  byId("tip").offsetWidth;
+  draw();
+}})"""
+_SEARCH = f"""(() => {{
+  const mean = ({_MEAN})((number) => {{ search("fusion".slice(0, 1 + number % 6)); draw(); }});
+  clear();
+  return mean;
 }})()"""
 
 
@@ -62,12 +76,24 @@ class Measured(NamedTuple):
     paint: float
     interactive: float
     redraw: float
+    hover: float
+    search: float
     problems: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.paint:8.0f}  {self.interactive:11.0f}  {self.redraw:9.1f}  {self.hover:8.1f}  {self.search:9.1f}  "
+            f"{self.problems:8}"
+        )
+
+
+HEADER = "paint ms  interactive  redraw ms  hover ms  search ms  console"
+"""Of what is measured in Chromium."""
 
 
 def measure(page: Path, loads: int, screenshot: Path | None) -> Measured:
     """Load a page several times."""
-    paints, ready, redraws = [], [], []
+    rows, problems = [], 0
     with Browser(*WINDOW) as browser:
         for _ in range(loads):
             browser.open(page)
@@ -75,15 +101,15 @@ def measure(page: Path, loads: int, screenshot: Path | None) -> Measured:
                 browser.settle()
                 if browser.evaluate(_THERE):
                     break
-            first, interactive = browser.evaluate(_INTERACTIVE)
-            paints.append(first)
-            ready.append(interactive)
-            redraws.append(browser.evaluate(_REDRAW))
+            problems += len(browser.problems)
+            acts = [browser.evaluate(act) for act in (_REDRAW, _HOVER, _SEARCH)]
+            rows.append([*browser.evaluate(_INTERACTIVE), *acts])
+            browser.problems.clear()  # Chromium warns of reading the canvas back, which only the measure does
         if screenshot is not None:
             browser.evaluate("scrollTo(0, 0)")
             browser.settle()
             screenshot.write_bytes(browser.screenshot())
-        return Measured(median(paints), median(ready), median(redraws), len(browser.problems))
+        return Measured(*map(median, zip(*rows, strict=True)), problems=problems)
 
 
 def random_comparison() -> Comparison:
@@ -107,10 +133,7 @@ def row(name: str, comparison: Comparison, folder: Path, loads: int, screenshot:
     page.write_bytes(data)
     found = measure(page, loads, screenshot)
     stays = sum(len(side.plan.stays) for side in (comparison.before, comparison.after))
-    return (
-        f"{name:24}  {len(comparison.problem.instructions):5}  {stays:6}  {len(data):9}  {seconds:7.2f}  "
-        f"{found.paint:8.0f}  {found.interactive:11.0f}  {found.redraw:9.1f}  {found.problems:8}"
-    )
+    return f"{name:24}  {len(comparison.problem.instructions):5}  {stays:6}  {len(data):9}  {seconds:7.2f}  {found}"
 
 
 def main() -> None:
@@ -133,7 +156,7 @@ def main() -> None:
         reported = api.report(plan, options.file, out=folder / "page.html")
         print(f"mallocgame report, reading and replaying included: {monotonic() - start:.1f} s")
         print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-        print("page                      instr   stays      bytes  seconds  paint ms  interactive  redraw ms  console")
+        print(f"page                      instr   stays      bytes  seconds  {HEADER}")
         name = options.file.name.split(".")[0]
         print(row(name, reported.comparison, folder, options.loads, options.screenshot), flush=True)
         print(row("random", random_comparison(), folder, options.loads, None))

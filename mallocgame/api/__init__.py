@@ -16,13 +16,14 @@ from mallocgame.api.benchmark import bench, replay
 from mallocgame.api.device import calibrate, probe
 from mallocgame.api.fitting import fit, fit_largest, verify_fit
 from mallocgame.api.packing import pack, spill
-from mallocgame.api.programs import capture, inspect, memory
+from mallocgame.api.programs import MemoryFormat, capture, inspect, memory, memory_diff
 from mallocgame.api.solving import Solved, auto, solve, solve_all
 from mallocgame.api.training import train
 from mallocgame.compiler.export.formats import Format as ExportFormat
 
 __all__ = [
     "ExportFormat",
+    "MemoryFormat",
     "PathLike",
     "ReportFormat",
     "Reported",
@@ -37,6 +38,7 @@ __all__ = [
     "fit_largest",
     "inspect",
     "memory",
+    "memory_diff",
     "pack",
     "probe",
     "replay",

@@ -6,18 +6,22 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mallocgame.api.arguments import PathLike
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.files import check_writable
+from mallocgame.system.files import check_writable, write_atomically
 from mallocgame.system.progress import Progress, Stage, silent
 
 if TYPE_CHECKING:
     from mallocgame.compiler.capture import Capture
     from mallocgame.problem.given import Trips
+    from mallocgame.programs.placed import Placed
     from mallocgame.report.inspection import Inspection
     from mallocgame.report.memory import MemoryUse
+    from mallocgame.report.memory.difference import MemoryDiff
+
+MemoryFormat = Literal["html", "pprof", "trace"]
 
 
 def capture(
@@ -125,33 +129,107 @@ def inspect(
 
 
 def memory(
-    file: PathLike, *, target: str | None = None, module: str | None = None, progress: Progress | None = None
+    program: object,
+    *,
+    target: str | None = None,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    module: str | None = None,
+    format: MemoryFormat | None = None,
+    out: PathLike | None = None,
+    progress: Progress | None = None,
 ) -> MemoryUse:
     """What a program takes of each memory: by kind, live at the peak, what is padded or could be donated.
 
     Of a program that does not fit, what its compile left behind; it is no error then.
 
+        api.memory(jax.jit(step, donate_argnums=0), args=(state, batch), target="v5e").peaks[0].by_role()
+
     Args:
-        file: a capture, a dump folder, or what is compiled first, as ``solve`` takes it; or a text file with a compile
-            log or an error message of a program that ran out of memory.
-        target: as ``inspect``.
+        program: the path of a capture, a dump folder, what is compiled first, as ``solve`` takes it, or a text with a
+            compile log or an error message of a program that ran out of memory. Or a JAX function, a
+            ``jax.stages.Traced`` or ``Lowered``.
+        target: as ``inspect``; needed where neither a file, a stage nor the arguments say one.
+        args: abstract arguments where a function itself is given.
+        kwargs: likewise, by name.
         module: of a dump folder with several; None for the largest.
+        format: of a file to write: a self-contained HTML page with a map of each memory, the peak of HBM as a profile
+            for ``pprof``, or live bytes and live ranges in Chrome's trace format. None for a page if there is an
+            ``out``, else for no file.
+        out: where to write it; None for the file's path with the format's suffix.
         progress: called with one line for what takes long, and for a target that was not asked for.
 
     Raises:
-        BadInputError: the file cannot be used, or has no buffer assignment.
-        CompilerRefusedError, NoAnswerError: a program does not compile, and left nothing to tell.
+        BadInputError: the program cannot be used, or has no buffer assignment; ``out`` cannot be written; a trace of a
+            message, which has no times.
+        CompilerRefusedError, NoAnswerError: it does not compile, and left nothing to tell.
         xla_dump_parser.ParseError: a text is damaged.
     """
-    from mallocgame.programs.placed import load_placed
+    from mallocgame.report.memory.rendering import place_of, render
+
+    source = os.fspath(program) if isinstance(program, str | os.PathLike) else "the program"
+    written = place_of(source, format, None if out is None else os.fspath(out))
+    if written is not None:
+        check_writable(written[0])
+    use, placed = _memory_of(program, target, args or (), kwargs or {}, module, progress or silent)
+    if written is not None:
+        write_atomically(written[0], render(use, placed, written[1], source))
+    return use
+
+
+def _memory_of(
+    program: object,
+    target: str | None,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    module: str | None,
+    progress: Progress,
+) -> tuple[MemoryUse, Placed | None]:
+    """What a program takes, and where it was placed; None of a compiler's message, which does not say that."""
+    from mallocgame.programs.placed import load_placed, placed_program
     from mallocgame.report.memory import memory_use, use_of_message
     from xla_dump_parser import read_text
     from xla_dump_parser.out_of_memory import says_out_of_memory
 
-    source = os.fspath(file)
+    if not isinstance(program, str | os.PathLike):
+        if module is not None:
+            raise BadInputError("a module is chosen of a dump folder, not of a program")
+        placed = placed_program(program, args, kwargs, target, progress)
+        return memory_use(placed), placed
+    source = os.fspath(program)
+    if args or kwargs:
+        raise BadInputError(f"{source}: a file has its arguments already; leave them out")
     if os.path.isfile(source) and _is_text(source) and says_out_of_memory(text := read_text(source)):
-        return use_of_message(text, source)
-    return memory_use(load_placed(source, target, module=module, progress=progress or silent))
+        return use_of_message(text, source), None
+    placed = load_placed(source, target, module=module, progress=progress)
+    return memory_use(placed), placed
+
+
+def memory_diff(
+    before: PathLike | MemoryUse,
+    after: PathLike | MemoryUse,
+    *,
+    target: str | None = None,
+    module: str | None = None,
+    progress: Progress | None = None,
+) -> MemoryDiff:
+    """What two programs take of each memory, side by side, and what came, went and changed at each peak.
+
+    Args:
+        before, after: what ``memory`` told, or a file as ``memory`` takes it: of before and after a change, of two
+            compilers, of two policies.
+        target, module, progress: as ``memory``, for each file.
+
+    Raises:
+        BadInputError, CompilerRefusedError, NoAnswerError, xla_dump_parser.ParseError: as ``memory``.
+    """
+    from mallocgame.report.memory.difference import difference
+
+    first, second = (
+        memory(one, target=target, module=module, progress=progress) if isinstance(one, str | os.PathLike) else one
+        for one in (before, after)
+    )
+    return difference(first, second)
 
 
 def _is_text(path: str) -> bool:

@@ -139,6 +139,7 @@ def _to_bytes(compiled: Compiled, request: Request) -> bytes:
         "versions": dict(compiled.versions),
         "seconds": compiled.seconds,
         "peak_memory": compiled.peak_memory,
+        "code_bytes": compiled.code_bytes,
     }
     return archive.pack(_KIND, VERSION, manifest, {name: getattr(compiled, name) for name in _TEXTS})
 
@@ -162,6 +163,7 @@ def _load(path: Path) -> Compiled:
         versions=archive.strings(manifest, "versions", source),
         seconds=float(archive.field(manifest, "seconds", (int, float), source)),
         peak_memory=archive.field(manifest, "peak_memory", int, source),
+        code_bytes=archive.field({"code_bytes": 0, **manifest}, "code_bytes", int, source),
         topology=str(manifest.get("topology", "")),
         lowered=texts["lowered"],
         before_msa=texts["before_msa"],

@@ -36,6 +36,7 @@ class Capture:
         buffer_assignment: the buffer-assignment text.
         memory_usage: the memory-usage-report text.
         peak_memory: most resident bytes of the compiling process; 0 in captures of before it was kept.
+        code_bytes: of machine code; 0 in captures of before it was kept.
         init_args: words of ``LIBTPU_INIT_ARGS`` of the compile.
         observed: what calibrating compiles showed (``mallocgame.models.replay.observe``); empty without any.
         kernels: what its kernels cost (``mallocgame.problem.costs.kernels.encode``); empty without any, and in captures
@@ -58,6 +59,7 @@ class Capture:
     buffer_assignment: str
     memory_usage: str
     peak_memory: int = 0
+    code_bytes: int = 0
     init_args: tuple[str, ...] = ()
     observed: str = ""
     kernels: str = ""

@@ -41,6 +41,7 @@ def to_bytes(capture: Capture) -> bytes:
         "seconds": capture.seconds,
         "peak_hbm": capture.peak_hbm,
         "peak_memory": capture.peak_memory,
+        "code_bytes": capture.code_bytes,
         "schedule": capture.schedule,
     }
     if capture.init_args:
@@ -80,6 +81,7 @@ def load_capture(path: str | os.PathLike[str]) -> Capture:
         seconds=float(archive.field(manifest, "seconds", (int, float), source)),
         peak_hbm=archive.field(manifest, "peak_hbm", int, source),
         peak_memory=archive.field({"peak_memory": 0, **manifest}, "peak_memory", int, source),
+        code_bytes=archive.field({"code_bytes": 0, **manifest}, "code_bytes", int, source),
         schedule=archive.field(manifest, "schedule", str, source),
         init_args=decode_init_args(manifest.get("init_args", []), f"{source}: init_args"),
         given=Given(),

@@ -126,6 +126,7 @@ def compiled_of(capture: Capture) -> Compiled:
         versions=capture.versions,
         seconds=capture.seconds,
         peak_memory=capture.peak_memory,
+        code_bytes=capture.code_bytes,
         topology=capture.topology,
     )
 
@@ -187,6 +188,7 @@ def keep(
         buffer_assignment=compiled.buffer_assignment,
         memory_usage=compiled.memory_usage,
         peak_memory=compiled.peak_memory,
+        code_bytes=compiled.code_bytes,
         init_args=init_args,
         kernels=encode(kernel_costs(parse_hlo(before, "before_msa"))),
     )

@@ -113,6 +113,7 @@ class Compiled:
         topology: that it was compiled for, as text.
         own_options: options that the program brought: by JAX's settings where it was lowered or read, and those that
             ``jax.jit`` was given; they are beneath those of the request.
+        code_bytes: of machine code; 0 where it is not known.
     """
 
     lowered: str
@@ -126,6 +127,7 @@ class Compiled:
     peak_memory: int
     topology: str
     own_options: Mapping[str, str] = field(default_factory=dict)
+    code_bytes: int = 0
 
 
 class TookTooLongError(NoAnswerError):
@@ -293,6 +295,7 @@ def _collect(work: Path, result: Mapping[str, Any], peak: int) -> Compiled:
         peak_memory=peak,
         topology=str(result["topology"]),
         own_options=dict(result["own_options"]),
+        code_bytes=int(result["code_bytes"]),
     )
 
 

@@ -1,8 +1,8 @@
 """The child's side of a compile: ``python -m mallocgame.compiler.child_main WORK``.
 
 Reads ``WORK/request.json``; writes ``WORK/lowered.mlir``, ``WORK/dump/`` and, as its last act, ``WORK/result.json``
-with versions, time, topology and the program's own options, or ``{"error": kind, "message": one line}``. Its stderr is
-the compiler's log.
+with versions, time, topology, the program's own options and the size of its code, or ``{"error": kind, "message": one
+line}``. Its stderr is the compiler's log.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def main(work: Path) -> int:
     try:
         lowering = _lowering(request)
         (work / "lowered.mlir").write_text(lowering.text, encoding="utf-8")
-        _compile(lowering, {**lowering.options, **request["options"]}, work / "dump")
+        code = _compile(lowering, {**lowering.options, **request["options"]}, work / "dump")
     except _FailureError as failure:
         return _finish(work, {"error": failure.kind, "message": str(failure)}, 1)
-    made = {"topology": lowering.topology, "own_options": lowering.options}
+    made = {"topology": lowering.topology, "own_options": lowering.options, "code_bytes": code}
     return _finish(work, {"versions": _versions(), "seconds": time.monotonic() - started, **made}, 0)
 
 
@@ -113,7 +113,7 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 
-def _compile(lowering: Lowering, options: Mapping[str, str], dump: Path) -> None:
+def _compile(lowering: Lowering, options: Mapping[str, str], dump: Path) -> int:
     count = devices_of(lowering.text)
     try:
         devices = described.describe(lowering.topology)
@@ -126,7 +126,7 @@ def _compile(lowering: Lowering, options: Mapping[str, str], dump: Path) -> None
     # Some versions write get-tuple-elements as %x#0 unless told not to, which loses their names and places.
     dumps: dict[str, str | bool] = {"xla_dump_to": str(dump), "xla_dump_compact_gte": False}
     try:
-        compile_text(lowering.text, devices[:count], options, dumps)
+        return compile_text(lowering.text, devices[:count], options, dumps)
     except (AttributeError, TypeError, ImportError) as error:
         raise _FailureError("jax", f"this jax is not supported: {describe(error)}") from None
     except Exception as error:
@@ -135,8 +135,12 @@ def _compile(lowering: Lowering, options: Mapping[str, str], dump: Path) -> None
 
 def compile_text(
     lowered: str, devices: Sequence[Any], options: Mapping[str, str], dumps: Mapping[str, str | bool]
-) -> None:
-    """Compile StableHLO text for described devices, as ``Lowered.compile`` does; JAX has no public call for it."""
+) -> int:
+    """Compile StableHLO text for described devices, as ``Lowered.compile`` does; JAX has no public call for it.
+
+    Returns:
+        Bytes of machine code, as ``jax.stages.Compiled.memory_analysis`` has them; 0 where this jaxlib does not say.
+    """
     import numpy as np
     from jax.interpreters import mlir
     from jaxlib import _jax
@@ -160,7 +164,9 @@ def compile_text(
     build.use_shardy_partitioner = True
     build.allow_spmd_sharding_propagation_to_parameters = [True]
     build.allow_spmd_sharding_propagation_to_output = [True]
-    devices[0].client.compile(module, _jax.DeviceList(tuple(devices)), compile_options)
+    executable = devices[0].client.compile(module, _jax.DeviceList(tuple(devices)), compile_options)
+    stats = getattr(executable, "get_compiled_memory_stats", lambda: None)()
+    return int(getattr(stats, "generated_code_size_in_bytes", 0))
 
 
 def _versions() -> dict[str, str]:

@@ -249,7 +249,7 @@ class Program:
             carries = updated and last == len(tensor.uses) - 1
             if earliest is not None and self.earliest_position(use.time, earliest) > self.latest[use.time]:
                 earliest = None
-            if is_directly_after(use.time, tensor):
+            if is_directly_after(use.time, tensor.time):
                 earliest = None
             if (produced and not found) or (carries and self.tails[tensor.group] is None):
                 earliest = None

@@ -21,6 +21,7 @@ from mallocgame.offload.program import BATCH, Build, Training, load_training
 from mallocgame.offload.residuals import read_residuals
 from mallocgame.offload.run import answer_file, budget_bytes
 from mallocgame.offload.usual import FULL, KEPT, OFFLOADED, usual_moves
+from mallocgame.problem.chips import program_hbm
 from mallocgame.problem.targets import TARGETS, get_target
 from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
 from mallocgame.system.progress import Progress
@@ -127,7 +128,7 @@ def largest_batch(
     if target not in TARGETS:
         raise BadInputError(f"no compiler for {target} here: the largest batch is found for TPU targets alone")
     between = checked_link(target, link)
-    size = budget_bytes(budget, None, get_target(target).hbm_bytes)
+    size = budget_bytes(budget, None, program_hbm(get_target(target)))
     plain = load_training(program, None, host_state)
     if not plain.takes_batch:
         raise BadInputError(f"{plain.name}: takes no argument {BATCH!r}; see docs/fit.md")

@@ -23,7 +23,7 @@ from mallocgame.offload.rules import keep_all, play
 from mallocgame.offload.solve import OffloadSolution, solve
 from mallocgame.offload.solver_name import SolverName
 from mallocgame.offload.state import groups_of
-from mallocgame.problem.chips import Link
+from mallocgame.problem.chips import Link, program_hbm
 from mallocgame.problem.targets import TARGETS, get_target
 from mallocgame.programs.environment import flag_notes
 from mallocgame.system.errors import BadInputError, CompilerRefusedError
@@ -75,9 +75,9 @@ def budget_bytes(text: str | None, default: int | None, device: int | None = Non
     """A budget, e.g. ``"50%"`` of what XLA's default needs, or bytes.
 
     Args:
-        text: None for what the device has.
+        text: None for what there is.
         default: what XLA's default needs; None where that is not known.
-        device: bytes of the device's memory; None where that is not known.
+        device: bytes that there are; None where that is not known.
 
     Raises:
         BadInputError: it is neither, or nothing.
@@ -112,7 +112,7 @@ def fit(
 ) -> Fitted:
     """Find what to keep, offload and recompute; see ``mallocgame.api.fit``."""
     between = checked_link(target, link)
-    device = get_target(target).hbm_bytes if target in TARGETS else between.device_bytes
+    device = program_hbm(get_target(target)) if target in TARGETS else between.device_bytes
     budget_bytes(budget, 2**40, device)
     if isinstance(program, str) and os.path.exists(program):
         return _of_file(program, target, between, budget, solver, time_limit, seed)

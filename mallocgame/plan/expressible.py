@@ -104,6 +104,9 @@ def _evicted(
     if [(copy.after, copy.before) for copy in evictions] != [planned[1:]]:
         yield tables.violation("eviction", tensor, tensor.time, f"the compiler evicts it so: {planned}")
     prefetches = [copy for copy in copies if copy.kind == "prefetch"]
+    for copy in prefetches:
+        if is_directly_after(copy.before, planned.before):
+            yield tables.violation("copy start not expressible", tensor, copy.after, "no time between eviction and use")
     yield from _copied(tables, tensor, prefetches, far, made_fast=True)
 
 
@@ -160,7 +163,7 @@ def _prefetch(tables: PlanTables, tensor: Tensor, copy: Copy, fast: list[int], a
     if len(fast) < asked:
         yield tables.violation("call in part", tensor, copy.before)
     earliest = tensor.uses[fast[-1]].copy_after
-    if is_directly_after(copy.before, tensor):
+    if is_directly_after(copy.before, tensor.time):
         yield tables.violation("copy start not expressible", tensor, copy.after, "no time between definition and use")
     elif earliest is None or copy.after < earliest:
         detail = f"earliest start for the use at {copy.before}: {earliest}"

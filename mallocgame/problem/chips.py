@@ -271,3 +271,10 @@ CHIPS: Mapping[str, Chip] = {
     ),
 }
 """By name. VMEM has 131072 KiB on v5e, 65472 on v5p, 131008 on v6e and 65472 on tpu7x."""
+
+
+def program_hbm(target: Target) -> int:
+    """Bytes of HBM that the compiler lets a program have; the whole HBM where that is not known."""
+    chip = CHIPS.get(target.name)
+    usable = None if chip is None or chip.program_gib is None else round(chip.program_gib * _GIB)
+    return target.hbm_bytes if usable is None else usable

@@ -14,10 +14,17 @@ from mallocgame.problem.costs.elapsed import m_elapsed
 from mallocgame.problem.placement import CORES_APART, starts_in_hbm
 from mallocgame.problem.schema import Group, Problem, Tensor
 
-OVERLAP_BYTES = 16 * 2**20
-"""MSA waits for the eviction of an entry result when the instructions since its start, with everything in HBM, would
-take as long as the copying of this many bytes; export tells it so, whatever the size of the tensor. For a product it is
-the tensor's own bytes that count."""
+PICKER_BYTES = 4096
+"""The one size that export has MSA take all tensors for when it looks for an end of their evictions. Of a size above
+all of a program's tensors MSA takes another one."""
+
+OVERLAP_RATIO = 4095
+"""MSA waits for an eviction when the instructions since its start, with everything in HBM, would take this many times
+as long as the copying of ``PICKER_BYTES``. One less than a power of two: instructions that together read as much as
+16 MiB are surely enough, however MSA rounds."""
+
+OVERLAP_BYTES = OVERLAP_RATIO * PICKER_BYTES
+"""Likewise as long as the copying of this many bytes."""
 
 WHILE_EXECUTIONS = 5
 """How often MSA takes a while loop to run."""
@@ -54,7 +61,7 @@ def product_wait(problem: Problem, tensor: Tensor) -> int | None:
             return None
         if time == root:
             return None
-    return _waited_for(problem, tensor, tensor.time, tensor.size)
+    return _waited_for(problem, tensor, tensor.time)
 
 
 def product_eviction(tensor: Tensor, last: int, wait: int) -> Eviction:
@@ -91,7 +98,7 @@ def eviction_of(problem: Problem, group: Group) -> Eviction | None:
         return None
     if problem.target.name in CORES_APART and problem.instructions[result.time].opcode not in ("while", "conditional"):
         return None
-    before = _waited_for(problem, result, max([result.time, *fast]), OVERLAP_BYTES)
+    before = _waited_for(problem, result, max([result.time, *fast]))
     return Eviction(result.id, result.time, before) if before > result.time else None
 
 
@@ -113,10 +120,10 @@ def _fast_uses(problem: Problem, result: Tensor) -> list[int] | None:
     return [time for time in times if instructions[time].opcode != "bitcast"]
 
 
-def _waited_for(problem: Problem, tensor: Tensor, last_fast: int, size: int) -> int:
-    """MSA's end of the eviction: late enough to copy ``size`` bytes by its estimate, which has everything in HBM; not
-    before the last use."""
-    needed = size / problem.target.hbm_bandwidth
+def _waited_for(problem: Problem, tensor: Tensor, last_fast: int) -> int:
+    """MSA's end of the eviction: late enough to copy ``OVERLAP_BYTES`` by its estimate, which has everything in HBM;
+    not before the last use."""
+    needed = OVERLAP_BYTES / problem.target.hbm_bandwidth
     end, seconds = tensor.time + 1, 0.0
     while end < len(problem.instructions) - 1 and seconds < needed:
         instruction = problem.instructions[end]

@@ -136,9 +136,13 @@ def starts_in_hbm(problem: Problem, tensor: Tensor) -> bool:
     return is_given(problem.instructions[tensor.time].opcode, tensor.hbm_definition)
 
 
-def is_directly_after(time: int, tensor: Tensor) -> bool:
-    """Whether a time is the very next one after a definition: XLA makes no copy between the two, and refuses one.
+def is_directly_after(time: int, there: int) -> bool:
+    """Whether a use is at the very next time after a tensor is in HBM: XLA makes no copy between the two.
 
-    "Out of alternate memory", however much of it is free (libtpu 0.0.52).
+    It refuses one ("Out of alternate memory"), however much is free (libtpu 0.0.52).
+
+    Args:
+        time: of the use.
+        there: when the tensor is in HBM: the time of its definition there, or before which its eviction is waited for.
     """
-    return time == tensor.time + 1
+    return time <= there + 1

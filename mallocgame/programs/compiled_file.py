@@ -22,6 +22,9 @@ from mallocgame.system.progress import Progress, Stage
 if TYPE_CHECKING:
     from mallocgame.programs.dump_program import DumpProgram
 
+_EDITION = 2
+"""Of what captures keep: those of before it had the size of code are made anew."""
+
 
 def capture_of(path: Path, target: str, progress: Progress) -> Path:
     """The capture of a module file for a target, in the folder ``captures`` of the user's cache.
@@ -92,7 +95,7 @@ def capture_of_function(reference: str, target: str, progress: Progress) -> Path
 
 
 def _name(parts: Sequence[object]) -> str:
-    return f"{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}.mgz"
+    return f"{hashlib.sha256(json.dumps((_EDITION, *parts), sort_keys=True).encode()).hexdigest()}.mgz"
 
 
 def _folder(program: str) -> Path:

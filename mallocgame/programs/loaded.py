@@ -32,6 +32,7 @@ class Loaded:
         buffer_assignment: text with the addresses of ``final``; empty where the file does not have it.
         memory_usage: the compiler's report of what ``final`` takes in each memory; likewise.
         lowered: StableHLO text of what was compiled; likewise.
+        code_bytes: of the machine code of ``final``; 0 where the file does not have it.
         backend: that compiled it, where it is not a TPU's; there are no plans for it then.
         target_why: why it is for the problem's target, in words of ``target_choice``.
         given: what the user says of it, which the problem has already.
@@ -47,6 +48,7 @@ class Loaded:
     buffer_assignment: str = ""
     memory_usage: str = ""
     lowered: str = ""
+    code_bytes: int = 0
     backend: Backend | None = None
     target_why: str = ASKED
     given: Given = field(default_factory=Given)

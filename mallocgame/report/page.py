@@ -1,4 +1,4 @@
-"""The page of a plan: one HTML file that needs nothing else, from the parts in ``page/``.
+"""The pages of a plan and of memory: one HTML file each that needs nothing else, from the parts in ``page/``.
 
 Nothing of the data can become markup or script: it is JSON in which ``<``, ``>`` and ``&`` are escaped, the script puts
 it in as text, and the page's own policy lets no other script or style run, and loads nothing.
@@ -12,27 +12,50 @@ import html
 import json
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
-SCRIPTS = ("data.js", "elements.js", "chart.js", "handling.js", "tables.js", "main.js")
+Page = Literal["plan", "memory"]
+
+_SCRIPTS = (
+    "words.js",
+    "elements.js",
+    "{page}/data.js",
+    "{page}/chart.js",
+    "chart.js",
+    "handling.js",
+    "{page}/handling.js",
+    "sortable.js",
+    "{page}/tables.js",
+    "parts.js",
+    "{page}/main.js",
+)
 """In order; they are one script in the page."""
+
+_COMMANDS: Mapping[Page, str] = {"plan": "mallocgame explain", "memory": "mallocgame memory"}
 
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
-def to_html(data: Mapping[str, Any]) -> str:
-    """The page that shows ``data``, as ``mallocgame.report.page_data`` makes it."""
+def to_html(data: Mapping[str, Any], page: Page) -> str:
+    """A page that shows ``data``, as ``page_data.of_page`` makes it: that of ``report`` or of ``report.memory``."""
     style = _part("page.css")
-    script = "".join(_part(name) for name in SCRIPTS)
+    script = "".join(_part(name.format(page=page)) for name in _SCRIPTS)
+    main = _filled(_part(f"{page}/main.html"), {"find": _part("find.html"), "chart": _part("chart.html")})
     parts = {
         "title": html.escape(data["title"]).encode("ascii", "xmlcharrefreplace").decode(),
         "style": style,
         "style_hash": _hash(style),
         "script": script,
         "script_hash": _hash(script),
+        "command": _COMMANDS[page],
+        "main": main,
         "data": embedded(data),
     }
-    pieces = _part("page.html").split("{{")
+    return _filled(_part("page.html"), parts)
+
+
+def _filled(template: str, parts: Mapping[str, str]) -> str:
+    pieces = template.split("{{")
     filled = [pieces[0]]
     for piece in pieces[1:]:
         name, rest = piece.split("}}", 1)

@@ -29,7 +29,7 @@ def render(comparison: Comparison, format: Format, plan_file: str) -> bytes:
         from mallocgame.report.page import to_html
         from mallocgame.report.page_data import of_page
 
-        return to_html(of_page(comparison, of_comparison(comparison), plan_file)).encode()
+        return to_html(of_page(comparison, of_comparison(comparison), plan_file), "plan").encode()
     if format == "trace":
         from mallocgame.report.trace import to_trace
 

@@ -8,7 +8,6 @@ of its body in full and the others as one slice; a conditional shows its slowest
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,8 +15,7 @@ from mallocgame.models.replay import Flight, Model, Replay, Row
 from mallocgame.problem.schema import Problem
 from mallocgame.report.comparison import MODELS, Comparison, Side
 from mallocgame.report.timeline import picoseconds
-
-Event = dict[str, Any]
+from mallocgame.report.trace_events import Event, counter, process_named, slice_of, thread_named, to_json
 
 _INSTRUCTIONS, _WAITS, _PREFETCHES, _EVICTIONS = 1, 2, 3, 4
 _THREADS = {
@@ -44,17 +42,15 @@ def to_trace(comparison: Comparison) -> str:
         "fingerprint": problem.fingerprint,
         "confirmed": comparison.confirmed,
     }
-    return json.dumps({"traceEvents": events, "displayTimeUnit": "ns", "otherData": about}, allow_nan=False)
+    return to_json(events, about)
 
 
 def _process(problem: Problem, side: Side, model: Model, number: int) -> Iterator[Event]:
-    yield _name(number, 0, "process_name", {"name": f"{side.name}, model {model}"})
-    yield _name(number, 0, "process_sort_index", {"sort_index": number})
+    yield from process_named(number, f"{side.name}, model {model}")
     queues = [(thread, depth) for depth in set(_depths(problem).values()) for thread in (_PREFETCHES, _EVICTIONS)]
     threads = {thread + 2 * depth: _copies_of(thread, depth) for thread, depth in queues}
     for thread, name in sorted((_THREADS | threads).items()):
-        yield _name(number, thread, "thread_name", {"name": name})
-        yield _name(number, thread, "thread_sort_index", {"sort_index": thread})
+        yield from thread_named(number, thread, name)
     yield from _Writer(problem, side, model, number).events()
 
 
@@ -136,20 +132,10 @@ class _Writer:
     def _slice(
         self, kind: int, name: str, start: int, end: int, about: dict[str, Any], thread: int | None = None
     ) -> Event:
-        return {
-            "ph": "X",
-            "name": name,
-            "cat": _THREADS[kind],
-            "pid": self._process,
-            "tid": thread or kind,
-            "ts": _us(start),
-            "dur": round(_us(end) - _us(start), 3),
-            "args": about,
-        }
+        return slice_of(self._process, thread or kind, _THREADS[kind], name, (_us(start), _us(end)), about)
 
     def _counter(self, at: int, share: float) -> Event:
-        used = {"used": round(100 * share, 3)}
-        return {"ph": "C", "name": _BANDWIDTH, "pid": self._process, "ts": _us(at), "args": used}
+        return counter(self._process, _BANDWIDTH, _us(at), {"used": round(100 * share, 3)})
 
 
 def _calls(problem: Problem, rows: Mapping[str, list[Row]]) -> dict[str, list[tuple[str, int]]]:
@@ -175,10 +161,6 @@ def _depths(problem: Problem) -> dict[str, int]:
         caller = problem.computations[number].caller
         found[number] = 0 if caller is None else found[problem.instructions[caller].computation] + 1
     return {problem.computations[number].name: depth for number, depth in found.items()}
-
-
-def _name(process: int, thread: int, what: str, value: dict[str, Any]) -> Event:
-    return {"ph": "M", "name": what, "pid": process, "tid": thread, "args": value}
 
 
 def _us(picoseconds: int) -> float:

@@ -21,6 +21,19 @@ def size(count: float) -> str:
     return f"{count / 2**30:.4g} GiB"
 
 
+def compiler_size(count: int) -> str:
+    """``"496.24 MiB"``: two decimals, as the compiler's reports have them."""
+    return (
+        f"{count} B"
+        if count < 2**10
+        else next(
+            f"{count / 2**power:.2f} {unit}"
+            for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB"))
+            if count >= 2**power
+        )
+    )
+
+
 def percent(share: float) -> str:
     """``"12.3 %"``."""
     return f"{100 * share:.1f} %"

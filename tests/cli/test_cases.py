@@ -55,8 +55,8 @@ def test_peak(run: Run, name: str, mebibytes: int) -> None:
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        ("hidden", "compiled     HBM 272.4 MiB of 16 GiB, host memory 256 MiB\n"),
-        ("kept", "compiled     HBM 496.2 MiB of 16 GiB\n"),
+        ("hidden", "compiled     HBM 272.41 MiB of 15.75 GiB that a program may have; host memory 256.00 MiB\n"),
+        ("kept", "compiled     HBM 496.24 MiB of 15.75 GiB that a program may have\n"),
     ],
 )
 def test_host_memory_is_told_apart(run: Run, monkeypatch: pytest.MonkeyPatch, function: str, words: str) -> None:
@@ -92,7 +92,7 @@ def test_what_fills_the_memory(run: Run, tmp_path: Path) -> None:
     (tmp_path / "padded.hlo").write_text(PADDED)
     outcome = run("inspect", tmp_path / "padded.hlo", "--target", "v5e")
     assert "peak         34 GiB on the device live at r" in outcome.out
-    assert "does not fit  the peak is more than the 16 GiB of HBM" in outcome.out
+    assert "does not fit  the peak is more than the 15.75 GiB of HBM" in outcome.out
     row = next(line for line in outcome.out.splitlines() if line.startswith("c  "))
     assert row.split() == ["c", "32", "GiB", "1", "GiB", "f32[8388608,8,4]{2,1,0:T(8,128)}", "positions.py:6"]
 
@@ -106,7 +106,7 @@ def test_fixed_offsets_that_overlap(run: Run) -> None:
 def test_a_gpus_text(run: Run) -> None:
     file = CASES / "gpu_host_copies.hlo"
     outcome = run("inspect", file, "--target", "v5e")
-    assert "peak         320 MiB on the device live at t3; host memory 64 MiB; fast memory" in outcome.out
+    assert "320 MiB on the device live at t3 (HBM and fast memory together); host memory 64 MiB; fast" in outcome.out
     assert "note: compiled for a GPU" in outcome.out
     assert "was compiled for a GPU" in run("solve", file, "--target", "v5e").error
 

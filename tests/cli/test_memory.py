@@ -33,9 +33,9 @@ MESSAGE = """RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 20.
 
 def test_capture(run: Run) -> None:
     out = run("memory", KEPT / "tiny.mgz").out
-    assert "jit_infer for v4 lite\nHBM          5.623 MiB of 7.75 GiB: fits\n" in out
+    assert "jit_infer for v4 lite\nHBM          5.62 MiB of 7.75 GiB: fits\n" in out
     assert "by kind      arguments 5.543 MiB, outputs 16 KiB, temporaries 64.5 KiB, thread-local 1.5 KiB\n" in out
-    assert "fast memory  24.77 MiB of 128 MiB: fits\n" in out
+    assert "fast memory  24.77 MiB of 128.00 MiB: fits\n" in out
     row = next(line for line in out.splitlines() if line.startswith("x.1  "))
     assert row.split()[:6] == ["x.1", "4", "MiB", "2", "x", "argument"]
 
@@ -68,7 +68,7 @@ def test_message(run: Run, tmp_path: Path) -> None:
     outcome = run("memory", file)
     assert outcome.code == 0
     first = outcome.out.splitlines()[:10]
-    assert first[1] == "HBM          20.5 GiB of 15.48 GiB: does not fit, 5.02 GiB too much"
+    assert first[1] == "HBM          20.50 GiB of 15.48 GiB: does not fit, 5.02 GiB too much"
     assert "16 GiB for 128 MiB of elements (128 x): 1 elements of dimension 1 are padded to 128" in first[2]
     assert "listed       16 GiB of HBM in its largest allocations; not listed 4.5 GiB" in first
     assert "jit(f)/gather, model.py:12" in outcome.out
@@ -163,7 +163,7 @@ function, args = programs_of_memory.step()
 one = SingleDeviceSharding(device)
 placed = [jax.ShapeDtypeStruct(arg.shape, arg.dtype, sharding=one) for arg in args]
 found = function.lower(*placed).compile().memory_analysis()
-names = ("argument", "output", "alias")
+names = ("argument", "output", "alias", "generated_code")
 print(json.dumps({name: getattr(found, f"{name}_size_in_bytes") for name in names}))
 """
 
@@ -173,7 +173,8 @@ def test_kinds_are_those_of_memory_analysis(run: Run, tmp_path: Path, monkeypatc
     """Its temporaries are another figure: of this program 0, where the buffer assignment has 33,280 bytes."""
     (tmp_path / "programs_of_memory.py").write_text(PROGRAMS)
     monkeypatch.chdir(tmp_path)
-    kinds = json.loads(run("memory", "programs_of_memory:step", "--target", "v5e", "--json").out)["kinds"]
+    document = json.loads(run("memory", "programs_of_memory:step", "--target", "v5e", "--json").out)
+    kinds = document["kinds"]
     quiet = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
     paths = os.pathsep.join([str(tmp_path), *sys.path])
     said = subprocess.run(
@@ -187,4 +188,5 @@ def test_kinds_are_those_of_memory_analysis(run: Run, tmp_path: Path, monkeypatc
         "argument": kinds["arguments"] + kinds["aliased"],
         "output": kinds["outputs"] + kinds["aliased"],
         "alias": kinds["aliased"],
+        "generated_code": document["code_bytes"],
     }

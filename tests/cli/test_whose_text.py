@@ -92,7 +92,7 @@ def test_host_memory_is_apart(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "program.hlo"
     file.write_text(PROGRAM.replace("  %add.1", copies + "  %add.1").replace("add(%x, %w)", "add(%e, %w)"))
     out = run("inspect", file, "--target", "v5e").out
-    assert "peak         12 MiB on the device live at subtract.1; host memory 2 MiB; fast memory" in out
+    assert "12 MiB on the device live at subtract.1 (HBM and fast memory together); host memory 2 MiB; fast" in out
 
 
 @pytest.mark.parametrize(

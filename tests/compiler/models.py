@@ -262,7 +262,7 @@ def read_again() -> tuple[Any, Any]:
             y = jnp.tanh(y @ weight)
         return jnp.tanh(y @ first), y
 
-    shape = jax.ShapeDtypeStruct((512, 512), jnp.bfloat16)
+    shape = jax.ShapeDtypeStruct((1024, 1024), jnp.bfloat16)
     return run, (shape, [shape] * 17)
 
 

@@ -80,8 +80,19 @@ def test_blocks_join_the_stays_of_a_group() -> None:
     copies = (Copy(2, "prefetch", 1, 2), Copy(0, "prefetch", 3, 5))
     assert blocks_of(Plan("f", stays=tuple(stays), copies=copies), tensors) == [
         Block(1, 8, ((2, 5),), 16, (5, 8), hasty=(2,)),
-        Block(7, 6, ((0, 3), (4, 8)), 0, (3, 8)),
+        Block(7, 6, ((0, 8),), 0, (3, 8)),
     ]
+
+
+def test_a_copy_gets_a_place_of_its_own() -> None:
+    """x is copied for its use at 3 and anew, from then on, for the one at 6: the second place need not be the first."""
+    stays = (Stay(0, 1, 3, 0), Stay(0, 4, 6, 0))
+    uses = [NamedUse("u", ((0, ()),), True, time=3), NamedUse("v", ((0, ()),), True, time=6)]
+    copies = (Copy(0, "prefetch", 0, 3), Copy(0, "prefetch", 3, 6))
+    (twice,) = blocks_of(Plan("f", stays=stays, copies=copies), [tensor(0, "x", uses, group=0, size=4)])
+    assert twice.intervals == ((1, 3), (4, 6))
+    below, above = block(1, 4, 0, 3), block(2, 4, 4, 9)
+    assert place([below, twice, above], 8, 1) == ({1: 0, 0: 0, 2: 4}, []), "first at 4, then at 0"
 
 
 def test_what_a_loop_carries_is_away_until_it_is_made_anew() -> None:
@@ -146,6 +157,14 @@ def test_what_is_reserved_is_there_first() -> None:
     assert missed == [large]
     offsets = best_fit(*requests_of(found, reserved), np.arange(len(found)), 12, 1).tolist()
     assert dict(zip((one.group for one in found), offsets, strict=True)) == {0: 4, 1: 8, 2: 4, 3: NOWHERE}
+
+
+def test_a_block_itself_counts_one_time_before_its_hasty_copy() -> None:
+    """Until 4 it is evicted; its copy for 5, beside what fills half, needs 4 more bytes then."""
+    back, other = Block(0, 4, ((1, 4), (5, 5)), 0, hasty=(5,)), block(1, 4, 0, 9)
+    assert place([other, back], 12, 1)[1] == []
+    assert place([other, back], 8, 1)[1] == [back]
+    assert place([other, replace(back, hasty=())], 8, 1)[1] == []
 
 
 def test_what_is_reserved_counts_one_time_before_a_hasty_copy() -> None:

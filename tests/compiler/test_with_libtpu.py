@@ -24,7 +24,7 @@ from mallocgame.compiler.stages import lower, lowering_of
 from mallocgame.compiler.verify import verify
 from mallocgame.game import Game, Move
 from mallocgame.game.program import Program
-from mallocgame.models.replay import replay_plan
+from mallocgame.models.replay import read_back, replay_plan
 from mallocgame.optimizer.improve import improve
 from mallocgame.plan.named_plan import NamedPlan, name_plan
 from mallocgame.plan.plan import Copy, Plan, Stay
@@ -38,6 +38,7 @@ from mallocgame.solvers import solve
 from mallocgame.system.errors import BadInputError
 from tests.compiler import kernels, models
 from tests.optimizer.test_with_libtpu import instructions
+from xla_dump_parser import parse_hlo
 
 pytestmark = pytest.mark.libtpu
 LAYERS, LOOPED = "tests.compiler.models:layers", "tests.compiler.models:looped"
@@ -348,6 +349,8 @@ def test_a_product_is_evicted_and_copied_back_as_planned(target: str, far: bool)
     verification = verify(name_plan(problem, plan, solver="hand"), kept, msa_off=False)
     assert verification.misses == ()
     assert verification.honoured == verification.sites
+    found = read_back(problem, parse_hlo(verification.final, "final")).to_plan()
+    assert Copy(tensor.id, "eviction", after, before) in found.copies
 
 
 @pytest.mark.parametrize("target", ["v4 lite", "v5e"])

@@ -117,6 +117,6 @@ def test_the_compiler_confirms_a_plan(tmp_path: Path) -> None:
     assert (default.to_host, default.host_bytes) == (0, 0)
     assert found.answer is not None
     assert found.answer.device_bytes <= found.budget == default.device_bytes
-    verified = api.verify_offload(out, reference, cache=tmp_path / "c")
+    verified = api.verify_fit(out, reference, cache=tmp_path / "c")
     assert verified.fits
     assert verified.plan.device_bytes == found.answer.device_bytes

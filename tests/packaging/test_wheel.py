@@ -60,7 +60,13 @@ def run(python: Path, tmp_path: Path) -> Run:
 def test_the_wheel_has_what_is_needed_and_no_tests(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
-    assert {"muzero/data/agent.mga", "workloads/problems/index.json", "mallocgame/report/page/main.js"} <= names
+    assert {
+        "muzero/data/agent.mga",
+        "workloads/problems/index.json",
+        "mallocgame/report/page/chart.js",
+        "mallocgame/report/page/plan/main.js",
+        "mallocgame/report/page/memory/main.html",
+    } <= names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "docs/"))]
     (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
     text = zipfile.ZipFile(wheel).read(metadata).decode()

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from benchmarks.speed.chromium import Browser, find_chromium
+from benchmarks.speed.chromium import Browser
 from mallocgame.report.comparison import Comparison
 from mallocgame.report.explanation import of_comparison
 from mallocgame.report.page import to_html
 from mallocgame.report.page_data import of_page
+from tests.report.browsing import IN_CHROMIUM, Chart, near, pixels, where
+from tests.report.browsing import show as show_page
 from tests.report.made import predicted, small
 
-pytestmark = [
-    pytest.mark.chromium,
-    pytest.mark.skipif(find_chromium() is None and not os.environ.get("CI"), reason="there is no chromium here"),
-]
-
-WIDTH, HEIGHT = 1280, 1000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with Browser(WIDTH, HEIGHT) as started:
-        yield started
-
-
-class Chart(NamedTuple):
-    """Where the canvas is in the window, CSS pixels."""
-
-    left: float
-    top: float
-    width: float
-    height: float
+pytestmark = IN_CHROMIUM
 
 
 def page_data(comparison: Comparison) -> dict[str, Any]:
@@ -47,18 +26,7 @@ def page_data(comparison: Comparison) -> dict[str, Any]:
 
 def show(browser: Browser, folder: Path, data: dict[str, Any]) -> Chart:
     """Load the page of ``data`` and scroll to its chart."""
-    file = folder / "page.html"
-    file.write_text(to_html(data))
-    browser.problems.clear()
-    browser.open(file)
-    browser.settle()
-    browser.evaluate("document.documentElement.style.scrollBehavior = 'auto'; byId('map').scrollIntoView()")
-    return where(browser)
-
-
-def where(browser: Browser) -> Chart:
-    script = "(() => { const r = byId('chart').getBoundingClientRect(); return [r.left, r.top, r.width, r.height]; })()"
-    return Chart(*browser.evaluate(script))
+    return show_page(browser, folder, to_html(data, "plan"))
 
 
 def centre(browser: Browser, number: int, box: int) -> tuple[float, float]:
@@ -70,17 +38,6 @@ def centre(browser: Browser, number: int, box: int) -> tuple[float, float]:
     chart = where(browser)
     x, y = browser.evaluate(script)
     return chart.left + x, chart.top + y
-
-
-def pixels(png: bytes) -> Any:
-    """RGB of a picture, uint8[height, width, 3]."""
-    pyplot = pytest.importorskip("matplotlib.image")
-    return (pyplot.imread(io.BytesIO(png))[:, :, :3] * 255).round().astype("uint8")
-
-
-def near(picture: Any, colour: tuple[int, int, int]) -> int:
-    """How many pixels have about this colour."""
-    return int((abs(picture.astype(int) - colour).max(axis=2) < 12).sum())
 
 
 def test_it_loads_and_draws(browser: Browser, tmp_path: Path) -> None:

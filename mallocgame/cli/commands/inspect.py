@@ -10,10 +10,11 @@ from mallocgame.cli.app import Json, app
 from mallocgame.cli.options import Kernels, Module, Target, TripCounts, kernel_seconds, trip_counts
 from mallocgame.cli.progress import tell
 from mallocgame.cli.show import Document, Value, show
+from mallocgame.problem.chips import program_hbm
 from mallocgame.problem.counted import counted_words, shares_document, trips_of
 from mallocgame.problem.placement import HBM, HOST
 from mallocgame.report.table import plain_table
-from mallocgame.report.units import duration, percent, size
+from mallocgame.report.units import compiler_size, duration, percent, size
 
 if TYPE_CHECKING:
     from mallocgame.report.inspection import Inspection
@@ -79,6 +80,7 @@ def of_inspection(inspection: Inspection) -> Document:
         "compiled_hbm_bytes": None if compiled is None else compiled.get(HBM, 0),
         "compiled_host_bytes": None if compiled is None else compiled.get(HOST, 0),
         "hbm_bytes": problem.target.hbm_bytes,
+        "program_hbm_bytes": program_hbm(problem.target),
         "fast_bytes": problem.target.fast_bytes,
         "reserved": [
             {
@@ -118,13 +120,15 @@ LARGEST_HEADER = ("largest at the peak", "bytes", "without padding", "shape", "s
 
 def _memory(document: Value) -> list[str]:
     """What the compiled program needs of the HBM; without the compiler's report, whether its peak is beyond that."""
-    hbm, compiled = size(document["hbm_bytes"]), document["compiled_hbm_bytes"]
+    hbm, compiled = compiler_size(document["program_hbm_bytes"]), document["compiled_hbm_bytes"]
     if compiled is None:
-        beyond = document["peak_bytes"] > document["hbm_bytes"] + document["fast_bytes"]
-        return [f"does not fit  the peak is more than the {hbm} of HBM and the fast memory"] if beyond else []
-    host = f", host memory {size(document['compiled_host_bytes'])}" if document["compiled_host_bytes"] else ""
-    fits = "" if compiled <= document["hbm_bytes"] else ": does not fit"
-    return [f"compiled     HBM {size(compiled)} of {hbm}{host}{fits}"]
+        beyond = document["peak_bytes"] > document["program_hbm_bytes"] + document["fast_bytes"]
+        lost = f"does not fit  the peak is more than the {hbm} of HBM that a program may have and the fast memory"
+        return [lost] if beyond else []
+    on_host = document["compiled_host_bytes"]
+    host = f"; host memory {compiler_size(on_host)}" if on_host else ""
+    fits = "" if compiled <= document["program_hbm_bytes"] else ": does not fit"
+    return [f"compiled     HBM {compiler_size(compiled)} of {hbm} that a program may have{host}{fits}"]
 
 
 def _reserved(rows: Sequence[Value]) -> list[str]:
@@ -154,8 +158,8 @@ def lines(document: Value) -> list[str]:
         f"tensors      {document['tensors']}, {size(document['tensor_bytes'])} in all, the largest "
         f"{size(document['largest_bytes'])}; {document['movable_tensors']} may be in fast memory; "
         f"alias groups of several: {document['alias_groups']}",
-        f"peak         {size(document['peak_bytes'])} on the device live at {document['peak_at']}; {host}"
-        f"fast memory {size(document['fast_bytes'])}",
+        f"peak         {size(document['peak_bytes'])} on the device live at {document['peak_at']} (HBM and fast memory "
+        f"together); {host}fast memory {size(document['fast_bytes'])}",
         *_reserved(document["reserved"]),
         *_memory(document),
         f"M            {xla}everything in HBM {duration(document['m_all_hbm'])}, relaxed bound "

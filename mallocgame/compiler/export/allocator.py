@@ -111,8 +111,10 @@ def best_fit(
             asked = ends[block] + number
             own = parts[part_ends[asked] : part_ends[asked + 1]]
             time = early[asked]
-            if time != NEVER and _load(taken[:before], time) + size > capacity:
-                break
+            if time != NEVER:
+                earlier = _covering(parts[part_ends[ends[block]] : part_ends[asked]], time)
+                if _load(taken[:before], time) + (earlier + 1) * size > capacity:
+                    break
             use = until_ends[asked + 1] - 1
             while use >= until_ends[asked] and new[number] == NOWHERE:
                 new[number] = _room(taken[:before], own[0, 0], until[use], size, capacity, alignment)
@@ -171,6 +173,16 @@ def _is_free(taken: Ints, offset: int, size: int, first: int, last: int) -> bool
         ):
             return False
     return True
+
+
+@machine_code
+def _covering(parts: Ints, time: int) -> int:
+    """How many of these parts are taken at a time."""
+    total = 0
+    for row in range(len(parts)):
+        if parts[row, 0] <= time <= parts[row, 1]:
+            total += 1
+    return total
 
 
 @machine_code

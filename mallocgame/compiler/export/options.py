@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from mallocgame.compiler.export.order import Block, Order, blocks_of, fitting_order, levels
 from mallocgame.compiler.export.overrides import classify, sort_order_overrides, tensor_overrides
 from mallocgame.plan.named_plan import NamedPlan, NamedTensor
-from mallocgame.problem.evictions import OVERLAP_BYTES
+from mallocgame.problem.evictions import OVERLAP_RATIO, PICKER_BYTES
 from mallocgame.problem.targets import get_target
 
 TENSOR_OVERRIDES = "xla_tpu_msa_tensor_overrides"
@@ -25,8 +25,8 @@ GLOBAL_OPTIONS: Mapping[str, str] = {
     "xla_msa_max_outstanding_evictions": "1000000",
     "xla_msa_max_retries": "1",
     "xla_msa_min_overlap_to_async_copy_ratio": "1000000000",
-    "xla_msa_preferred_overlap_to_async_copy_ratio": "1",
-    "xla_tpu_prefetch_interval_picker_size_override": str(OVERLAP_BYTES),
+    "xla_msa_preferred_overlap_to_async_copy_ratio": str(OVERLAP_RATIO),
+    "xla_tpu_prefetch_interval_picker_size_override": str(PICKER_BYTES),
     REACH: "1000000000",
     "xla_tpu_msa_inefficient_use_to_copy_ratio": "0",
     "xla_tpu_memory_bound_loop_optimizer_options": "enabled:false",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise, takewhile
 from math import inf
@@ -44,7 +44,8 @@ class Block:
     Attributes:
         group: number of the group.
         size: bytes.
-        intervals: (first, last) occupied times of its stays, inclusive.
+        intervals: (first, last) occupied times of what is placed for itself, inclusive: what overlaps or touches keeps
+            one place, but a copy gets one of its own.
         offset: where the plan has it.
         uses: times of all uses of the group, in HBM or not, ascending.
         far: those of them that are beyond the plan's reach of the one before.
@@ -74,6 +75,7 @@ class Block:
 def blocks_of(plan: Plan, tensors: Sequence[NamedTensor]) -> list[Block]:
     """The blocks of a plan, by group number."""
     stays = plan.stays
+    copied = {(copy.tensor, copy.after + 1) for copy in plan.copies if copy.kind == "prefetch"}
     hasty = {(copy.tensor, copy.before) for copy in plan.copies if copy.before == copy.after + 1}
     members: dict[int, list[Stay]] = {}
     for stay in stays:
@@ -88,7 +90,12 @@ def blocks_of(plan: Plan, tensors: Sequence[NamedTensor]) -> list[Block]:
         Block(
             group,
             max(tensors[stay.tensor].size for stay in found),
-            tuple(sorted((stay.start, stay.end) for stay in found)),
+            tuple(
+                _merged(
+                    ((stay.start, stay.end) for stay in found),
+                    {stay.start for stay in found if (stay.tensor, stay.start) in copied},
+                )
+            ),
             found[0].offset,
             tuple(sorted(uses[group])),
             frozenset(far[group]),
@@ -116,11 +123,11 @@ def _holes(stays: Sequence[Stay], tensors: Sequence[NamedTensor]) -> tuple[tuple
     return tuple((one[1] + 1, other[0] - 1) for one, other in pairwise(parts))
 
 
-def _merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Intervals that overlap or touch as one."""
+def _merged(intervals: Iterable[tuple[int, int]], apart: Container[int] = ()) -> list[tuple[int, int]]:
+    """Intervals that overlap or touch as one; one that starts at such a time and only touches stays ``apart``."""
     merged: list[tuple[int, int]] = []
     for start, end in sorted(intervals):
-        if merged and start <= merged[-1][1] + 1:
+        if merged and start <= merged[-1][1] + (start not in apart):
             merged[-1] = (merged[-1][0], max(merged[-1][1], end))
         else:
             merged.append((start, end))
@@ -129,18 +136,9 @@ def _merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def requests_of(blocks: Sequence[Block], reserved: Sequence[Reservation] = ()) -> Requests:
     """What the compiler's allocator is asked for; each interval of a block is placed for itself."""
-    spans = [_merged(block.intervals) for block in blocks]  # what overlaps or touches keeps one offset
-    parts = [
-        [_parts(block, *interval) for interval in intervals] for block, intervals in zip(blocks, spans, strict=True)
-    ]
-    early = [
-        [start - 1 if start in block.hasty else NEVER for start, _ in intervals]
-        for block, intervals in zip(blocks, spans, strict=True)
-    ]
-    until = [
-        [_until(block, first, last) for first, last in intervals]
-        for block, intervals in zip(blocks, spans, strict=True)
-    ]
+    parts = [[_parts(block, *interval) for interval in block.intervals] for block in blocks]
+    early = [[start - 1 if start in block.hasty else NEVER for start, _ in block.intervals] for block in blocks]
+    until = [[_until(block, first, last) for first, last in block.intervals] for block in blocks]
     return requests([block.size for block in blocks], parts, early, until, reserved)
 
 

@@ -44,4 +44,5 @@ def of_capture(capture: Capture, path: Path) -> Loaded:
         buffer_assignment=capture.buffer_assignment,
         memory_usage=capture.memory_usage,
         lowered=capture.lowered,
+        code_bytes=capture.code_bytes,
     )

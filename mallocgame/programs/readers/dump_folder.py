@@ -74,15 +74,21 @@ def dump_program(path: Path, target: Target | None, name: str | None, progress: 
     return program_of_dump(module, chosen.name)
 
 
-def compiled_dump(path: Path, target: Target | None, name: str | None, progress: Progress) -> tuple[Dump, Target, str]:
-    """The files of a dump folder's module, its target, and why it is that; arguments as ``read``. Nothing is compiled.
+def compiled_dump(
+    path: Path, target: Target | None, name: str | None, progress: Progress
+) -> tuple[Dump, Path | None, Target, str]:
+    """The files of a dump folder's module, its program as text, its target, and why it is that; nothing is compiled.
+
+    Arguments as ``read``.
 
     Raises:
         BadInputError: it is for another target.
         xla_dump_parser.ParseError: the folder has no schedule, or cannot be read.
     """
     module, _, chosen, why = _chosen(path, target, name, progress)
-    return find_dump(path, module.beginning), chosen, why
+    program = module.program
+    text = program if program is not None and program.name.endswith((".txt", ".txt.gz")) else None
+    return find_dump(path, module.beginning), text, chosen, why
 
 
 def _chosen(

@@ -2,6 +2,6 @@
 
 from mallocgame.report.memory.measure import memory_use
 from mallocgame.report.memory.refused import use_of_message
-from mallocgame.report.memory.use import Buffer, Finding, Kinds, MemoryUse, Peak, SpaceUse
+from mallocgame.report.memory.use import Buffer, Finding, Keeper, Kinds, MemoryUse, Peak, SpaceUse
 
-__all__ = ["Buffer", "Finding", "Kinds", "MemoryUse", "Peak", "SpaceUse", "memory_use", "use_of_message"]
+__all__ = ["Buffer", "Finding", "Keeper", "Kinds", "MemoryUse", "Peak", "SpaceUse", "memory_use", "use_of_message"]

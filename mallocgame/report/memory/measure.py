@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from mallocgame.problem.chips import CHIPS
+from mallocgame.problem.chips import CHIPS, program_hbm
 from mallocgame.problem.placement import HBM, HOST
 from mallocgame.problem.schema import Target
 from mallocgame.programs.placed import Placed
-from mallocgame.report.memory.donations import asked_for
+from mallocgame.report.memory.asked import asked_for
 from mallocgame.report.memory.findings import findings_of
+from mallocgame.report.memory.graph import number_of_parameter
 from mallocgame.report.memory.kinds import kinds_of
 from mallocgame.report.memory.lives import Lives
 from mallocgame.report.memory.peak import peak_of
@@ -39,29 +40,19 @@ def memory_use(program: Placed) -> MemoryUse:
     lives = Lives(module)
     peak = peak_of(allocations, HBM, module, lives)
     others = [peak_of(allocations, HOST, module, lives)] if sums.get(HOST) else []
-    asked = asked_for(program.lowered)
-    donated = frozenset(
-        step.name
-        for step in module.entry.instructions
-        if step.opcode == "parameter" and (step.literal or "").strip() in map(str, asked)
-    )
+    steps = (step for step in module.entry.instructions if step.opcode == "parameter")
+    numbers = {step.name: number for step in steps if (number := number_of_parameter(step)) is not None}
     return MemoryUse(
         module=module.name,
         target=target.name,
         spaces=tuple(_space(number, sums[number], reported, target) for number in sorted(sums)),
         kinds=kinds_of(allocations, HBM),
         peaks=(peak, *others),
-        findings=findings_of(peak, sums[HBM], donated),
+        findings=findings_of(peak, sums[HBM], numbers, asked_for(program.lowered, source)),
         scoped=_scoped(target, program.scoped_vmem_kib),
         target_why=program.target_why,
+        code_bytes=program.code_bytes,
     )
-
-
-def program_hbm(target: Target) -> int:
-    """Bytes of HBM that the compiler lets a program have; the whole HBM where that is not known."""
-    chip = CHIPS.get(target.name)
-    usable = None if chip is None or chip.program_gib is None else round(chip.program_gib * 2**30)
-    return target.hbm_bytes if usable is None else usable
 
 
 def _scoped(target: Target, asked_kib: int | None) -> int | None:

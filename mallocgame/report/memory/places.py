@@ -18,8 +18,8 @@ class Lived:
     live: Range
 
 
-def peak_time(allocations: Iterable[Sequence[Lived]], times: int) -> int:
-    """The first time at which most bytes of these allocations hold something, by the values of each.
+def live_bytes(allocations: Iterable[Sequence[Lived]], times: int) -> list[int]:
+    """Bytes of these allocations that hold something, by time, by the values of each.
 
     Values that share a place are counted once: the bytes of each place are those that its values cover together. Of
     two values that overlap in part, what they share is counted once too.
@@ -29,7 +29,12 @@ def peak_time(allocations: Iterable[Sequence[Lived]], times: int) -> int:
         for start, end, size in _covered(values):
             change[start] += size
             change[end + 1] -= size
-    totals = list(accumulate(change))[:times]
+    return list(accumulate(change))[:times]
+
+
+def peak_time(allocations: Iterable[Sequence[Lived]], times: int) -> int:
+    """The first time at which most bytes of these allocations hold something, as ``live_bytes`` counts them."""
+    totals = live_bytes(allocations, times)
     return totals.index(max(totals))
 
 

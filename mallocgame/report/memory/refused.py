@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mallocgame.problem.placement import HBM
-from mallocgame.report.memory.findings import paddings
+from mallocgame.report.memory.paddings import paddings
+from mallocgame.report.memory.roles import said_role
 from mallocgame.report.memory.use import Buffer, Kind, MemoryUse, Peak, SpaceUse
 from xla_dump_parser import ArrayShape, ParseError, parse_shape
 from xla_dump_parser.out_of_memory import LargeAllocation, OutOfMemory, parse_out_of_memory, size_in_bytes
@@ -59,9 +60,10 @@ def _buffers(said: OutOfMemory) -> Iterable[Buffer]:
 
 def _listed(row: LargeAllocation) -> Buffer:
     words = row.kind.split()
+    kind = _KINDS.get(words[-1], "temporary") if words else "temporary"
     return Buffer(
         name=row.label.partition(" = ")[0].lstrip("%"),
-        kind=_KINDS.get(words[-1], "temporary") if words else "temporary",
+        kind=kind,
         shape=row.shape,
         dtype=_dtype(row.shape),
         size=row.size,
@@ -70,6 +72,7 @@ def _listed(row: LargeAllocation) -> Buffer:
         what=row.op_name,
         source=row.source,
         live=None,
+        role=said_role(kind, row.op_name),
     )
 
 

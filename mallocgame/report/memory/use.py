@@ -11,6 +11,25 @@ Key = TypeVar("Key")
 Kind = Literal["argument", "aliased", "output", "temporary", "constant", "thread-local"]
 """What a buffer is. Aliased: an argument whose buffer is given back as an output (it was donated)."""
 
+Role = Literal[
+    "weights",
+    "optimizer state",
+    "other inputs",
+    "saved activations",
+    "recomputed activations",
+    "forward values",
+    "gradients",
+    "collective buffers",
+    "other",
+    "not known",
+]
+"""What part a buffer plays in the program, by the rules of docs/memory.md.
+
+Saved activations: made in the forward pass and read in the backward pass. Recomputed: of the forward pass, done again
+in the backward pass. Forward values: that the backward pass does not read. Gradients: all that the backward pass makes
+beside, of activations and of weights.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceUse:
@@ -58,6 +77,32 @@ class Kinds:
     thread_local: int
 
 
+Why = Literal["read", "argument", "donated", "output", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Why a buffer is still there at the peak.
+
+    Attributes:
+        why: ``"read"`` for what goes at ``Buffer.live``'s end, else ``"argument"``, ``"donated"``, ``"output"``,
+            ``"constant"``: these have their places throughout the program.
+        instruction: that reads it last; of a donated argument that writes its new value, of an output that writes it.
+            Empty where there is none.
+        time: of that; None without.
+        what: ``op_name`` of that, or of the first that computes with what it copies or slices.
+        source: likewise.
+        loop: the loop that carries it until the end of its live range, beyond its last reader; empty without.
+    """
+
+    why: Why
+    instruction: str
+    time: int | None
+    what: str
+    source: str | None
+    loop: str
+
+
 @dataclass(frozen=True, slots=True)
 class Buffer:
     """A place in memory that holds something at the peak.
@@ -74,6 +119,8 @@ class Buffer:
         what: the instruction's ``op_name``: of an argument its path, such as ``"state['w']"``.
         source: ``file:line`` of the user's program; None where the text does not say.
         live: first and last time at which it holds something; None where only the compiler's message is known.
+        role: what part it plays in the program.
+        kept: who keeps it there; None where only the compiler's message is known, and for tables of tuples.
     """
 
     name: str
@@ -86,6 +133,8 @@ class Buffer:
     what: str
     source: str | None
     live: tuple[int, int] | None
+    role: Role = "not known"
+    kept: Keeper | None = None
 
     @property
     def padding(self) -> float:
@@ -128,6 +177,10 @@ class Peak:
         """Bytes by kind, most first."""
         return _totals((buffer.kind, buffer.size) for buffer in self.buffers)
 
+    def by_role(self) -> Mapping[Role, int]:
+        """Bytes by role, most first."""
+        return _totals((buffer.role, buffer.size) for buffer in self.buffers)
+
     def by_source(self) -> Mapping[str | None, int]:
         """Bytes by source line, most first; under None what has none, such as arguments."""
         return _totals((buffer.source, buffer.size) for buffer in self.buffers)
@@ -157,13 +210,14 @@ class Finding:
 
     Attributes:
         kind: ``"padding"``, ``"lost donation"`` (asked for and of no use), ``"missing donation"`` (an argument that
-            nobody donated, of an output's shape), or ``"largest"`` (the source line with most at the peak).
+            nobody donated, of an output's shape), ``"replicated"`` (arguments that several devices have the same of),
+            or ``"largest"`` (the source line with most at the peak).
         size: bytes that it is about: for ``"largest"`` what is live, for the others what could be saved at most.
         words: what was found.
         advice: what can be done.
     """
 
-    kind: Literal["padding", "lost donation", "missing donation", "largest"]
+    kind: Literal["padding", "lost donation", "missing donation", "replicated", "largest"]
     size: int
     words: str
     advice: str
@@ -183,6 +237,7 @@ class MemoryUse:
         scoped: bytes of the fast memory that the compiler keeps for fusions' own windows, beside what ``spaces`` has;
             None where it is not known.
         target_why: why it is for this target.
+        code_bytes: of the program's machine code, which is in no memory's total; 0 where it is not known.
     """
 
     module: str
@@ -193,6 +248,7 @@ class MemoryUse:
     findings: tuple[Finding, ...]
     scoped: int | None = None
     target_why: str = ""
+    code_bytes: int = 0
 
     @property
     def fits(self) -> bool:

@@ -225,7 +225,7 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) 
     tensor = wd.groups[group].fetched
     first = wd.tensors[tensor].serving_first
     count = wd.tensors[tensor].serving_end - first
-    number, floor, served = 0, NONE, False
+    number, floor, there, served = 0, NONE, NONE, False
     while number < count:
         if pattern[number] != 1:
             pattern[number] = UNSERVED
@@ -243,14 +243,16 @@ def _enter_fetched(wd: Any, pattern: Any, group: int, force: bool, drawn: bool) 
                 end = 1 + below(wd, end)
             if _can_make(wd, group, first + end - 1, force):
                 start = MADE
-        elif _can_carry(wd, group, first + end - 1, force):
+        elif _until(wd, first + number) > there + 1 and _can_carry(wd, group, first + end - 1, force):
             start = _start(wd, first + number, first + end - 1, floor, force, drawn)
         for at in range(number, end):
             pattern[at] = UNSERVED if start == UNSERVED else STAYS
         if start != UNSERVED:
             pattern[number] = start
             served = True
-            floor = made_stay(wd, first + end - 1)[1] if start == MADE else _until(wd, first + end - 1)
+            floor = _until(wd, first + end - 1)
+            if start == MADE:
+                floor = there = made_stay(wd, first + end - 1)[1]  # then it is in HBM (`is_directly_after`)
             if end < count and not wd.servings[first + end].far:
                 pattern[end] = UNSERVED
                 end += 1

@@ -11,6 +11,7 @@ import numpy as np
 from mallocgame.game.program import Program
 from mallocgame.plan.plan import Copy, Plan
 from mallocgame.problem.evictions import Eviction, product_eviction
+from mallocgame.problem.placement import is_directly_after
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.annealing.build import make_world
 from mallocgame.solvers.annealing.decide import clear, commit, fetch, objective, pin, rollback
@@ -260,26 +261,29 @@ class Search:
             elif serving.earliest is not None and not again:
                 low, high = world.servings[["earliest", "latest"]][number]
                 start = min(max(world.slot_of[copy.after], low), high)
-                over = self.over(number, served)
+                over, there = self.over(number, served)
+                if is_directly_after(serving.before, there):
+                    continue
                 while start <= high and world.slots["time"][start] < over:
                     start += 1
                 if start <= high:
                     served[number] = start
                     copied = True
 
-    def over(self, number: int, served: Ints) -> int:
-        """The time until which the stay before a serving lasts; -1 where there is none."""
+    def over(self, number: int, served: Ints) -> tuple[int, int]:
+        """The time until which the stay before a serving lasts, and when an eviction at its end is in HBM; or -1."""
         world = self.world
         id = int(world.uses["tensor"][world.servings["low"][number]])
         first = int(world.tensors["serving_first"][id])
         last = next((one for one in range(number - 1, first - 1, -1) if served[one] != UNSERVED), None)
         if last is None:
-            return -1
+            return -1, -1
         begin = next(one for one in range(last, first - 1, -1) if served[one] != STAYS)
         until = self.program.servings[id][last - first].before
         if served[begin] != MADE:
-            return until
-        return max(until, made_eviction(self.program, world, id, last - first).before)
+            return until, -1
+        there = made_eviction(self.program, world, id, last - first).before
+        return max(until, there), there
 
     def servings_of(self, group: int) -> slice:
         """Of the tensor of a group that prefetches may serve."""

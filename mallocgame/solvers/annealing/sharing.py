@@ -58,7 +58,7 @@ def _move(search: Search, servings: list[int], slot: int, limit: float) -> bool:
         plan = world.servings["plan"].copy()
         low, high = world.servings[["earliest", "latest"]][serving]
         group = int(world.tensors["group"][world.uses["tensor"][world.servings["low"][serving]]])
-        if not low <= slot <= high or world.slots["time"][slot] < search.over(serving, plan):
+        if not low <= slot <= high or world.slots["time"][slot] < search.over(serving, plan)[0]:
             rollback(world)
             return False
         plan[serving] = slot

@@ -136,7 +136,7 @@ class _Tensor:
                 kept = model.choice()
                 model.at_least(resident_before, kept)
                 self._occupy(before + 1, begin - 1, kept)
-            if self.program.position[time] > earliest and not is_directly_after(time, self.tensor):
+            if self.program.position[time] > earliest and not is_directly_after(time, self.tensor.time):
                 fetched = model.choice()
                 place = self.program.position[time]
                 made.fetches.append(Moved(computation, earliest, place, self.tensor.size, fetched))

@@ -6,13 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mallocgame.report.memory import Buffer, Finding, Kinds, Peak, SpaceUse, memory_use
-from mallocgame.report.memory.donations import asked_for
-from mallocgame.report.memory.findings import findings_of
+from mallocgame.report.memory import Buffer, Keeper, Kinds, SpaceUse, memory_use
 from mallocgame.report.memory.places import Lived, holding, peak_time
-from mallocgame.report.memory.use import Kind
 from mallocgame.system.errors import BadInputError
-from tests.report.memory.made import ASSIGNMENT, LINE, LOWERED, REPORT, WIDE, placed
+from tests.report.memory.made import ASSIGNMENT, LINE, REPORT, WIDE, placed
 from xla_dump_parser import AssignedValue, parse_shape
 
 
@@ -39,10 +36,24 @@ def test_peak() -> None:
         ("t", "output", 512, (0, 6)),
     ]
     wide = peak.buffers[0]
-    assert wide == Buffer("b", "temporary", WIDE, "f32", 524288, 8192, "broadcast", "wide", "step.py:4", (3, 4))
+    assert wide == Buffer(
+        "b",
+        "temporary",
+        WIDE,
+        "f32",
+        524288,
+        8192,
+        "broadcast",
+        "wide",
+        "step.py:4",
+        (3, 4),
+        role="other",
+        kept=Keeper("read", "c", 4, "", None, ""),
+    )
     assert wide.padding == 64
     assert peak.buffers[3].what == "state['s']"
     assert peak.by_kind() == {"temporary": 532480, "aliased": 4096, "argument": 4096, "output": 512}
+    assert peak.by_role() == {"other": 528896, "not known": 4096, "other inputs": 8192}
     assert peak.by_source() == {"step.py:4": 524288, None: 12800, "step.py:3": 4096}
 
 
@@ -57,49 +68,12 @@ def test_an_outputs_place_is_told_by_the_output() -> None:
     assert (place.name, place.size, place.padding) == ("n", 4096, 1)
 
 
-def test_padding_is_found_first() -> None:
-    found, *largest = memory_use(placed()).findings
-    assert (found.kind, found.size) == ("padding", 524288 - 8192)
-    assert found.words == f"b {WIDE}: 512 KiB for 8 KiB of elements (64 x): 2 elements of dimension 1 are padded to 128"
-    assert {one.kind for one in largest} == {"largest"}
-    assert "step.py:4: 512 KiB at the peak (95.4 %)" in largest[0].words
-
-
 def test_report_and_assignment_have_to_agree() -> None:
     with pytest.raises(BadInputError, match="has 549377 bytes in default, the buffer assignment 549376"):
         memory_use(placed(REPORT.replace("549376", "549377")))
     with pytest.raises(BadInputError, match="allocation 3 of the buffer assignment is of no known kind"):
         memory_use(placed(assignment=ASSIGNMENT.replace("preallocated-temp", "of another kind")))
     assert memory_use(placed(report="")).spaces == memory_use(placed()).spaces
-
-
-def test_donations_that_are_asked_for() -> None:
-    assert asked_for(LOWERED) == {1}
-    assert asked_for(LOWERED.replace("tf.aliasing_output = 0 : i32", "jax.buffer_donor = true")) == {1}
-    assert asked_for(LOWERED.replace("tf.aliasing_output = 0 : i32", 'mhlo.sharding = "{replicated}"')) == frozenset()
-    assert asked_for("HloModule made") == frozenset()
-
-
-def _buffer(name: str, kind: Kind, what: str = "", opcode: str = "parameter") -> Buffer:
-    return Buffer(name, kind, LINE, "f32", 4096, 4096, opcode, what, None, (0, 9))
-
-
-def _found(*buffers: Buffer, donated: frozenset[str] = frozenset()) -> list[Finding]:
-    peak = Peak(0, 0, "x", buffers, 0)
-    return [one for one in findings_of(peak, peak.live, donated) if one.kind != "largest"]
-
-
-def test_donations() -> None:
-    """One output can take the place of one argument."""
-    x, y, out = _buffer("x", "argument"), _buffer("y", "argument"), _buffer("add.1", "output", opcode="add")
-    (missing,) = _found(x, y, out)
-    assert (missing.kind, missing.size) == ("missing donation", 4096)
-    assert missing.words == f"x {LINE}, 4 KiB, has the shape of an output and is not donated"
-    (lost,) = _found(x, donated=frozenset({"x"}))
-    assert lost.words == f"x {LINE}, 4 KiB, is donated, and no output took its place"
-    (copied,) = _found(_buffer("s", "aliased", "state"), _buffer("copy.1", "temporary", "copy of state", "copy"))
-    assert copied.words.startswith(f"state {LINE} is donated, and copied all the same, 4 KiB")
-    assert _found(_buffer("s", "aliased", "state"), out) == []
 
 
 VALUES = st.lists(

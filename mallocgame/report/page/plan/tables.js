@@ -1,39 +1,4 @@
-// Tables that sort by any column and make their rows as they are asked for.
-
-const FIRST_ROWS = 40, MORE_ROWS = 200;
-
-// columns: { name, number, value(row) to sort by, cell(row) a string or a node, kind }
-function sortable(caption, columns, rows, sort) {
-  let shown = FIRST_ROWS, column = columns[sort.column], down = sort.down;
-  const body = element("tbody"), head = element("tr");
-  const more = element("button", { type: "button", class: "more", onclick: () => { shown += MORE_ROWS; fill(); } });
-  const headers = columns.map((each) => {
-    const button = element("button", { type: "button", onclick: () => {
-      down = each === column ? !down : Boolean(each.number);
-      column = each;
-      shown = FIRST_ROWS;
-      fill();
-    } }, each.name);
-    const header = element("th", { scope: "col", class: each.number ? "number" : null }, button);
-    head.append(header);
-    return header;
-  });
-  function fill() {
-    const compare = (one, other) => (column.number ? one - other : String(one).localeCompare(String(other)));
-    const sorted = [...rows].sort((one, other) => (down ? -1 : 1) * compare(column.value(one), column.value(other)));
-    headers.forEach((header, number) => {
-      if (columns[number] === column) header.setAttribute("aria-sort", down ? "descending" : "ascending");
-      else header.removeAttribute("aria-sort");
-    });
-    body.replaceChildren(...sorted.slice(0, shown).map((row) =>
-      element("tr", {}, ...columns.map((each) => element("td", { class: each.number ? "number" : each.kind ?? null }, each.cell(row))))));
-    more.hidden = shown >= rows.length;
-    more.textContent = `Show ${Math.min(MORE_ROWS, rows.length - shown)} more of ${rows.length}`;
-  }
-  fill();
-  const table = element("table", {}, element("caption", { class: "hint" }, caption), element("thead", {}, head), body);
-  return [element("div", { class: "scroll" }, table), more];
-}
+// The tables of a plan's page.
 
 function signed(ps) {
   const word = ps > 0 ? "gain" : "loss";
@@ -41,7 +6,7 @@ function signed(ps) {
 }
 
 function instructionRows() {
-  const [before, after] = SIDES.map((side) => side.models[chart.model]);
+  const [before, after] = SIDES.map((side) => side.models[shown.model]);
   const rows = [];
   for (let time = 0; time < COUNT; time += 1) {
     const was = before.seconds[time] + before.stall[time], is = after.seconds[time] + after.stall[time];
@@ -58,7 +23,7 @@ function instructionTable(rows) {
     if (all.length > 2) told.push(`${all.length - 2} more`);
     return told.join("; ");
   };
-  return sortable(`Under ${chart.model}, all runs together; waiting for copies is part of the time.`, [
+  return sortable(`Under ${shown.model}, all runs together; waiting for copies is part of the time.`, [
     { name: "Instruction", kind: "name", value: name, cell: (row) => element("button", { type: "button", onclick: () => showInstruction(row.time) }, name(row)) },
     { name: "Opcode", value: opcode, cell: opcode },
     { name: "Runs", number: true, value: (row) => row.runs, cell: (row) => String(row.runs) },
@@ -95,7 +60,7 @@ function fillStays() {
   const name = (time) => `${DATA.instructions.name[time]} (${time})`;
   byId("stays").append(...(boxes.length ? sortable("Every stay in fast memory; a copy in flight counts for itself.", [
     { name: "Tensor", kind: "name", value: (box) => box.name, cell: (box) => element("button", { type: "button", onclick: () => { show(box); chart.canvas.focus(); } }, box.name) },
-    { name: "Under", value: (box) => box.side.name, cell: (box) => box.side.name },
+    { name: "Under", value: (box) => box.panel.name, cell: (box) => box.panel.name },
     { name: "State", value: (box) => DATA.kinds[box.kind], cell: (box) => DATA.kinds[box.kind] },
     { name: "Size", number: true, value: (box) => box.size, cell: (box) => bytes(box.size) },
     { name: "Address", number: true, value: (box) => box.offset, cell: (box) => bytes(box.offset) },
