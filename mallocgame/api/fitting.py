@@ -43,8 +43,8 @@ def fit(
         program: ``MODULE:FUNCTION`` of a training step, or the function itself (docs/fit.md). Or a file that ``solve``
             takes, for GPUs an HLO text: then there is a ``solution`` by the model, and no ``answer`` to be exported.
         target: a TPU target, or a device of ``mallocgame.offload.links.LINKS``.
-        budget: bytes of device memory, or a share of what XLA's default needs, e.g. ``"50%"``; None for what the compiler
-            lets a program have.
+        budget: bytes of device memory, or a share of what XLA's default needs, e.g. ``"50%"``; None for all that the
+            compiler lets a program have.
         batch: for a function that takes one.
         host_state: leaf groups of the step's state that live on the host, e.g. ``["1[0].mu"]``; None for the largest,
             where nothing fits else.
