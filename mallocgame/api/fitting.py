@@ -96,7 +96,7 @@ def fit_largest(
     budget: str | None = None,
     step: int = 1,
     host_state: Sequence[str] | None = None,
-    compiles: int = 24,
+    compiles: int = 48,
     link: PathLike | None = None,
     out: PathLike | None = None,
     cache: PathLike = "out/compiles",

@@ -161,7 +161,7 @@ def largest_batch(
         for label in ("no checkpointing", KEPT, FULL, lean):
             if search.left > 0:
                 search.look(batch, label)
-    batches = tuple(search.at(batch) for batch in told)
+    batches = tuple(each for each in map(search.at, told) if each.candidates)
     answer = batches[-1].answer
     assert answer is not None, "the largest batch fits"
     file = answer_file(training(largest), residuals.everywhere, target, size, answer)

@@ -42,7 +42,9 @@ def fit(
     ] = None,
     solver: Annotated[SolverName, Parameter(help="greedy, local or exact.")] = "exact",
     time_limit: Annotated[float, Parameter(help="Seconds of each solve.")] = 30.0,
-    compiles: Annotated[int, Parameter(help="Budget of compiles, XLA's default included.")] = 16,
+    compiles: Annotated[
+        int | None, Parameter(help="Budget of compiles, XLA's default included; 16, with --batch max 48 if not given.")
+    ] = None,
     seed: int = 0,
     link: Annotated[Path | None, Parameter(help="Measured rates of the host link; the table's if not given.")] = None,
     cache: Annotated[Path, Parameter(help="Folder of finished compiles.")] = Path("out/compiles"),
@@ -69,7 +71,7 @@ def fit(
             budget=budget,
             step=int(asked["step"] or 1),
             host_state=host_state,
-            compiles=compiles,
+            compiles=48 if compiles is None else compiles,
             link=link,
             out=out,
             cache=cache,
@@ -86,7 +88,7 @@ def fit(
         solver=solver,
         time_limit=time_limit,
         seed=seed,
-        compiles=compiles,
+        compiles=16 if compiles is None else compiles,
         link=link,
         out=out,
         cache=cache,
