@@ -111,8 +111,9 @@ class Arguments:
         return frozenset(self._lives.dataflow.at[self._lives.schedule.entry_root].values())
 
     @cached_property
-    def _shapes(self) -> frozenset[Shaped]:
-        return frozenset(_shaped(self._lives.dataflow.values[number].shape) for number in self._outputs)
+    def _taken(self) -> frozenset[int]:
+        """The outputs that take arguments' places."""
+        return frozenset(self._new_values.values())
 
     @cached_property
     def _gradients(self) -> Counter[Shaped]:
@@ -132,8 +133,8 @@ class Arguments:
         if None in passes and passes <= {None, "outside"}:
             return named or "not known"
         new = self._new_values.get(-1 if number is None else number)
-        if new is not None or self._is_written(step.shape, value):
-            if passes == {"outside"}:
+        if new is not None or (number is not None and self._is_written(number)):
+            if passes == {"outside"} and not self._flow.is_for_a_pass(value):
                 return "optimizer state"
             if has_gradients(step.shape) and (new is None or self._parts(new) != {"forward"}):
                 return "weights"
@@ -148,11 +149,9 @@ class Arguments:
         same = sum(isinstance(one, ArrayShape) and _shaped(one) == _shaped(shape) for one in shapes)
         return "weights" if same <= given else "not known"
 
-    def _is_written(self, shape: ArrayShape, value: int) -> bool:
-        """Whether something outside of both passes makes an array of an argument's shape of it, as an output has it."""
-        return _shaped(shape) in self._shapes and any(
-            use.part == "outside" and use.dims == shape.dims for use in self._flow.uses(value)
-        )
+    def _is_written(self, number: int) -> bool:
+        """Whether an output of an argument's dimensions, that takes no argument's place, is computed from it."""
+        return not self._taken.issuperset(self._made_from[number])
 
 
 def _new_values(module: HloModule, lives: Lives) -> dict[int, int]:

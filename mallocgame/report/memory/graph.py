@@ -101,6 +101,10 @@ class Graph:
         """The loops' and conditionals' values that a value is one possibility of."""
         return self._phis.get(number, ())
 
+    def is_carried(self, place: Place) -> bool:
+        """Whether a place has what a loop or a conditional hands on."""
+        return isinstance(place, int) and bool(self._dataflow.values[place].inputs)
+
     def dims(self, place: Place) -> tuple[int, ...]:
         """Dimensions of what is at a place; none for a tuple."""
         if isinstance(place, int):
