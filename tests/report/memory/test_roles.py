@@ -181,6 +181,15 @@ def test_roles_without_donation(name: str, kind: Kind, index: tuple[int, ...], r
     assert _role(WITHOUT, name, kind, index) == role
 
 
+@pytest.mark.parametrize(
+    "pairs", ["{ {0}: (1, {}), {1}: (0, {}), {2}: (3, {}) }", "{ {0}: (3, {}), {1}: (1, {}), {2}: (0, {}) }"]
+)
+def test_any_output_may_take_a_place(pairs: str) -> None:
+    """JAX pairs donated arguments with outputs by their shapes alone."""
+    text = STEP.replace(ALIASES, pairs)
+    assert [_role(text, name, "aliased") for name in "wms"] == ["weights", "optimizer state", "other inputs"]
+
+
 def test_what_xla_adds_to_a_fusion_is_nothing() -> None:
     """A multiplication without a name, in a fusion that has one of the backward pass, does not make m a weight."""
     text = STEP.replace("  %q2 = ", f"  %bare2 = {LINE} multiply(%q, %q)\n  %q2 = ").replace(
