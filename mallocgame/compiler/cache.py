@@ -139,8 +139,9 @@ def _to_bytes(compiled: Compiled, request: Request) -> bytes:
         "versions": dict(compiled.versions),
         "seconds": compiled.seconds,
         "peak_memory": compiled.peak_memory,
-        "code_bytes": compiled.code_bytes,
     }
+    if compiled.code_bytes:
+        manifest["code_bytes"] = compiled.code_bytes
     return archive.pack(_KIND, VERSION, manifest, {name: getattr(compiled, name) for name in _TEXTS})
 
 

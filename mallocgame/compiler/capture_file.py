@@ -41,9 +41,10 @@ def to_bytes(capture: Capture) -> bytes:
         "seconds": capture.seconds,
         "peak_hbm": capture.peak_hbm,
         "peak_memory": capture.peak_memory,
-        "code_bytes": capture.code_bytes,
         "schedule": capture.schedule,
     }
+    if capture.code_bytes:
+        manifest["code_bytes"] = capture.code_bytes
     if capture.init_args:
         manifest["init_args"] = list(capture.init_args)
     names = (*_TEXTS, *(name for name in _OPTIONAL if getattr(capture, name)))

@@ -62,6 +62,31 @@ def test_dump_folder_is_taken_as_it_is(run: Run, tmp_path: Path) -> None:
     assert "93.13 GiB of the temporaries hold nothing then" in outcome.out
 
 
+BEFORE = """HloModule made, buffer_donor={ (0, {}) }
+
+ENTRY %main (x: f32[1024], s: f32[1024]) -> (f32[1024]) {
+  %x = f32[1024] parameter(0)
+  %s = f32[1024] parameter(1)
+  ROOT %t = (f32[1024]) tuple(%s)
+}
+"""
+
+
+def test_a_dump_says_what_was_donated(run: Run, tmp_path: Path) -> None:
+    """Of 8,704 bytes, x's 4,096 were donated: its place is no output's, for the one of its shape has that of s."""
+    for end, text in {
+        "before_optimizations": BEFORE,
+        "after_optimizations_before_buffer_assignment": MODULE,
+        "after_optimizations": MODULE,
+        "after_optimizations-buffer-assignment": ASSIGNMENT.partition("allocation 3")[0],
+    }.items():
+        (tmp_path / f"module_0000.made.cl_1.{end}.txt").write_text(text)
+    out = run("memory", tmp_path, "--target", "v5e").out
+    assert (
+        "x f32[1024]{0:T(1024)}, 4 KiB, is donated, and no output took its place: the outputs of its shape (1)" in out
+    )
+
+
 def test_message(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "message.txt"
     file.write_text(MESSAGE)

@@ -111,8 +111,9 @@ class Arguments:
         return frozenset(self._lives.dataflow.at[self._lives.schedule.entry_root].values())
 
     @cached_property
-    def _shapes(self) -> frozenset[Shaped]:
-        return frozenset(_shaped(self._lives.dataflow.values[number].shape) for number in self._outputs)
+    def _taken(self) -> frozenset[int]:
+        """The outputs that take arguments' places."""
+        return frozenset(self._new_values.values())
 
     @cached_property
     def _gradients(self) -> Counter[Shaped]:
@@ -131,11 +132,10 @@ class Arguments:
         passes = self._flow.passes(value)
         if None in passes and passes <= {None, "outside"}:
             return named or "not known"
-        new = self._new_values.get(-1 if number is None else number)
-        if new is not None or self._is_written(step.shape, value):
-            if passes == {"outside"}:
+        if number is not None and self._is_given_back(number):
+            if passes == {"outside"} and not self._flow.is_for_a_pass(value):
                 return "optimizer state"
-            if has_gradients(step.shape) and (new is None or self._parts(new) != {"forward"}):
+            if has_gradients(step.shape) and self._is_computed_anew(number):
                 return "weights"
         return named or self._with_gradient(step.shape)
 
@@ -148,11 +148,20 @@ class Arguments:
         same = sum(isinstance(one, ArrayShape) and _shaped(one) == _shaped(shape) for one in shapes)
         return "weights" if same <= given else "not known"
 
-    def _is_written(self, shape: ArrayShape, value: int) -> bool:
-        """Whether something outside of both passes makes an array of an argument's shape of it, as an output has it."""
-        return _shaped(shape) in self._shapes and any(
-            use.part == "outside" and use.dims == shape.dims for use in self._flow.uses(value)
-        )
+    def _is_given_back(self, number: int) -> bool:
+        """Whether an output takes an argument's place, or takes none and is computed from it."""
+        return number in self._new_values or not self._taken.issuperset(self._made_from[number])
+
+    def _is_computed_anew(self, number: int) -> bool:
+        """Whether an output is computed from an argument, outside of both passes.
+
+        Which output takes its place does not say so: JAX pairs donated arguments with outputs of their shapes. Where
+        nothing is known to be computed from it, one of unknown sources, that the forward pass does not make, will do.
+        """
+        new = self._new_values.get(number)
+        if self._made_from[number] or new is None:
+            return True
+        return not self._sources(new) and self._parts(new) != {"forward"}
 
 
 def _new_values(module: HloModule, lives: Lives) -> dict[int, int]:

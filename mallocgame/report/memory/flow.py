@@ -88,6 +88,25 @@ class Flow:
             parts.setdefault(use.time, set()).add(use.part)
         return frozenset(part for found in parts.values() for part in (found - {None} or found))
 
+    def is_for_a_pass(self, number: int) -> bool:
+        """Whether a pass reads what is computed from a value, in the same round of the loops around it."""
+        pending: list[tuple[Place, bool]] = [(number, False)]
+        seen = set(pending)
+        while pending:
+            place, computed = pending.pop()
+            for found in self.graph.readers(place):
+                results: list[tuple[Place, bool]] = []
+                if not isinstance(found, Reader):
+                    results = [(found, computed)] if not (computed and self.graph.is_carried(found)) else []
+                elif pass_of(found.name) not in (None, "outside"):
+                    return True
+                else:
+                    results = [(one, computed or found.carried is None) for one in found.results]
+                new = [one for one in results if one not in seen]
+                seen.update(new)
+                pending += new
+        return False
+
     def arguments(self, number: int) -> frozenset[int]:
         """Arguments that a value is computed from, element by element, by what is outside of both passes."""
         pending: list[Place] = [number]

@@ -9,6 +9,7 @@ from mallocgame.problem.dataflow import Dataflow
 from mallocgame.problem.schedule import Schedule
 from mallocgame.report.memory.moves import moved, operands_of_root
 from mallocgame.report.memory.passes import op_name_of
+from mallocgame.system.errors import BadInputError
 from xla_dump_parser import ArrayShape
 from xla_dump_parser.hlo import Computation, HloModule, Instruction
 
@@ -20,6 +21,7 @@ class Fused(NamedTuple):
     time: int
     fusion: str
     outer: Fused | None
+    depth: int
 
 
 class Inside(NamedTuple):
@@ -73,10 +75,13 @@ class Reader(NamedTuple):
 
 _HANDED_ON = frozenset({"while", "conditional", "call", "tuple", "get-tuple-element", "parameter"})
 _WHOLE = frozenset({0})
+_MAX_DEPTH = 100
 
 
 class Graph:
     """Steps back and forth between places.
+
+    Its methods raise BadInputError where a fused computation does not hold together.
 
     Args:
         schedule: of the module.
@@ -96,11 +101,15 @@ class Graph:
         """The loops' and conditionals' values that a value is one possibility of."""
         return self._phis.get(number, ())
 
+    def is_carried(self, place: Place) -> bool:
+        """Whether a place has what a loop or a conditional hands on."""
+        return isinstance(place, int) and bool(self._dataflow.values[place].inputs)
+
     def dims(self, place: Place) -> tuple[int, ...]:
         """Dimensions of what is at a place; none for a tuple."""
         if isinstance(place, int):
             return self._dataflow.values[place].shape.dims
-        return dims_of(self._body(place.fused).by_name[place.name])
+        return dims_of(self._inside(place))
 
     def made(self, place: Place) -> Made:
         """How what is at a place comes to be; a loop's value by all that it may be."""
@@ -108,11 +117,11 @@ class Graph:
             return self._made_whole(place)
         fused = place.fused
         body = self._body(fused)
-        step = body.by_name[place.name]
+        step = self._inside(place)
         if step.opcode == "parameter":
             return Made(step, [self._passed_in(fused, step)], _WHOLE, None, "")
         if self._is_looked_into(step):
-            inner = Fused(step.called[0], fused.time, step.name, fused)
+            inner = self._entered(step, fused.time, fused)
             return Made(step, [[Inside(inner, name) for name in operands_of_root(self._body(inner))]], _WHOLE, None, "")
         given = [[Inside(fused, name)] for name in step.operands]
         return Made(step, given, moved(step, body.by_name), None, op_name_of(step) or self._name_around(fused))
@@ -135,7 +144,7 @@ class Graph:
         if step.opcode == "parameter" and self._schedule.computations[home].kind == "entry":
             return Made(step, [], None, number_of_parameter(step), name)
         if self._is_looked_into(step):
-            fused = Fused(step.called[0], value.time, step.name, None)
+            fused = self._entered(step, value.time, None)
             names = operands_of_root(self._body(fused))
             chosen = names[value.index[0] : value.index[0] + 1] if value.index and len(names) > 1 else names
             return Made(step, [[Inside(fused, one) for one in chosen]], _WHOLE, None, name)
@@ -151,7 +160,7 @@ class Graph:
         for time, operand, _ in value.reads:
             step = self._schedule.steps[time]
             if self._is_looked_into(step):
-                yield from self._parameter(Fused(step.called[0], time, step.name, None), operand)
+                yield from self._parameter(self._entered(step, time, None), operand)
             elif step.opcode not in _HANDED_ON and not step.opcode.startswith("async-"):
                 named = self._schedule.bodies[self._schedule.computation_of[time]].by_name
                 yield Reader(step, [operand], moved(step, named), self.defined_at(time), time, op_name_of(step))
@@ -163,7 +172,7 @@ class Graph:
             step = body.by_name[user]
             operands = [number for number, operand in enumerate(step.operands) if operand == name]
             if self._is_looked_into(step):
-                inner = Fused(step.called[0], fused.time, step.name, fused)
+                inner = self._entered(step, fused.time, fused)
                 yield from (found for operand in operands for found in self._parameter(inner, operand))
             elif step.opcode != "tuple":
                 carried = moved(step, body.by_name)
@@ -202,6 +211,19 @@ class Graph:
             self._parameters[fused.computation] = names
         if number in names:
             yield Inside(fused, names[number])
+
+    def _entered(self, step: Instruction, time: int, outer: Fused | None) -> Fused:
+        depth = 0 if outer is None else outer.depth + 1
+        if depth > _MAX_DEPTH:
+            raise BadInputError(f"{self._module.source}:{step.line}: fusions nested deeper than {_MAX_DEPTH}")
+        return Fused(step.called[0], time, step.name, outer, depth)
+
+    def _inside(self, place: Inside) -> Instruction:
+        found = self._body(place.fused).by_name.get(place.name)
+        if found is None:
+            where = f"{self._module.source}: computation {place.fused.computation}"
+            raise BadInputError(f"{where} reads {place.name}, which it does not have")
+        return found
 
     def _is_looked_into(self, step: Instruction) -> bool:
         return step.opcode == "fusion" and bool(step.called) and step.called[0] in self._module.computations

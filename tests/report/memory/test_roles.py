@@ -169,7 +169,7 @@ def test_roles(name: str, kind: Kind, role: Role) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "index", "role"),
     [
-        ("w", "argument", (), "weights"),  # something of its shape is made of it outside, and an output has the shape
+        ("w", "argument", (), "weights"),  # an output is computed from it outside of both passes
         ("m", "argument", (), "optimizer state"),
         ("x", "argument", (), "other inputs"),
         ("new", "output", (0,), "weights"),  # of w and m, element by element; the other output is of m alone
@@ -179,6 +179,15 @@ def test_roles(name: str, kind: Kind, role: Role) -> None:
 )
 def test_roles_without_donation(name: str, kind: Kind, index: tuple[int, ...], role: Role) -> None:
     assert _role(WITHOUT, name, kind, index) == role
+
+
+@pytest.mark.parametrize(
+    "pairs", ["{ {0}: (1, {}), {1}: (0, {}), {2}: (3, {}) }", "{ {0}: (3, {}), {1}: (1, {}), {2}: (0, {}) }"]
+)
+def test_any_output_may_take_a_place(pairs: str) -> None:
+    """JAX pairs donated arguments with outputs by their shapes alone."""
+    text = STEP.replace(ALIASES, pairs)
+    assert [_role(text, name, "aliased") for name in "wms"] == ["weights", "optimizer state", "other inputs"]
 
 
 def test_what_xla_adds_to_a_fusion_is_nothing() -> None:
@@ -191,6 +200,14 @@ def test_what_xla_adds_to_a_fusion_is_nothing() -> None:
     )
     assert text.count("%bare2") == 2
     assert _role(text, "m", "aliased") == "optimizer state"
+
+
+def test_what_is_computed_before_the_gradient() -> None:
+    """A weight that is scaled outside of the gradient is no optimizer state, and the scale no weight."""
+    text = STEP.replace("  %wc = ", f'  %wm = {LINE} multiply(%w, %k), metadata={{op_name="jit(f)/mul"}}\n  %wc = ')
+    text = text.replace("copy(%w)", "copy(%wm)").replace("u32[1024]", "f32[1024]")
+    assert _role(text, "w", "aliased") == "weights"
+    assert _role(text, "k", "argument") == "other inputs"
 
 
 def test_state_that_a_loop_carries() -> None:
