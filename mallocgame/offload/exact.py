@@ -241,8 +241,8 @@ class _Formulation:
         """Begin with these moves."""
         for gaps, decided in zip(self.gaps, moves, strict=True):
             for gap, move in zip(gaps, decided, strict=True):
-                self.model.add_hint(gap.offloads, move == "offload")
-                self.model.add_hint(gap.recomputes, move == "recompute")
+                self.model.add_hint(gap.offloads, int(move == "offload"))
+                self.model.add_hint(gap.recomputes, int(move == "recompute"))
 
     def decode(self, solver: Any) -> OffloadPlan:
         """The plan that the variables' values mean."""
