@@ -111,7 +111,10 @@ def fit_largest(
         step: only its multiples are batches.
         host_state: leaf groups of the step's state that live on the host.
         compiles: at most so many.
-        link, out, cache, progress: as ``fit`` takes them; the answer is the policy of the largest batch.
+        link: as ``fit`` takes it.
+        out: likewise; the answer is the policy of the largest batch.
+        cache: as ``fit`` takes it.
+        progress: likewise.
 
     Raises:
         BadInputError: the program takes no batch, or an argument cannot be used.
@@ -150,7 +153,8 @@ def verify_fit(
     Args:
         plan: the file of the answer.
         program: None for the ``MODULE:FUNCTION`` that the answer was found for.
-        link, cache: as ``fit`` takes them.
+        link: as ``fit`` takes it.
+        cache: likewise.
 
     Raises:
         BadInputError: a damaged plan, or a program that cannot be used.

@@ -216,9 +216,11 @@ def memory_diff(
     """What two programs take of each memory, side by side, and what came, went and changed at each peak.
 
     Args:
-        before, after: what ``memory`` told, or a file as ``memory`` takes it: of before and after a change, of two
-            compilers, of two policies.
-        target, module, progress: as ``memory``, for each file.
+        before: what ``memory`` told, or a file as ``memory`` takes it, e.g. of before a change.
+        after: likewise, e.g. of after it, or of another compiler or policy.
+        target: as ``memory``, for each file.
+        module: likewise.
+        progress: likewise.
 
     Raises:
         BadInputError, CompilerRefusedError, NoAnswerError, xla_dump_parser.ParseError: as ``memory``.
