@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from mallocgame.report.memory.graph import Graph, Made, Place, Reader, dims_of
@@ -61,22 +61,9 @@ class Flow:
         Of a fusion all of it that the value has a part in: XLA puts what the forward pass made into fusions of the
         backward pass again, where that is quicker than to keep it.
         """
-        pending: list[tuple[Place, bool]] = [(number, False)]
-        seen = set(pending)
-        while pending:
-            place, computed = pending.pop()
-            for found in self.graph.readers(place):
-                results: list[tuple[Place, bool]] = []
-                if not isinstance(found, Reader):
-                    results = [(found, computed)]
-                elif is_gather(found.step) or not (found.carried or frozenset()).isdisjoint(found.operands):
-                    results = [(one, computed) for one in found.results]
-                else:
-                    yield Use(found.time, pass_of(found.name), dims_of(found.step))
-                    results = [(one, True) for one in found.results]
-                new = [one for one in results if one not in seen and not (one[1] and isinstance(one[0], int))]
-                seen.update(new)
-                pending += new
+        for found in self._followed(number, _through_moves):
+            if isinstance(found, Reader) and not _hands_on(found):
+                yield Use(found.time, pass_of(found.name), dims_of(found.step))
 
     def passes(self, number: int) -> frozenset[Pass | None]:
         """What all that computes with a value is of.
@@ -90,22 +77,33 @@ class Flow:
 
     def is_for_a_pass(self, number: int) -> bool:
         """Whether a pass reads what is computed from a value, in the same round of the loops around it."""
+
+        def in_this_round(found: Reader | Place, computed: bool) -> list[tuple[Place, bool]]:
+            if isinstance(found, Reader):
+                return [(one, computed or found.carried is None) for one in found.results]
+            return [] if computed and self.graph.is_carried(found) else [(found, computed)]
+
+        readers = self._followed(number, in_this_round)
+        return any(isinstance(one, Reader) and pass_of(one.name) not in (None, "outside") for one in readers)
+
+    def _followed(
+        self, number: int, onward: Callable[[Reader | Place, bool], list[tuple[Place, bool]]]
+    ) -> Iterator[Reader | Place]:
+        """What reads a value, and what it goes on to; each place once.
+
+        Args:
+            number: of the value.
+            onward: where one of these leads, and whether it is something computed there; told whether it is already.
+        """
         pending: list[tuple[Place, bool]] = [(number, False)]
         seen = set(pending)
         while pending:
             place, computed = pending.pop()
             for found in self.graph.readers(place):
-                results: list[tuple[Place, bool]] = []
-                if not isinstance(found, Reader):
-                    results = [(found, computed)] if not (computed and self.graph.is_carried(found)) else []
-                elif pass_of(found.name) not in (None, "outside"):
-                    return True
-                else:
-                    results = [(one, computed or found.carried is None) for one in found.results]
-                new = [one for one in results if one not in seen]
+                yield found
+                new = [one for one in onward(found, computed) if one not in seen]
                 seen.update(new)
                 pending += new
-        return False
 
     def arguments(self, number: int) -> frozenset[int]:
         """Arguments that a value is computed from, element by element, by what is outside of both passes."""
@@ -156,6 +154,20 @@ class Flow:
             if parts and all(one.part == "backward" for one in parts):
                 return Origin("made", part="backward")
         return Origin("made", part=part)
+
+
+def _hands_on(reader: Reader) -> bool:
+    """Whether what it gives has nothing but elements of what it reads: moved or gathered."""
+    return is_gather(reader.step) or not (reader.carried or frozenset()).isdisjoint(reader.operands)
+
+
+def _through_moves(found: Reader | Place, computed: bool) -> list[tuple[Place, bool]]:
+    """Where a value is handed on to; inside of a fusion also what is computed with it."""
+    if not isinstance(found, Reader):
+        on = [(found, computed)]
+    else:
+        on = [(one, computed or not _hands_on(found)) for one in found.results]
+    return [one for one in on if not (one[1] and isinstance(one[0], int))]
 
 
 def _at(made: Made, operand: int) -> tuple[Place, ...]:
