@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.checkpointed import CHECKPOINTED
 from tests.cli.support import Outcome
 from tests.report.memory.made import ASSIGNMENT, MODULE, REPORT
 
@@ -115,8 +116,8 @@ def test_bad_input_is_one_line(run: Run, tmp_path: Path, name: str, text: str | 
     assert words in outcome.error
 
 
-PROGRAMS = """
-import jax, jax.ad_checkpoint, jax.numpy as jnp
+PROGRAMS = f"""
+import jax, jax.numpy as jnp
 
 S = jax.ShapeDtypeStruct
 
@@ -133,22 +134,7 @@ def step():
         return state + x.sum(0, dtype=jnp.float32), jnp.sin(x)
     return jax.jit(train, donate_argnums=0), (S((512, 512), jnp.float32), S((64, 512, 512), jnp.bfloat16))
 
-
-def offloaded():
-    '''Two activations of 8192 x 4096 in bf16, 64 MiB each, are on the host between the passes.'''
-    policy = jax.checkpoint_policies.save_and_offload_only_these_names(
-        names_which_can_be_saved=[], names_which_can_be_offloaded=["hidden"],
-        offload_src="device", offload_dst="pinned_host",
-    )
-    def block(w, x):
-        return x + jax.ad_checkpoint.checkpoint_name(jnp.tanh(x @ w[0]), "hidden") @ w[1]
-    def loss(ws, x):
-        for w in ws:
-            x = jax.checkpoint(block, policy=policy)(w, x)
-        return jnp.mean(x.astype(jnp.float32) ** 2)
-    w = S((1024, 4096), jnp.bfloat16), S((4096, 1024), jnp.bfloat16)
-    return jax.jit(jax.grad(loss)), ([w] * 2, S((8192, 1024), jnp.bfloat16))
-"""
+{CHECKPOINTED}"""
 
 
 @pytest.mark.libtpu

@@ -12,6 +12,7 @@ import pytest
 
 from mallocgame import api
 from mallocgame.system.errors import BadInputError
+from tests.cli.checkpointed import CHECKPOINTED
 from tests.cli.support import Outcome
 from tests.cli.test_memory import KEPT, MESSAGE
 from tests.report.memory.made import ASSIGNMENT, MODULE, REPORT
@@ -135,34 +136,10 @@ def test_diff_from_python() -> None:
     assert (peak.went, peak.came, peak.changed) == ((), (), ())
 
 
-PROGRAMS = """
-import jax, jax.ad_checkpoint, jax.numpy as jnp
-
-S = jax.ShapeDtypeStruct
-policies = jax.checkpoint_policies
-
-
-def step(policy):
-    '''Of each of two blocks `hidden` is saved for the backward pass: 8192 x 4096 in bf16, 64 MiB.'''
-    def block(w, x):
-        return x + jax.ad_checkpoint.checkpoint_name(jnp.tanh(x @ w[0]), "hidden") @ w[1]
-    def loss(ws, x):
-        for w in ws:
-            x = jax.checkpoint(block, policy=policy)(w, x)
-        return jnp.mean(x.astype(jnp.float32) ** 2)
-    w = S((1024, 4096), jnp.bfloat16), S((4096, 1024), jnp.bfloat16)
-    return jax.jit(jax.grad(loss)), ([w] * 2, S((8192, 1024), jnp.bfloat16))
-
+PROGRAMS = f"""{CHECKPOINTED}
 
 def kept():
-    return step(policies.save_only_these_names("hidden"))
-
-
-def offloaded():
-    return step(policies.save_and_offload_only_these_names(
-        names_which_can_be_saved=[], names_which_can_be_offloaded=["hidden"],
-        offload_src="device", offload_dst="pinned_host",
-    ))
+    return checkpointed(policies.save_only_these_names("hidden"))
 """
 
 

@@ -11,6 +11,7 @@ from threading import Timer
 from typing import Any
 
 from mallocgame.system.errors import BadInputError
+from mallocgame.system.processes import start_group
 
 PATIENCE = 5.0
 """Seconds beyond its time limit after which a solver is ended."""
@@ -39,7 +40,7 @@ class _Child:
     def __init__(self, solver: str, needed: str) -> None:
         self.solver = solver
         command = [sys.executable, "-P", str(Path(__file__).with_name("solver_child.py")), solver]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self.process = start_group(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if self._read() is None:
             self.end()
             raise BadInputError(needed)
