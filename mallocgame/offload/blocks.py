@@ -55,7 +55,7 @@ def taken_over(treat: Callable[[Block], Policy | None]) -> Iterator[None]:
     """
     import jax
     from jax import clear_caches
-    from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+    from jax.extend import core
 
     try:
         from jax.extend.core.primitives import remat_p
@@ -65,18 +65,19 @@ def taken_over(treat: Callable[[Block], Policy | None]) -> Iterator[None]:
     own, kept = primitive.bind, primitive.__dict__.get("bind")
     told: dict[int, Policy] = {}
     shaped: Any = jax.ShapeDtypeStruct
+    closed: Any = vars(core)["ClosedJaxpr"]  # in newer JAX another name of Jaxpr, which types do not tell
     clear: Callable[[], None] = clear_caches
 
     def bind(*arguments: Any, **parameters: Any) -> Any:
         if parameters["differentiated"] or id(parameters["policy"]) in told:
             return own(*arguments, **parameters)  # of a block that was treated when it was bound first
-        jaxpr = ClosedJaxpr(parameters["jaxpr"], ())
+        jaxpr = closed(parameters["jaxpr"], ())
         avals = tuple(shaped(each.shape, each.dtype) for each in jaxpr.in_avals)
         chosen = treat(Block(jaxpr, avals, parameters["policy"]))
         if chosen is None:
             return own(*arguments, **parameters)
         if chosen is unchecked:
-            return jaxpr_as_fun(jaxpr)(*arguments)
+            return core.jaxpr_as_fun(jaxpr)(*arguments)
         told[id(chosen)] = chosen
         return own(*arguments, **{**parameters, "policy": chosen})
 

@@ -20,7 +20,7 @@ def orders(blocks: Sequence[Block], runs: Runs) -> list[Floats]:
     np.add.at(width, runs.owner, runs.high - runs.low)
     sums = np.concatenate([[0], np.cumsum(runs.loads)])
     np.add.at(crowded, runs.owner, sums[runs.end] - sums[runs.first])
-    highest = [runs.loads[first:end].max() for first, end in zip(runs.first, runs.end, strict=True)]
+    highest = [np.max(runs.loads[first:end]) for first, end in zip(runs.first, runs.end, strict=True)]
     np.maximum.at(crowd, runs.owner, highest)
     area = size * width
     found = [

@@ -99,7 +99,7 @@ class Runs:
     @cached_property
     def loads(self) -> Ints:
         """``[sections]``: bytes of each."""
-        changes = np.zeros(int(self.end.max(initial=0)) + 1, np.int64)
+        changes = np.zeros(int(np.max(self.end, initial=0)) + 1, np.int64)
         np.add.at(changes, self.first, self.size)
         np.subtract.at(changes, self.end, self.size)
         loads: Ints = np.cumsum(changes)[:-1]

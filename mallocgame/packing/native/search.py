@@ -308,7 +308,7 @@ def _score(a: Any, low: int, high: int, first: int, end: int, capacity: int, str
         most = capacity - blocks[BOUND, b]
         for k in range(starts[RUNS, b], starts[RUNS, b + 1]):
             for s in range(spans[FIRST, k], spans[END, k]):
-                sections[SCORE, s] += np.int64(sections[LOAD, s] <= most) << _SLACK_BITS
+                sections[SCORE, s] += np.int64(sections[LOAD, s] <= most) << np.int64(_SLACK_BITS)
     best = _NONE
     for s in range(first, end):
         best = min(best, sections[SCORE, s])
