@@ -89,9 +89,9 @@ def _shipped(steps: int, only: str) -> int:
     return int(median(shares) > SHARE)
 
 
-def _plan(problem: Problem, steps: int, scoped_vmem_kib: int | None) -> NamedPlan:
+def _plan(problem: Problem, steps: int, scoped_vmem_kib: int | None, final: hlo.HloModule | None = None) -> NamedPlan:
     """Local search's, without what is foreseen to find no room when the program is compiled."""
-    plan = solve(problem, solver="local", time_limit=600.0, seed=0, max_steps=steps).plan
+    plan = solve(problem, final=final, solver="local", time_limit=600.0, seed=0, max_steps=steps).plan
     return name_plan(problem, plan, solver="local", scoped_vmem_kib=scoped_vmem_kib)
 
 
@@ -108,7 +108,7 @@ def _kept_in_half(problem: Problem, named: NamedPlan) -> float | None:
 def _compile(path: Path, steps: int) -> int:
     capture = load_capture(path)
     problem = capture.problem()
-    whole = _plan(problem, steps, capture.scoped_vmem_kib)
+    whole = _plan(problem, steps, capture.scoped_vmem_kib, parse_hlo(capture.final, "final"))
     named = in_hbm(whole, {block.group for block in allocation_of(whole).missed})
     options = compiler_options(named)
     try:
