@@ -143,14 +143,9 @@ class _LocalSearch:
         return Answer(plan, search.seconds(0), status, self.steps)
 
     def _share(self) -> None:
-        """Have fewer times at which prefetches start, if there are addresses for that."""
-        value, decisions, _ = self.packed
-        shared = share_starts(self.search, decisions)
-        if (shared.plan == decisions.plan).all():
-            return
-        packed = self._addresses(shared)
-        if packed.status == "feasible":
-            self.packed = value, shared, packed.plan
+        """Have fewer times at which prefetches start."""
+        value, decisions, plan = self.packed
+        self.packed = value, *share_starts(self.search, decisions, plan)
 
     def _cycle(self, length: int, heat: float) -> str | None:
         """One cooling from the best plan; returns why to stop, or None."""
