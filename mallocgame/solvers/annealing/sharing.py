@@ -21,9 +21,10 @@ NEIGHBOURS = 16
 def share_starts(search: Search, decisions: Decisions, plan: Plan) -> tuple[Decisions, Plan]:
     """The decisions with fewer times at which prefetches start, and their plan.
 
-    What starts at one time for the same operand number, of whatever instructions, is one override. It is moved, all of
-    it, to another time at which there is one for that operand number, if there are addresses for that and the value
-    hardly grows. What is for few instructions goes first. All else keeps its address.
+    What starts at one time for the same operand number, of whatever instructions, is one override, and so is often all
+    that starts at one time. First the former, then the latter is moved, all of it, to another time at which there is
+    such a start, if there are addresses for that and the value hardly grows. What is for few instructions goes first.
+    All else keeps its address.
 
     Args:
         search: whose present plan becomes the result.
@@ -33,14 +34,8 @@ def share_starts(search: Search, decisions: Decisions, plan: Plan) -> tuple[Deci
     search.set(decisions)
     places = _Places(search, plan)
     limit = search.value * (1 + SLACK)
-    starts = _starts(search)
-    for slot, operand in sorted(starts, key=lambda start: (len(starts[start]), start)):
-        servings = starts[slot, operand]
-        for other in _neighbours(slot, [at for (at, number), there in starts.items() if number == operand and there]):
-            if _move(search, places, servings, other, limit):
-                starts[other, operand] += servings
-                starts[slot, operand] = []
-                break
+    for by_operand in (True, False):
+        _merge(search, places, _starts(search, by_operand), limit)
     shared = search.decisions()
     offsets = [places.of(piece) for piece in pieces_of(search.program, search.world, shared)]
     return shared, plan_of(search.program, search.world, shared, offsets, search.reach)
@@ -104,14 +99,25 @@ class _Places:
         return max(self.problem.tensors[id].size for id, _, _ in piece.stays)
 
 
-def _starts(search: Search) -> dict[tuple[int, int], list[int]]:
-    """The servings whose copy starts after a slot, by slot and number of the operand that waits for it."""
+def _merge(search: Search, places: _Places, starts: dict[tuple[int, int], list[int]], limit: float) -> None:
+    """Move starts to other ones of their kind."""
+    for slot, kind in sorted(starts, key=lambda start: (len(starts[start]), start)):
+        servings = starts[slot, kind]
+        for other in _neighbours(slot, [at for (at, of), there in starts.items() if of == kind and there]):
+            if _move(search, places, servings, other, limit):
+                starts[other, kind] += servings
+                starts[slot, kind] = []
+                break
+
+
+def _starts(search: Search, by_operand: bool) -> dict[tuple[int, int], list[int]]:
+    """The servings whose copy starts after a slot, by slot and kind: the number of the operand that waits, or 0."""
     found: dict[tuple[int, int], list[int]] = {}
     servings = [(tensor, serving) for tensor, of in enumerate(search.program.servings) for serving in of]
     for number, ((id, serving), slot) in enumerate(zip(servings, search.world.servings["plan"].tolist(), strict=True)):
         if slot >= 0:
             operand = search.program.problem.tensors[id].uses[serving.first].operands[0][0]
-            found.setdefault((slot, operand), []).append(number)
+            found.setdefault((slot, operand if by_operand else 0), []).append(number)
     return found
 
 

@@ -29,15 +29,29 @@ def packed_of(search: Search) -> PackedPlan:
     )
 
 
+def overrides_of(search: Search) -> set[tuple[int, int]]:
+    """Start and operand number of each prefetch: what is alike is told in one override."""
+    served = [(id, serving.first) for id, servings in enumerate(search.program.servings) for serving in servings]
+    starts = search.world.servings["plan"].tolist()
+    tensors = search.program.problem.tensors
+    return {
+        (start, tensors[id].uses[use].operands[0][0])
+        for (id, use), start in zip(served, starts, strict=True)
+        if start >= 0
+    }
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
 def test_fewer_starts_cost_hardly_anything(seed: int) -> None:
     search = annealed(varied_problem(seed), seed, None)
     packed = packed_of(search)
     search.set(packed.decisions)
-    before, value, kinds = starts_of(search), search.value, search.decisions().kind
+    before, overrides = starts_of(search), overrides_of(search)
+    value, kinds = search.value, search.decisions().kind
     shared, plan = share_starts(search, packed.decisions, packed.plan)
     assert starts_of(search) <= before
+    assert len(overrides_of(search)) <= len(overrides)
     assert search.value <= value * (1 + SLACK) + 1e-12
     np.testing.assert_array_equal(shared.kind, kinds)
     of = search.program.problem
@@ -64,21 +78,3 @@ def test_two_weights_are_fetched_at_one_time_where_there_is_room_for_both() -> N
         assert len(starts_of(search)) == 2
         share_starts(search, search.decisions(), packed_of(search).plan)
         assert len(starts_of(search)) == starts
-
-
-@pytest.mark.parametrize(("operand", "starts"), [(0, 1), (1, 2)])
-def test_only_what_is_for_the_same_operand_number_starts_together(operand: int, starts: int) -> None:
-    """One override says it of one operand number: w, read as another operand than v, may keep its own time."""
-    steps = [
-        *(Step(opcode="parameter", makes=name) for name in "vwx"),
-        Step(10.0),
-        Step(1.0, reads=("v",)),
-        Step(10.0),
-        Step(1.0, reads=("w",) if operand == 0 else ("x", "w")),
-    ]
-    of = problem(steps, {"v": 1000, "w": 1000, "x": 4000}, fast_bytes=2048)
-    search = Search(of)
-    search.greedy(range(len(of.groups)))
-    assert len(starts_of(search)) == 2
-    share_starts(search, search.decisions(), packed_of(search).plan)
-    assert len(starts_of(search)) == starts
