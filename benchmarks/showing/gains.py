@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mallocgame.bench.rows import AUTO, BenchRow, from_json
+from mallocgame.bench.rows import AUTO, BenchRow, Key, from_json
 from mallocgame.bench.statistics import ratios
 from mallocgame.problem.targets import TARGETS
 from mallocgame.system.lines_file import read_lines
@@ -24,6 +24,7 @@ class Gain:
         program: its name in the catalogue.
         target: e.g. ``"v5p"``.
         methods: all rows of this program and target, by method; ``"auto"`` is one of them.
+        line: of the answer's row in its file, from 1.
         faster_e: XLA's default / answer under E; None where there are no figures.
         faster_m: likewise under M.
     """
@@ -31,6 +32,7 @@ class Gain:
     program: str
     target: str
     methods: dict[str, BenchRow]
+    line: int
     faster_e: float | None
     faster_m: float | None
 
@@ -52,10 +54,12 @@ def read_gains(path: Path = ROWS) -> list[Gain]:
 def gains_of(rows: Sequence[BenchRow]) -> list[Gain]:
     """One for each row of ``auto``: programs in the order of the rows, targets in that of ``TARGETS``."""
     methods: dict[tuple[str, str, int], dict[str, BenchRow]] = {}
-    for row in rows:
+    lines: dict[Key, int] = {}
+    for line, row in enumerate(rows, 1):
         methods.setdefault((row.workload, row.target, row.seed), {})[row.method] = row
+        lines[row.key] = line
     gains = [
-        Gain(program, target, found, *(ratios(found[AUTO]) or (None, None)))
+        Gain(program, target, found, lines[found[AUTO].key], *(ratios(found[AUTO]) or (None, None)))
         for (program, target, _), found in methods.items()
         if AUTO in found
     ]

@@ -28,14 +28,14 @@ svg.mg { --ink: #1f2933; --soft: #5b6673; --faint: #dfe3e8; --paper: #ffffff; --
 @media (prefers-color-scheme: dark) {
   svg.mg { --ink: #e6e9ed; --soft: #a7b0bb; --faint: #39424d; --paper: #14181d; --blue: #6aa9e0; --orange: #f2a254 }
 }
-svg.mg .paper { fill: var(--paper) }
-svg.mg text { fill: var(--ink); font-size: 10.5px }
-svg.mg .soft { fill: var(--soft); font-size: 9.5px }
-svg.mg .head { font-size: 13px; font-weight: 600 }
-svg.mg .e { fill: var(--blue) }
-svg.mg .m { fill: var(--orange); stroke: var(--paper); stroke-width: .8 }
-svg.mg .line { stroke: var(--ink); stroke-width: 1.2 }
-svg.mg .tick { stroke: var(--faint); stroke-width: 1 }
+.mg-gains .paper { fill: var(--paper) }
+.mg-gains text { fill: var(--ink); font-size: 10.5px }
+.mg-gains .soft { fill: var(--soft); font-size: 9.5px }
+.mg-gains .head { font-size: 13px; font-weight: 600 }
+.mg-gains .e { fill: var(--blue) }
+.mg-gains .m { fill: var(--orange); stroke: var(--paper); stroke-width: .8 }
+.mg-gains .line { stroke: var(--ink); stroke-width: 1.2 }
+.mg-gains .tick { stroke: var(--faint); stroke-width: 1 }
 """
 
 
@@ -47,7 +47,7 @@ def picture(gains: Sequence[Gain]) -> str:
     width = (WIDTH - _NAME - 8) / len(targets)
     found = {(gain.program, gain.target): gain for gain in gains}
     lines = [
-        f'<svg class="mg" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
+        f'<svg class="mg mg-gains" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<title>{escape(_title(gains))}</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="paper" width="{WIDTH}" height="{height}"/>',
