@@ -1,4 +1,4 @@
-"""Figures that README and docs quote from the rows: each stands between two comments, the first of which names it.
+"""Figures that README, docs and RESULTS.md quote of the rows: each between two comments, the first of which names it.
 
     better on <!--= better -->116<!--/--> of <!--= programs -->139<!--/--> programs
 
@@ -21,7 +21,7 @@ QUOTE = re.compile(r"<!--= (?P<name>[^>]*?) -->(?P<text>.*?)<!--/-->", re.DOTALL
 
 def pages() -> list[Path]:
     """Files that may quote."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [ROOT / "README.md", ROOT / "benchmarks" / "RESULTS.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def renewed(text: str, quotes: dict[str, str], where: str) -> str:
