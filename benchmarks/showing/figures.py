@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks.showing.gains import ROOT, read_gains
 from benchmarks.showing.picture import picture
-from benchmarks.showing.quoted import pages, quotes_of, renewed
+from benchmarks.showing.quoted import pages, quotes_of, quotes_of_suites, renewed
 from mallocgame.system.files import write_atomically
 
 PICTURE = ROOT / "docs" / "gains.svg"
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, say what would change")
     check = parser.parse_args(arguments).check
     gains = read_gains()
-    quotes = quotes_of(gains)
+    quotes = quotes_of(gains) | quotes_of_suites()
     made = {path: renewed(path.read_text(encoding="utf-8"), quotes, str(path)) for path in pages()}
     made[PICTURE] = picture(gains)
     stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]

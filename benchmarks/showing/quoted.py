@@ -7,15 +7,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.compiler.real_programs import table
 from benchmarks.showing.gains import ROOT, Gain, targets_of
 from mallocgame.bench.rows import FLAG_TUNING, BenchRow
 from mallocgame.bench.statistics import count, geometric_mean, ratios
 from mallocgame.system.errors import BadInputError
+from mallocgame.system.lines_file import read_lines
 
+XLA_PROGRAMS = ROOT / "benchmarks" / "results" / "real-programs" / "programs.jsonl"
 QUOTE = re.compile(r"<!--= (?P<name>[^>]*?) -->(?P<text>.*?)<!--/-->", re.DOTALL)
 
 
@@ -53,6 +57,16 @@ def quotes_of(gains: Sequence[Gain]) -> dict[str, str]:
     quotes["compiles"] = _between([gain.row.compiles for gain in gains])
     quotes["summary"] = _table(gains, quotes)
     return quotes
+
+
+def quotes_of_suites() -> dict[str, str]:
+    """The table of XLA's own programs, which are in rows of another kind.
+
+    Raises:
+        BadInputError: the file cannot be read.
+    """
+    rows = [json.loads(line) for line in read_lines(XLA_PROGRAMS)]
+    return {"xla programs": "\n\n" + "\n".join(table(rows)) + "\n\n"}
 
 
 def _counted(gains: Sequence[Gain], before: str) -> dict[str, str]:
