@@ -86,7 +86,7 @@ def _legend() -> Iterator[str]:
     yield '<circle class="m" cx="292" cy="34.5" r="3.6"/>'
     yield '<text class="soft" x="302" y="38">M, the formula of its memory space assignment</text>'
     yield '<path class="line" d="M545 29v11"/>'
-    yield '<text class="soft" x="552" y="38">XLA\'s default; right of it is faster. - has no row.</text>'
+    yield '<text class="soft" x="552" y="38">XLA\'s default; right of it is faster. - has no figures.</text>'
 
 
 def _column(target: str, gains: Sequence[Gain], left: float, width: float, height: int) -> Iterator[str]:
