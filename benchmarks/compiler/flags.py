@@ -32,7 +32,8 @@ from mallocgame.compiler.export.within import within
 from mallocgame.compiler.relax import Relaxation
 from mallocgame.compiler.verify import judge_sites
 from mallocgame.models.replay import replay_plan
-from mallocgame.plan.named_plan import NamedPlan, in_hbm, name_plan
+from mallocgame.optimizer.proposers.plans import tellable
+from mallocgame.plan.named_plan import NamedPlan, name_plan
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers import solve
@@ -89,9 +90,9 @@ def _shipped(steps: int, only: str) -> int:
     return int(median(shares) > SHARE)
 
 
-def _plan(problem: Problem, steps: int, scoped_vmem_kib: int | None) -> NamedPlan:
-    """Local search's, without what is foreseen to find no room when the program is compiled."""
-    plan = solve(problem, solver="local", time_limit=600.0, seed=0, max_steps=steps).plan
+def _plan(problem: Problem, steps: int, scoped_vmem_kib: int | None, final: hlo.HloModule | None = None) -> NamedPlan:
+    """Local search's."""
+    plan = solve(problem, final=final, solver="local", time_limit=600.0, seed=0, max_steps=steps).plan
     return name_plan(problem, plan, solver="local", scoped_vmem_kib=scoped_vmem_kib)
 
 
@@ -108,8 +109,7 @@ def _kept_in_half(problem: Problem, named: NamedPlan) -> float | None:
 def _compile(path: Path, steps: int) -> int:
     capture = load_capture(path)
     problem = capture.problem()
-    whole = _plan(problem, steps, capture.scoped_vmem_kib)
-    named = in_hbm(whole, {block.group for block in allocation_of(whole).missed})
+    named, _ = tellable(_plan(problem, steps, capture.scoped_vmem_kib, parse_hlo(capture.final, "final")))
     options = compiler_options(named)
     try:
         default, compiled = _compiled(capture, {}), _compiled(capture, options)

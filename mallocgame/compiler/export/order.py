@@ -27,7 +27,9 @@ STALE_TRIES = 150
 """Tries without a gain after which the search starts again from one of the first orders."""
 
 OWN_ORDERS = 8
-"""As which the compiler's own order is tried: what is of one tier comes in another order in each."""
+"""As which the compiler's own order is tried: what is of one tier comes in another order in each, and the other way
+round in the next, so that each of any two is the first once. Without that half of the orders that the compiler may take
+of a plan for AlphaTensor found no room for something."""
 
 OWN_STARTS, OWN_TRIES, OWN_KEPT = 12, 300, 3
 """How often exceptions to the compiler's own order are sought, how many tries each search has, and how many of what is
@@ -259,9 +261,11 @@ class _Own:
         self.first = [numbers[group] for group in first if group in numbers]
         present = [[numbers[group] for group in tier if group in numbers] for tier in tiers]
         rng = random.Random(0)
-        self.orders = [list(chain.from_iterable(present))]
+        self.orders: list[list[int]] = []
         while len(self.orders) < OWN_ORDERS:
-            self.orders.append([number for tier in present for number in rng.sample(tier, len(tier))])
+            self.orders.append(list(chain.from_iterable(present)))
+            self.orders.append([number for tier in present for number in reversed(tier)])
+            present = [rng.sample(tier, len(tier)) for tier in present]
 
     def rest(self, told: Sequence[int]) -> list[int]:
         """All blocks but these, in the compiler's order."""

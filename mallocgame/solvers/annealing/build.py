@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mallocgame.game.occupancy import Occupancy
 from mallocgame.game.program import Program
+from mallocgame.models.cycles.kinds import look
 from mallocgame.plan.reach import Gaps
 from mallocgame.problem.evictions import product_wait
 from mallocgame.problem.placement import starts_in_hbm
@@ -80,6 +81,9 @@ class _Maker:
         for slot, time in enumerate(self.time_of):
             self.slot_of[time] = slot
         self.links = _Links()
+        self.looks: dict[Hashable, list[int]] = {}
+        for time, instruction in enumerate(self.problem.instructions):
+            self.looks.setdefault((instruction.free, look(self.problem, time)), []).append(time)
         self.sites = [
             [*program.uses_at[time], *((id, -1) for id in program.definitions_at[time])] for time in self.time_of
         ]
@@ -128,20 +132,36 @@ class _Maker:
             sums=np.zeros((2, 2, computations), np.float64),
             journal=np.zeros(JOURNAL_LENGTH * slots, w.CHANGE),
             scalars=self.scalars(models, seed),
+            masks=np.zeros(slots, np.int64),
         )
 
     def slot_records(self) -> w.Records:
+        place: dict[int, tuple[int, int, int]] = {}
+        for times in self.looks.values():
+            first = len(place)
+            place |= {time: (number, first, first + len(times)) for number, time in enumerate(times, first)}
+
         def row(slot: int, time: int, first_site: int) -> tuple[Any, ...]:
             instruction = self.problem.instructions[time]
             children = self.links.add(self.number_of[child] for child in self.program.children[time])
             end = first_site + len(self.sites[slot])
+            starts_and_due = -1, -1, -1
             costs = instruction.least_seconds, instruction.total_bytes, instruction.free
-            return time, self.number_of[instruction.computation], *children, first_site, end, -1, -1, -1, *costs
+            return (
+                time,
+                self.number_of[instruction.computation],
+                *children,
+                first_site,
+                end,
+                *starts_and_due,
+                *place[time],
+                *costs,
+            )
 
         firsts = np.concatenate([[0], np.cumsum([len(at) for at in self.sites])]).astype(int).tolist()
         rows = (row(slot, time, firsts[slot]) for slot, time in enumerate(self.time_of))
-        names = "time computation child_first child_end site_first site_end starts_in starts_out due compute "
-        names += "total_bytes free"
+        names = "time computation child_first child_end site_first site_end starts_in starts_out due mask "
+        names += "alike_first alike_end compute total_bytes free"
         return _records(w.SLOT, rows, names)
 
     def computation_records(self) -> w.Records:
@@ -265,8 +285,11 @@ class _Maker:
         target = self.problem.target
         rates = target.hbm_bandwidth, target.fast_read_bandwidth, target.fast_write_bandwidth, target.min_seconds
         evictions = sum(map(len, self.program.servings))
-        row = (target.fast_bytes, seed, evictions, *rates, *models)
-        return _records(w.SCALARS, [row], "capacity random evictions hbm_rate read_rate write_rate cycle with_m with_e")
+        kernels = sum(not self.problem.instructions[times[0]].free for times in self.looks.values())
+        row = (target.fast_bytes, seed, evictions, kernels, *rates, *models)
+        return _records(
+            w.SCALARS, [row], "capacity random evictions kernels hbm_rate read_rate write_rate cycle with_m with_e"
+        )
 
 
 def _records(kind: np.dtype[np.void], rows: Iterable[Sequence[Any]], names: str) -> w.Records:

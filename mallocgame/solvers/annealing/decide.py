@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mallocgame.models.cycles.sites import MAX_SITES
 from mallocgame.solvers.annealing.compiled import compiled, inner
 from mallocgame.solvers.annealing.replay import clean, refresh, replay_whole, touch
 from mallocgame.solvers.annealing.world import FETCHED, IN_HBM, MADE, PINNED, STAYS, TOTAL, UNSERVED
@@ -14,11 +15,12 @@ PENALTY = 20.0
 
 @compiled
 def objective(wd: Any, goal: Any) -> float:
-    """What is to be small, of a state that this refreshes: weighted seconds, more above a limit.
+    """What is to be small, of a state that this refreshes: weighted seconds, more above a limit; and kernels.
 
     Args:
         wd: the world.
-        goal: ``[2, 2]``: weights of M and E, and the seconds that each should stay within, or infinity.
+        goal: ``[2, 3]``: weights of M, E and a kernel; the seconds that each model should stay within, or infinity, and
+            how many kernels do not count.
     """
     refresh(wd)
     entry = len(wd.computations) - 1
@@ -29,6 +31,7 @@ def objective(wd: Any, goal: Any) -> float:
     if wd.scalars[0].with_e:
         seconds = wd.sums[1, TOTAL, entry]
         value += goal[0, 1] * (seconds + PENALTY * max(0.0, seconds - goal[1, 1]))
+    value += goal[0, 2] * max(0.0, wd.scalars[0].kernels - goal[1, 2])
     return float(value)
 
 
@@ -324,7 +327,25 @@ def _settle(wd: Any, group: int, kind: int) -> None:
 def _set_site(wd: Any, site: int, fast: bool) -> None:
     if wd.sites[site].fast != fast:
         wd.sites[site].fast = fast
-        touch(wd, wd.sites[site].slot)
+        slot = wd.sites[site].slot
+        bit = site - wd.slots[slot].site_first
+        if bit < MAX_SITES:
+            _count_kernel(wd, slot, -1)
+            wd.masks[wd.slots[slot].mask] ^= 1 << bit
+            _count_kernel(wd, slot, 1)
+        touch(wd, slot)
+
+
+@inner
+def _count_kernel(wd: Any, slot: int, change: int) -> None:
+    """Count the kernel of a slot, or take it out, if no other slot has the same one."""
+    record = wd.slots[slot]
+    if record.free:
+        return
+    for number in range(record.alike_first, record.alike_end):
+        if number != record.mask and wd.masks[number] == wd.masks[record.mask]:
+            return
+    wd.scalars[0].kernels += change
 
 
 @inner

@@ -434,7 +434,7 @@ def anneal(
         wd: the world, committed.
         groups: ``[n]`` those that can be in fast memory.
         cumulated: ``[n]`` their weights, summed up.
-        goal: ``[2, 2]`` weights and limits of the models, see `objective`.
+        goal: ``[2, 3]`` weights and limits of the models and kernels, see `objective`.
         heat: ``[5]``: temperature, its factor a move, sum and number of the worsenings seen, best value so far.
         best_kind: ``[G]`` decisions of the best plan so far.
         best_plan: ``[V]`` likewise.

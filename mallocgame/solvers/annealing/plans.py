@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from mallocgame.game.program import Program
 from mallocgame.packing import Buffer, fit_most, pack
 from mallocgame.packing.buffer import Status
@@ -129,20 +131,25 @@ def _without(world: World, decisions: Decisions, pieces: Sequence[Piece]) -> Dec
 
 def pieces_of(program: Program, world: World, decisions: Decisions) -> list[Piece]:
     """What is in fast memory, group by group."""
+    present = np.nonzero(decisions.kind)[0].tolist()
+    return [piece for group in present for piece in pieces_of_group(program, world, decisions, group)]
+
+
+def pieces_of_group(program: Program, world: World, decisions: Decisions, group: int) -> list[Piece]:
+    """What of a group is in fast memory."""
+    if decisions.kind[group] == PINNED:
+        members = program.problem.groups[group].tensors
+        return [Piece(group, tuple((id, *program.lasting(id)) for id in members), range(0))]
     found: list[Piece] = []
-    for group, kind in enumerate(decisions.kind.tolist()):
-        if kind == PINNED:
-            members = program.problem.groups[group].tensors
-            found.append(Piece(group, tuple((id, *program.lasting(id)) for id in members), range(0)))
-        elif kind == FETCHED:
-            id = int(world.groups["fetched"][group])
-            first = int(world.tensors["serving_first"][id])
-            runs = _runs(program, world, decisions, id)
-            for run in runs:
-                stays = [(id, run.begin, run.until)]
-                if run is runs[-1]:
-                    stays += [(other, *program.lasting(other)) for other in program.carried(id, run.last)]
-                found.append(Piece(group, tuple(stays), range(first + run.first, first + run.last + 1)))
+    if decisions.kind[group] == FETCHED:
+        id = int(world.groups["fetched"][group])
+        first = int(world.tensors["serving_first"][id])
+        runs = _runs(program, world, decisions, id)
+        for run in runs:
+            stays = [(id, run.begin, run.until)]
+            if run is runs[-1]:
+                stays += [(other, *program.lasting(other)) for other in program.carried(id, run.last)]
+            found.append(Piece(group, tuple(stays), range(first + run.first, first + run.last + 1)))
     return found
 
 

@@ -108,7 +108,7 @@ class Search:
         groups = self.world.groups
         self.groups: Ints = np.nonzero(groups["pinnable"] | (groups["fetched"] >= 0))[0]
         self._cumulated = np.cumsum(groups["saving"][self.groups] + 1e-30)
-        self._goal = np.array([weights, limits], np.float64)
+        self._goal = np.array([(*weights, 0.0), (*limits, inf)], np.float64)
         self._heat = np.zeros(5, np.float64)
         self._heat[4] = self.value
         self.best = self.decisions()
@@ -127,6 +127,16 @@ class Search:
     def capacity(self) -> int:
         """Bytes of fast memory that the search may use at any time."""
         return int(self.world.scalars["capacity"][0])
+
+    @property
+    def kernels(self) -> int:
+        """How many different kernels the present plan has: alike, with the same operands and results in fast memory."""
+        return int(self.world.scalars["kernels"][0])
+
+    def charge_kernels(self, price: float, free: int) -> None:
+        """From now on each kernel beyond so many ``free`` ones makes the value larger by ``price``."""
+        self._goal[:, 2] = price, free
+        self._heat[4] = self.value
 
     def decisions(self) -> Decisions:
         """Those of the present plan."""

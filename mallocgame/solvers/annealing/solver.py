@@ -51,6 +51,11 @@ PACKING_SECONDS = 1.0
 LIMIT = 1.0005
 """What each model may take of its ``default_seconds``; game.md calls up to 1.001 equal, and E is predicted."""
 
+KERNEL = 1e-4
+"""What each different kernel more than XLA's own placement has counts for, as a share of the time with everything in
+HBM: the compiler generates code for each, which is most of its time. Plans have hardly any more then, and lose
+hardly anything (docs/expressibility.md)."""
+
 SHRINK = 0.99
 """Share of the fast memory to go on with where the packer finds no addresses."""
 
@@ -84,6 +89,7 @@ class _LocalSearch:
             evict_products=task.evict_products,
             reach=fitting_reach(task.problem, self.own) if task.evict_products and self.own is not None else None,
         )
+        self._charge_kernels()
         self.steps = 0
         self.chunk = 500
         self.packed: tuple[float, Decisions, Plan] = (
@@ -91,6 +97,16 @@ class _LocalSearch:
             self.search.best,
             Plan(task.problem.fingerprint, reach=self.search.reach),
         )
+
+    def _charge_kernels(self) -> None:
+        """Have more kernels than XLA's own placement or HBM has cost something; everything is in HBM after this."""
+        search, in_hbm = self.search, self.search.decisions()
+        price, kernels = KERNEL * search.value, search.kernels
+        if self.own is not None:
+            search.set(search.decisions_of(self.own))
+            kernels = max(kernels, search.kernels)
+            search.set(in_hbm)
+        search.charge_kernels(price, kernels)
 
     def run(self) -> str:
         """Search; returns the status."""
@@ -127,14 +143,9 @@ class _LocalSearch:
         return Answer(plan, search.seconds(0), status, self.steps)
 
     def _share(self) -> None:
-        """Have fewer times at which prefetches start, if there are addresses for that."""
-        value, decisions, _ = self.packed
-        shared = share_starts(self.search, decisions)
-        if (shared.plan == decisions.plan).all():
-            return
-        packed = self._addresses(shared)
-        if packed.status == "feasible":
-            self.packed = value, shared, packed.plan
+        """Have fewer times at which prefetches start."""
+        value, decisions, plan = self.packed
+        self.packed = value, *share_starts(self.search, decisions, plan)
 
     def _cycle(self, length: int, heat: float) -> str | None:
         """One cooling from the best plan; returns why to stop, or None."""

@@ -33,13 +33,15 @@ def _fields(**kinds: str) -> np.dtype[np.void]:
 
 
 SLOT = _fields(
-    ints="time computation child_first child_end site_first site_end seen_first seen_end starts_in starts_out due",
+    ints="time computation child_first child_end site_first site_end seen_first seen_end starts_in starts_out due "
+    "mask alike_first alike_end",
     floats="compute total_bytes floor demand_in demand_out",
     flags="free dirty requeued",
 )
 """An instruction. ``child_*``: what it calls, in ``links``. ``seen_*``: its observations. ``floor``: in cycles.
 ``starts_*``: the first copy that starts after it, by direction, -1 for none; ``demand_*``: seconds of all of them.
-``due``: the first copy that it waits for. ``requeued``: other copies start after it than when it was last simulated."""
+``due``: the first copy that it waits for. ``mask``: its place among ``masks``; ``alike_*``: the places of all
+that look like it. ``requeued``: other copies start after it than when it was last simulated."""
 
 COMPUTATION = _fields(ints="slot_first slot_end caller", floats="trips", flags="branch")
 """``caller``: slot, -1 for the entry. ``branch``: only the slowest of its caller's branches counts."""
@@ -88,12 +90,13 @@ CHANGE = _fields(ints="at", floats="old")
 """An entry of the journal of ``values`` and ``sums``."""
 
 SCALARS = _fields(
-    ints="capacity dirty journal changed residents random evictions",
+    ints="capacity dirty journal changed residents random evictions kernels",
     floats="hbm_rate read_rate write_rate cycle",
     flags="journal_lost with_m with_e",
 )
 """Bytes of fast memory; how many entries of ``dirty``, ``journal``, ``changed`` and ``residents`` count; state of the
-random numbers; number of the first eviction among the copies; bytes/second; seconds of a cycle; whether the journal was
+random numbers; number of the first eviction among the copies; different
+kernels, which are what looks alike and has the same mask; bytes/second; seconds of a cycle; whether the journal was
 too short; which models are simulated."""
 
 
@@ -124,6 +127,7 @@ class World(NamedTuple):
         sums: ``[2, 2, C]`` seconds by model, TOTAL or LEFT, and computation.
         journal: CHANGE: what ``values`` and then ``sums`` (both flat) were before the changes since the last commit.
         scalars: SCALARS ``[1]``.
+        masks: ``[N]`` which sites of a slot are fast, a bit each as in model E's table; those that look alike together.
     """
 
     slots: Records
@@ -146,3 +150,4 @@ class World(NamedTuple):
     sums: Floats
     journal: Records
     scalars: Records
+    masks: Ints
