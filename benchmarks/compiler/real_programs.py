@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     rows.append(_solve(program, target, given))
                     file.append(json.dumps(rows[-1]).encode())
                     print(_line(rows[-1]), flush=True)
-    text = "".join(f"{line}\n" for line in _table(rows))
+    text = "".join(f"{line}\n" for line in table(rows))
     write_atomically(given.out / "table.md", text.encode())
     print(text, end="")
     return int(not _passes(rows))
@@ -129,7 +129,8 @@ def _line(row: Row) -> str:
     return f"| {row['program']} | {row['target']} | {figures} | {row['seconds']:.0f} | {answer['about']} |"
 
 
-def _table(rows: Sequence[Row]) -> Iterator[str]:
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """Lines of Markdown: a row for each program and target, and what they come to."""
     yield "XLA / E and XLA / M are XLA's default over the answer: above 1 is faster. Seconds are wall time."
     yield ""
     yield "| program | target | XLA / E | XLA / M | honoured | compiles | seconds | answer |"

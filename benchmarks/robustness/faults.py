@@ -128,7 +128,7 @@ def _answers(folder: Path) -> int:
 
 def _demo(folder: Path) -> int:
     load_capture(folder / "tiny-v5e.mgz")
-    load_plan(folder / "tiny-v5e.plan.json")
+    load_answer(folder / "tiny-v5e.json")
     assert (folder / "tiny-v5e.png").read_bytes().endswith(b"IEND\xaeB`\x82")
     return 3
 
@@ -190,7 +190,8 @@ COMMANDS = {
         ("train", "WORK/two.toml", "--resume", "--out", "OUT"), _trained, ("train", "WORK/one.toml", "--out", "OUT")
     ),
     "demo": Command(
-        ("demo", "--workload", "tiny", "--targets", "v5e", "--time-limit", "1", "--out", "OUT"), _demo
+        ("demo", "--workload", "tiny", "--targets", "v5e", "--time-limit", "1", "--compiles", "1", "--out", "OUT"),
+        _demo,
     ),
 }  # fmt: skip
 

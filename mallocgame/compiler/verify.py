@@ -70,7 +70,10 @@ def verify(
     notes = list(changes(default, final))
     if msa_off:
         progress(Stage("compiling with MSA switched off"))
-        rows += _msa_off(capture, compile, limits, notes)
+        try:
+            rows.append(without_msa(capture, compile, limits))
+        except (CompilerRefusedError, NoAnswerError) as error:
+            notes.append(f"MSA off is left out: {error}")
     rows.append(planned.row)
     if not planned.row.fits:
         notes.append(
@@ -144,6 +147,15 @@ def default_row(capture: Capture) -> Row:
     return replayed("xla default", capture.problem(), parse_hlo(capture.final, "final"), capture.peak_hbm)
 
 
+def without_msa(capture: Capture, compile: Compile = compile_in_child, limits: Limits | None = None) -> Row:
+    """Figures of the program without MSA: everything in HBM.
+
+    Raises:
+        CompilerRefusedError, NoAnswerError: it does not compile, or its schedule is another, so it cannot be compared.
+    """
+    return confirm(capture, "msa off", {**capture.options, **MSA_OFF_OPTIONS}, compile, limits).row
+
+
 def carry_out(
     relaxation: Relaxation,
     capture: Capture,
@@ -202,15 +214,6 @@ def judge_sites(
         final: text of the compile.
     """
     return compare(problem, plan, read_back(problem, final), _starts(problem, final), relaxation.relaxed)
-
-
-def _msa_off(capture: Capture, compile: Compile, limits: Limits | None, notes: list[str]) -> list[Row]:
-    """The program without MSA; nothing, with a note, where it cannot be compared."""
-    try:
-        return [confirm(capture, "msa off", {**capture.options, **MSA_OFF_OPTIONS}, compile, limits).row]
-    except (CompilerRefusedError, NoAnswerError) as error:
-        notes.append(f"MSA off is left out: {error}")
-        return []
 
 
 def _starts(problem: Problem, final: hlo.HloModule) -> dict[str, int]:

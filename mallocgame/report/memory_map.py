@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 from mallocgame.plan.plan import Plan
 from mallocgame.problem.schema import Problem
 from mallocgame.system.errors import BadInputError
-from mallocgame.system.files import write_atomically
 
 MIB = 2**20
 _INK = "#1f2933"
@@ -100,20 +97,8 @@ def positions(problem: Problem) -> tuple[int, ...]:
     return tuple(accumulate((not instruction.free for instruction in problem.instructions), initial=0))
 
 
-def draw_memory_map(problem: Problem, panels: Sequence[Panel], out: str | os.PathLike[str]) -> None:
-    """Draw the panels to ``out`` (.png, .svg or .pdf).
-
-    Raises:
-        BadInputError: matplotlib is missing, the kind of picture is unknown, or ``out`` cannot be written.
-    """
-    path = Path(out)
-    if path.suffix not in (".png", ".svg", ".pdf"):
-        raise BadInputError(f"{path}: the memory map can be drawn as .png, .svg or .pdf")
-    write_atomically(path, memory_map(problem, panels, path.suffix[1:]))
-
-
 def memory_map(problem: Problem, panels: Sequence[Panel], kind: str) -> bytes:
-    """A picture of the panels, one above the other on one time axis, as ``"png"``, ``"svg"`` or ``"pdf"``.
+    """A picture of the panels, one above the other on one time axis, as ``"png"`` or ``"svg"``.
 
     Raises:
         BadInputError: matplotlib is missing.

@@ -63,17 +63,26 @@ def test_a_function_that_does_not_lower_is_bad_input(run: Run, tmp_path: Path) -
 def test_demo(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "new" / "out"
-    outcome = run("demo", "--workload", "tiny-scan", "--targets", "v5e", "--time-limit", "1", "--out", out, "--json")
+    command = ("demo", "--workload", "tiny-scan", "--targets", "v5e", "--time-limit", "1", "--compiles", "1")
+    outcome = run(*command, "--out", out, "--json")
     assert outcome.code == 0, outcome.err
     answer = json.loads(outcome.out)
     (part,) = answer["targets"]
     assert part["target"] == "v5e"
     assert Path(part["picture"]).read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in out.iterdir()) == [
+        "compiles",
+        "tiny-scan-v5e.json",
         "tiny-scan-v5e.mgz",
-        "tiny-scan-v5e.plan.json",
         "tiny-scan-v5e.png",
     ]
+    default, off, found = part["rows"]
+    assert [row["name"] for row in part["rows"]] == ["XLA's default", "MSA off", "answer"]
+    assert off["peak_fast"] == 0
+    assert found["verdict"] in ("better", "equal")
+    assert (found["e"], found["m"]) <= (default["e"] * 1.001, default["m"] * 1.001)
+    explained = run("explain", out / "tiny-scan-v5e.json", "--json")
+    assert explained.code == 0, explained.err
     lines = demonstrated.lines(answer)
     assert lines[0].startswith("tiny-scan: ")
-    assert any(line.startswith("v5e: plan") for line in lines)
+    assert any(line.startswith("v5e: answer") for line in lines)

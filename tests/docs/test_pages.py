@@ -9,13 +9,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NAV = re.findall(r"^\s+- [^:\n]+: ([\w./-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
-LINK = re.compile(r"\]\(([\w./-]+\.(?:md|png))(?:#[\w-]+)?\)")
+LINK = re.compile(r"\]\(([\w./-]+\.(?:md|png|svg))(?:#[\w-]+)?\)")
 
 
 def test_the_pages_of_the_site_are_there() -> None:
     assert "tutorial.md" in NAV
     assert len(NAV) == len(set(NAV))
     assert [page for page in NAV if not (ROOT / "docs" / page).is_file()] == []
+
+
+@pytest.mark.parametrize("name", NAV)
+def test_each_page_begins_with_what_its_reader_can_do_then(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert re.match(r"(---\n.*?\n---\n\n)?# .+\n\nAfter this page ", text, re.DOTALL), name
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: path.name)

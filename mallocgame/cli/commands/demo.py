@@ -15,13 +15,14 @@ from mallocgame.cli.show import show
 @app.command
 def demo(
     *,
-    workload: str = "unet",
+    workload: str = "llama-decode-b8",
     targets: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ("v4 lite", "v5p"),
-    time_limit: Annotated[float, Parameter(help="Seconds for the solver, each target.")] = 30.0,
-    out: Annotated[Path, Parameter(help="Folder for captures, plans and pictures.")] = Path("out"),
+    time_limit: Annotated[float, Parameter(help="Seconds of search, each target.")] = 20.0,
+    compiles: Annotated[int, Parameter(help="Budget of compiles, each target, beside XLA's default and MSA off.")] = 2,
+    out: Annotated[Path, Parameter(help="Folder for captures, answers, pictures and compiles.")] = Path("out"),
     json: Json = False,
 ) -> None:
-    """The whole way for one real model and two targets: capture, solve, verify, table, memory maps."""
+    """The whole way for one real model and two targets: capture, `auto`, table beside MSA off, memory maps."""
     from mallocgame.cli.answers import demonstrated
 
-    show(demonstrated.run(workload, targets, time_limit, out, tell), demonstrated.lines, json)
+    show(demonstrated.run(workload, targets, time_limit, compiles, out, tell), demonstrated.lines, json)
