@@ -2,8 +2,8 @@
 
     python -m benchmarks.compiler.flags [--steps 50000] [--only SUBSTRING] [CAPTURE ...]
 
-Without captures: bytes of the flags of local search's plan for each shipped problem, beside those of 12ad1a7, which had
-an override for each site and each buffer (benchmarks/results/flags/before.json, same steps and seed); what is ordered;
+Without captures: bytes of the flags of local search's plan for each shipped problem that 12ad1a7 could export, beside
+its own, which had an override for each site and each buffer (benchmarks/results/flags/before.json); what is ordered;
 and what of the gain under M is kept in half of the bytes (``export --max-bytes``).
 
 With captures: cpu seconds of the compile with the plan over those of XLA's default, both made now; how many different
@@ -62,7 +62,7 @@ def _shipped(steps: int, only: str) -> int:
     before: Mapping[str, int] = json.loads(BEFORE.read_bytes())
     shares, kept, ordered = [], [], []
     for entry in problems.index():
-        if only not in entry.name:
+        if only not in entry.name or entry.name not in before:
             continue
         problem = problems.load(entry.name).problem
         named = _plan(problem, steps, None)
