@@ -60,7 +60,7 @@ def build_problem(
     schedule = flatten(module)
     if log is not None:
         _check_log(module, schedule, log)
-        target = target_from_log(target, log)
+        target = target_from_log(target, log, _beside_asynchronous(schedule))
     dataflow = analyse(schedule, module.source)
     groups = alias_groups(schedule, dataflow, module)
     analytic = AnalyticCosts(module, target, kernels)
@@ -94,6 +94,16 @@ def _sources(
         if source is not None:
             found[time] = source
     return tuple(sorted(found.items()))
+
+
+def _beside_asynchronous(schedule: Schedule) -> frozenset[str]:
+    """Names of the instructions that run beside asynchronous operations, such as a SparseCore's gathers."""
+    found, running = set(), 0
+    for step in schedule.steps:
+        running += (step.opcode == "async-start") - (step.opcode == "async-done")
+        if running:
+            found.add(step.name)
+    return frozenset(found)
 
 
 def _check_log(module: hlo.HloModule, schedule: Schedule, log: CompileLog) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from mallocgame.problem.schema import Target
@@ -14,8 +14,14 @@ _ROUGHLY = 3e-5
 """Relative: wider than the rounding of two 6-digit figures, narrower than the gap between plausible sizes."""
 
 
-def target_from_log(target: Target, log: CompileLog) -> Target:
+def target_from_log(target: Target, log: CompileLog, beside: Collection[str]) -> Target:
     """The target with what the log says: heap, alignment, memory space, HBM bandwidth, least time.
+
+    Args:
+        target: of the table.
+        log: of one compile.
+        beside: names of the instructions that run beside asynchronous operations: their ``Initial resource`` is 0.8 of
+            the time that they take (libtpu 0.0.52, beside a SparseCore's gathers: dlrm on v6e, gru on v5p).
 
     Raises:
         BadInputError: the log is of another kind of memory than the target.
@@ -29,7 +35,7 @@ def target_from_log(target: Target, log: CompileLog) -> Target:
         changes["fast_bytes"] = heap
     if alignment:
         changes["alignment"] = alignment
-    bandwidth = hbm_bandwidth(target, log)
+    bandwidth = _hbm_bandwidth(target, _alone(log, beside))
     if bandwidth is not None:
         changes["hbm_bandwidth"] = bandwidth
         changes["fast_read_bandwidth"] = bandwidth * target.fast_read_bandwidth / target.hbm_bandwidth
@@ -37,7 +43,11 @@ def target_from_log(target: Target, log: CompileLog) -> Target:
     return replace(target, **changes)  # type: ignore[arg-type]
 
 
-def hbm_bandwidth(target: Target, log: CompileLog) -> float | None:
+def _alone(log: CompileLog, beside: Collection[str]) -> CompileLog:
+    return replace(log, resources=tuple(one for one in log.resources if one.instruction not in beside))
+
+
+def _hbm_bandwidth(target: Target, log: CompileLog) -> float | None:
     """Bytes/second of asynchronous copies: size / seconds of the log's ``Async copy elapsed`` lines.
 
     MSA prints the time for one size that it picks for the whole program and does not name, so the size is the multiple
@@ -107,12 +117,18 @@ def _likely_size(estimate: float, sizes: Iterable[int]) -> int | None:
 
 
 def _memory_bound_bandwidth(log: CompileLog) -> float | None:
-    """The bytes/second that most instructions reach with everything in HBM: those that are bound by memory."""
-    totals = {instruction: cost.total_bytes for (_, instruction), cost in log.costs.items()}
+    """The bytes/second that most instructions reach with everything in HBM, of those that are bound by memory.
+
+    None where all are bound by computing.
+    """
+    costs = {instruction: cost for (_, instruction), cost in log.costs.items()}
     rates = sorted(
-        total / resource.seconds
+        cost.total_bytes / resource.seconds
         for resource in log.resources
-        if resource.seconds > 1e-8 and (total := totals.get(resource.instruction))
+        if resource.seconds > 1e-8
+        and (cost := costs.get(resource.instruction)) is not None
+        and cost.total_bytes
+        and resource.seconds > (cost.compute_seconds or 0.0) * (1 + _ROUGHLY)
     )
     most, rate, start = 0, None, 0
     for end, highest in enumerate(rates):

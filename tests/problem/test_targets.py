@@ -41,6 +41,27 @@ def test_the_smallest_topology_with_enough_devices() -> None:
         topology_for("v6e", 257)
 
 
+@pytest.mark.parametrize("captured", ALL, ids=str)
+def test_bandwidth_beside_a_sparse_core(captured: Captured) -> None:
+    """There ``Initial resource`` has 0.8 of the time: as if HBM were 1.25 times as fast."""
+    table, log = get_target(captured.target), captured.log
+    names = [resource.instruction for resource in log.resources]
+    beside = {name for number, name in enumerate(names) if number % 8}
+    slower = [replace(one, seconds=one.seconds * (0.8 if one.instruction in beside else 1.0)) for one in log.resources]
+    scaled = replace(log, resources=tuple(slower))
+    assert math.isclose(target_from_log(table, scaled, beside).hbm_bandwidth, table.hbm_bandwidth, rel_tol=1e-5)
+
+
+@pytest.mark.parametrize("captured", ALL, ids=str)
+def test_bandwidth_where_all_instructions_are_bound_by_computing(captured: Captured) -> None:
+    """Their bytes over their time are no bandwidth, even if they are all alike."""
+    table, log = get_target(captured.target), captured.log
+    costs = {key: replace(cost, compute_seconds=1e-4, total_bytes=1e6) for key, cost in log.costs.items()}
+    busy = tuple(replace(resource, seconds=1e-4) for resource in log.resources)
+    bound = replace(log, costs=costs, resources=busy)
+    assert math.isclose(target_from_log(table, bound, ()).hbm_bandwidth, table.hbm_bandwidth, rel_tol=1e-5)
+
+
 def test_a_topology_is_one_text() -> None:
     for text, topology in (
         ("v4 lite:1x1", Topology("v4 lite:1x1")),
@@ -118,7 +139,7 @@ def test_the_table_is_what_a_fresh_compile_says(name: str) -> None:
 
 def _same(name: str, log: str, fast_bytes: int | None = None) -> None:
     table = get_target(name)
-    logged = target_from_log(table, parse_compile_log(log))
+    logged = target_from_log(table, parse_compile_log(log), ())
     assert (logged.fast_space, logged.fast_bytes, logged.alignment) == (
         table.fast_space,
         fast_bytes or table.fast_bytes,

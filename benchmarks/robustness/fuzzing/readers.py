@@ -59,7 +59,6 @@ def _scan() -> tuple[str, str, str]:
 
 def _log(data: bytes) -> str:
     from mallocgame.problem.build import build_problem
-    from mallocgame.problem.target_log import target_from_log
     from mallocgame.problem.targets import get_target
     from xla_dump_parser.compile_log import parse_compile_log, reduce_compile_log
 
@@ -67,8 +66,7 @@ def _log(data: bytes) -> str:
     log = parse_compile_log(text)
     parse_compile_log(reduce_compile_log(text))
     before, after, _ = _scan()
-    target = target_from_log(get_target("v5e"), log)
-    problem = build_problem(parse_hlo(before), target, log, parse_hlo(after))
+    problem = build_problem(parse_hlo(before), get_target("v5e"), log, parse_hlo(after))
     return f"{len(problem.tensors).bit_length()} {problem.costs}"
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mallocgame.compiler.kernels.reading import kernel_costs
 from mallocgame.compiler.versions import versions_here
 from mallocgame.problem.build import build_problem
-from mallocgame.problem.target_log import target_from_log
 from mallocgame.problem.targets import get_target
 from mallocgame.programs.compiled_file import capture_of_dump
 from mallocgame.programs.dump_program import chosen_module, dumped_target, program_of_dump
@@ -120,7 +119,6 @@ def _schedule(path: Path, module: str, target: Target) -> Loaded:
     if dump.log is None:
         problem = build_problem(scheduled, target, final=final, kernels=kernels)
     else:
-        log = parse_compile_log(read_text(dump.log))
-        problem = build_problem(scheduled, target_from_log(target, log), log, final, kernels)
+        problem = build_problem(scheduled, target, parse_compile_log(read_text(dump.log)), final, kernels)
     usage = read_text(dump.memory_usage_report) if dump.memory_usage_report is not None else ""
     return Loaded(problem, str(path), scheduled, final, buffer_assignment=addresses, memory_usage=usage)
