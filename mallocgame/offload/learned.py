@@ -44,6 +44,9 @@ HOPES = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (2.0, 0.0), (0.0, 0.5), (0.0, 1.0),
 SURE = 2.0
 """Standard deviations by which a program with one other move may be smaller and quicker than it is taken to be."""
 
+TOGETHER = 0.02
+"""Share of a program's time that a move may save beyond that, together with the moves of others."""
+
 POINTS = 600
 """Sums of bytes and seconds that are kept at each name."""
 
@@ -188,7 +191,8 @@ def next_moves(search: Search) -> Iterator[NamedMoves]:
                 yield moves
     if best is not None and best.needed is not None and best.moves.moves is not None and not best.options:
         here = Seen(best.moves.moves, best.needed - base.needed, most)
-        for moves in _one_other(here, full.moves or {}, effects, (sizes, seconds, doubts, times), slack):
+        allowed = TOGETHER * best.seconds
+        for moves in _one_other(here, full.moves or {}, effects, (sizes, seconds, doubts, times), slack, allowed):
             if moves not in given and search.known(moves, {}) is None:
                 yield moves
 
@@ -199,8 +203,9 @@ def _one_other(
     effects: Sequence[Effect],
     learned: tuple[Floats, Floats, Floats, Floats],
     slack: float,
+    together: float,
 ) -> list[NamedMoves]:
-    """Programs with one name's move other than the best's that may fit and be quicker, the quickest first.
+    """Programs with one name's move other than the best's that may fit and not be slower, the quickest first.
 
     Args:
         best: the quickest that fits.
@@ -208,6 +213,7 @@ def _one_other(
         effects: by the model.
         learned: as ``corrected`` gives them.
         slack: bytes more than under full checkpointing that fit.
+        together: seconds that a move may save beyond its effect.
     """
     sizes, seconds, doubts, times = learned
     places = {(each.name, each.move): number for number, each in enumerate(effects)}
@@ -219,7 +225,7 @@ def _one_other(
             size = best.size + sum(sign * (sizes[at] - sign * SURE * doubts[at]) for sign, at in changed)
             time = sum(sign * seconds[at] for sign, at in changed)
             sure = SURE * sum(times[at] for _, at in changed)
-            if move != old and size <= slack and time - sure < 0.0:
+            if move != old and size <= slack and time - sure <= together:
                 found.append((time, NamedMoves({**best.moves, name: move})))
     found.sort(key=lambda one: one[0])
     return [moves for _, moves in found]

@@ -124,3 +124,31 @@ def test_what_was_compiled_is_not_said_again() -> None:
     assert first
     search.look("plan", first[0], {}, None)
     assert first[0] not in list(next_moves(search))
+
+
+def test_a_ready_policy_of_maxtext_is_where_the_search_goes_on() -> None:
+    """The names of MaxText's ``save_dot_except_mlp`` pay together alone, and with one more that no policy adds."""
+    names = dict(zip("abcd", ("decoder_layer_input", "query_proj", "out_proj", "mlpwi_0"), strict=True))
+    problem = replace(
+        PROBLEM,
+        tensors=tuple(replace(each, decided_as=names[each.name]) for each in PROBLEM.tensors),
+        near=(),
+        alike={},
+    )
+
+    def together(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
+        kept = set(names.values()) if moves.moves is None else set(moves.names("keep"))
+        seconds = 30.0 + 0.2 * len(kept) + 3.0 * len(moves.names("offload"))
+        if {"query_proj", "out_proj"} <= kept and "mlpwi_0" not in kept:
+            seconds = 28.0 - 0.5 * ("decoder_layer_input" in kept)
+        return ReadBack(100 + 10 * len(kept), 0, 0, 0, 0, {"E": seconds, "M": seconds}, {"E": 0.0, "M": 0.0})
+
+    found = confirm(
+        problem, lambda default: 1000, together,
+        solver="local", time_limit=0.2, seed=0, compiles=24, progress=lambda line: None,
+    )  # fmt: skip
+    labels = [one.label for one in found.candidates]
+    assert any("save_dot_except_mlp" in label for label in labels)
+    assert found.answer is not None
+    assert found.answer.seconds == pytest.approx(27.5)
+    assert found.answer.label == "learned plan"
