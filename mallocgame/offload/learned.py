@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,26 +176,32 @@ def next_moves(search: Search) -> Iterator[NamedMoves]:
     sizes, seconds, doubts, times = corrected(search.problem, effects, seen)
     best = search.best
     most = float("inf") if best is None else best.seconds - base.seconds
-    slack = search.budget - base.needed
-    given: list[NamedMoves] = []
-    for less, quicker in HOPES:
+    bytes_of_full = base.needed
+    slack = search.budget - bytes_of_full
+
+    def by_effects(less: float, quicker: float) -> Iterator[NamedMoves]:
         front = _front(effects, names, sizes - less * doubts, seconds - quicker * times)
-        for margin in MARGINS if (less, quicker) == HOPES[0] else (1.0,):
+        for margin in (1.0,) if less or quicker else MARGINS:
             allowed = slack * margin if slack > 0 else slack
             fitting = (point for point in front if point.size <= allowed)
             chosen = min(fitting, key=lambda point: point.seconds, default=None)
-            if chosen is None or chosen.seconds >= most:
-                continue
-            moves = NamedMoves({**(full.moves or {}), **dict(chosen.made)})
-            if moves not in given and search.known(moves, {}) is None:
-                given.append(moves)
-                yield moves
-    if best is not None and best.needed is not None and best.moves.moves is not None and not best.options:
-        here = Seen(best.moves.moves, best.needed - base.needed, most)
-        allowed = TOGETHER * best.seconds
-        for moves in _one_other(here, full.moves or {}, effects, (sizes, seconds, doubts, times), slack, allowed):
-            if moves not in given and search.known(moves, {}) is None:
-                yield moves
+            if chosen is not None and chosen.seconds < most:
+                yield NamedMoves({**(full.moves or {}), **dict(chosen.made)})
+
+    def from_the_best() -> Iterator[NamedMoves]:
+        if best is not None and best.needed is not None and best.moves.moves is not None and not best.options:
+            here = Seen(best.moves.moves, best.needed - bytes_of_full, most)
+            learned = sizes, seconds, doubts, times
+            yield from _one_other(here, full.moves or {}, effects, learned, slack, TOGETHER * best.seconds)
+
+    guesses = [by_effects(*HOPES[0]), chain.from_iterable(by_effects(*hope) for hope in HOPES[1:]), from_the_best()]
+    if len(search.candidates) % 2:  # far and near in turn
+        guesses[1:] = reversed(guesses[1:])
+    given: list[NamedMoves] = []
+    for moves in chain.from_iterable(guesses):
+        if moves not in given and search.known(moves, {}) is None:
+            given.append(moves)
+            yield moves
 
 
 def _one_other(
