@@ -7,7 +7,7 @@ corrected by everything that was compiled (Bayesian linear regression: Bishop, P
 3.3). Names at the same place of alike blocks are taken to have nearly the same effects. The next program is the
 quickest by these effects that fits; where that has been compiled, the quickest by effects on bytes, and then on
 seconds, that are as small as they may well be, for what names do together shows only where they are tried together.
-Last come programs with one move other than the best's.
+In turn with these come programs with one move other than the best's.
 """
 
 from __future__ import annotations
