@@ -190,9 +190,12 @@ def next_moves(search: Search) -> Iterator[NamedMoves]:
 
     def from_the_best() -> Iterator[NamedMoves]:
         if best is not None and best.needed is not None and best.moves.moves is not None and not best.options:
-            here = Seen(best.moves.moves, best.needed - bytes_of_full, most)
+            made, without = best.moves.moves, full.moves or {}
+            kept = {name: move for name, move in without.items() if move != made.get(name) == "recompute"}
+            yield NamedMoves({**made, **kept})  # what cannot be made again is kept all the same, but by another program
+            here = Seen(made, best.needed - bytes_of_full, most)
             learned = sizes, seconds, doubts, times
-            yield from _one_other(here, full.moves or {}, effects, learned, slack, TOGETHER * best.seconds)
+            yield from _one_other(here, without, effects, learned, slack, TOGETHER * best.seconds)
 
     guesses = [by_effects(*HOPES[0]), chain.from_iterable(by_effects(*hope) for hope in HOPES[1:]), from_the_best()]
     if len(search.candidates) % 2:  # far and near in turn

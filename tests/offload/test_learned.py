@@ -126,7 +126,8 @@ def test_what_was_compiled_is_not_said_again() -> None:
     assert first[0] not in list(next_moves(search))
 
 
-def test_a_ready_policy_of_maxtext_is_where_the_search_goes_on() -> None:
+@pytest.mark.parametrize("again", [True, False])
+def test_a_ready_policy_of_maxtext_is_where_the_search_goes_on(again: bool) -> None:
     """The names of MaxText's ``save_dot_except_mlp`` pay together alone, and with one more that no policy adds."""
     names = dict(zip("abcd", ("decoder_layer_input", "query_proj", "out_proj", "mlpwi_0"), strict=True))
     problem = replace(
@@ -135,6 +136,8 @@ def test_a_ready_policy_of_maxtext_is_where_the_search_goes_on() -> None:
         near=(),
         alike={},
     )
+    if not again:  # as a block's input, which is kept whatever a policy says, and yet another program
+        problem = replace(problem, tensors=(replace(problem.tensors[0], recipe=None), *problem.tensors[1:]))
 
     def together(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
         kept = set(names.values()) if moves.moves is None else set(moves.names("keep"))
