@@ -11,6 +11,7 @@ from mallocgame.offload.judge import Judged
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import OffloadProblem, Recipe
 from mallocgame.system.errors import CompilerRefusedError
+from mallocgame.system.printable import one_line
 
 if TYPE_CHECKING:
     from mallocgame.offload.compiled import ReadBack
@@ -71,7 +72,7 @@ class Candidate:
         if self.unfinished:
             return f"not finished: {self.refusal}"
         if self.needed is None:
-            return "refused"
+            return one_line(self.refusal, 200)
         return f"{self.needed} B{'' if self.read else ', refused'}"
 
 
