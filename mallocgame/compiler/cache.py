@@ -12,7 +12,7 @@ from time import monotonic
 
 from mallocgame.compiler import archive
 from mallocgame.compiler.child import Compile, Compiled, Limits, Request, compile_in_child
-from mallocgame.compiler.failures import OverrideRefusedError
+from mallocgame.compiler.failures import LeftBehind, OutOfMemoryError, OverrideRefusedError
 from mallocgame.compiler.versions import installed_versions
 from mallocgame.plan.compiler_options import SCOPED_VMEM
 from mallocgame.system.errors import BadInputError, NoAnswerError
@@ -23,6 +23,7 @@ VERSION = 1
 _KIND = "compile"
 _TEXTS = ("lowered", "before_msa", "final", "buffer_assignment", "memory_usage", "log")
 _REFUSAL = ("refusal",)
+_LEFT = ("target", "lowered", "optimized", "buffer_assignment", "memory_usage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,10 @@ class CompileCache:
     """Compiles as ``compile_in_child`` does, unless the folder has the answer.
 
     An answer is kept under the SHA-256 of the lowered module, topology, options, flags, what is logged, and the
-    versions of jax, jaxlib and libtpu. Refused overrides are answers too: the compiler is deterministic. A damaged
-    entry is made anew. A request for a function is not cached, for its module is not known before it is lowered. Logs
-    are reduced to what ``parse_compile_log`` reads: those of large programs have 100 MB.
+    versions of jax, jaxlib and libtpu. Refused overrides are answers too, and programs that do not fit, with what their
+    compile left behind: the compiler is deterministic. A damaged entry is made anew. A request for a function is not
+    cached, for its module is not known before it is lowered. Logs are reduced to what ``parse_compile_log`` reads:
+    those of large programs have 100 MB.
     """
 
     def __init__(self, folder: str | os.PathLike[str], compile: Compile = compile_in_child) -> None:
@@ -97,6 +99,12 @@ class CompileCache:
             refusal.seconds = monotonic() - started
             manifest = {"refused": True, "seconds": refusal.seconds}
             self._keep(path, archive.pack(_KIND, VERSION, manifest, {"refusal": _of_refusal(refusal)}))
+            raise
+        except OutOfMemoryError as error:
+            if error.left is not None:
+                manifest = {"refused": True, "out_of_memory": True}
+                left = {name: getattr(error.left, name) for name in _LEFT}
+                self._keep(path, archive.pack(_KIND, VERSION, manifest, {"refusal": str(error), **left}))
             raise
         self._keep(path, _to_bytes(compiled, request))
         return compiled
@@ -150,10 +158,15 @@ def _load(path: Path) -> Compiled:
 
     Raises:
         BadInputError: it is damaged.
-        OverrideRefusedError: that was the answer.
+        OverrideRefusedError, OutOfMemoryError: that was the answer.
     """
     source = str(path)
     manifest, _ = archive.unpack(path, _KIND, VERSION, ())
+    if manifest.get("out_of_memory") is True:
+        texts = archive.unpack(path, _KIND, VERSION, (*_REFUSAL, *_LEFT))[1]
+        error = OutOfMemoryError(texts["refusal"])
+        error.left = LeftBehind(*(texts[name] for name in _LEFT))
+        raise error
     if manifest.get("refused") is True:
         refusal = _to_refusal(archive.unpack(path, _KIND, VERSION, _REFUSAL)[1]["refusal"], source)
         if "seconds" in manifest:  # older caches did not keep them

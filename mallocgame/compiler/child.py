@@ -130,7 +130,11 @@ class Compiled:
     code_bytes: int = 0
 
 
-class TookTooLongError(NoAnswerError):
+class LimitReachedError(NoAnswerError):
+    """A compile was ended at a limit: what it would have given is not known."""
+
+
+class TookTooLongError(LimitReachedError):
     """A compile reached its limit of seconds."""
 
 
@@ -257,7 +261,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> tuple[int, int]:
         resident = _resident_bytes(process.pid)
         peak = max(peak, resident)
         if resident > limits.memory:
-            raise NoAnswerError(
+            raise LimitReachedError(
                 f"the compile took more than {limits.memory / 2**30:.3g} GiB of memory; {GIB} allows more"
             )
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from mallocgame.compiler.child import LimitReachedError
 from mallocgame.offload.judge import Judged
 from mallocgame.offload.policy import NamedMoves
 from mallocgame.offload.problem import OffloadProblem, Recipe
 from mallocgame.system.errors import CompilerRefusedError
+from mallocgame.system.printable import one_line
 
 if TYPE_CHECKING:
     from mallocgame.offload.compiled import ReadBack
@@ -38,8 +40,9 @@ class Candidate:
         moves: what it tells JAX.
         options: compiler options.
         predicted: by the judge, where it is a plan of the model.
-        read: what the compiler made of it; None where it refused.
+        read: what the compiler made of it; None where it refused, or did not finish.
         refusal: why; else empty.
+        unfinished: whether its compile was ended at a limit of time or memory; ``refusal`` then says which.
         needed: bytes of device memory, also of a refused program where the compiler said; else None.
         state: leaf groups of the step's arguments in host memory.
     """
@@ -52,6 +55,7 @@ class Candidate:
     refusal: str = ""
     needed: int | None = None
     state: tuple[str, ...] = ()
+    unfinished: bool = False
 
     def fits(self, budget: int) -> bool:
         """Whether the compiler was seen to need no more than the budget."""
@@ -59,8 +63,36 @@ class Candidate:
 
     @property
     def seconds(self) -> float:
-        """Under M; infinite where the compiler refused."""
+        """Under M; infinite where the compiler made nothing of it."""
         return float("inf") if self.read is None else self.read.seconds["M"]
+
+    @property
+    def told(self) -> str:
+        """The bytes that it needs, or why they are not known, for people."""
+        if self.unfinished:
+            return f"not finished: {self.refusal}"
+        if self.needed is None:
+            return one_line(self.refusal, 200)
+        return f"{self.needed} B{'' if self.read else ', refused'}"
+
+
+def compiled(
+    label: str,
+    moves: NamedMoves,
+    options: Mapping[str, str],
+    predicted: Judged | None,
+    state: tuple[str, ...],
+    compile: CompileMoves,
+) -> Candidate:
+    """Compile a program. One that is refused, or is ended at a limit, is a candidate that does not fit."""
+    made = Candidate(label, moves, options, predicted, None, state=state)
+    try:
+        read = compile(moves, options)
+    except LimitReachedError as error:
+        return replace(made, refusal=str(error), unfinished=True)
+    except CompilerRefusedError as error:
+        return replace(made, refusal=str(error), needed=error.needed if isinstance(error, DoesNotFitError) else None)
+    return replace(made, read=read, needed=read.device_bytes)
 
 
 @dataclass
@@ -92,14 +124,9 @@ class Search:
         known = self.known(moves, options)
         if known is not None:
             return known
-        try:
-            read = self.compile(moves, options)
-            found = Candidate(label, moves, options, predicted, read, "", read.device_bytes, self.state)
-        except CompilerRefusedError as error:
-            needed = error.needed if isinstance(error, DoesNotFitError) else None
-            found = Candidate(label, moves, options, predicted, None, str(error), needed, self.state)
+        found = compiled(label, moves, options, predicted, self.state, self.compile)
         self.candidates.append(found)
-        told = f"{found.needed} B, {found.seconds * 1e3:.4g} ms under M" if found.read else "refused"
+        told = f"{found.told}, {found.seconds * 1e3:.4g} ms under M" if found.read else found.told
         self.progress(f"compiled {label}: {told}")
         return found
 

@@ -2,10 +2,10 @@
 
 The model's peak is of arrays, the compiler's of buffers: they differ by paddings, temporaries and what is fused.
 Between the compiles on both sides of the budget, the one is taken to grow with the other; that gives the budget of the
-next solve, and the last plan's time scales the model's. Before these plans, and after ``MISSES`` of them that do not
-fit, the effects of single names as the compiler shows them choose the next program (``learned.py``). Where none fits,
-XLA is told to rematerialise the rest. The answer is the quickest program that the compiler has been seen to fit into
-the budget, XLA's default and the usual policies included.
+next solve, and the last plan's time scales the model's. Before these plans, and with the compiles that are left when
+the usual policies have been compiled too, the effects of single names as the compiler shows them choose the next
+program (``learned.py``). Where none fits, XLA is told to rematerialise the rest. The answer is the quickest program
+that the compiler has been seen to fit into the budget, XLA's default and the usual policies included.
 """
 
 from __future__ import annotations
@@ -104,14 +104,14 @@ def confirm(
     reserved += not default.fits(search.budget)
     _learned(search, reserved + (search.left - reserved) // 3)
     solution, infeasible = _plans(search, reserved, solver, time_limit, seed)
-    _learned(search, reserved)
-    named = (one for one in search.candidates if one.moves.moves is not None and one.needed is not None)
-    leanest = min(named, key=lambda one: one.needed or 0, default=None)
-    if leanest is not None and not any(plan.fits(search.budget) for plan in search.candidates):
-        others.append((f"{leanest.label}, xla rematerialisation", leanest.moves, limited))
     for label, moves, options in others:
         if search.left > 0:
             search.look(label, moves, options, None)
+    _learned(search, int(search.best is None))
+    named = (one for one in search.candidates if one.moves.moves is not None and one.needed is not None)
+    leanest = min(named, key=lambda one: one.needed or 0, default=None)
+    if leanest is not None and search.best is None and search.left > 0:
+        search.look(f"{leanest.label}, xla rematerialisation", leanest.moves, limited, None)
     infeasible = infeasible and search.best is None
     return Confirmed(search.problem, search.budget, tuple(search.candidates), search.best, solution, infeasible)
 

@@ -2,7 +2,9 @@
 
 Of the usual policies the leanest at a small batch is compiled along batches: bytes are taken to grow evenly between two
 batches that were compiled, until one fits and the next does not. There every other policy is compiled, too: the next
-batch fits none. At the largest batch, a half and a quarter of it the quickest policy that fits is told.
+batch fits none. At the largest batch, a half and a quarter of it the quickest policy that fits is told. Where compiles
+run out before, or one does not finish, the largest batch that was seen to fit is the answer, and what is not known of
+larger ones is told.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mallocgame.offload.candidates import Candidate, CompileMoves, DoesNotFitError, quickest
+from mallocgame.offload.candidates import Candidate, CompileMoves, compiled, quickest
 from mallocgame.offload.compiling import compiler_of
 from mallocgame.offload.links import checked_link
 from mallocgame.offload.moves_file import MovesFile
@@ -23,7 +25,7 @@ from mallocgame.offload.run import answer_file, budget_bytes
 from mallocgame.offload.usual import FULL, KEPT, OFFLOADED, usual_moves
 from mallocgame.problem.chips import program_hbm
 from mallocgame.problem.targets import TARGETS, get_target
-from mallocgame.system.errors import BadInputError, CompilerRefusedError, NoAnswerError
+from mallocgame.system.errors import BadInputError, NoAnswerError
 from mallocgame.system.progress import Progress
 
 LEAN = (FULL, OFFLOADED)
@@ -31,6 +33,9 @@ LEAN = (FULL, OFFLOADED)
 
 MOST = 2**24
 """No batch is larger."""
+
+UNFINISHED = 2
+"""Compiles along batches that may not finish before larger batches are given up."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,17 @@ class Largest:
         answer: as a file has it.
         budget: bytes.
         batches: that were compiled by all policies, smallest first; the last is the largest that fits.
-        beyond: the next batch, which fits under no policy that was compiled.
+        beyond: the smallest larger batch of which a program was compiled, none of which was seen to
+            fit; None where there is none.
+        open: what is not known of larger batches; empty where ``beyond`` is the next one, and the compiler showed that
+            it fits under no policy.
     """
 
     answer: MovesFile
     budget: int
     batches: tuple[AtBatch, ...]
-    beyond: AtBatch
+    beyond: AtBatch | None
+    open: str
 
 
 @dataclass
@@ -81,24 +90,33 @@ class _Batches:
     state: tuple[str, ...]
     known: dict[tuple[int, str], Candidate] = field(default_factory=dict)
 
-    def look(self, batch: int, label: str) -> Candidate:
-        """Compile, unless that has been done."""
-        if (batch, label) in self.known:
-            return self.known[batch, label]
-        if self.left <= 0:
-            raise NoAnswerError("the compiles are used up before the largest batch is known; --compiles allows more")
-        self.left -= 1
-        moves = self.policies[label]
-        try:
-            read = self.compiler(batch)(moves, {})
-            found = Candidate(label, moves, {}, None, read, "", read.device_bytes, self.state)
-        except CompilerRefusedError as error:
-            needed = error.needed if isinstance(error, DoesNotFitError) else None
-            found = Candidate(label, moves, {}, None, None, str(error), needed, self.state)
-        told = f"{found.needed} B" if found.needed is not None else "refused"
-        self.progress(f"compiled batch {batch}, {label}: {told}{'' if found.fits(self.budget) else ', does not fit'}")
-        self.known[batch, label] = found
-        return found
+    def look(self, batch: int, label: str) -> Candidate | None:
+        """Compile, unless that has been done; None where no compile is left."""
+        if (batch, label) not in self.known:
+            if self.left <= 0:
+                return None
+            self.left -= 1
+            found = compiled(label, self.policies[label], {}, None, self.state, self.compiler(batch))
+            fits = "" if found.fits(self.budget) or found.unfinished else ", does not fit"
+            self.progress(f"compiled batch {batch}, {label}: {found.told}{fits}")
+            self.known[batch, label] = found
+        return self.known[batch, label]
+
+    @property
+    def unfinished(self) -> int:
+        """How many compiles did not finish."""
+        return sum(one.unfinished for one in self.known.values())
+
+    @property
+    def given_up(self) -> bool:
+        """Whether so many did not finish that larger batches are not tried."""
+        return self.unfinished >= UNFINISHED
+
+    def all_lean(self, batch: int) -> AtBatch:
+        """What is known of a batch when all lean policies that the compiles allow have been tried."""
+        for label in LEAN:
+            self.look(batch, label)
+        return self.at(batch)
 
     def at(self, batch: int) -> AtBatch:
         """What is known of a batch."""
@@ -148,46 +166,62 @@ def largest_batch(
         progress,
         host_state,
     )
-    lean = min(LEAN, key=lambda label: search.look(start, label).needed or MOST**2)
+    tried = [one for label in LEAN if (one := search.look(start, label)) is not None]
+    lean = min(tried, key=lambda one: one.needed or MOST**2).label
     largest = _largest(search, lean, start, step)
-    for label in LEAN:
-        search.look(largest + step, label)
-    while (further := search.at(largest + step)).answer is not None:  # another policy is leaner there
-        largest = _largest(search, further.answer.label, largest + step, step)
-        for label in LEAN:
-            search.look(largest + step, label)
+    while not search.given_up and (further := search.all_lean(largest + step).answer):  # another is leaner there
+        largest = _largest(search, further.label, largest + step, step)
     told = sorted({max(step, largest // part // step * step) for part in (4, 2, 1)})
     for batch in reversed(told):
         for label in ("no checkpointing", KEPT, FULL, lean):
-            if search.left > 0:
-                search.look(batch, label)
+            search.look(batch, label)
     batches = tuple(each for each in map(search.at, told) if each.candidates)
     answer = batches[-1].answer
     assert answer is not None, "the largest batch fits"
     file = answer_file(training(largest), residuals.everywhere, target, size, answer)
-    return Largest(file, size, batches, search.at(largest + step))
+    return Largest(file, size, batches, *_beyond(search, largest, step))
 
 
 def _largest(search: _Batches, label: str, start: int, step: int) -> int:
-    """The largest batch, in steps, that fits under a policy, of which the next one does not.
+    """The largest batch, in steps, that was seen to fit under a policy.
+
+    The next one does not, unless compiles run out or do not finish.
 
     Raises:
-        NoAnswerError: a batch of one step does not fit.
+        NoAnswerError: no batch was seen to fit.
     """
     seen: dict[int, int | None] = {}
     low, high = 0, MOST
     batch = start
-    while low + step < high:
-        found = search.look(batch, label)
+    while low + step < high and (found := search.look(batch, label)) is not None:
         seen[batch] = found.needed
         if found.fits(search.budget):
             low = max(low, batch)
         else:
             high = min(high, batch)
+        if search.given_up:
+            break
         batch = _next(seen, search.budget, low, high, step)
-    if low == 0:
+    if low == 0 and high == step and not search.unfinished:
         raise NoAnswerError(f"a batch of {step} does not fit under {label}")
+    if low == 0 and search.given_up:
+        raise NoAnswerError(f"{search.unfinished} compiles did not finish, and no batch that fits is known")
+    if low == 0:
+        raise NoAnswerError("the compiles are used up before a batch that fits is known; --compiles allows more")
     return low
+
+
+def _beyond(search: _Batches, largest: int, step: int) -> tuple[AtBatch | None, str]:
+    """The smallest larger batch that was tried, and what is not known of larger ones."""
+    why = "compiles did not finish" if search.unfinished else "the compiles are used up"
+    batch = min((batch for batch, _ in search.known if batch > largest), default=None)
+    if batch is None:
+        return None, f"no larger batch was tried: {why}" if largest + step < MOST else ""
+    found = search.at(batch)
+    if batch > largest + step:
+        return found, f"batches between {largest} and {batch} were not tried: {why}"
+    missing = [label for label in LEAN if all(one.label != label or one.unfinished for one in found.candidates)]
+    return found, f"batch {batch} was not compiled under {', '.join(missing)}: {why}" if missing else ""
 
 
 def _next(seen: Mapping[int, int | None], budget: int, low: int, high: int, step: int) -> int:

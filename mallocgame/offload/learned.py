@@ -5,14 +5,16 @@ nothing, or much more than its size, and to keep what was fused may even take lo
 move on bytes and seconds, counted from full checkpointing, starts at the model's, as uncertain as it is large, and is
 corrected by everything that was compiled (Bayesian linear regression: Bishop, Pattern Recognition and Machine Learning,
 3.3). Names at the same place of alike blocks are taken to have nearly the same effects. The next program is the
-quickest by these effects that fits; where that has been compiled, the quickest by effects on bytes that are as small as
-they may well be, for buffers that are shared show only together.
+quickest by these effects that fits; where that has been compiled, the quickest by effects on bytes, and then on
+seconds, that are as small as they may well be, for what names do together shows only where they are tried together.
+In turn with these come programs with one move other than the best's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +39,14 @@ MARGINS = (1.0, 0.95, 1.05, 0.85, 0.7, 0.5)
 LEAST_SHARE = 0.01
 """Of a tensor's bytes that a device has: more devices have no larger part of a program."""
 
-HOPES = (0.0, 0.5, 1.0, 2.0)
-"""Standard deviations by which bytes are taken to be less, in this order."""
+HOPES = ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (2.0, 0.0), (0.0, 0.5), (0.0, 1.0), (0.0, 2.0))
+"""Standard deviations by which bytes, and seconds, are taken to be less, in this order."""
+
+SURE = 2.0
+"""Standard deviations by which a program with one other move may be smaller and quicker than it is taken to be."""
+
+TOGETHER = 0.02
+"""Share of a program's time that a move may save beyond that, together with the moves of others."""
 
 POINTS = 600
 """Sums of bytes and seconds that are kept at each name."""
@@ -98,8 +106,8 @@ def modelled_effects(problem: OffloadProblem, share: float = 1.0) -> tuple[Effec
 
 def corrected(
     problem: OffloadProblem, effects: Sequence[Effect], seen: Sequence[Seen]
-) -> tuple[Floats, Floats, Floats]:
-    """(bytes, seconds, standard deviation of the bytes) of each effect after what was seen.
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """(bytes, seconds, standard deviations of the bytes and of the seconds) of each effect after what was seen.
 
     Args:
         problem: says which names are alike.
@@ -112,7 +120,8 @@ def corrected(
     shared = np.array([[1.0 if i == j else _likeness(a, b) for j, b in enumerate(kinds)] for i, a in enumerate(kinds)])
     sizes, doubts = _posterior(made, shared, [(one.size, one.doubt[0]) for one in effects], [one.size for one in seen])
     before = [(one.seconds, one.doubt[1]) for one in effects]
-    return sizes, _posterior(made, shared, before, [one.seconds for one in seen])[0], doubts
+    seconds, times = _posterior(made, shared, before, [one.seconds for one in seen])
+    return sizes, seconds, doubts, times
 
 
 def _likeness(one: tuple[str, Move], other: tuple[str, Move]) -> float:
@@ -164,23 +173,72 @@ def next_moves(search: Search) -> Iterator[NamedMoves]:
         for one in search.candidates
         if one.moves.moves is not None and one.read is not None and not one.options
     ]
-    sizes, seconds, doubts = corrected(search.problem, effects, seen)
+    sizes, seconds, doubts, times = corrected(search.problem, effects, seen)
     best = search.best
     most = float("inf") if best is None else best.seconds - base.seconds
-    slack = search.budget - base.needed
-    given: list[NamedMoves] = []
-    for hope in HOPES:
-        front = _front(effects, names, sizes - hope * doubts, seconds)
-        for margin in MARGINS if hope == 0.0 else (1.0,):
+    bytes_of_full = base.needed
+    slack = search.budget - bytes_of_full
+
+    def by_effects(less: float, quicker: float) -> Iterator[NamedMoves]:
+        front = _front(effects, names, sizes - less * doubts, seconds - quicker * times)
+        for margin in (1.0,) if less or quicker else MARGINS:
             allowed = slack * margin if slack > 0 else slack
             fitting = (point for point in front if point.size <= allowed)
             chosen = min(fitting, key=lambda point: point.seconds, default=None)
-            if chosen is None or chosen.seconds >= most:
-                continue
-            moves = NamedMoves({**(full.moves or {}), **dict(chosen.made)})
-            if moves not in given and search.known(moves, {}) is None:
-                given.append(moves)
-                yield moves
+            if chosen is not None and chosen.seconds < most:
+                yield NamedMoves({**(full.moves or {}), **dict(chosen.made)})
+
+    def from_the_best() -> Iterator[NamedMoves]:
+        if best is not None and best.needed is not None and best.moves.moves is not None and not best.options:
+            made, without = best.moves.moves, full.moves or {}
+            kept = {name: move for name, move in without.items() if move != made.get(name) == "recompute"}
+            yield NamedMoves({**made, **kept})  # what cannot be made again is kept all the same, but by another program
+            here = Seen(made, best.needed - bytes_of_full, most)
+            learned = sizes, seconds, doubts, times
+            yield from _one_other(here, without, effects, learned, slack, TOGETHER * best.seconds)
+
+    guesses = [by_effects(*HOPES[0]), chain.from_iterable(by_effects(*hope) for hope in HOPES[1:]), from_the_best()]
+    if len(search.candidates) % 2:  # far and near in turn
+        guesses[1:] = reversed(guesses[1:])
+    given: list[NamedMoves] = []
+    for moves in chain.from_iterable(guesses):
+        if moves not in given and search.known(moves, {}) is None:
+            given.append(moves)
+            yield moves
+
+
+def _one_other(
+    best: Seen,
+    full: Mapping[str, Move],
+    effects: Sequence[Effect],
+    learned: tuple[Floats, Floats, Floats, Floats],
+    slack: float,
+    together: float,
+) -> list[NamedMoves]:
+    """Programs with one name's move other than the best's that may fit and not be slower, the quickest first.
+
+    Args:
+        best: the quickest that fits.
+        full: moves of full checkpointing.
+        effects: by the model.
+        learned: as ``corrected`` gives them.
+        slack: bytes more than under full checkpointing that fit.
+        together: seconds that a move may save beyond its effect.
+    """
+    sizes, seconds, doubts, times = learned
+    places = {(each.name, each.move): number for number, each in enumerate(effects)}
+    found: list[tuple[float, NamedMoves]] = []
+    for name, without in full.items():
+        old = best.moves.get(name, without)
+        for move in dict.fromkeys((without, *(each.move for each in effects if each.name == name))):
+            changed = [(sign, places[name, one]) for sign, one in ((-1, old), (1, move)) if (name, one) in places]
+            size = best.size + sum(sign * (sizes[at] - sign * SURE * doubts[at]) for sign, at in changed)
+            time = sum(sign * seconds[at] for sign, at in changed)
+            sure = SURE * sum(times[at] for _, at in changed)
+            if move != old and size <= slack and time - sure <= together:
+                found.append((time, NamedMoves({**best.moves, name: move})))
+    found.sort(key=lambda one: one[0])
+    return [moves for _, moves in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mallocgame.compiler.described import without_devices
-from mallocgame.offload.candidates import Candidate, CompileMoves, quickest
+from mallocgame.offload.candidates import Candidate, CompileMoves, compiled, quickest
 from mallocgame.offload.compiling import compiler_of
 from mallocgame.offload.confirm import Confirmed, confirm
 from mallocgame.offload.judge import replay
@@ -26,7 +26,7 @@ from mallocgame.offload.state import groups_of
 from mallocgame.problem.chips import Link, program_hbm
 from mallocgame.problem.targets import TARGETS, get_target
 from mallocgame.programs.environment import flag_notes
-from mallocgame.system.errors import BadInputError, CompilerRefusedError
+from mallocgame.system.errors import BadInputError
 from mallocgame.system.progress import Progress
 
 _BUDGET = re.compile(r"(\d{1,18})|(\d{1,3}(?:\.\d{1,3})?)\s?%")
@@ -86,9 +86,7 @@ def budget_bytes(text: str | None, default: int | None, device: int | None = Non
         return device
     found = _BUDGET.fullmatch((text or "").strip())
     if found is not None and found[2] and default is None:
-        raise BadInputError(
-            f"the compiler refuses XLA's default and does not say what it needs: {text} of it; give bytes"
-        )
+        raise BadInputError(f"XLA's default was not compiled, and what it needs is not known: {text} of it; give bytes")
     amount = 0 if found is None else int(found[1]) if found[1] else int((default or 0) * float(found[2]) / 100)
     if amount <= 0:
         raise BadInputError(f"{text!r} is no budget: give bytes, or a share of what XLA's default needs such as 50%")
@@ -186,13 +184,9 @@ def _state_that_fits(compilers: _Compilers, confirmed: Confirmed, progress: Prog
     for count in range(1, len(groups) + 1):
         state = tuple(groups[:count])
         words = f"{leanest.label} with {', '.join(state)} on the host"
-        try:
-            needed = compilers.with_state(state)(leanest.moves, {}).device_bytes
-        except CompilerRefusedError:
-            progress(f"compiled {words}: refused")
-            continue
-        progress(f"compiled {words}: {needed} B")
-        if needed <= confirmed.budget:
+        found = compiled(words, leanest.moves, {}, None, state, compilers.with_state(state))
+        progress(f"compiled {words}: {found.told}")
+        if found.fits(confirmed.budget):
             return state
     return ()
 

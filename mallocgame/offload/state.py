@@ -2,8 +2,8 @@
 
 State is what a step donates and gives back in the same shapes. It is copied in at each step and out again, in the
 step's own time, and frees its size for all of the rest. It moves in *leaf groups*: the fields of a named tuple or
-dataclass, such as Adam's ``mu`` and ``nu``; the entries of a dictionary that are alike, such as ``{"params", "mu",
-"nu"}``; else a whole argument.
+dataclass, such as Adam's ``mu`` and ``nu``; the entries of dictionaries, also of those inside, that are alike and have
+most of an argument, such as ``{"params", "mu", "nu"}``; else a whole argument.
 """
 
 from __future__ import annotations
@@ -92,10 +92,8 @@ def groups_of(program: Any, arguments: Sequence[Any], by_name: Mapping[str, Any]
         if result is None:
             continue
         taken.add(result)
-        alike = _alike_entries(argument)
-        for place, (path, leaf) in enumerate(leaves):
-            name = f"{at}{_group(path, alike)}"
-            found.setdefault(name, []).append((mine[place], first_of[result] + place, size_of(leaf)))
+        for place, ((_, leaf), group) in enumerate(zip(leaves, _groups(leaves), strict=True)):
+            found.setdefault(f"{at}{group}", []).append((mine[place], first_of[result] + place, size_of(leaf)))
     groups = [
         Group(
             name, sum(size for _, _, size in each), tuple(one for one, _, _ in each), tuple(two for _, two, _ in each)
@@ -118,19 +116,51 @@ def _shapes(one: Any, other: Any) -> bool:
     )
 
 
-def _alike_entries(argument: Any) -> bool:
-    """Whether it is a dictionary with two entries or more that are trees of the same shapes."""
-    entries = (
-        [entry for entry in argument.values() if not hasattr(entry, "shape")] if isinstance(argument, dict) else []
-    )
-    return any(_shapes(one, other) for at, one in enumerate(entries) for other in entries[:at])
+Path = tuple[Any, ...]
 
 
-def _group(path: tuple[Any, ...], alike: bool) -> str:
+def _groups(leaves: Sequence[tuple[Path, Any]]) -> list[str]:
+    """For each leaf of an argument the path of its group, as text."""
     import jax
 
-    fields = [at for at, key in enumerate(path) if isinstance(key, jax.tree_util.GetAttrKey)]
-    return str(jax.tree_util.keystr(path[: fields[-1] + 1 if fields else int(alike)]))
+    inside = {path[:depth]: set[Any]() for path, _ in leaves for depth in range(len(path))}
+    for path, _ in leaves:
+        for depth in range(len(path)):
+            inside[path[:depth]].add(path[depth])
+    paths = []
+    for path, _ in leaves:
+        end = len(path)
+        while end and isinstance(path[end - 1], jax.tree_util.GetAttrKey) and len(inside[path[: end - 1]]) == 1:
+            end -= 1  # around one value, as flax's variables are
+        paths.append(path[:end])
+    alike = _alike_entries(paths, [leaf for _, leaf in leaves])
+    above = {path[:depth] for path in alike for depth in range(len(path))}
+    found = []
+    for path in paths:
+        fields = [depth for depth, key in enumerate(path, 1) if isinstance(key, jax.tree_util.GetAttrKey)]
+        apart = (depth for depth in range(len(path)) if path[:depth] not in above)
+        found.append(str(jax.tree_util.keystr(path[: fields[-1] if fields else next(apart, len(path))])))
+    return found
+
+
+def _alike_entries(paths: Sequence[Path], leaves: Sequence[Any]) -> set[Path]:
+    """Paths of entries of dictionaries with the same shapes inside that have half of all bytes; the largest such."""
+    import jax
+
+    entries: dict[Path, list[tuple[Path, tuple[int, ...], str]]] = {}
+    sizes: dict[Path, int] = {}
+    for path, leaf in zip(paths, leaves, strict=True):
+        for depth, key in enumerate(path[:-1], 1):
+            if isinstance(key, jax.tree_util.DictKey):
+                entries.setdefault(path[:depth], []).append((path[depth:], leaf.shape, str(leaf.dtype)))
+                sizes[path[:depth]] = sizes.get(path[:depth], 0) + size_of(leaf)
+    by_shape: dict[Any, set[Path]] = {}
+    for path, inside in entries.items():
+        by_shape.setdefault(tuple(inside), set()).add(path)
+    several = [same for same in by_shape.values() if len(same) > 1]
+    largest = max(several, key=lambda same: sum(sizes[path] for path in same), default=set[Path]())
+    half = sum(map(size_of, leaves)) / 2
+    return largest if sum(sizes[path] for path in largest) >= half else set()
 
 
 def with_state_on_host(

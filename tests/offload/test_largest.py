@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from mallocgame import api
+from mallocgame.cli.answers import fitted
+from mallocgame.compiler.child import TookTooLongError
 from mallocgame.offload import largest
 from mallocgame.offload.candidates import DoesNotFitError
 from mallocgame.offload.compiled import ReadBack
@@ -86,11 +88,61 @@ def test_time_per_sample_is_that_of_the_quickest_that_fits(monkeypatch: pytest.M
     assert found.batches[-1].answer.label == "full checkpointing"
 
 
+def test_the_largest_that_fitted_is_kept_where_compiles_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = find(monkeypatch, compiles=3)  # 64 by two policies, then 128
+    assert asked == [64, 64, 128]
+    assert (found.answer.batch, found.beyond) == (128, None)
+    assert found.open == "no larger batch was tried: the compiles are used up"
+    found, asked = find(monkeypatch, fixed=850, compiles=3)
+    assert asked == [64, 64, 8]
+    assert (found.answer.batch, found.beyond.batch) == (8, 64)
+    expected = "batches between 8 and 64 were not tried: the compiles are used up"
+    assert found.open == expected
+    document = fitted.of_largest(found, None)
+    assert f"largest batch 8; {expected}" in fitted.largest_lines(document)
+
+
+def test_no_compile_is_left_for_the_next_batch_under_other_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, asked = find(monkeypatch)
+    assert whole.open == ""
+    last = len(asked[: asked.index(whole.beyond.batch) + 1])
+    found, _ = find(monkeypatch, compiles=max(last, asked.index(whole.answer.batch) + 1))
+    assert (found.answer.batch, found.beyond.batch) == (whole.answer.batch, whole.beyond.batch)
+    assert (
+        found.open == f"batch {found.beyond.batch} was not compiled under all named offloaded: the compiles are used up"
+    )
+
+
+@pytest.mark.parametrize("slow", [200, 150])
+def test_compiles_that_do_not_finish_show_nothing(slow: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    plain = compiler(asked, 100, 1)
+
+    def compiler_of(training: Training, *_: object) -> Any:
+        def compile(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
+            if (training.batch or 0) >= slow:
+                asked.append(training.batch or 0)
+                raise TookTooLongError("the compile took longer than 900 s")
+            found: ReadBack = plain(training)(moves, options)
+            return found
+
+        return compile
+
+    monkeypatch.setattr(largest, "compiler_of", compiler_of)
+    found = api.fit_largest(tiny_adam, target="v5e", budget=str(DEVICE), compiles=30)
+    late = [batch for batch in asked if batch >= slow]
+    assert found.answer.batch == max(batch for batch in asked if batch < slow)
+    assert found.beyond.batch == min(late)
+    assert len(set(late)) == largest.UNFINISHED
+    assert found.open.endswith("were not tried: compiles did not finish")
+    assert "not finished" in "\n".join(fitted.largest_lines(fitted.of_largest(found, None)))
+
+
 def test_what_cannot_be_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoAnswerError, match="a batch of 1 does not fit"):
         find(monkeypatch, fixed=2000)
-    with pytest.raises(NoAnswerError, match="--compiles allows more"):
-        find(monkeypatch, compiles=3)
+    with pytest.raises(NoAnswerError, match="used up before a batch that fits is known; --compiles allows more"):
+        find(monkeypatch, fixed=880, compiles=2)  # 64 samples do not fit, under full checkpointing nor offloaded
     with pytest.raises(BadInputError, match="takes no argument 'batch'"):
         api.fit_largest(tiny_untouched, target="v5e")
     with pytest.raises(BadInputError, match="for TPU targets alone"):

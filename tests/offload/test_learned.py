@@ -46,7 +46,7 @@ def test_effects_by_the_model() -> None:
 def test_an_observation_corrects_its_own_effect_and_those_alike() -> None:
     effects = modelled_effects(PROBLEM)
     place = {(one.name, one.move): number for number, one in enumerate(effects)}
-    sizes, seconds, doubts = corrected(PROBLEM, effects, [Seen({"a": "keep"}, 30.0, 2.0)])
+    sizes, seconds, doubts, times = corrected(PROBLEM, effects, [Seen({"a": "keep"}, 30.0, 2.0)])
     # 20 bytes and 3 s more than the model says: nearly all of that is its own, most of it that of its like.
     assert sizes[place["a", "keep"]] == pytest.approx(30.0, rel=0.01)
     assert sizes[place["b", "keep"]] == pytest.approx(10.0 + ALIKE * 20.0, rel=0.01)
@@ -57,6 +57,9 @@ def test_an_observation_corrects_its_own_effect_and_those_alike() -> None:
     assert seconds[place["a", "keep"]] == pytest.approx(2.0, rel=0.01)
     assert seconds[place["b", "keep"]] == pytest.approx(-1.0 + ALIKE * 3.0, rel=0.02)
     assert seconds[place["a", "offload"]] == pytest.approx(0.0)
+    assert times[place["a", "keep"]] < 0.05
+    assert times[place["b", "keep"]] == pytest.approx((1 - ALIKE**2) ** 0.5, rel=0.01)
+    assert times[place["c", "keep"]] == pytest.approx(1.0)
 
 
 BYTES = {"a": 25, "b": 25, "c": 4, "d": 12, "e": 3}
@@ -89,6 +92,27 @@ def test_the_best_of_all_programs_is_found_by_compiling(budget: int) -> None:
     assert found.answer.seconds == pytest.approx(best)
 
 
+@pytest.mark.parametrize("budget", [110, 130, 150])
+def test_what_names_do_together_is_found_from_the_best_program(budget: int) -> None:
+    """To keep one of a, b and d pays, to keep two of them does not: no sum of effects says both."""
+
+    def together(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
+        found = read(moves, options)
+        several = sum(moves.moves is None or moves.moves[name] == "keep" for name in "abd")
+        seconds = found.seconds["M"] + (0.0, 0.0, 3.0, 6.0)[several]
+        return replace(found, seconds={"E": seconds, "M": seconds})
+
+    choices: tuple[Move, ...] = ("keep", "recompute")
+    every = (NamedMoves(dict(zip("abcde", made, strict=True))) for made in itertools.product(choices, repeat=5))
+    best = min(found.seconds["M"] for moves in every if (found := together(moves, {})).device_bytes <= budget)
+    found = confirm(
+        PROBLEM, lambda default: budget, together,
+        solver="local", time_limit=0.5, seed=0, compiles=24, progress=lambda line: None,
+    )  # fmt: skip
+    assert found.answer is not None
+    assert found.answer.seconds == pytest.approx(best)
+
+
 def test_nothing_is_said_before_full_checkpointing_was_compiled() -> None:
     assert list(next_moves(Search(PROBLEM, 100, read, 5, lambda line: None))) == []
 
@@ -100,3 +124,34 @@ def test_what_was_compiled_is_not_said_again() -> None:
     assert first
     search.look("plan", first[0], {}, None)
     assert first[0] not in list(next_moves(search))
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_ready_policy_of_maxtext_is_where_the_search_goes_on(again: bool) -> None:
+    """The names of MaxText's ``save_dot_except_mlp`` pay together alone, and with one more that no policy adds."""
+    names = dict(zip("abcd", ("decoder_layer_input", "query_proj", "out_proj", "mlpwi_0"), strict=True))
+    problem = replace(
+        PROBLEM,
+        tensors=tuple(replace(each, decided_as=names[each.name]) for each in PROBLEM.tensors),
+        near=(),
+        alike={},
+    )
+    if not again:  # as a block's input, which is kept whatever a policy says, and yet another program
+        problem = replace(problem, tensors=(replace(problem.tensors[0], recipe=None), *problem.tensors[1:]))
+
+    def together(moves: NamedMoves, options: Mapping[str, str]) -> ReadBack:
+        kept = set(names.values()) if moves.moves is None else set(moves.names("keep"))
+        seconds = 30.0 + 0.2 * len(kept) + 3.0 * len(moves.names("offload"))
+        if {"query_proj", "out_proj"} <= kept and "mlpwi_0" not in kept:
+            seconds = 28.0 - 0.5 * ("decoder_layer_input" in kept)
+        return ReadBack(100 + 10 * len(kept), 0, 0, 0, 0, {"E": seconds, "M": seconds}, {"E": 0.0, "M": 0.0})
+
+    found = confirm(
+        problem, lambda default: 1000, together,
+        solver="local", time_limit=0.2, seed=0, compiles=24, progress=lambda line: None,
+    )  # fmt: skip
+    labels = [one.label for one in found.candidates]
+    assert any("save_dot_except_mlp" in label for label in labels)
+    assert found.answer is not None
+    assert found.answer.seconds == pytest.approx(27.5)
+    assert found.answer.label == "learned plan"

@@ -79,6 +79,7 @@ def _row(candidate: Candidate, budget: int) -> Document:
         "options": dict(candidate.options),
         "fits": candidate.fits(budget),
         "refusal": candidate.refusal,
+        "unfinished": candidate.unfinished,
         "needed": candidate.needed,
         "predicted_peak": None if candidate.predicted is None else candidate.predicted.peak,
         "predicted_seconds": None if candidate.predicted is None else candidate.predicted.seconds,
@@ -166,7 +167,8 @@ def of_largest(found: Largest, out: Path | None) -> Document:
         "device_bytes": answer.device_bytes,
         "seconds": answer.seconds,
         "batches": [_at_batch(each, found.budget) for each in found.batches],
-        "beyond": _at_batch(found.beyond, found.budget),
+        "beyond": None if found.beyond is None else _at_batch(found.beyond, found.budget),
+        "open": found.open,
         "out": None if out is None else str(out),
         "notes": [],
     }
@@ -189,16 +191,16 @@ def largest_lines(document: Mapping[str, Any]) -> list[str]:
     """For people."""
     title = f"{document['program']} for {document['target']}: budget {size(document['budget'])} of device memory"
     rows = []
-    for at in (*document["batches"], document["beyond"]):
+    for at in (*document["batches"], *([document["beyond"]] if document["beyond"] else [])):
         for row in at["programs"]:
             needed = "" if row["needed"] is None else size(row["needed"])
             remark = "quickest" if row["label"] == at["answer"] else "" if row["fits"] else "does not fit"
-            if row["refusal"]:
-                remark = "refused by the compiler"
+            remark = _not_compiled(row) if row["refusal"] else remark
             seconds = row.get("seconds_m")
             times = ("", "") if seconds is None else (duration(seconds), duration(seconds / at["batch"]))
             rows.append((str(at["batch"]), row["label"], needed, *times, remark))
-    found = [title, f"largest batch {document['batch']}", "", *plain_table("", BATCH_HEADER, rows)]
+    unknown = f"; {document['open']}" if document["open"] else ""
+    found = [title, f"largest batch {document['batch']}{unknown}", "", *plain_table("", BATCH_HEADER, rows)]
     return [*found, *([f"written      {document['out']}"] if document["out"] else [])]
 
 
@@ -222,7 +224,11 @@ def verified_lines(document: Mapping[str, Any]) -> list[str]:
 def _cells(label: str, row: Mapping[str, Any], remark: str) -> tuple[str, ...]:
     if "device_bytes" not in row:
         needed = "" if row.get("needed") is None else size(row["needed"])
-        return (label, needed, "", "", "", "", "", "refused by the compiler")
+        return (label, needed, "", "", "", "", "", _not_compiled(row))
     copied = f"{size(row['to_host'])} + {size(row['from_host'])}"
     times = (duration(row[key]) for key in ("seconds_m", "stall_m", "seconds_e"))
     return (label, size(row["device_bytes"]), size(row["host_bytes"]), copied, *times, remark)
+
+
+def _not_compiled(row: Mapping[str, Any]) -> str:
+    return "not finished" if row["unfinished"] else "refused by the compiler"

@@ -75,6 +75,9 @@ class Reader(NamedTuple):
 
 _HANDED_ON = frozenset({"while", "conditional", "call", "tuple", "get-tuple-element", "parameter"})
 _WHOLE = frozenset({0})
+_COMBINED = frozenset({"all-reduce", "all-gather", "reduce-scatter"})
+"""Collectives of which XLA makes one of several: each result is from the operand of its number."""
+
 _MAX_DEPTH = 100
 
 
@@ -148,7 +151,11 @@ class Graph:
             names = operands_of_root(self._body(fused))
             chosen = names[value.index[0] : value.index[0] + 1] if value.index and len(names) > 1 else names
             return Made(step, [[Inside(fused, one) for one in chosen]], _WHOLE, None, name)
-        given = [self._given(value.time, operand) for operand in range(len(step.operands))]
+        apart = step.opcode in _COMBINED and len(step.operands) > 1
+        given = [
+            [] if apart and value.index[:1] != (operand,) else self._given(value.time, operand)
+            for operand in range(len(step.operands))
+        ]
         return Made(step, given, moved(step, self._schedule.bodies[home].by_name), None, name)
 
     def _readers_of_whole(self, number: int) -> Iterator[Reader | Place]:
@@ -163,7 +170,10 @@ class Graph:
                 yield from self._parameter(self._entered(step, time, None), operand)
             elif step.opcode not in _HANDED_ON and not step.opcode.startswith("async-"):
                 named = self._schedule.bodies[self._schedule.computation_of[time]].by_name
-                yield Reader(step, [operand], moved(step, named), self.defined_at(time), time, op_name_of(step))
+                results = self.defined_at(time)
+                if step.opcode in _COMBINED and len(step.operands) > 1:
+                    results = [one for one in results if self._dataflow.values[one].index[:1] == (operand,)]
+                yield Reader(step, [operand], moved(step, named), results, time, op_name_of(step))
 
     def _readers_inside(self, place: Inside) -> Iterator[Reader | Place]:
         fused, name = place

@@ -202,6 +202,19 @@ def test_what_xla_adds_to_a_fusion_is_nothing() -> None:
     assert _role(text, "m", "aliased") == "optimizer state"
 
 
+@pytest.mark.parametrize(("index", "role"), [(1, "optimizer state"), (0, "weights")])
+def test_each_result_of_a_combined_all_reduce_is_of_its_own_operand(index: int, role: Role) -> None:
+    """XLA adds up the loss and the norm of new state over devices in one all-reduce; a pass reads the loss alone."""
+    combined = f"""  %norm = {LINE} negate(%m2), metadata={{op_name="jit(f)/neg"}}
+  %part = {LINE} add(%x, %x), metadata={{op_name="jit(f)/jvp()/add"}}
+  %sums = ({LINE}, {LINE}) all-reduce(%norm, %part), to_apply=%backward, metadata={{op_name="jit(f)/reduce_sum"}}
+  %loss = {LINE} get-tuple-element(%sums), index={index}
+  %mean = {LINE} negate(%loss), metadata={{op_name="jit(f)/jvp()/div"}}
+  ROOT"""
+    text = STEP.replace("  ROOT %t = ", f"{combined} %t = ")
+    assert _role(text, "m", "aliased") == role
+
+
 def test_what_is_computed_before_the_gradient() -> None:
     """A weight that is scaled outside of the gradient is no optimizer state, and the scale no weight."""
     text = STEP.replace("  %wc = ", f'  %wm = {LINE} multiply(%w, %k), metadata={{op_name="jit(f)/mul"}}\n  %wc = ')
