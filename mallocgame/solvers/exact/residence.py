@@ -186,6 +186,15 @@ def _take_over(model: Model, program: Program, made: Residence, tensor: Tensor) 
         matching = [source for key, source in sources if key == tensor.index]
         if sources:
             model.at_least(total(matching or (source for _, source in sources)), defined)
+        given = matching if time != tensor.time or program.children[time] else [source for _, source in sources]
+        if len(given) == 1 and _hands_over(program, tensor, time):
+            model.at_least(defined, given[0])
+
+
+def _hands_over(program: Program, tensor: Tensor, time: int) -> bool:
+    """Whether what a joint reads is surely what the tensor takes over: not where a branch may copy it in between."""
+    opcode = program.problem.instructions[time].opcode
+    return time != tensor.time or opcode == "while" or not program.children[time]
 
 
 def _joints(program: Program, tensor: Tensor) -> list[int]:
