@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
+from typing import NamedTuple
 
 from mallocgame.game.program import Program
 from mallocgame.problem.reserved import reserved_bytes
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.exact.formulation import call, named, new_model
 from mallocgame.solvers.exact.model import ZERO, Linear, Model, total
-from mallocgame.solvers.exact.residence import Moved, Occupied, Residence, residence
+from mallocgame.solvers.exact.residence import Held, Moved, Occupied, Residence, residence
 from mallocgame.solvers.exact.timing import Outcome, elapsed
 
 WINDOW = 32
@@ -29,7 +30,7 @@ def relax(problem: Problem) -> Model:
     read, written = _fast_bytes(program, made)
     steps = [elapsed(model, program, time, read[time], written[time]) for time in range(len(problem.instructions))]
     outcomes: dict[int, Outcome] = {}
-    ahead: list[dict[int, Linear]] = [{} for _ in problem.computations]
+    beside: list[dict[int, Linear]] = [{} for _ in problem.computations]
     for number in sorted(range(len(problem.computations)), key=lambda number: -program.depth[number]):
         spent, idle = [], []
         for time in program.times[number]:
@@ -38,8 +39,10 @@ def relax(problem: Problem) -> Model:
             idle.append(named(model, total((steps[time].seconds, steps[time].hbm * -1.0, called.left))))
         fetches = [move for move in made.fetches if move.computation == number]
         evictions = [move for move in made.evictions if move.computation == number]
-        outcomes[number], ahead[number] = _run(model, problem, idle, spent, fetches, evictions)
-    _capacity(model, program, made.occupied, ahead)
+        held = [part for part in made.held if part.computation == number]
+        calls = [bool(program.children[time]) for time in program.times[number]]
+        outcomes[number], beside[number] = _run(model, problem, _Run(idle, spent, calls, fetches, evictions, held))
+    _capacity(model, program, made.occupied, beside)
     model.objective = outcomes[program.entry].seconds
     return model
 
@@ -55,40 +58,74 @@ def _fast_bytes(program: Program, made: Residence) -> tuple[list[Linear], list[L
     return [total(parts) for parts in read], [total(parts) for parts in written]
 
 
-def _run(
-    model: Model,
-    problem: Problem,
-    idle: Sequence[Linear],
-    spent: Sequence[Linear],
-    fetches: Sequence[Moved],
-    evictions: Sequence[Moved],
-) -> tuple[Outcome, dict[int, Linear]]:
-    """One run of a computation, and what has crossed for later uses when each of its instructions begins, in units."""
-    bandwidth = problem.target.hbm_bandwidth * model.unit
-    inward = _Direction(model, fetches, len(idle), bandwidth)
-    outward = _Direction(model, evictions, len(idle), bandwidth)
+class _Run(NamedTuple):
+    """One run of a computation: per position what is idle, how long it lasts and whether it calls; and its copies."""
+
+    idle: Sequence[Linear]
+    spent: Sequence[Linear]
+    calls: Sequence[bool]
+    fetches: Sequence[Moved]
+    evictions: Sequence[Moved]
+    held: Sequence[Held]
+
+
+def _run(model: Model, problem: Problem, run: _Run) -> tuple[Outcome, dict[int, Linear]]:
+    """How a run goes, and what copies have in fast memory when each of its instructions begins, in units.
+
+    That is what has crossed for later uses, and what evictions have not drained yet. A call lasts: of what it begins
+    with only what is left at its end is sure to be there all the time.
+    """
+    bandwidth, count = problem.target.hbm_bandwidth * model.unit, len(run.idle)
+    inward = _Direction(model, run.fetches, count, bandwidth)
+    outward = _Direction(model, run.evictions, count, bandwidth)
     directions = [direction for direction in (inward, outward) if direction.everything > 0.0]
     taken: list[Linear] = []
     stalls: list[Linear] = []
-    ahead: dict[int, Linear] = {}
-    for place in range(len(idle) + 1):
+    beside: dict[int, Linear] = {}
+    held = _held(model, run.held, count, bandwidth)
+    for place in range(count + 1):
         if any(direction.due[place] for direction in directions):
             stalls += [direction.drain() for direction in directions]
         for direction in directions:
             direction.arrive(place)
-        if place == len(idle):
+        if place == count:
             break
-        limit = max(0.0, model.bounds(idle[place])[1])
+        limit = max(0.0, model.bounds(run.idle[place])[1])
         parts = [direction.drain(limit) for direction in directions if direction.possible is not ZERO]
+        copies = []
         if inward.possible is not ZERO:
-            ahead[place] = inward.before - inward.needed
-        model.at_least(idle[place], total(parts))
+            copies.append(inward.before - inward.needed)
+        if held[place] is not ZERO:
+            waiting = model.time(0.0, outward.everything)
+            model.at_least(waiting, held[place] - (outward.drained if run.calls[place] else outward.before))
+            copies.append(waiting)
+        beside[place] = total(copies)
+        model.at_least(run.idle[place], total(parts))
         taken += parts
         for direction in directions:
             direction.release(place)
     for direction in directions:
         direction.windows()
-    return Outcome(total((*spent, *stalls)), total((*idle, *(part * -1.0 for part in taken)))), ahead
+    outcome = Outcome(total((*run.spent, *stalls)), total((*run.idle, *(part * -1.0 for part in taken))))
+    return outcome, beside
+
+
+def _held(model: Model, held: Sequence[Held], count: int, bandwidth: float) -> list[Linear]:
+    """At each position, all that evictions read, drained or not, in units."""
+    changes: list[list[Linear]] = [[] for _ in range(count + 2)]
+    for part in held:
+        if part.fast.terms and part.first <= part.last:
+            changes[part.first].append(part.fast * (part.size / bandwidth))
+            changes[part.last + 1].append(part.fast * (-part.size / bandwidth))
+    most = sum(part.size for part in held) / bandwidth
+    found, now = [], ZERO
+    for change in changes[:count]:
+        if change:
+            more = model.time(0.0, most)
+            model.at_least(more, total((now, *change)))
+            now = more
+        found.append(now)
+    return found
 
 
 class _Direction:
@@ -162,8 +199,8 @@ def _by_place(moves: Sequence[Moved], count: int, bandwidth: float) -> tuple[lis
     return due, coming
 
 
-def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahead: Sequence[dict[int, Linear]]) -> None:
-    """At every time, what is resident and what has crossed ahead of its use fits beside what is reserved."""
+def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], beside: Sequence[dict[int, Linear]]) -> None:
+    """At every time, what is resident and what copies have there fits beside what is reserved."""
     problem = program.problem
     room, reserved = problem.target.fast_bytes, reserved_bytes(program.problem)
     bytes_a_unit = problem.target.hbm_bandwidth * model.unit
@@ -187,9 +224,7 @@ def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahea
         at: int | None = time
         while at is not None:
             computation = program.computation[at]
-            crossed = ahead[computation].get(program.position[at])
-            if crossed is not None:
-                free.append(crossed * (-bytes_a_unit / room))
+            free.append(beside[computation].get(program.position[at], ZERO) * (-bytes_a_unit / room))
             at = program.caller[computation]
         model.at_least(total(free), min(0.0, reserved[time] / room - 1.0))
 

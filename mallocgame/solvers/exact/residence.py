@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mallocgame.game.program import Program
 from mallocgame.problem.placement import ASYNCHRONOUS, HINTED, is_directly_after, starts_in_hbm
@@ -40,6 +41,20 @@ class Moved:
     made: Linear
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """``size`` bytes that an eviction reads from fast memory, from position ``first`` to ``last``, where ``fast``.
+
+    Those of them that have not been drained are there still, apart from what is ``Occupied``.
+    """
+
+    computation: int
+    first: int
+    last: int
+    size: int
+    fast: Linear
+
+
 @dataclass
 class Residence:
     """Where all tensors may be.
@@ -50,6 +65,7 @@ class Residence:
         occupied: what that takes.
         fetches: prefetches.
         evictions: copies to HBM.
+        held: what they read.
     """
 
     defined: list[Linear] = field(default_factory=list)
@@ -57,6 +73,7 @@ class Residence:
     occupied: list[Occupied] = field(default_factory=list)
     fetches: list[Moved] = field(default_factory=list)
     evictions: list[Moved] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
 
 
 def residence(model: Model, program: Program) -> Residence:
@@ -72,6 +89,15 @@ def residence(model: Model, program: Program) -> Residence:
     for tensor in movable:
         _take_over(model, program, made, tensor)
     return made
+
+
+class _Site(NamedTuple):
+    """A use, or a call towards uses: position, and 1 where resident, kept since the site before, waited for there."""
+
+    place: int
+    fast: Linear
+    kept: Linear
+    fetched: Linear
 
 
 class _Tensor:
@@ -117,8 +143,8 @@ class _Tensor:
                 found.setdefault(self.program.computation[at], set()).add(at)
         return found
 
-    def _chain(self, computation: int, times: list[int], defined: Linear) -> list[tuple[int, Linear, Linear]]:
-        """The sites of one computation: position, 1 where resident, 1 where a prefetch is waited for there."""
+    def _chain(self, computation: int, times: list[int], defined: Linear) -> list[_Site]:
+        """The sites of one computation."""
         model, made, id = self.model, self.made, self.tensor.id
         throughout, before, earliest = ZERO, -1, 0
         resident_before = ZERO
@@ -145,7 +171,7 @@ class _Tensor:
             model.at_least(1.0, here)
             made.resident[id, time] = here
             self._occupy(begin, time, own)
-            chain.append((self.program.position[time], here, fetched))
+            chain.append(_Site(self.program.position[time], here, kept, fetched))
             before, resident_before = time, own
         return chain
 
@@ -153,23 +179,31 @@ class _Tensor:
         if start <= end and fast.terms:
             self.made.occupied.append(Occupied(start, end, self.tensor.size, self.tensor.group, fast))
 
-    def _evict(self, defined: Linear, sites: Sequence[tuple[int, Linear, Linear]]) -> None:
+    def _evict(self, defined: Linear, sites: Sequence[_Site]) -> None:
         """What is made in fast memory is evicted before it is read, or copied back, from HBM."""
         model, tensor = self.model, self.tensor
         place, before = self.program.position[tensor.time], ZERO
         last = len(self.program.times[self.home])
-        for site, here, fetched in sites:
+        for site in sites:
             evicted = model.choice()
             model.at_least(evicted, before)
-            model.at_least(evicted, defined - here)
-            model.at_least(evicted, total((defined, fetched, -1.0)))
-            self.made.evictions.append(Moved(self.home, place, site, tensor.size, evicted - before))
+            model.at_least(evicted, defined - site.fast)
+            model.at_least(evicted, total((defined, site.fetched, -1.0)))
+            self.made.evictions.append(Moved(self.home, place, site.place, tensor.size, evicted - before))
             before = evicted
         if tensor.hbm_definition is not None:
             evicted = model.choice()
             model.at_least(evicted, before)
             model.at_least(evicted, defined)
             self.made.evictions.append(Moved(self.home, place, last, tensor.size, evicted - before))
+            before = evicted
+        for site in (*sites, _Site(last, ZERO, ZERO, ZERO)):
+            held = before
+            if before is not ZERO and site.kept is not ZERO:
+                held = model.time(0.0, 1.0)
+                model.at_least(held, before - site.kept)
+            self.made.held.append(Held(self.home, place + 1, site.place, tensor.size, held))
+            place = site.place
 
 
 def _take_over(model: Model, program: Program, made: Residence, tensor: Tensor) -> None:
