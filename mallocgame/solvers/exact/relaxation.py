@@ -34,14 +34,15 @@ def relax(problem: Problem) -> Model:
     for number in sorted(range(len(problem.computations)), key=lambda number: -program.depth[number]):
         spent, idle = [], []
         for time in program.times[number]:
+            model.now = time
             called = call(model, program, time, outcomes)
             spent.append(steps[time].seconds + called.seconds)
             idle.append(named(model, total((steps[time].seconds, steps[time].hbm * -1.0, called.left))))
         fetches = [move for move in made.fetches if move.computation == number]
         evictions = [move for move in made.evictions if move.computation == number]
         held = [part for part in made.held if part.computation == number]
-        calls = [bool(program.children[time]) for time in program.times[number]]
-        outcomes[number], beside[number] = _run(model, problem, _Run(idle, spent, calls, fetches, evictions, held))
+        run = _Run(program.times[number], idle, spent, fetches, evictions, held)
+        outcomes[number], beside[number] = _run(model, program, run)
     _capacity(model, program, made.occupied, beside)
     model.objective = outcomes[program.entry].seconds
     return model
@@ -59,31 +60,32 @@ def _fast_bytes(program: Program, made: Residence) -> tuple[list[Linear], list[L
 
 
 class _Run(NamedTuple):
-    """One run of a computation: per position what is idle, how long it lasts and whether it calls; and its copies."""
+    """One run of a computation: per position its time, what is idle, and how long it lasts; and the copies."""
 
+    times: Sequence[int]
     idle: Sequence[Linear]
     spent: Sequence[Linear]
-    calls: Sequence[bool]
     fetches: Sequence[Moved]
     evictions: Sequence[Moved]
     held: Sequence[Held]
 
 
-def _run(model: Model, problem: Problem, run: _Run) -> tuple[Outcome, dict[int, Linear]]:
+def _run(model: Model, program: Program, run: _Run) -> tuple[Outcome, dict[int, Linear]]:
     """How a run goes, and what copies have in fast memory when each of its instructions begins, in units.
 
     That is what has crossed for later uses, and what evictions have not drained yet. A call lasts: of what it begins
     with only what is left at its end is sure to be there all the time.
     """
-    bandwidth, count = problem.target.hbm_bandwidth * model.unit, len(run.idle)
+    bandwidth, count = program.problem.target.hbm_bandwidth * model.unit, len(run.idle)
     inward = _Direction(model, run.fetches, count, bandwidth)
     outward = _Direction(model, run.evictions, count, bandwidth)
     directions = [direction for direction in (inward, outward) if direction.everything > 0.0]
     taken: list[Linear] = []
     stalls: list[Linear] = []
     beside: dict[int, Linear] = {}
-    held = _held(model, run.held, count, bandwidth)
+    held = _held(model, run, bandwidth)
     for place in range(count + 1):
+        model.now = run.times[min(place, count - 1)]
         if any(direction.due[place] for direction in directions):
             stalls += [direction.drain() for direction in directions]
         for direction in directions:
@@ -97,7 +99,7 @@ def _run(model: Model, problem: Problem, run: _Run) -> tuple[Outcome, dict[int, 
             copies.append(inward.before - inward.needed)
         if held[place] is not ZERO:
             waiting = model.time(0.0, outward.everything)
-            model.at_least(waiting, held[place] - (outward.drained if run.calls[place] else outward.before))
+            model.at_least(waiting, held[place] - (outward.drained if program.children[run.times[place]] else outward.before))
             copies.append(waiting)
         beside[place] = total(copies)
         model.at_least(run.idle[place], total(parts))
@@ -105,21 +107,22 @@ def _run(model: Model, problem: Problem, run: _Run) -> tuple[Outcome, dict[int, 
         for direction in directions:
             direction.release(place)
     for direction in directions:
-        direction.windows()
+        direction.windows(run.times)
     outcome = Outcome(total((*run.spent, *stalls)), total((*run.idle, *(part * -1.0 for part in taken))))
     return outcome, beside
 
 
-def _held(model: Model, held: Sequence[Held], count: int, bandwidth: float) -> list[Linear]:
+def _held(model: Model, run: _Run, bandwidth: float) -> list[Linear]:
     """At each position, all that evictions read, drained or not, in units."""
-    changes: list[list[Linear]] = [[] for _ in range(count + 2)]
-    for part in held:
+    changes: list[list[Linear]] = [[] for _ in range(len(run.times) + 2)]
+    for part in run.held:
         if part.fast.terms and part.first <= part.last:
             changes[part.first].append(part.fast * (part.size / bandwidth))
             changes[part.last + 1].append(part.fast * (-part.size / bandwidth))
-    most = sum(part.size for part in held) / bandwidth
+    most = sum(part.size for part in run.held) / bandwidth
     found, now = [], ZERO
-    for change in changes[:count]:
+    for time, change in zip(run.times, changes, strict=False):
+        model.now = time
         if change:
             more = model.time(0.0, most)
             model.at_least(more, total((now, *change)))
@@ -171,13 +174,14 @@ class _Direction:
         if self._coming[place]:
             self.possible = self._sum((self.possible, *self._coming[place]))
 
-    def windows(self) -> None:
+    def windows(self, times: Sequence[int]) -> None:
         """In a short time between two instructions, the copies that fit in between are drained in between."""
         near = [move for move in self._moves if move.before - move.earliest <= WINDOW]
         starting: dict[int, list[Moved]] = {}
         for move in near:
             starting.setdefault(move.earliest, []).append(move)
         for first, last in sorted({(move.earliest, move.before) for move in near}):
+            self.model.now = times[min(last, len(times) - 1)]
             inside = (move for place in range(first, last) for move in starting.get(place, ()) if move.before <= last)
             needed = total(move.made * (move.size / self._bandwidth) for move in inside)
             self.model.at_least(self._arrived[last] - self._released[first], needed)
@@ -215,6 +219,7 @@ def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], besi
                 active.append(order[coming])
             coming += 1
         groups: dict[int, list[Occupied]] = {}
+        model.now = time
         for part in active:
             groups.setdefault(part.group, []).append(part)
         for group, parts in groups.items():

@@ -156,6 +156,7 @@ class _Tensor:
             throughout = made.resident.get((id, caller), ZERO) if caller is not None else ZERO
         chain = []
         for time in times:
+            model.now = time
             begin = min((self.program.problem.computations[c].start for c in self.program.children[time]), default=time)
             kept = fetched = ZERO
             if resident_before is not ZERO:
@@ -185,6 +186,7 @@ class _Tensor:
         place, before = self.program.position[tensor.time], ZERO
         last = len(self.program.times[self.home])
         for site in sites:
+            model.now = self.program.times[self.home][site.place]
             evicted = model.choice()
             model.at_least(evicted, before)
             model.at_least(evicted, defined - site.fast)
@@ -198,6 +200,7 @@ class _Tensor:
             self.made.evictions.append(Moved(self.home, place, last, tensor.size, evicted - before))
             before = evicted
         for site in (*sites, _Site(last, ZERO, ZERO, ZERO)):
+            model.now = self.program.times[self.home][min(site.place, last - 1)]
             held = before
             if before is not ZERO and site.kept is not ZERO:
                 held = model.time(0.0, 1.0)
@@ -213,6 +216,7 @@ def _take_over(model: Model, program: Program, made: Residence, tensor: Tensor) 
     if not defined.terms or len(members) == 1:
         return
     for time in _joints(program, tensor):
+        model.now = time
         sources = [
             (key, source) for member in members if member != tensor.id
             for key, source in _sources(program, made, member, time)
