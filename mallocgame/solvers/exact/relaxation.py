@@ -71,10 +71,10 @@ class _Run(NamedTuple):
 
 
 def _run(model: Model, program: Program, run: _Run) -> tuple[Outcome, dict[int, Linear]]:
-    """How a run goes, and what copies have in fast memory when each of its instructions begins, in units.
+    """How a run goes, and what copies have in fast memory during each of its instructions, in units.
 
-    That is what has crossed for later uses, and what evictions have not drained yet. A call lasts: of what it begins
-    with only what is left at its end is sure to be there all the time.
+    That is what has crossed for later uses when it ends, for it was started before; and what evictions had not drained
+    when it began, for they are waited for after it. Both have their bytes all the time, also throughout a call.
     """
     bandwidth, count = program.problem.target.hbm_bandwidth * model.unit, len(run.idle)
     inward = _Direction(model, run.fetches, count, bandwidth)
@@ -94,14 +94,11 @@ def _run(model: Model, program: Program, run: _Run) -> tuple[Outcome, dict[int, 
             break
         limit = max(0.0, model.bounds(run.idle[place])[1])
         parts = [direction.drain(limit) for direction in directions if direction.possible is not ZERO]
-        copies = []
-        if inward.possible is not ZERO:
-            copies.append(inward.before - inward.needed)
+        beside[place] = inward.drained - inward.needed
         if held[place] is not ZERO:
             waiting = model.time(0.0, outward.everything)
-            model.at_least(waiting, held[place] - (outward.drained if program.children[run.times[place]] else outward.before))
-            copies.append(waiting)
-        beside[place] = total(copies)
+            model.at_least(waiting, held[place] - outward.before)
+            beside[place] += waiting
         model.at_least(run.idle[place], total(parts))
         taken += parts
         for direction in directions:
