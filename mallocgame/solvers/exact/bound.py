@@ -61,14 +61,15 @@ def proven_bound(problem: Problem, *, time_limit: float = 60.0, seed: int = 0, w
     if answer is None or answer["duals"] is None:
         return Bound(linear, status, linear, len(model.lower), len(model.rows), monotonic() - started)
     linear, status = max(linear, certified(model, answer["duals"]) * model.unit), "feasible"
+    windows = Windows(model, answer["duals"])
     best, left = linear, deadline - monotonic()
     if left > 0.0 and len(model.rows) <= WHOLE_ROWS:
-        whole = ask_highs(model, left * WHOLE_SHARE, {**options, "mip_rel_gap": 1e-6})
+        share = WHOLE_SHARE if len(windows.parts) > 1 else 1.0
+        whole = ask_highs(model, left * share, {**options, "mip_rel_gap": 1e-6})
         if whole is not None and whole["bound"] not in (inf, -inf):
             best = max(best, whole["bound"] * model.unit * (1 - ROUNDING))
             status = "optimal" if whole["optimal"] else status
     if status == "feasible" and monotonic() < deadline:
-        windows = Windows(model, answer["duals"])
         windows.raise_bound(deadline, options)
         best = max(best, windows.bound * model.unit * (1 - ROUNDING))
     return Bound(best, status, linear, len(model.lower), len(model.rows), monotonic() - started)

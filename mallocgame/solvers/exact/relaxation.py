@@ -74,7 +74,9 @@ def _run(model: Model, program: Program, run: _Run) -> tuple[Outcome, dict[int, 
     """How a run goes, and what copies have in fast memory during each of its instructions, in units.
 
     That is what has crossed for later uses when it ends, for it was started before; and what evictions had not drained
-    when it began, for they are waited for after it. Both have their bytes all the time, also throughout a call.
+    when it began, for they are waited for after it. Both have their bytes all the time, also throughout a call. So an
+    eviction may be waited for anywhere, to make room. What a prefetch for later gets of such a wait it may as well get
+    while its own use waits, so there is none for that.
     """
     bandwidth, count = program.problem.target.hbm_bandwidth * model.unit, len(run.idle)
     inward = _Direction(model, run.fetches, count, bandwidth)
@@ -86,8 +88,8 @@ def _run(model: Model, program: Program, run: _Run) -> tuple[Outcome, dict[int, 
     held = _held(model, run, bandwidth)
     for place in range(count + 1):
         model.now = run.times[min(place, count - 1)]
-        if any(direction.due[place] for direction in directions):
-            stalls += [direction.drain() for direction in directions]
+        due = any(direction.due[place] for direction in directions)
+        stalls += [direction.drain() for direction in directions if due or direction is outward]
         for direction in directions:
             direction.arrive(place)
         if place == count:

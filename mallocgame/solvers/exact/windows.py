@@ -98,7 +98,7 @@ class Windows:
             left = deadline - monotonic()
             if left <= 0.0:
                 return
-            limit = left * min(SHARE, FAIR / (len(parts) - number))
+            limit = left * (1.0 if len(self.parts) == 1 else min(SHARE, FAIR / (len(parts) - number)))
             answer = ask_highs(self._model_of(part), limit, {**options, "mip_rel_gap": 0.0, "mip_abs_gap": GAP})
             if answer is not None and answer["bound"] not in (inf, -inf):
                 part.bound = max(part.bound, answer["bound"] - ROUNDING * (1.0 + abs(answer["bound"])))
