@@ -68,12 +68,13 @@ def main() -> int:
             before = max((row.proven_m or 0.0 for row in same), default=0.0)
             least = min(known(loaded, same, given.search), default=inf)
             bound = proven_bound(loaded.problem, time_limit=given.time_limit, workers=given.workers)
-            above += bound.seconds > least * (1 + TOLERANCE)
+            wrong = bound.seconds > least * (1 + TOLERANCE)
+            above += wrong
+            seconds = " ".join(f"{value:11.5e}" for value in (least, before, bound.linear, bound.seconds))
             ratio = f"{least / before:8.4f}" if before else f"{'-':>8}"
             print(
-                f"{file.stem:36} {len(loaded.problem.instructions):6} {least:11.5e} {before:11.5e} {bound.linear:11.5e} "
-                f"{bound.seconds:11.5e}  {ratio} {least / bound.seconds:8.4f}  {bound.status}, "
-                f"{bound.seconds_spent:.1f} s{', ABOVE' * (bound.seconds > least * (1 + TOLERANCE))}",
+                f"{file.stem:36} {len(loaded.problem.instructions):6} {seconds}  {ratio} {least / bound.seconds:8.4f}  "
+                f"{bound.status}, {bound.seconds_spent:.1f} s{', ABOVE' * wrong}",
                 flush=True,
             )
     except MallocgameError as error:

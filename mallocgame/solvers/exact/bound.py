@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
+
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.exact.certificate import ROUNDING, certified
 from mallocgame.solvers.exact.highs import ask_highs
-from mallocgame.solvers.exact.model import Model
 from mallocgame.solvers.exact.relaxation import relax
 from mallocgame.solvers.exact.windows import Windows
 

@@ -1,7 +1,7 @@
 """A formulation that every plan satisfies, small enough for programs of thousands of instructions.
 
 Starts of copies and offsets are left out. A copy has to have crossed HBM by its use, in idle time since the earliest
-possible start; what has crossed for later uses lies in fast memory.
+possible start; what has crossed for later uses lies in fast memory, and what is evicted does until it has crossed.
 """
 
 from __future__ import annotations
@@ -202,7 +202,9 @@ def _by_place(moves: Sequence[Moved], count: int, bandwidth: float) -> tuple[lis
     return due, coming
 
 
-def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], beside: Sequence[dict[int, Linear]]) -> None:
+def _capacity(
+    model: Model, program: Program, occupied: Sequence[Occupied], beside: Sequence[dict[int, Linear]]
+) -> None:
     """At every time, what is resident and what copies have there fits beside what is reserved."""
     problem = program.problem
     room, reserved = problem.target.fast_bytes, reserved_bytes(program.problem)

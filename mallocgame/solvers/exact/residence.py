@@ -3,8 +3,8 @@
 Each tensor has *sites*: its definition, its uses, and in each computation that encloses a use but not the definition
 the instruction that calls towards it. At a site it is resident in fast memory if it was kept since the site before in
 the same computation, if a copy was waited for there, or if it stays for the whole run of that computation. No copy is
-between a definition and the very next time: XLA makes none, and refuses it. Tensors of an alias group decide apart;
-only what one takes over from another has to have been resident there.
+between a definition and the very next time: XLA makes none, and refuses it. Tensors of an alias group decide apart,
+but what one takes over from another, at a joint of a loop or branch or where it updates it in place, is where that was.
 """
 
 from __future__ import annotations
@@ -210,7 +210,10 @@ class _Tensor:
 
 
 def _take_over(model: Model, program: Program, made: Residence, tensor: Tensor) -> None:
-    """A tensor that takes over the bytes of others of its group is defined where those are, at each such joint."""
+    """A tensor that takes over the bytes of others of its group is defined where those are, at each such joint.
+
+    In a final text both have one buffer, so one memory: a copy between them would be an instruction of its own.
+    """
     defined = made.defined[tensor.id]
     members = program.problem.groups[tensor.group].tensors
     if not defined.terms or len(members) == 1:
