@@ -16,7 +16,7 @@ from mallocgame.problem.schema import Problem
 from mallocgame.solvers.exact.formulation import call, named, new_model
 from mallocgame.solvers.exact.model import ZERO, Linear, Model, total
 from mallocgame.solvers.exact.residence import Held, Moved, Occupied, Residence, residence
-from mallocgame.solvers.exact.timing import Outcome, elapsed
+from mallocgame.solvers.exact.timing import Elapsed, Outcome, elapsed
 
 WINDOW = 32
 """Longest time, in instructions, in which copies are looked at apart from all others."""
@@ -29,6 +29,8 @@ def relax(problem: Problem) -> Model:
     made = residence(model, program)
     read, written = _fast_bytes(program, made)
     steps = [elapsed(model, program, time, read[time], written[time]) for time in range(len(problem.instructions))]
+    for time, instead in made.replaced.items():
+        steps[time] = _unless(model, instead, steps[time], time)
     outcomes: dict[int, Outcome] = {}
     beside: list[dict[int, Linear]] = [{} for _ in problem.computations]
     for number in sorted(range(len(problem.computations)), key=lambda number: -program.depth[number]):
@@ -57,6 +59,17 @@ def _fast_bytes(program: Program, made: Residence) -> tuple[list[Linear], list[L
         for use in tensor.uses:
             read[use.time].append(made.resident.get((tensor.id, use.time), ZERO) * use.accessed_bytes)
     return [total(parts) for parts in read], [total(parts) for parts in written]
+
+
+def _unless(model: Model, replaced: Linear, step: Elapsed, time: int) -> Elapsed:
+    """An instruction that takes no time where it is replaced."""
+    model.now = time
+    parts = []
+    for part in (step.seconds, step.hbm):
+        most = max(0.0, model.bounds(part)[1])
+        parts.append(model.time(0.0, most))
+        model.at_least(parts[-1], part - replaced * most)
+    return Elapsed(*parts)
 
 
 class _Run(NamedTuple):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mallocgame.game.program import Program
+from mallocgame.models.replay.final_text import COPIES
 from mallocgame.problem.placement import ASYNCHRONOUS, HINTED, is_directly_after, starts_in_hbm
 from mallocgame.problem.schema import ShapeIndex, Tensor
 from mallocgame.solvers.exact.model import ZERO, Linear, Model, total
@@ -66,6 +67,8 @@ class Residence:
         fetches: prefetches.
         evictions: copies to HBM.
         held: what they read.
+        evicted: per tensor that may be made in fast memory, 1 where it is evicted.
+        replaced: time of a copy or slice -> 1 where a prefetch of its result takes its place and its time.
     """
 
     defined: list[Linear] = field(default_factory=list)
@@ -74,6 +77,8 @@ class Residence:
     fetches: list[Moved] = field(default_factory=list)
     evictions: list[Moved] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    evicted: dict[int, Linear] = field(default_factory=dict)
+    replaced: dict[int, Linear] = field(default_factory=dict)
 
 
 def residence(model: Model, program: Program) -> Residence:
@@ -117,8 +122,11 @@ class _Tensor:
         first = model.choice() if written else ZERO
         made.defined[tensor.id] = first
         self._occupy(tensor.time, tensor.time, first)
+        replaceable = written and opcode in COPIES and self._is_moved_as_it_is()
+        instead = self._replace(first, sorted(sites.get(self.home, ()))) if replaceable else ZERO
+        made.defined[tensor.id] = first + instead
         chains = {
-            computation: self._chain(computation, sorted(sites[computation]), first)
+            computation: self._chain(computation, sorted(sites[computation]), first, instead)
             for computation in sorted(sites, key=lambda number: self.program.depth[number])
         }
         if first is not ZERO:
@@ -143,7 +151,32 @@ class _Tensor:
                 found.setdefault(self.program.computation[at], set()).add(at)
         return found
 
-    def _chain(self, computation: int, times: list[int], defined: Linear) -> list[_Site]:
+    def _is_moved_as_it_is(self) -> bool:
+        """Whether the copy that defines it keeps the layout, as far as the padded size tells; a slice is taken to."""
+        problem, time = self.program.problem, self.tensor.time
+        sizes = {problem.tensors[id].size for id, _ in problem.uses_at[time]}
+        return problem.instructions[time].opcode != "copy" or self.tensor.size in sizes
+
+    def _replace(self, defined: Linear, times: list[int]) -> Linear:
+        """1 where a prefetch, waited for at the first site, takes the place of the copy or slice that defines it.
+
+        XLA does that where what is copied is in HBM: it was defined there, or is evicted.
+        """
+        time, instead = self.tensor.time, self.model.choice()
+        self.model.now = time
+        self.model.at_least(1.0, defined + instead)
+        for id, _ in self.program.uses_at[time]:
+            there = total((1.0, self.made.evicted.get(id, ZERO)))
+            self.model.at_least(there, self.made.defined[id] + instead)
+        read = [self.program.problem.tensors[id] for id, _ in self.program.uses_at[time]]
+        made = [tensor.time for tensor in read if self.program.computation[tensor.time] == self.home]
+        earliest = self.program.position[max(made)] if made else 0
+        before = self.program.position[times[0]] if times else len(self.program.times[self.home])
+        self.made.fetches.append(Moved(self.home, earliest, before, self.tensor.size, instead))
+        self.made.replaced[time] = instead
+        return instead
+
+    def _chain(self, computation: int, times: list[int], defined: Linear, instead: Linear) -> list[_Site]:
         """The sites of one computation."""
         model, made, id = self.model, self.made, self.tensor.id
         throughout, before, earliest = ZERO, -1, 0
@@ -154,7 +187,7 @@ class _Tensor:
         else:
             caller = self.program.caller[computation]
             throughout = made.resident.get((id, caller), ZERO) if caller is not None else ZERO
-        chain = []
+        chain: list[_Site] = []
         for time in times:
             model.now = time
             begin = min((self.program.problem.computations[c].start for c in self.program.children[time]), default=time)
@@ -168,6 +201,8 @@ class _Tensor:
                 place = self.program.position[time]
                 made.fetches.append(Moved(computation, earliest, place, self.tensor.size, fetched))
             own = kept + fetched
+            if computation == self.home and not chain:
+                own += instead
             here = own + throughout
             model.at_least(1.0, here)
             made.resident[id, time] = here
@@ -199,6 +234,7 @@ class _Tensor:
             model.at_least(evicted, defined)
             self.made.evictions.append(Moved(self.home, place, last, tensor.size, evicted - before))
             before = evicted
+        self.made.evicted[tensor.id] = before
         for site in (*sites, _Site(last, ZERO, ZERO, ZERO)):
             model.now = self.program.times[self.home][min(site.place, last - 1)]
             held = before
