@@ -4,9 +4,7 @@
 
 FILES are captures or problem files, all shipped ones if none are given. What is known of a file: XLA's default, the
 rows of the same schedule, target and memory split with the programs that they tried, and with ``--search`` so many
-seconds of local search under M. Exit code 1 where a bound is above any of them, but for programs that global flags
-made: these may have asynchronous copies in the place of synchronous ones, which the bound does not know
-(docs/bounds.md); "flags below" says so.
+seconds of local search under M. Exit code 1 where a bound is above any of them.
 """
 
 from __future__ import annotations
@@ -17,9 +15,7 @@ from collections.abc import Iterator, Sequence
 from math import inf
 from pathlib import Path
 
-from mallocgame.bench.programs import TriedProgram
 from mallocgame.bench.rows import BenchRow, from_json
-from mallocgame.plan.verdict import Kind
 from mallocgame.programs.loaded import Loaded
 from mallocgame.programs.loading import load
 from mallocgame.solvers import solve
@@ -41,18 +37,16 @@ def rows_of(loaded: Loaded, rows: Sequence[BenchRow]) -> list[BenchRow]:
     return [row for row in found if (row.target, row.scoped_vmem_kib) == there]
 
 
-def known(loaded: Loaded, rows: Sequence[BenchRow], search: float) -> Iterator[tuple[Kind, float]]:
-    """What is known, and its seconds under M."""
+def known(loaded: Loaded, rows: Sequence[BenchRow], search: float) -> Iterator[float]:
+    """Seconds under M of what is known."""
     default = loaded.default_seconds()
     if default is not None:
-        yield "xla default", default
+        yield default
     for row in rows:
         tried = (program for program in row.programs if program.scoped_vmem_kib == loaded.scoped_vmem_kib)
-        programs: list[BenchRow | TriedProgram] = [row, *tried]
-        yield from ((it.kind, it.m_seconds) for it in programs if it.kind is not None and it.m_seconds is not None)
+        yield from (seconds for seconds in (row.m_seconds, *(program.m_seconds for program in tried)) if seconds)
     if search > 0.0:
-        found = solve(loaded.problem, "local", time_limit=search, objective="M", evict_products=True)
-        yield "plan", found.seconds_under_m
+        yield solve(loaded.problem, "local", time_limit=search, objective="M", evict_products=True).seconds_under_m
 
 
 def main() -> int:
@@ -72,17 +66,15 @@ def main() -> int:
             loaded = load(file)
             same = rows_of(loaded, rows)
             before = max((row.proven_m or 0.0 for row in same), default=0.0)
-            there = list(known(loaded, same, given.search))
-            least = min((seconds for _, seconds in there), default=inf)
+            least = min(known(loaded, same, given.search), default=inf)
             bound = proven_bound(loaded.problem, time_limit=given.time_limit, workers=given.workers)
-            beaten = {kind for kind, seconds in there if bound.seconds > seconds * (1 + TOLERANCE)}
-            above += bool(beaten - {"global flags"})
-            note = ", ABOVE" if beaten - {"global flags"} else ", flags below" if beaten else ""
+            wrong = bound.seconds > least * (1 + TOLERANCE)
+            above += wrong
             seconds = " ".join(f"{value:11.5e}" for value in (least, before, bound.linear, bound.seconds))
             ratio = f"{least / before:8.4f}" if before else f"{'-':>8}"
             print(
                 f"{file.stem:36} {len(loaded.problem.instructions):6} {seconds}  {ratio} {least / bound.seconds:8.4f}  "
-                f"{bound.status}, {bound.seconds_spent:.1f} s{note}",
+                f"{bound.status}, {bound.seconds_spent:.1f} s{', ABOVE' * wrong}",
                 flush=True,
             )
     except MallocgameError as error:
