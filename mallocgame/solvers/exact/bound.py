@@ -5,22 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from mallocgame.problem.schema import Problem
+from mallocgame.solvers.exact.certificate import ROUNDING, certified
 from mallocgame.solvers.exact.highs import ask_highs
-from mallocgame.solvers.exact.model import Model
 from mallocgame.solvers.exact.relaxation import relax
+from mallocgame.solvers.exact.windows import Windows
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+WHOLE_ROWS = 25_000
+"""Most rows of a model that is tried as a whole: HiGHS gets nowhere with larger ones in minutes."""
 
-    from numpy.typing import NDArray
-
-ROUNDING = 1e-9
-"""Share that is taken off for the floating point of sums and of HiGHS's branch and bound."""
+WHOLE_SHARE = 0.4
+"""Of the time that is left, for the whole model."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +25,8 @@ class Bound:
 
     Attributes:
         seconds: under M.
-        status: ``"optimal"``: the relaxation was solved with its choices whole; ``"feasible"``: without, or not to the
-            end; ``"time limit"``: not at all, each instruction takes its least.
+        status: ``"optimal"``: the relaxation was solved with its choices whole; ``"feasible"``: without, in part, or
+            not to the end; ``"time limit"``: not at all, each instruction takes its least.
         linear: the bound of the linear relaxation alone, seconds.
         variables, rows: size of the relaxation.
         seconds_spent: wall time.
@@ -57,38 +53,23 @@ def proven_bound(problem: Problem, *, time_limit: float = 60.0, seed: int = 0, w
         BadInputError: highspy is not installed.
     """
     started = monotonic()
+    deadline = started + time_limit
     model = relax(problem)
     options: dict[str, float | int | str] = {"random_seed": seed, "threads": workers}
     linear, status = certified(model, [0.0] * len(model.rows)) * model.unit, "time limit"
-    answer = ask_highs(model, started + time_limit - monotonic(), options, relaxed=True)
-    if answer is not None and answer["duals"] is not None:
-        linear, status = max(linear, certified(model, answer["duals"]) * model.unit), "feasible"
-    best = linear
-    left = started + time_limit - monotonic()
-    if status == "feasible" and left > 0:
-        whole = ask_highs(model, left, {**options, "mip_rel_gap": 1e-6})
+    answer = ask_highs(model, deadline - monotonic(), {**options, "presolve": "off"}, relaxed=True)
+    if answer is None or answer["duals"] is None:
+        return Bound(linear, status, linear, len(model.lower), len(model.rows), monotonic() - started)
+    linear, status = max(linear, certified(model, answer["duals"]) * model.unit), "feasible"
+    windows = Windows(model, answer["duals"])
+    best, left = linear, deadline - monotonic()
+    if left > 0.0 and len(model.rows) <= WHOLE_ROWS:
+        share = WHOLE_SHARE if len(windows.parts) > 1 else 1.0
+        whole = ask_highs(model, left * share, {**options, "mip_rel_gap": 1e-6})
         if whole is not None and whole["bound"] not in (inf, -inf):
             best = max(best, whole["bound"] * model.unit * (1 - ROUNDING))
             status = "optimal" if whole["optimal"] else status
+    if status == "feasible" and monotonic() < deadline:
+        windows.raise_bound(deadline, options)
+        best = max(best, windows.bound * model.unit * (1 - ROUNDING))
     return Bound(best, status, linear, len(model.lower), len(model.rows), monotonic() - started)
-
-
-def certified(model: Model, duals: Sequence[float]) -> float:
-    """The bound in units that multipliers of the rows prove, whatever the solver's tolerances.
-
-    For any multipliers y >= 0 and any x within bounds that satisfies the rows (Ax >= b), cx >= yb + (c - yA)x; the
-    last term is at least what each variable's own bounds allow.
-    """
-    multipliers: NDArray[np.float64] = np.maximum(np.array(duals, np.float64), 0.0)
-    count = len(model.lower)
-    lengths = [len(row.terms) for row in model.rows]
-    columns = np.array([variable for row in model.rows for variable in row.terms], np.int64)
-    values = np.array([value for row in model.rows for value in row.terms.values()], np.float64)
-    weights: NDArray[np.float64] = values * np.repeat(multipliers, lengths)
-    reduced: NDArray[np.float64] = -np.bincount(columns, weights, count).astype(np.float64)
-    for variable, coefficient in model.objective.terms.items():
-        reduced[variable] += coefficient
-    lows = np.array([row.low for row in model.rows], np.float64)
-    ends = np.minimum(reduced * np.array(model.lower), reduced * np.array(model.upper))
-    bound = model.objective.constant + float(multipliers @ lows) + float(ends.sum())
-    return bound - ROUNDING * abs(bound)

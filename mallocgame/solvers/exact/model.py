@@ -54,10 +54,11 @@ def total(parts: Iterable[Linear | float]) -> Linear:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``low <= sum of coefficient x variable``."""
+    """``low <= sum of coefficient x variable``; ``time`` is what ``Model.now`` was."""
 
     terms: Mapping[int, float]
     low: float
+    time: int = 0
 
 
 class Model:
@@ -71,6 +72,7 @@ class Model:
         boolean: whether each variable is 0 or 1; the others are times, in units.
         rows: all have to hold.
         objective: in units.
+        now: time in the program that the rows to come are about, for `windows`.
     """
 
     def __init__(self, unit: float) -> None:
@@ -80,6 +82,7 @@ class Model:
         self.boolean: list[bool] = []
         self.rows: list[Row] = []
         self.objective = ZERO
+        self.now = 0
 
     def choice(self) -> Linear:
         """A new variable that is 0 or 1."""
@@ -99,7 +102,7 @@ class Model:
         """Ask for ``larger >= smaller``; a row that always holds is left out."""
         difference = total((larger, smaller * -1.0))
         if self.bounds(difference)[0] < 0.0:
-            self.rows.append(Row(difference.terms, -difference.constant))
+            self.rows.append(Row(difference.terms, -difference.constant, self.now))
 
     def equal(self, one: Linear, other: Linear | float) -> None:
         """Ask for ``one == other``."""

@@ -1,21 +1,22 @@
 """A formulation that every plan satisfies, small enough for programs of thousands of instructions.
 
 Starts of copies and offsets are left out. A copy has to have crossed HBM by its use, in idle time since the earliest
-possible start; what has crossed for later uses lies in fast memory.
+possible start; what has crossed for later uses lies in fast memory, and what is evicted does until it has crossed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
+from typing import NamedTuple
 
 from mallocgame.game.program import Program
 from mallocgame.problem.reserved import reserved_bytes
 from mallocgame.problem.schema import Problem
 from mallocgame.solvers.exact.formulation import call, named, new_model
 from mallocgame.solvers.exact.model import ZERO, Linear, Model, total
-from mallocgame.solvers.exact.residence import Moved, Occupied, Residence, residence
-from mallocgame.solvers.exact.timing import Outcome, elapsed
+from mallocgame.solvers.exact.residence import Held, Moved, Occupied, Residence, residence
+from mallocgame.solvers.exact.timing import Elapsed, Outcome, elapsed
 
 WINDOW = 32
 """Longest time, in instructions, in which copies are looked at apart from all others."""
@@ -28,18 +29,23 @@ def relax(problem: Problem) -> Model:
     made = residence(model, program)
     read, written = _fast_bytes(program, made)
     steps = [elapsed(model, program, time, read[time], written[time]) for time in range(len(problem.instructions))]
+    for time, instead in made.replaced.items():
+        steps[time] = _unless(model, instead, steps[time], time)
     outcomes: dict[int, Outcome] = {}
-    ahead: list[dict[int, Linear]] = [{} for _ in problem.computations]
+    beside: list[dict[int, Linear]] = [{} for _ in problem.computations]
     for number in sorted(range(len(problem.computations)), key=lambda number: -program.depth[number]):
         spent, idle = [], []
         for time in program.times[number]:
+            model.now = time
             called = call(model, program, time, outcomes)
             spent.append(steps[time].seconds + called.seconds)
             idle.append(named(model, total((steps[time].seconds, steps[time].hbm * -1.0, called.left))))
         fetches = [move for move in made.fetches if move.computation == number]
         evictions = [move for move in made.evictions if move.computation == number]
-        outcomes[number], ahead[number] = _run(model, problem, idle, spent, fetches, evictions)
-    _capacity(model, program, made.occupied, ahead)
+        held = [part for part in made.held if part.computation == number]
+        run = _Run(program.times[number], idle, spent, fetches, evictions, held)
+        outcomes[number], beside[number] = _run(model, program, run)
+    _capacity(model, program, made.occupied, beside)
     model.objective = outcomes[program.entry].seconds
     return model
 
@@ -55,40 +61,86 @@ def _fast_bytes(program: Program, made: Residence) -> tuple[list[Linear], list[L
     return [total(parts) for parts in read], [total(parts) for parts in written]
 
 
-def _run(
-    model: Model,
-    problem: Problem,
-    idle: Sequence[Linear],
-    spent: Sequence[Linear],
-    fetches: Sequence[Moved],
-    evictions: Sequence[Moved],
-) -> tuple[Outcome, dict[int, Linear]]:
-    """One run of a computation, and what has crossed for later uses when each of its instructions begins, in units."""
-    bandwidth = problem.target.hbm_bandwidth * model.unit
-    inward = _Direction(model, fetches, len(idle), bandwidth)
-    outward = _Direction(model, evictions, len(idle), bandwidth)
+def _unless(model: Model, replaced: Linear, step: Elapsed, time: int) -> Elapsed:
+    """An instruction that takes no time where it is replaced."""
+    model.now = time
+    parts = []
+    for part in (step.seconds, step.hbm):
+        most = max(0.0, model.bounds(part)[1])
+        parts.append(model.time(0.0, most))
+        model.at_least(parts[-1], part - replaced * most)
+    return Elapsed(*parts)
+
+
+class _Run(NamedTuple):
+    """One run of a computation: per position its time, what is idle, and how long it lasts; and the copies."""
+
+    times: Sequence[int]
+    idle: Sequence[Linear]
+    spent: Sequence[Linear]
+    fetches: Sequence[Moved]
+    evictions: Sequence[Moved]
+    held: Sequence[Held]
+
+
+def _run(model: Model, program: Program, run: _Run) -> tuple[Outcome, dict[int, Linear]]:
+    """How a run goes, and what copies have in fast memory during each of its instructions, in units.
+
+    That is what has crossed for later uses when it ends, for it was started before; and what evictions had not drained
+    when it began, for they are waited for after it. Both have their bytes all the time, also throughout a call. So an
+    eviction may be waited for anywhere, to make room. What a prefetch for later gets of such a wait it may as well get
+    while its own use waits, so there is none for that.
+    """
+    bandwidth, count = program.problem.target.hbm_bandwidth * model.unit, len(run.idle)
+    inward = _Direction(model, run.fetches, count, bandwidth)
+    outward = _Direction(model, run.evictions, count, bandwidth)
     directions = [direction for direction in (inward, outward) if direction.everything > 0.0]
     taken: list[Linear] = []
     stalls: list[Linear] = []
-    ahead: dict[int, Linear] = {}
-    for place in range(len(idle) + 1):
-        if any(direction.due[place] for direction in directions):
-            stalls += [direction.drain() for direction in directions]
+    beside: dict[int, Linear] = {}
+    held = _held(model, run, bandwidth)
+    for place in range(count + 1):
+        model.now = run.times[min(place, count - 1)]
+        due = any(direction.due[place] for direction in directions)
+        stalls += [direction.drain() for direction in directions if due or direction is outward]
         for direction in directions:
             direction.arrive(place)
-        if place == len(idle):
+        if place == count:
             break
-        limit = max(0.0, model.bounds(idle[place])[1])
+        limit = max(0.0, model.bounds(run.idle[place])[1])
         parts = [direction.drain(limit) for direction in directions if direction.possible is not ZERO]
-        if inward.possible is not ZERO:
-            ahead[place] = inward.before - inward.needed
-        model.at_least(idle[place], total(parts))
+        beside[place] = inward.drained - inward.needed
+        if held[place] is not ZERO:
+            waiting = model.time(0.0, outward.everything)
+            model.at_least(waiting, held[place] - outward.before)
+            beside[place] += waiting
+        model.at_least(run.idle[place], total(parts))
         taken += parts
         for direction in directions:
             direction.release(place)
     for direction in directions:
-        direction.windows()
-    return Outcome(total((*spent, *stalls)), total((*idle, *(part * -1.0 for part in taken)))), ahead
+        direction.windows(run.times)
+    outcome = Outcome(total((*run.spent, *stalls)), total((*run.idle, *(part * -1.0 for part in taken))))
+    return outcome, beside
+
+
+def _held(model: Model, run: _Run, bandwidth: float) -> list[Linear]:
+    """At each position, all that evictions read, drained or not, in units."""
+    changes: list[list[Linear]] = [[] for _ in range(len(run.times) + 2)]
+    for part in run.held:
+        if part.fast.terms and part.first <= part.last:
+            changes[part.first].append(part.fast * (part.size / bandwidth))
+            changes[part.last + 1].append(part.fast * (-part.size / bandwidth))
+    most = sum(part.size for part in run.held) / bandwidth
+    found, now = [], ZERO
+    for time, change in zip(run.times, changes, strict=False):
+        model.now = time
+        if change:
+            more = model.time(0.0, most)
+            model.at_least(more, total((now, *change)))
+            now = more
+        found.append(now)
+    return found
 
 
 class _Direction:
@@ -134,13 +186,14 @@ class _Direction:
         if self._coming[place]:
             self.possible = self._sum((self.possible, *self._coming[place]))
 
-    def windows(self) -> None:
+    def windows(self, times: Sequence[int]) -> None:
         """In a short time between two instructions, the copies that fit in between are drained in between."""
         near = [move for move in self._moves if move.before - move.earliest <= WINDOW]
         starting: dict[int, list[Moved]] = {}
         for move in near:
             starting.setdefault(move.earliest, []).append(move)
         for first, last in sorted({(move.earliest, move.before) for move in near}):
+            self.model.now = times[min(last, len(times) - 1)]
             inside = (move for place in range(first, last) for move in starting.get(place, ()) if move.before <= last)
             needed = total(move.made * (move.size / self._bandwidth) for move in inside)
             self.model.at_least(self._arrived[last] - self._released[first], needed)
@@ -162,8 +215,10 @@ def _by_place(moves: Sequence[Moved], count: int, bandwidth: float) -> tuple[lis
     return due, coming
 
 
-def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahead: Sequence[dict[int, Linear]]) -> None:
-    """At every time, what is resident and what has crossed ahead of its use fits beside what is reserved."""
+def _capacity(
+    model: Model, program: Program, occupied: Sequence[Occupied], beside: Sequence[dict[int, Linear]]
+) -> None:
+    """At every time, what is resident and what copies have there fits beside what is reserved."""
     problem = program.problem
     room, reserved = problem.target.fast_bytes, reserved_bytes(program.problem)
     bytes_a_unit = problem.target.hbm_bandwidth * model.unit
@@ -178,6 +233,7 @@ def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahea
                 active.append(order[coming])
             coming += 1
         groups: dict[int, list[Occupied]] = {}
+        model.now = time
         for part in active:
             groups.setdefault(part.group, []).append(part)
         for group, parts in groups.items():
@@ -187,9 +243,7 @@ def _capacity(model: Model, program: Program, occupied: Sequence[Occupied], ahea
         at: int | None = time
         while at is not None:
             computation = program.computation[at]
-            crossed = ahead[computation].get(program.position[at])
-            if crossed is not None:
-                free.append(crossed * (-bytes_a_unit / room))
+            free.append(beside[computation].get(program.position[at], ZERO) * (-bytes_a_unit / room))
             at = program.caller[computation]
         model.at_least(total(free), min(0.0, reserved[time] / room - 1.0))
 

@@ -61,6 +61,7 @@ def elapsed(model: Model, program: Program, time: int, read: Linear, written: Li
         written: bytes that it writes there.
     """
     instruction, target = program.problem.instructions[time], program.problem.target
+    model.now = time
     if instruction.free:
         return Elapsed(ZERO, ZERO)
     bandwidth = target.hbm_bandwidth * model.unit
