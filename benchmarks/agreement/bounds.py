@@ -15,16 +15,15 @@ from collections.abc import Iterator, Sequence
 from math import inf
 from pathlib import Path
 
-from mallocgame.bench.rows import BenchRow, from_json
+from benchmarks.showing.gains import ROWS
+from mallocgame.bench.rows import BenchRow
+from mallocgame.bench.rows_file import read_rows
 from mallocgame.programs.loaded import Loaded
 from mallocgame.programs.loading import load
 from mallocgame.solvers import solve
 from mallocgame.solvers.exact import proven_bound
 from mallocgame.system.errors import MallocgameError
-from mallocgame.system.lines_file import read_lines
 from workloads import problems
-
-ROWS = Path(__file__).parents[1] / "results" / "auto" / "rows.jsonl"
 
 TOLERANCE = 1e-9
 """Share of the seconds by which sums may differ from rounding."""
@@ -61,7 +60,7 @@ def main() -> int:
     above = 0
     print(f"{'file':36} {'instr.':>6} {'least M':>11} {'before':>11} {'linear':>11} {'bound':>11}  M/before  M/bound")
     try:
-        rows = [from_json(line, f"{given.rows}:{number}") for number, line in enumerate(read_lines(given.rows), 1)]
+        rows = read_rows(given.rows)
         for file in given.files or sorted(problems.FOLDER.glob("*.mgp")):
             loaded = load(file)
             same = rows_of(loaded, rows)

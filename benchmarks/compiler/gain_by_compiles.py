@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mallocgame.bench.programs import TriedProgram
-from mallocgame.bench.rows import BenchRow, from_json
+from mallocgame.bench.rows import BenchRow
+from mallocgame.bench.rows_file import read_rows
 from mallocgame.optimizer.proposers.plans import FEW
 from mallocgame.plan.verdict import WINS
 from mallocgame.problem.chips import CHIPS
@@ -64,9 +65,7 @@ def rows_of(path: Path) -> dict[Key, BenchRow]:
     """The rows of the whole loop that have programs: of each that with most compiles, the last of equals."""
     if not path.exists():
         return {}
-    lines = path.read_bytes().splitlines()
-    rows = [from_json(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
-    rows.sort(key=lambda row: row.compiles)
+    rows = sorted(read_rows(path), key=lambda row: row.compiles)
     return {(row.workload, row.target): row for row in rows if row.method == LOOP and row.programs}
 
 

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import workloads
-from mallocgame.bench.rows import BenchRow, from_json
+from mallocgame.bench.rows import BenchRow
+from mallocgame.bench.rows_file import read_rows
 from mallocgame.bench.store import CaptureStore
 from mallocgame.compiler.cache import CompileCache
 from mallocgame.compiler.capture import Capture
@@ -172,11 +173,7 @@ def of_loop(row: BenchRow) -> Iterator[Prediction]:
 
 def rows_of(paths: Sequence[Path]) -> list[BenchRow]:
     """All rows of these files."""
-    return [
-        from_json(line, f"{path}:{number}")
-        for path in paths
-        for number, line in enumerate(path.read_bytes().splitlines(), 1)
-    ]
+    return [row for path in paths for row in read_rows(path)]
 
 
 def rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

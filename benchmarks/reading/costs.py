@@ -32,7 +32,7 @@ import numpy as np
 from mallocgame.problem.build import build_problem
 from mallocgame.problem.costs.elapsed import m_elapsed
 from mallocgame.problem.schema import Problem, Target
-from mallocgame.problem.target_log import half_unit
+from mallocgame.problem.target_log import half_unit, times_beside_asynchronous
 from mallocgame.problem.targets import get_target
 from mallocgame.system.errors import MallocgameError
 from xla_dump_parser import ParseError, find_dump, parse_hlo, read_hlo, read_text
@@ -139,11 +139,11 @@ def compare(material: Material) -> Row:
 
 def elapsed_error(problem: Problem, log: CompileLog) -> tuple[float, str]:
     """Largest relative difference to the ``Initial resource`` lines, and where it is."""
-    worst, where, running = 0.0, "", 0
-    for resource, instruction in zip(log.resources, problem.instructions, strict=True):
-        running += (instruction.opcode == "async-start") - (instruction.opcode == "async-done")
+    worst, where = 0.0, ""
+    beside = times_beside_asynchronous(problem.instructions)
+    for time, (resource, instruction) in enumerate(zip(log.resources, problem.instructions, strict=True)):
         ours = m_elapsed(problem.target, instruction.compute_seconds, instruction.total_bytes)
-        allowed = (ours, ours * BESIDE_SPARSE_CORE) if running else (ours,)
+        allowed = (ours, ours * BESIDE_SPARSE_CORE) if time in beside else (ours,)
         error = min(abs(seconds - resource.seconds) for seconds in allowed) / (resource.seconds or 1e-12)
         if error > worst:
             worst, where = error, instruction.name

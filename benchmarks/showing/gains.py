@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mallocgame.bench.rows import AUTO, BenchRow, Key, from_json
+from mallocgame.bench.rows import AUTO, BenchRow, Key
+from mallocgame.bench.rows_file import read_rows
 from mallocgame.bench.statistics import ratios
 from mallocgame.problem.targets import TARGETS
-from mallocgame.system.lines_file import read_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = ROOT / "benchmarks" / "results" / "auto" / "rows.jsonl"
@@ -48,7 +48,7 @@ def read_gains(path: Path = ROWS) -> list[Gain]:
     Raises:
         BadInputError: the file cannot be read, or a line is no row.
     """
-    return gains_of([from_json(line, f"{path}:{number}") for number, line in enumerate(read_lines(path), 1)])
+    return gains_of(read_rows(path))
 
 
 def gains_of(rows: Sequence[BenchRow]) -> list[Gain]:

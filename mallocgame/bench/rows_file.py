@@ -48,6 +48,15 @@ def open_rows(path: Path) -> Iterator[RowsFile]:
         yield RowsFile(path, file)
 
 
+def read_rows(path: Path) -> list[BenchRow]:
+    """All rows of a file.
+
+    Raises:
+        BadInputError: it cannot be read, or a line is no row.
+    """
+    return [from_json(line, f"{path}:{number}") for number, line in enumerate(read_lines(path), 1)]
+
+
 def read_row(reference: str) -> BenchRow:
     """The row at ``FILE:LINE``, lines from 1.
 

@@ -21,7 +21,7 @@ from mallocgame.problem.prefetches import earliest_starts
 from mallocgame.problem.reserved import reserved_in
 from mallocgame.problem.schedule import Schedule, asynchronous_start, flatten, scheduled_computations
 from mallocgame.problem.schema import Group, Instruction, Problem, ShapeIndex, Target, Tensor, Use
-from mallocgame.problem.target_log import target_from_log
+from mallocgame.problem.target_log import target_from_log, times_beside_asynchronous
 from mallocgame.system.errors import BadInputError
 from xla_dump_parser import hlo
 from xla_dump_parser.compile_log import CompileLog
@@ -60,7 +60,8 @@ def build_problem(
     schedule = flatten(module)
     if log is not None:
         _check_log(module, schedule, log)
-        target = target_from_log(target, log, _beside_asynchronous(schedule))
+        running = times_beside_asynchronous(schedule.steps)
+        target = target_from_log(target, log, {schedule.steps[time].name for time in running})
     dataflow = analyse(schedule, module.source)
     groups = alias_groups(schedule, dataflow, module)
     analytic = AnalyticCosts(module, target, kernels)
@@ -94,16 +95,6 @@ def _sources(
         if source is not None:
             found[time] = source
     return tuple(sorted(found.items()))
-
-
-def _beside_asynchronous(schedule: Schedule) -> frozenset[str]:
-    """Names of the instructions that run beside asynchronous operations, such as a SparseCore's gathers."""
-    found, running = set(), 0
-    for step in schedule.steps:
-        running += (step.opcode == "async-start") - (step.opcode == "async-done")
-        if running:
-            found.add(step.name)
-    return frozenset(found)
 
 
 def _check_log(module: hlo.HloModule, schedule: Schedule, log: CompileLog) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from itertools import accumulate
+from typing import Protocol
 
 from mallocgame.problem.schema import Target
 from mallocgame.system.errors import BadInputError
@@ -41,6 +43,20 @@ def target_from_log(target: Target, log: CompileLog, beside: Collection[str]) ->
         changes["fast_read_bandwidth"] = bandwidth * target.fast_read_bandwidth / target.hbm_bandwidth
         changes["fast_write_bandwidth"] = bandwidth * target.fast_write_bandwidth / target.hbm_bandwidth
     return replace(target, **changes)  # type: ignore[arg-type]
+
+
+class HasOpcode(Protocol):
+    """An instruction."""
+
+    @property
+    def opcode(self) -> str:
+        """HLO opcode."""
+
+
+def times_beside_asynchronous(instructions: Iterable[HasOpcode]) -> frozenset[int]:
+    """Times, of instructions in the order of the schedule, at which an asynchronous operation runs."""
+    running = accumulate((one.opcode == "async-start") - (one.opcode == "async-done") for one in instructions)
+    return frozenset(time for time, count in enumerate(running) if count)
 
 
 def _alone(log: CompileLog, beside: Collection[str]) -> CompileLog:

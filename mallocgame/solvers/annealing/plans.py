@@ -87,7 +87,7 @@ def packed_plan(
     buffers = [
         _buffer(
             str(number),
-            max(program.problem.tensors[id].size for id, _, _ in piece.stays),
+            size_of(program, piece),
             target.alignment,
             [(start, end) for _, start, end in piece.stays],
         )
@@ -127,6 +127,11 @@ def _without(world: World, decisions: Decisions, pieces: Sequence[Piece]) -> Dec
         elif (plan[first:end] == UNSERVED).all():
             kind[group] = IN_HBM
     return Decisions(kind, plan)
+
+
+def size_of(program: Program, piece: Piece) -> int:
+    """Bytes that a piece takes."""
+    return max(program.problem.tensors[id].size for id, _, _ in piece.stays)
 
 
 def pieces_of(program: Program, world: World, decisions: Decisions) -> list[Piece]:

@@ -8,7 +8,7 @@ from mallocgame.game.occupancy import Occupancy
 from mallocgame.plan.plan import Plan, Stay
 from mallocgame.problem.reserved import fixed_reservations
 from mallocgame.solvers.annealing.decide import clear, commit, fetch, rollback
-from mallocgame.solvers.annealing.plans import Piece, pieces_of, pieces_of_group, plan_of
+from mallocgame.solvers.annealing.plans import Piece, pieces_of, pieces_of_group, plan_of, size_of
 from mallocgame.solvers.annealing.search import Decisions, Search
 
 SLACK = 1e-4
@@ -45,9 +45,9 @@ class _Places:
     """The addresses of what is in fast memory."""
 
     def __init__(self, search: Search, plan: Plan) -> None:
-        self.search, self.problem = search, search.program.problem
-        target = self.problem.target
-        self.occupancy = Occupancy(target.fast_bytes, target.alignment, fixed_reservations(self.problem))
+        self.search, problem = search, search.program.problem
+        target = problem.target
+        self.occupancy = Occupancy(target.fast_bytes, target.alignment, fixed_reservations(problem))
         self.offsets = {(stay.tensor, stay.start, stay.end): stay.offset for stay in plan.stays}
         for piece in pieces_of(search.program, search.world, search.decisions()):
             self._take(piece, self.of(piece))
@@ -81,22 +81,20 @@ class _Places:
         return True
 
     def _free_offset(self, piece: Piece, had: int | None) -> int | None:
-        size, times = self._size(piece), [(start, end) for _, start, end in piece.stays]
+        size, times = size_of(self.search.program, piece), [(start, end) for _, start, end in piece.stays]
         if had is not None and not self.occupancy.owners(times, had, had + size, piece.group):
             return had
         return self.occupancy.best_fit(times, size, piece.group)
 
     def _take(self, piece: Piece, offset: int) -> None:
+        size = size_of(self.search.program, piece)
         for stay in piece.stays:
             self.offsets[stay] = offset
-            self.occupancy.add(Stay(*stay, offset), self._size(piece), piece.group)
+            self.occupancy.add(Stay(*stay, offset), size, piece.group)
 
     def _give_back(self, piece: Piece) -> None:
         for stay in piece.stays:
             self.occupancy.remove(Stay(*stay, self.offsets.pop(stay)))
-
-    def _size(self, piece: Piece) -> int:
-        return max(self.problem.tensors[id].size for id, _, _ in piece.stays)
 
 
 def _merge(search: Search, places: _Places, starts: dict[tuple[int, int], list[int]], limit: float) -> None:
